@@ -1,0 +1,1 @@
+//! Fleetgrant: the entitlement gateway for device fleets.

@@ -1,0 +1,2 @@
+//! The `fleetgrant` command.
+fn main() {}
