@@ -1,2 +1,5 @@
 #![no_std]
-//! The Fleetgrant wire protocol.
+//! The Fleetgrant wire protocol, version 1.
+
+pub mod id;
+pub mod limits;

@@ -1,0 +1,44 @@
+//! Identifiers of the entities of the back office: UUIDv7, 16 bytes.
+
+use std::fmt;
+
+pub use fleetgrant_schemas::id::ActivationId;
+
+macro_rules! entity_id {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 16]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+    )*};
+}
+
+entity_id! {
+    /// A product that is licensed.
+    ProductId;
+    /// A customer, partner or contract manufacturer.
+    PartyId;
+    /// An order.
+    OrderId;
+    /// A line of an order.
+    OrderLineId;
+    /// What a party owns: units of a product under a licence model.
+    EntitlementId;
+    /// A key and chain that a device proved.
+    CredentialId;
+    /// The push of one grant set.
+    DeliveryId;
+    /// One entry of the history.
+    EventId;
+}
