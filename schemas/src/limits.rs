@@ -33,6 +33,8 @@ pub const MAX_DEVICE_ID: usize = 64;
 pub const MAX_REALM: usize = 64;
 /// A feature name, in characters.
 pub const MAX_FEATURE: usize = 32;
+/// The name of a rule, in characters.
+pub const MAX_RULE: usize = 32;
 /// A version ceiling, in characters.
 pub const MAX_VERSION_CEILING: usize = 16;
 /// Vendor data of one entitlement.

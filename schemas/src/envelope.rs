@@ -1,0 +1,405 @@
+//! COSE_Sign1 (RFC 9052 section 4.2) as this protocol has it.
+//!
+//! ```cddl
+//! envelope = #6.18([protected: bstr .cbor header, unprotected: {}, payload: bstr, signature: bstr .size 64])
+//! header = { 1: -7, 16: tstr, (4: bstr .size 8 // 33: x5chain // 34: [-16, bstr .size 32]) }
+//! ```
+//!
+//! The payload of an [`Envelope`] cannot be reached: only [`Envelope::verify`] gives it out.
+
+use core::ops::Range;
+
+use sha2::{Digest, Sha256};
+
+use crate::id::{CertificateThumbprint, KeyId, MessageDigest};
+use crate::limits;
+use crate::malformed::Malformed;
+use crate::message::Message;
+use crate::seq::{self, Seq};
+use crate::strict::Reader;
+use crate::topic::MessageType;
+use crate::writer::Writer;
+
+const TAG_SIGN1: u64 = 18;
+const ALG_ES256: i64 = -7;
+const HASH_SHA256: i64 = -16;
+const HEADER_ALG: i64 = 1;
+const HEADER_KID: i64 = 4;
+const HEADER_TYP: i64 = 16;
+const HEADER_X5CHAIN: i64 = 33;
+const HEADER_X5T: i64 = 34;
+
+/// `r ‖ s`, 32 bytes each, big-endian (RFC 9053 section 2.1). High and low s are both valid.
+pub type Signature = [u8; 64];
+
+/// Who signed, as the protected header names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer<'b> {
+    /// A device, with its certificates: leaf first, root left out (RFC 9360 `x5chain`).
+    Chain(Seq<'b, Certificate<'b>>),
+    /// A device whose chain the gateway knows (RFC 9360 `x5t` with SHA-256).
+    Thumbprint(CertificateThumbprint),
+    /// The authority or a root (RFC 9052 `kid`).
+    Key(KeyId),
+}
+
+impl Signer<'_> {
+    const fn is_device(&self) -> bool {
+        matches!(self, Self::Chain(_) | Self::Thumbprint(_))
+    }
+}
+
+/// The DER of one certificate; nothing in it is checked here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Certificate<'b>(pub &'b [u8]);
+
+impl<'b> seq::private::Codec<'b> for Certificate<'b> {
+    fn read(reader: &mut Reader<'b>) -> Result<Self, Malformed> {
+        reader.bytes_within(1, limits::MAX_CERTIFICATE).map(Self)
+    }
+    fn write(&self, writer: &mut Writer<'_>) {
+        writer.bytes(self.0);
+    }
+}
+impl<'b> seq::Item<'b> for Certificate<'b> {}
+
+/// A message whose signature was not checked yet.
+#[derive(Clone, Debug)]
+pub struct Envelope<'b> {
+    message: MessageType,
+    signer: Signer<'b>,
+    signed: SigStructure<'b>,
+    signature: &'b Signature,
+}
+
+/// A message whose signature was found good.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified<'b> {
+    message: MessageType,
+    payload: &'b [u8],
+    digest: MessageDigest,
+}
+
+/// The signature does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadSignature;
+
+impl core::fmt::Display for BadSignature {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the signature does not verify")
+    }
+}
+
+impl core::error::Error for BadSignature {}
+
+impl<'b> Envelope<'b> {
+    /// Reads an envelope. The signer must fit the direction of its message.
+    pub fn parse(bytes: &'b [u8]) -> Result<Self, Malformed> {
+        if bytes.len() > limits::MAX_UP {
+            return Err(Malformed::Oversize);
+        }
+        let envelope = Reader::whole(bytes, Self::read)?;
+        if bytes.len() > envelope.message.max_len() {
+            return Err(Malformed::Oversize);
+        }
+        Ok(envelope)
+    }
+
+    fn read(reader: &mut Reader<'b>) -> Result<Self, Malformed> {
+        match reader.tag() {
+            Ok(TAG_SIGN1) => {}
+            Ok(_) | Err(Malformed::WrongType) => return Err(Malformed::NotSign1),
+            Err(reason) => return Err(reason),
+        }
+        match reader.array(4)? {
+            4 => {}
+            _ => return Err(Malformed::NotSign1),
+        }
+        let protected = reader.bytes()?;
+        let mut unprotected = reader.map()?;
+        if reader.key(&mut unprotected)?.is_some() {
+            return Err(Malformed::UnprotectedHeader);
+        }
+        let payload = reader.bytes()?;
+        let signature = reader.bytes()?;
+        let (message, signer) = Reader::whole(protected, read_header)?;
+        Ok(Self {
+            message,
+            signer,
+            signed: SigStructure { protected, payload },
+            signature: signature.try_into().map_err(|_| Malformed::WrongLength)?,
+        })
+    }
+
+    /// Which of the five messages this says it is.
+    #[must_use]
+    pub const fn message(&self) -> MessageType {
+        self.message
+    }
+
+    /// Who it says signed.
+    #[must_use]
+    pub const fn signer(&self) -> Signer<'b> {
+        self.signer
+    }
+
+    /// What was signed.
+    #[must_use]
+    pub const fn signed(&self) -> SigStructure<'b> {
+        self.signed
+    }
+
+    /// The signature.
+    #[must_use]
+    pub const fn signature(&self) -> &'b Signature {
+        self.signature
+    }
+
+    /// Gives out the payload if `is_good` finds the signature good.
+    pub fn verify(
+        self,
+        is_good: impl FnOnce(&SigStructure<'b>, &Signature) -> bool,
+    ) -> Result<Verified<'b>, BadSignature> {
+        if is_good(&self.signed, self.signature) {
+            Ok(Verified {
+                message: self.message,
+                payload: self.signed.payload,
+                digest: self.signed.digest(),
+            })
+        } else {
+            Err(BadSignature)
+        }
+    }
+}
+
+impl<'b> Verified<'b> {
+    /// What identifies this message: a signature's bytes can be changed, what was signed cannot.
+    #[must_use]
+    pub const fn digest(&self) -> MessageDigest {
+        self.digest
+    }
+
+    /// Which of the five.
+    #[must_use]
+    pub const fn message(&self) -> MessageType {
+        self.message
+    }
+
+    /// The payload's CBOR.
+    #[must_use]
+    pub const fn payload(&self) -> &'b [u8] {
+        self.payload
+    }
+
+    /// Reads the payload as `M`; [`Malformed::Type`] when the header names another message.
+    pub fn read<M: Message<'b>>(&self) -> Result<M, Malformed> {
+        if self.message == M::TYPE {
+            M::decode(self.payload)
+        } else {
+            Err(Malformed::Type)
+        }
+    }
+}
+
+fn read_header<'b>(reader: &mut Reader<'b>) -> Result<(MessageType, Signer<'b>), Malformed> {
+    let mut algorithm = false;
+    let mut message = None;
+    let mut signer = None;
+    let mut keys = reader.map()?;
+    while let Some(key) = reader.key(&mut keys)? {
+        let found = match key {
+            HEADER_ALG => {
+                if reader.int()? != ALG_ES256 {
+                    return Err(Malformed::Algorithm);
+                }
+                algorithm = true;
+                continue;
+            }
+            HEADER_TYP => {
+                let text = reader.text_within(1, 64)?;
+                message = Some(MessageType::of_media_type(text).ok_or(Malformed::Type)?);
+                continue;
+            }
+            HEADER_KID => Signer::Key(KeyId(reader.array_of_bytes()?)),
+            HEADER_X5CHAIN => Signer::Chain(read_chain(reader)?),
+            HEADER_X5T => Signer::Thumbprint(read_thumbprint(reader)?),
+            _ => return Err(Malformed::UnknownKey),
+        };
+        if signer.replace(found).is_some() {
+            return Err(Malformed::Signer);
+        }
+    }
+    if !algorithm {
+        return Err(Malformed::Algorithm);
+    }
+    let message = message.ok_or(Malformed::Type)?;
+    match signer {
+        Some(signer) if signer.is_device() == message.is_up() => Ok((message, signer)),
+        _ => Err(Malformed::Signer),
+    }
+}
+
+/// One certificate is a byte string, several are an array (RFC 9360 section 2).
+fn read_chain<'b>(reader: &mut Reader<'b>) -> Result<Seq<'b, Certificate<'b>>, Malformed> {
+    if reader.is_bytes() {
+        return Seq::read_single(reader);
+    }
+    let chain = Seq::read(reader, limits::MAX_CHAIN)?;
+    if chain.len() < 2 {
+        return Err(Malformed::WrongLength);
+    }
+    Ok(chain)
+}
+
+fn read_thumbprint(reader: &mut Reader<'_>) -> Result<CertificateThumbprint, Malformed> {
+    reader.tuple(2)?;
+    if reader.int()? != HASH_SHA256 {
+        return Err(Malformed::Algorithm);
+    }
+    Ok(CertificateThumbprint(reader.array_of_bytes()?))
+}
+
+/// `["Signature1", protected, h'', payload]` (RFC 9052 section 4.4), never laid out whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SigStructure<'b> {
+    protected: &'b [u8],
+    payload: &'b [u8],
+}
+
+impl SigStructure<'_> {
+    /// SHA-256 of it: what ES256 signs, and what identifies the message.
+    #[must_use]
+    pub fn digest(&self) -> MessageDigest {
+        let mut hash = Sha256::new();
+        self.for_each_part(|part| hash.update(part));
+        MessageDigest(hash.finalize().into())
+    }
+
+    /// Its encoding, part by part, for signature libraries that want the bytes.
+    pub fn for_each_part(&self, mut part: impl FnMut(&[u8])) {
+        part(b"\x84\x6aSignature1");
+        for (before, bytes) in [(&b""[..], self.protected), (b"\x40", self.payload)] {
+            part(before);
+            let mut head = [0; 9];
+            let mut writer = Writer::new(&mut head);
+            let len = writer.bytes_head(bytes.len()).position();
+            part(&head[..len]);
+            part(bytes);
+        }
+    }
+}
+
+/// The buffer is too small for the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferTooSmall;
+
+impl core::fmt::Display for BufferTooSmall {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the buffer is too small for the message")
+    }
+}
+
+impl core::error::Error for BufferTooSmall {}
+
+/// A message laid out in a buffer, all but its signature.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    buffer: &'a mut [u8],
+    protected: Range<usize>,
+    payload: Range<usize>,
+    signature: usize,
+}
+
+impl<'a> Draft<'a> {
+    /// Lays out `message` as signed by `signer`.
+    pub fn new<'m, M: Message<'m>>(
+        buffer: &'a mut [u8],
+        signer: &Signer<'_>,
+        message: &M,
+    ) -> Result<Self, BufferTooSmall> {
+        let len = Writer::measure(|w| message.encode(w));
+        Self::lay_out(buffer, M::TYPE, signer, len, |w| message.encode(w))
+    }
+
+    /// Lays out a payload that was encoded before.
+    pub fn of_payload(
+        buffer: &'a mut [u8],
+        message: MessageType,
+        signer: &Signer<'_>,
+        payload: &[u8],
+    ) -> Result<Self, BufferTooSmall> {
+        Self::lay_out(buffer, message, signer, payload.len(), |w| {
+            w.raw(payload);
+        })
+    }
+
+    fn lay_out(
+        buffer: &'a mut [u8],
+        message: MessageType,
+        signer: &Signer<'_>,
+        payload_len: usize,
+        write_payload: impl FnOnce(&mut Writer<'_>),
+    ) -> Result<Self, BufferTooSmall> {
+        let protected_len = Writer::measure(|w| write_header(w, message, signer));
+        let mut w = Writer::new(buffer);
+        let protected = w
+            .tag(TAG_SIGN1)
+            .array(4)
+            .bytes_head(protected_len)
+            .position();
+        write_header(&mut w, message, signer);
+        let payload = w.map(0).bytes_head(payload_len).position();
+        write_payload(&mut w);
+        let signature = w.bytes_head(64).position();
+        if buffer.len() < signature + 64 {
+            return Err(BufferTooSmall);
+        }
+        Ok(Self {
+            buffer,
+            protected: protected..protected + protected_len,
+            payload: payload..payload + payload_len,
+            signature,
+        })
+    }
+
+    /// What is to be signed.
+    #[must_use]
+    pub fn to_sign(&self) -> SigStructure<'_> {
+        SigStructure {
+            protected: &self.buffer[self.protected.clone()],
+            payload: &self.buffer[self.payload.clone()],
+        }
+    }
+
+    /// The finished message.
+    #[must_use]
+    pub fn finish(self, signature: &Signature) -> &'a [u8] {
+        let end = self.signature + signature.len();
+        self.buffer[self.signature..end].copy_from_slice(signature);
+        &self.buffer[..end]
+    }
+}
+
+fn write_header(w: &mut Writer<'_>, message: MessageType, signer: &Signer<'_>) {
+    w.map(3).int(HEADER_ALG).int(ALG_ES256);
+    if let Signer::Key(kid) = signer {
+        w.int(HEADER_KID).bytes(&kid.0);
+    }
+    w.int(HEADER_TYP).text(message.media_type());
+    match signer {
+        Signer::Key(_) => {}
+        Signer::Chain(chain) => {
+            w.int(HEADER_X5CHAIN);
+            match chain.len() {
+                1 => chain.iter().for_each(|c| {
+                    w.bytes(c.0);
+                }),
+                _ => chain.write(w),
+            }
+        }
+        Signer::Thumbprint(thumbprint) => {
+            w.int(HEADER_X5T).array(2).int(HASH_SHA256);
+            w.bytes(&thumbprint.0);
+        }
+    }
+}
