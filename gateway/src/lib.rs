@@ -1,1 +1,3 @@
 //! Fleetgrant: the entitlement gateway for device fleets.
+
+pub mod store;

@@ -1,0 +1,152 @@
+//! The database: what is written commits in groups on a thread of its own, what is read runs beside it.
+//!
+//! Every query is written once, for every database, with [`on!`]; what differs stands in
+//! [`dialect`]. The free functions of the table modules take `&mut Db` and belong inside
+//! [`Store::write`] or [`Store::read`].
+
+#[macro_use]
+pub mod dialect;
+pub mod column;
+mod error;
+mod reader;
+pub mod schema;
+#[cfg(test)]
+mod schema_drift;
+mod transaction;
+
+use std::sync::Arc;
+
+pub use dialect::{Db, Location, OpenError, SchemaPolicy};
+pub use error::StoreError;
+pub use transaction::Verdict;
+
+use reader::Readers;
+use transaction::Writer;
+
+/// An open database. Cheap to clone; the threads end when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Store {
+    writer: Arc<Writer>,
+    readers: Arc<Readers>,
+}
+
+/// Sizes of the store's threads and queues.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreOptions {
+    /// What to do about a schema that is not this version's.
+    pub schema: SchemaPolicy,
+    /// Operations that commit together at most.
+    pub batch: usize,
+    /// Operations that wait for the writer before callers have to.
+    pub queue: usize,
+    /// Connections that read beside the writer.
+    pub readers: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            schema: SchemaPolicy::Require,
+            batch: 128,
+            queue: 1_024,
+            readers: 2,
+        }
+    }
+}
+
+impl Store {
+    /// Opens `sqlite:PATH`, made if it is missing (mode 0600), and starts the threads.
+    ///
+    /// Blocks; migrations, where allowed, run before it returns.
+    pub fn open(url: &str, options: StoreOptions) -> Result<Self, OpenError> {
+        let location = Location::parse(url)?;
+        let mut connection = location.connect()?;
+        options.schema.enforce(&mut connection)?;
+        let readers = (0..options.readers.max(1))
+            .map(|_| location.connect_read_only())
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            writer: Arc::new(Writer::spawn(connection, options.batch, options.queue)?),
+            readers: Arc::new(Readers::spawn(readers, options.queue)?),
+        })
+    }
+
+    /// Runs `operation` in a transaction and answers once it has committed.
+    ///
+    /// Many callers' operations share a transaction, so the closure may run more than once: it
+    /// must give the same result each time, and hold nothing from an earlier run. Its error
+    /// undoes its own effects and nobody else's. `name` labels the metrics.
+    ///
+    /// A commit whose outcome was lost is repeated: write only what may be written twice.
+    pub async fn write<T, F>(&self, name: &'static str, mut operation: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Db) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.transaction(name, move |db| operation(db).map(Verdict::Commit))
+            .await
+    }
+
+    /// As [`write`](Self::write), for an operation that may also come to a result and want its
+    /// effects undone.
+    pub async fn transaction<T, F>(&self, name: &'static str, operation: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
+    {
+        self.writer.submit(name, operation).await
+    }
+
+    /// As [`transaction`](Self::transaction), for threads outside the async runtime.
+    ///
+    /// # Panics
+    /// Within an async task.
+    pub fn transaction_blocking<T, F>(
+        &self,
+        name: &'static str,
+        operation: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
+    {
+        self.writer.submit_blocking(name, operation)
+    }
+
+    /// As [`write`](Self::write), for threads outside the async runtime.
+    ///
+    /// # Panics
+    /// Within an async task.
+    pub fn write_blocking<T, F>(
+        &self,
+        name: &'static str,
+        mut operation: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Db) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.transaction_blocking(name, move |db| operation(db).map(Verdict::Commit))
+    }
+
+    /// Runs `query` on a connection that only reads, on one consistent state of the database.
+    pub async fn read<T, F>(&self, name: &'static str, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.readers.submit(name, query).await
+    }
+
+    /// As [`read`](Self::read), for threads outside the async runtime.
+    ///
+    /// # Panics
+    /// Within an async task.
+    pub fn read_blocking<T, F>(&self, name: &'static str, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.readers.submit_blocking(name, query)
+    }
+}

@@ -1,0 +1,507 @@
+//! The tables, printed from the migrated database.
+#![allow(missing_docs)]
+
+diesel::table! {
+    activation_codes (id) {
+        id -> Binary,
+        hmac_key -> Binary,
+        entitlement_id -> Binary,
+        units -> BigInt,
+        uses -> BigInt,
+        used -> BigInt,
+        failures -> BigInt,
+        failed_at -> Nullable<BigInt>,
+        partner_id -> Nullable<Binary>,
+        pack -> Text,
+        expires_at -> Nullable<BigInt>,
+        state -> SmallInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    activations (id) {
+        id -> Binary,
+        entitlement_id -> Binary,
+        device_id -> Text,
+        units -> BigInt,
+        kind -> SmallInt,
+        origin -> SmallInt,
+        state -> SmallInt,
+        removal_reason -> Nullable<SmallInt>,
+        lineage_id -> Binary,
+        predecessor_id -> Nullable<Binary>,
+        code_id -> Nullable<Binary>,
+        starts_at -> Nullable<BigInt>,
+        ends_at -> Nullable<BigInt>,
+        lease_ends_at -> Nullable<BigInt>,
+        published_generation -> Nullable<BigInt>,
+        removed_generation -> Nullable<BigInt>,
+        runs_until_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+        activated_at -> Nullable<BigInt>,
+        ended_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    cases (id) {
+        id -> Binary,
+        device_id -> Text,
+        want -> Text,
+        step -> SmallInt,
+        state -> SmallInt,
+        rule -> Nullable<Text>,
+        opened_at -> BigInt,
+        changed_at -> BigInt,
+        closed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    contracts (id) {
+        id -> Binary,
+        party_id -> Binary,
+        reference -> Text,
+        coterm_at -> Nullable<BigInt>,
+        policy -> Nullable<Text>,
+        state -> SmallInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    conversations (device_id) {
+        device_id -> Text,
+        last_seq -> Nullable<BigInt>,
+        last_digest -> Nullable<Binary>,
+        answer_kind -> SmallInt,
+        answer -> Nullable<Binary>,
+        key_set_generation -> BigInt,
+        max_down -> BigInt,
+        capabilities -> BigInt,
+        boot_count -> Nullable<BigInt>,
+        epoch -> BigInt,
+        generation -> BigInt,
+        cti -> Nullable<Binary>,
+        acked_epoch -> BigInt,
+        acked_generation -> BigInt,
+        acked_cti -> Nullable<Binary>,
+        acked_n -> BigInt,
+        challenge -> Nullable<Binary>,
+        challenge_expires_at -> Nullable<BigInt>,
+        previous_challenge -> Nullable<Binary>,
+        previous_challenge_expires_at -> Nullable<BigInt>,
+        resyncs -> BigInt,
+        resyncs_since_at -> Nullable<BigInt>,
+        frozen -> Bool,
+        code_failures -> BigInt,
+        code_failed_at -> Nullable<BigInt>,
+        first_contact_at -> Nullable<BigInt>,
+        last_contact_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    credentials (id) {
+        id -> Binary,
+        device_id -> Text,
+        key_thumbprint -> Binary,
+        certificate_thumbprint -> Binary,
+        public_key -> Binary,
+        chain -> Binary,
+        anchor -> Text,
+        not_after_at -> BigInt,
+        verified_under -> Binary,
+        state -> SmallInt,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    deliveries (device_id, generation) {
+        device_id -> Text,
+        generation -> BigInt,
+        state -> SmallInt,
+        attempts -> BigInt,
+        next_attempt_at -> Nullable<BigInt>,
+        leased_until_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+        published_at -> Nullable<BigInt>,
+        acknowledged_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    devices (id) {
+        id -> Text,
+        product_line_id -> Binary,
+        serial -> Text,
+        state -> SmallInt,
+        purpose -> SmallInt,
+        quarantine_reason -> Nullable<Text>,
+        on_manifest -> Bool,
+        hwmodel -> Nullable<Binary>,
+        storage_class -> SmallInt,
+        expected_key -> Nullable<Binary>,
+        batch_id -> Nullable<Binary>,
+        owner_id -> Nullable<Binary>,
+        order_line_id -> Nullable<Binary>,
+        site -> Nullable<Text>,
+        said_hwmodel -> Nullable<Binary>,
+        software_name -> Nullable<Text>,
+        software_version -> Nullable<Text>,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+        admitted_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    entitlement_links (id) {
+        id -> Binary,
+        from_id -> Binary,
+        to_id -> Binary,
+        kind -> SmallInt,
+        units -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    entitlements (id) {
+        id -> Binary,
+        system -> Text,
+        reference -> Text,
+        owner_id -> Nullable<Binary>,
+        product_id -> Binary,
+        license_model_id -> Binary,
+        order_line_id -> Nullable<Binary>,
+        contract_id -> Nullable<Binary>,
+        state -> SmallInt,
+        source -> SmallInt,
+        purpose -> SmallInt,
+        scope -> SmallInt,
+        model_kind -> SmallInt,
+        model_rules -> Text,
+        grace_seconds -> BigInt,
+        unlimited -> Bool,
+        units -> BigInt,
+        overdraft -> BigInt,
+        live_units -> BigInt,
+        pending_credit -> BigInt,
+        start_basis -> SmallInt,
+        starts_at -> Nullable<BigInt>,
+        latest_start_at -> Nullable<BigInt>,
+        term -> Nullable<Text>,
+        ends_at -> Nullable<BigInt>,
+        time_zone -> Text,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    events (position) {
+        position -> BigInt,
+        stream -> Text,
+        seq -> BigInt,
+        previous_hash -> Binary,
+        hash -> Binary,
+        kind -> SmallInt,
+        at -> BigInt,
+        actor -> Text,
+        cause -> Binary,
+        body -> Binary,
+        personal -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    factory_batches (id) {
+        id -> Binary,
+        reference -> Text,
+        manufacturer_id -> Nullable<Binary>,
+        state -> SmallInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    features (id) {
+        id -> Binary,
+        name -> Text,
+        title -> Text,
+        essential -> Bool,
+        state -> SmallInt,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    grant_sets (device_id, generation) {
+        device_id -> Text,
+        generation -> BigInt,
+        epoch -> BigInt,
+        cti -> Binary,
+        payload -> Binary,
+        activation_ids -> Binary,
+        install_until_at -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    import_runs (id) {
+        id -> Binary,
+        kind -> Text,
+        actor -> Text,
+        amend -> Bool,
+        rows_read -> BigInt,
+        created -> BigInt,
+        amended -> BigInt,
+        unchanged -> BigInt,
+        digest -> Binary,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    license_models (id) {
+        id -> Binary,
+        code -> Text,
+        kind -> SmallInt,
+        rules -> Text,
+        state -> SmallInt,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    order_lines (id) {
+        id -> Binary,
+        order_id -> Binary,
+        line -> Text,
+        sku_id -> Binary,
+        quantity -> BigInt,
+        value_e4 -> Nullable<BigInt>,
+        currency -> Nullable<Text>,
+        state -> SmallInt,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    orders (id) {
+        id -> Binary,
+        system -> Text,
+        reference -> Text,
+        revision -> BigInt,
+        ordered_at -> BigInt,
+        sold_to_id -> Binary,
+        ship_to_id -> Nullable<Binary>,
+        end_user_id -> Binary,
+        contract_id -> Nullable<Binary>,
+        state -> SmallInt,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    parties (id) {
+        id -> Binary,
+        kind -> SmallInt,
+        name -> Text,
+        tier -> Nullable<Text>,
+        time_zone -> Text,
+        parent_id -> Nullable<Binary>,
+        merged_into_id -> Nullable<Binary>,
+        state -> SmallInt,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    party_external_ids (system, external_id) {
+        system -> Text,
+        external_id -> Text,
+        party_id -> Binary,
+    }
+}
+
+diesel::table! {
+    policy_versions (id) {
+        id -> Binary,
+        tier -> Text,
+        version -> BigInt,
+        rules -> Text,
+        state -> SmallInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    product_features (product_id, feature_id) {
+        product_id -> Binary,
+        feature_id -> Binary,
+        version_ceiling -> Nullable<Text>,
+        use_count -> Nullable<BigInt>,
+        vendor_data -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    product_lines (id) {
+        id -> Binary,
+        name -> Text,
+        id_prefix -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    product_requirements (product_id, requires_id) {
+        product_id -> Binary,
+        requires_id -> Binary,
+    }
+}
+
+diesel::table! {
+    products (id) {
+        id -> Binary,
+        code -> Text,
+        title -> Text,
+        product_line_id -> Nullable<Binary>,
+        replaces_id -> Nullable<Binary>,
+        state -> SmallInt,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    shipment_serials (shipment_id, device_id) {
+        shipment_id -> Binary,
+        serial -> Text,
+        device_id -> Text,
+    }
+}
+
+diesel::table! {
+    shipments (id) {
+        id -> Binary,
+        system -> Text,
+        reference -> Text,
+        order_line_id -> Binary,
+        quantity -> BigInt,
+        shipped_at -> BigInt,
+        state -> SmallInt,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    sku_contents (sku_id, product_id, license_model_id) {
+        sku_id -> Binary,
+        product_id -> Binary,
+        license_model_id -> Binary,
+        term -> Nullable<Text>,
+        start_basis -> SmallInt,
+        units_per_copy -> BigInt,
+    }
+}
+
+diesel::table! {
+    skus (id) {
+        id -> Binary,
+        part_number -> Text,
+        title -> Text,
+        state -> SmallInt,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    usage_totals (activation_id) {
+        activation_id -> Binary,
+        total -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::joinable!(activation_codes -> entitlements (entitlement_id));
+diesel::joinable!(activation_codes -> parties (partner_id));
+diesel::joinable!(activations -> activation_codes (code_id));
+diesel::joinable!(activations -> devices (device_id));
+diesel::joinable!(activations -> entitlements (entitlement_id));
+diesel::joinable!(cases -> devices (device_id));
+diesel::joinable!(contracts -> parties (party_id));
+diesel::joinable!(conversations -> devices (device_id));
+diesel::joinable!(credentials -> devices (device_id));
+diesel::joinable!(devices -> factory_batches (batch_id));
+diesel::joinable!(devices -> order_lines (order_line_id));
+diesel::joinable!(devices -> parties (owner_id));
+diesel::joinable!(devices -> product_lines (product_line_id));
+diesel::joinable!(entitlements -> contracts (contract_id));
+diesel::joinable!(entitlements -> license_models (license_model_id));
+diesel::joinable!(entitlements -> order_lines (order_line_id));
+diesel::joinable!(entitlements -> parties (owner_id));
+diesel::joinable!(entitlements -> products (product_id));
+diesel::joinable!(factory_batches -> parties (manufacturer_id));
+diesel::joinable!(grant_sets -> devices (device_id));
+diesel::joinable!(order_lines -> orders (order_id));
+diesel::joinable!(order_lines -> skus (sku_id));
+diesel::joinable!(orders -> contracts (contract_id));
+diesel::joinable!(party_external_ids -> parties (party_id));
+diesel::joinable!(product_features -> features (feature_id));
+diesel::joinable!(product_features -> products (product_id));
+diesel::joinable!(products -> product_lines (product_line_id));
+diesel::joinable!(shipment_serials -> devices (device_id));
+diesel::joinable!(shipment_serials -> shipments (shipment_id));
+diesel::joinable!(shipments -> order_lines (order_line_id));
+diesel::joinable!(sku_contents -> license_models (license_model_id));
+diesel::joinable!(sku_contents -> products (product_id));
+diesel::joinable!(sku_contents -> skus (sku_id));
+diesel::joinable!(usage_totals -> activations (activation_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    activation_codes,
+    activations,
+    cases,
+    contracts,
+    conversations,
+    credentials,
+    deliveries,
+    devices,
+    entitlement_links,
+    entitlements,
+    events,
+    factory_batches,
+    features,
+    grant_sets,
+    import_runs,
+    license_models,
+    order_lines,
+    orders,
+    parties,
+    party_external_ids,
+    policy_versions,
+    product_features,
+    product_lines,
+    product_requirements,
+    products,
+    shipment_serials,
+    shipments,
+    sku_contents,
+    skus,
+    usage_totals,
+);

@@ -1,0 +1,280 @@
+//! Group commit: operations of many callers share a transaction on the one thread that writes.
+//!
+//! The thread takes what waits, never waits for more, runs it in one transaction, and answers
+//! each caller after the commit. A group that fails is undone and run again in smaller ones, so
+//! that one operation that cannot commit holds up nobody else's.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::dialect::{Db, OpenError};
+use super::error::StoreError;
+
+/// How often a group is begun, or a lone operation run, against a transient error.
+const ATTEMPTS: u32 = 4;
+/// The first pause between two attempts; it doubles.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What an operation wants done with its effects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict<T> {
+    /// Keep them.
+    Commit(T),
+    /// Undo them.
+    Rollback(T),
+}
+
+/// The thread that writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn spawn(db: Db, batch: usize, queue: usize) -> Result<Self, OpenError> {
+        let (sender, receiver) = mpsc::channel(queue);
+        let thread = spawn_thread("db-write", move || serve(db, receiver, batch))
+            .map_err(OpenError::Thread)?;
+        Ok(Self {
+            queue: Some(sender),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    pub(super) async fn submit<T, F>(
+        &self,
+        name: &'static str,
+        operation: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
+    {
+        let (job, answer) = Operation::boxed(name, operation);
+        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        queue.send(job).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub(super) fn submit_blocking<T, F>(
+        &self,
+        name: &'static str,
+        operation: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
+    {
+        let (job, answer) = Operation::boxed(name, operation);
+        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        queue.blocking_send(job).map_err(|_| StoreError::Closed)?;
+        answer.blocking_recv().map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Drop for Writer {
+    /// Waits until what was accepted has committed.
+    fn drop(&mut self) {
+        self.queue = None;
+        let thread = self.thread.get_mut().ok().and_then(Option::take);
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id())
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+pub(super) fn spawn_thread<F>(name: &str, body: F) -> io::Result<JoinHandle<()>>
+where
+    F: FnOnce() + Send + 'static,
+{
+    thread::Builder::new().name(name.to_owned()).spawn(body)
+}
+
+/// One caller's operation, and where its answer goes.
+trait Job: Send {
+    /// Runs it; `Ok(false)` asks for its effects to be undone.
+    fn run(&mut self, db: &mut Db) -> Result<bool, StoreError>;
+    /// Answers the caller with the outcome of the last run, or with why it did not commit.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Operation<T, F> {
+    name: &'static str,
+    accepted: Instant,
+    operation: F,
+    outcome: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Operation<T, F>
+where
+    T: Send + 'static,
+    F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
+{
+    fn boxed(
+        name: &'static str,
+        operation: F,
+    ) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        let job = Self {
+            name,
+            accepted: Instant::now(),
+            operation,
+            outcome: None,
+            reply,
+        };
+        (Box::new(job), answer)
+    }
+}
+
+impl<T, F> Job for Operation<T, F>
+where
+    T: Send + 'static,
+    F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
+{
+    fn run(&mut self, db: &mut Db) -> Result<bool, StoreError> {
+        let verdict = catch_unwind(AssertUnwindSafe(|| (self.operation)(db)))
+            .unwrap_or(Err(StoreError::Panicked(self.name)))?;
+        let (outcome, keep) = match verdict {
+            Verdict::Commit(outcome) => (outcome, true),
+            Verdict::Rollback(outcome) => (outcome, false),
+        };
+        self.outcome = Some(outcome);
+        Ok(keep)
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Self {
+            name,
+            accepted,
+            outcome,
+            reply,
+            ..
+        } = *self;
+        let result = committed.and_then(|()| outcome.ok_or(StoreError::Closed));
+        let label = result.as_ref().map_or_else(StoreError::label, |_| "ok");
+        metrics::counter!("fleetgrant_store_operations_total", "operation" => name, "outcome" => label)
+            .increment(1);
+        metrics::histogram!("fleetgrant_store_operation_seconds", "operation" => name)
+            .record(accepted.elapsed());
+        // A caller that went away does not want to know.
+        let _ = reply.send(result);
+    }
+}
+
+fn serve(mut db: Db, mut queue: mpsc::Receiver<Box<dyn Job>>, batch: usize) {
+    let mut waiting = Vec::with_capacity(batch);
+    while queue.blocking_recv_many(&mut waiting, batch) > 0 {
+        metrics::histogram!("fleetgrant_store_group_size").record(waiting.len() as f64);
+        settle(&mut db, std::mem::take(&mut waiting));
+    }
+}
+
+/// Where a group came to grief.
+enum Setback {
+    /// The transaction could not begin.
+    Begin(StoreError),
+    /// This operation failed, or wants its effects undone.
+    At(usize, Result<(), StoreError>),
+    /// The commit failed, whoever is to blame.
+    Commit(StoreError),
+}
+
+/// Answers every job, in transactions as large as they can be.
+fn settle(db: &mut Db, jobs: Vec<Box<dyn Job>>) {
+    let mut groups = vec![jobs];
+    while let Some(mut group) = groups.pop() {
+        let Err(setback) = attempt(db, &mut group) else {
+            group.into_iter().for_each(|job| job.answer(Ok(())));
+            continue;
+        };
+        let parts = match setback {
+            Setback::Begin(error) => {
+                fail(group, &error);
+                continue;
+            }
+            Setback::At(index, _) if group.len() > 1 => {
+                let after = group.split_off(index + 1);
+                let blamed = group.split_off(index);
+                vec![group, blamed, after]
+            }
+            Setback::Commit(_) if group.len() > 1 => {
+                let second = group.split_off(group.len() / 2);
+                vec![group, second]
+            }
+            Setback::At(_, verdict) => {
+                alone(group, verdict);
+                continue;
+            }
+            Setback::Commit(error) => {
+                alone(group, Err(error));
+                continue;
+            }
+        };
+        metrics::counter!("fleetgrant_store_groups_split_total").increment(1);
+        groups.extend(parts.into_iter().rev().filter(|part| !part.is_empty()));
+    }
+}
+
+fn alone(group: Vec<Box<dyn Job>>, verdict: Result<(), StoreError>) {
+    if let Some(job) = group.into_iter().next() {
+        job.answer(verdict);
+    }
+}
+
+fn fail(group: Vec<Box<dyn Job>>, error: &StoreError) {
+    tracing::error!(%error, operations = group.len(), "no transaction could begin");
+    for job in group {
+        job.answer(Err(match error {
+            StoreError::Busy => StoreError::Busy,
+            other => StoreError::Unavailable(other.to_string()),
+        }));
+    }
+}
+
+/// Runs a group in one transaction; whatever goes wrong, nothing of it is kept.
+fn attempt(db: &mut Db, group: &mut [Box<dyn Job>]) -> Result<(), Setback> {
+    retrying(|| db.begin_write()).map_err(Setback::Begin)?;
+    let started = Instant::now();
+    for (index, job) in group.iter_mut().enumerate() {
+        let verdict = job.run(db);
+        if !matches!(verdict, Ok(true)) {
+            db.rollback();
+            return Err(Setback::At(index, verdict.map(drop)));
+        }
+    }
+    let committing = Instant::now();
+    db.commit().map_err(|error| {
+        db.rollback();
+        Setback::Commit(error)
+    })?;
+    metrics::histogram!("fleetgrant_store_commit_seconds").record(committing.elapsed());
+    metrics::histogram!("fleetgrant_store_transaction_seconds").record(started.elapsed());
+    Ok(())
+}
+
+fn retrying(mut step: impl FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    let mut pause = PAUSE;
+    for _ in 1..ATTEMPTS {
+        match step() {
+            Err(error) if error.is_transient() => {
+                metrics::counter!("fleetgrant_store_retries_total", "reason" => error.label())
+                    .increment(1);
+                thread::sleep(pause);
+                pause *= 2;
+            }
+            settled => return settled,
+        }
+    }
+    step()
+}
+
+#[cfg(test)]
+mod tests;

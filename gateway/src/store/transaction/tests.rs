@@ -1,0 +1,166 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use crate::store::{Db, SchemaPolicy, Store, StoreError, StoreOptions, Verdict};
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+fn store() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("test.db").display());
+    let options = StoreOptions {
+        schema: SchemaPolicy::Migrate,
+        ..StoreOptions::default()
+    };
+    (folder, Store::open(&url, options).unwrap())
+}
+
+fn insert(db: &mut Db, name: &str) -> Result<(), StoreError> {
+    on!(db, c => diesel::sql_query(
+        "INSERT INTO product_lines (id, name, id_prefix, created_at) VALUES (?, ?, ?, 0)"
+    )
+    .bind::<Text, _>(name)
+    .bind::<Text, _>(name)
+    .bind::<Text, _>(name)
+    .execute(c))?;
+    Ok(())
+}
+
+fn count(store: &Store) -> i64 {
+    store
+        .read_blocking("count", |db| {
+            let rows: Vec<Count> = on!(db, c => diesel::sql_query(
+                "SELECT count(*) AS count FROM product_lines"
+            )
+            .load(c))?;
+            Ok(rows[0].count)
+        })
+        .unwrap()
+}
+
+/// Holds the writer until the returned sender is dropped, so that what follows forms one group.
+fn hold(store: &Store) -> mpsc::Sender<()> {
+    let (release, held) = mpsc::channel::<()>();
+    let (entered, inside) = mpsc::channel();
+    let store = store.clone();
+    std::thread::spawn(move || {
+        store.write_blocking("hold", move |_| {
+            let _ = entered.send(());
+            let _ = held.recv();
+            Ok(())
+        })
+    });
+    inside.recv().unwrap();
+    release
+}
+
+#[test]
+fn one_poisonous_operation_holds_up_nobody_else() {
+    let (_folder, store) = store();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let release = hold(&store);
+    let results = runtime.block_on(async {
+        let mut set = tokio::task::JoinSet::new();
+        for n in 0..40 {
+            let store = store.clone();
+            set.spawn(async move {
+                let result = store
+                    .write("insert", move |db| {
+                        insert(db, &format!("a{n}"))?;
+                        match n {
+                            // Effects of an operation that errs later are undone.
+                            7 => insert(db, &format!("a{n}")),
+                            20 => panic!("as a test"),
+                            _ => Ok(()),
+                        }
+                    })
+                    .await;
+                (n, result)
+            });
+        }
+        tokio::task::yield_now().await;
+        drop(release);
+        set.join_all().await
+    });
+    for (n, result) in results {
+        match n {
+            7 => assert!(
+                matches!(result, Err(StoreError::Constraint(_))),
+                "{result:?}"
+            ),
+            20 => assert!(
+                matches!(result, Err(StoreError::Panicked("insert"))),
+                "{result:?}"
+            ),
+            _ => assert!(result.is_ok(), "{n}: {result:?}"),
+        }
+    }
+    assert_eq!(count(&store), 38);
+}
+
+#[test]
+fn an_operation_that_wants_it_undone_still_answers() {
+    let (_folder, store) = store();
+    let answer = store
+        .transaction_blocking("dry", |db| {
+            insert(db, "dry")?;
+            Ok(Verdict::Rollback(17))
+        })
+        .unwrap();
+    assert_eq!((answer, count(&store)), (17, 0));
+}
+
+#[test]
+fn an_operation_run_again_counts_once() {
+    let (_folder, store) = store();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let release = hold(&store);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let counted = Arc::clone(&runs);
+        let good = store.write("good", move |db| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            insert(db, "good")
+        });
+        let bad = store.write("bad", |db| insert(db, "far too long for a prefix"));
+        let freed = async {
+            tokio::task::yield_now().await;
+            drop(release);
+        };
+        let (good, bad, ()) = tokio::join!(good, bad, freed);
+        assert!(good.is_ok(), "{good:?}");
+        let refused = bad.unwrap_err().to_string();
+        assert!(
+            refused.contains("product_line_prefix_is_valid"),
+            "{refused}"
+        );
+    });
+    assert_eq!(runs.load(Ordering::Relaxed), 2);
+    assert_eq!(count(&store), 1);
+}
+
+#[test]
+fn what_was_accepted_commits_before_the_store_is_gone() {
+    let (folder, store) = store();
+    let url = format!("sqlite:{}", folder.path().join("test.db").display());
+    store
+        .write_blocking("insert", |db| insert(db, "kept"))
+        .unwrap();
+    drop(store);
+    let store = Store::open(&url, StoreOptions::default()).unwrap();
+    assert_eq!(count(&store), 1);
+}

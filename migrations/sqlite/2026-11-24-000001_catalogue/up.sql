@@ -1,0 +1,93 @@
+-- What is made and sold. Instants are microseconds UTC, states the numbers of the domain.
+
+CREATE TABLE product_lines (
+    id BLOB NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    id_prefix TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT product_line_name_is_unique UNIQUE (name),
+    CONSTRAINT product_line_prefix_is_unique UNIQUE (id_prefix),
+    CONSTRAINT product_line_prefix_is_valid CHECK (length(id_prefix) BETWEEN 1 AND 8 AND id_prefix <> 'x')
+);
+
+CREATE TABLE features (
+    id BLOB NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    title TEXT NOT NULL,
+    essential BOOLEAN NOT NULL,
+    state SMALLINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    CONSTRAINT feature_name_is_unique UNIQUE (name),
+    CONSTRAINT feature_name_fits_the_wire CHECK (length(name) BETWEEN 1 AND 32)
+);
+
+CREATE TABLE products (
+    id BLOB NOT NULL PRIMARY KEY,
+    code TEXT NOT NULL,
+    title TEXT NOT NULL,
+    product_line_id BLOB REFERENCES product_lines (id),
+    replaces_id BLOB REFERENCES products (id),
+    state SMALLINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    CONSTRAINT product_code_is_unique UNIQUE (code)
+);
+
+CREATE TABLE product_features (
+    product_id BLOB NOT NULL REFERENCES products (id),
+    feature_id BLOB NOT NULL REFERENCES features (id),
+    version_ceiling TEXT,
+    use_count BIGINT,
+    vendor_data BLOB,
+    PRIMARY KEY (product_id, feature_id),
+    CONSTRAINT product_feature_ceiling_fits_the_wire CHECK (length(version_ceiling) BETWEEN 1 AND 16),
+    CONSTRAINT product_feature_vendor_data_fits_the_wire CHECK (length(vendor_data) <= 64),
+    CONSTRAINT product_feature_use_count_is_positive CHECK (use_count > 0)
+);
+
+CREATE INDEX product_features_by_feature ON product_features (feature_id, product_id);
+
+CREATE TABLE product_requirements (
+    product_id BLOB NOT NULL REFERENCES products (id),
+    requires_id BLOB NOT NULL REFERENCES products (id),
+    PRIMARY KEY (product_id, requires_id)
+);
+
+-- Licence models are data: the built-in kind decides what the wire says, the rules how it behaves.
+CREATE TABLE license_models (
+    id BLOB NOT NULL PRIMARY KEY,
+    code TEXT NOT NULL,
+    kind SMALLINT NOT NULL,
+    rules TEXT NOT NULL,
+    state SMALLINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    CONSTRAINT license_model_code_is_unique UNIQUE (code)
+);
+
+INSERT INTO license_models (id, code, kind, rules, state, created_at, changed_at) VALUES
+    (x'00000000000070008000000000000001', 'perpetual', 1, '{"grace_seconds":0,"returns_credit":true}', 2, 0, 0),
+    (x'00000000000070008000000000000002', 'subscription', 2, '{"grace_seconds":1209600,"returns_credit":true}', 2, 0, 0);
+
+CREATE TABLE skus (
+    id BLOB NOT NULL PRIMARY KEY,
+    part_number TEXT NOT NULL,
+    title TEXT NOT NULL,
+    state SMALLINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    CONSTRAINT sku_part_number_is_unique UNIQUE (part_number)
+);
+
+-- What one copy of a SKU is worth.
+CREATE TABLE sku_contents (
+    sku_id BLOB NOT NULL REFERENCES skus (id),
+    product_id BLOB NOT NULL REFERENCES products (id),
+    license_model_id BLOB NOT NULL REFERENCES license_models (id),
+    term TEXT,
+    start_basis SMALLINT NOT NULL,
+    units_per_copy BIGINT NOT NULL,
+    PRIMARY KEY (sku_id, product_id, license_model_id),
+    CONSTRAINT sku_content_has_units CHECK (units_per_copy > 0)
+);

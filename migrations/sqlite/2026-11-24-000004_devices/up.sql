@@ -1,0 +1,126 @@
+-- What the entitlements are for.
+
+CREATE TABLE factory_batches (
+    id BLOB NOT NULL PRIMARY KEY,
+    reference TEXT NOT NULL,
+    manufacturer_id BLOB REFERENCES parties (id),
+    state SMALLINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT factory_batch_reference_is_unique UNIQUE (reference)
+);
+
+CREATE TABLE devices (
+    id TEXT NOT NULL PRIMARY KEY,
+    product_line_id BLOB NOT NULL REFERENCES product_lines (id),
+    serial TEXT NOT NULL,
+    state SMALLINT NOT NULL,
+    purpose SMALLINT NOT NULL,
+    quarantine_reason TEXT,
+    -- Of the factory manifest and the shipment, never of the device's own word.
+    on_manifest BOOLEAN NOT NULL,
+    hwmodel BLOB,
+    storage_class SMALLINT NOT NULL,
+    expected_key BLOB,
+    batch_id BLOB REFERENCES factory_batches (id),
+    owner_id BLOB REFERENCES parties (id),
+    order_line_id BLOB REFERENCES order_lines (id),
+    site TEXT,
+    -- Of the device's own word.
+    said_hwmodel BLOB,
+    software_name TEXT,
+    software_version TEXT,
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    admitted_at BIGINT,
+    CONSTRAINT device_serial_is_unique UNIQUE (product_line_id, serial),
+    CONSTRAINT device_id_fits_the_topic CHECK (length(id) BETWEEN 1 AND 64)
+);
+
+CREATE INDEX devices_by_owner ON devices (owner_id);
+CREATE INDEX devices_by_order_line ON devices (order_line_id);
+CREATE INDEX devices_by_state ON devices (state);
+
+-- What was last heard of a device and last answered; apart from the device, since every message
+-- changes it.
+CREATE TABLE conversations (
+    device_id TEXT NOT NULL PRIMARY KEY REFERENCES devices (id),
+    last_seq BIGINT,
+    last_digest BLOB,
+    answer_kind SMALLINT NOT NULL DEFAULT 0,
+    answer BLOB,
+    key_set_generation BIGINT NOT NULL DEFAULT 0,
+    max_down BIGINT NOT NULL DEFAULT 4096,
+    capabilities BIGINT NOT NULL DEFAULT 0,
+    boot_count BIGINT,
+    -- The set that was last committed, and the one the device last signed for.
+    epoch BIGINT NOT NULL DEFAULT 0,
+    generation BIGINT NOT NULL DEFAULT 0,
+    cti BLOB,
+    acked_epoch BIGINT NOT NULL DEFAULT 0,
+    acked_generation BIGINT NOT NULL DEFAULT 0,
+    acked_cti BLOB,
+    acked_n BIGINT NOT NULL DEFAULT 0,
+    challenge BLOB,
+    challenge_expires_at BIGINT,
+    previous_challenge BLOB,
+    previous_challenge_expires_at BIGINT,
+    resyncs BIGINT NOT NULL DEFAULT 0,
+    resyncs_since_at BIGINT,
+    -- No new rights until an operator has looked: set back too often, or a clone.
+    frozen BOOLEAN NOT NULL DEFAULT FALSE,
+    code_failures BIGINT NOT NULL DEFAULT 0,
+    code_failed_at BIGINT,
+    first_contact_at BIGINT,
+    last_contact_at BIGINT,
+    CONSTRAINT conversation_acked_nothing_unissued CHECK (acked_generation <= generation)
+);
+
+CREATE TABLE credentials (
+    id BLOB NOT NULL PRIMARY KEY,
+    device_id TEXT NOT NULL REFERENCES devices (id),
+    key_thumbprint BLOB NOT NULL,
+    certificate_thumbprint BLOB NOT NULL,
+    -- Uncompressed point, so that a message is verified without the certificate being read again.
+    public_key BLOB NOT NULL,
+    chain BLOB NOT NULL,
+    anchor TEXT NOT NULL,
+    not_after_at BIGINT NOT NULL,
+    -- Under which anchors and revocations the chain was last found good.
+    verified_under BLOB NOT NULL,
+    state SMALLINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    CONSTRAINT credential_key_is_unique UNIQUE (key_thumbprint),
+    CONSTRAINT credential_certificate_is_unique UNIQUE (certificate_thumbprint),
+    CONSTRAINT credential_thumbprints_have_32_bytes
+        CHECK (length(key_thumbprint) = 32 AND length(certificate_thumbprint) = 32)
+);
+
+CREATE UNIQUE INDEX credential_current_is_unique ON credentials (device_id) WHERE state = 1;
+CREATE INDEX credentials_by_device ON credentials (device_id);
+
+CREATE TABLE shipments (
+    id BLOB NOT NULL PRIMARY KEY,
+    system TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    order_line_id BLOB NOT NULL REFERENCES order_lines (id),
+    quantity BIGINT NOT NULL,
+    shipped_at BIGINT NOT NULL,
+    state SMALLINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    CONSTRAINT shipment_line_is_unique UNIQUE (system, reference, order_line_id),
+    CONSTRAINT shipment_has_a_quantity CHECK (quantity > 0)
+);
+
+CREATE INDEX shipments_by_order_line ON shipments (order_line_id);
+
+-- A serial can ship twice: it came back in between.
+CREATE TABLE shipment_serials (
+    shipment_id BLOB NOT NULL REFERENCES shipments (id),
+    serial TEXT NOT NULL,
+    device_id TEXT NOT NULL REFERENCES devices (id),
+    PRIMARY KEY (shipment_id, device_id)
+);
+
+CREATE INDEX shipment_serials_by_device ON shipment_serials (device_id);

@@ -1,0 +1,99 @@
+-- Units on devices, the sets that say so, and their delivery.
+
+CREATE TABLE activations (
+    id BLOB NOT NULL PRIMARY KEY,
+    entitlement_id BLOB NOT NULL REFERENCES entitlements (id),
+    device_id TEXT NOT NULL REFERENCES devices (id),
+    units BIGINT NOT NULL,
+    kind SMALLINT NOT NULL,
+    origin SMALLINT NOT NULL,
+    state SMALLINT NOT NULL,
+    removal_reason SMALLINT,
+    -- The first activation of this unit's line of rehosts, renewals and upgrades; itself, if none.
+    lineage_id BLOB NOT NULL,
+    predecessor_id BLOB REFERENCES activations (id),
+    code_id BLOB REFERENCES activation_codes (id),
+    starts_at BIGINT,
+    ends_at BIGINT,
+    lease_ends_at BIGINT,
+    published_generation BIGINT,
+    removed_generation BIGINT,
+    -- The latest moment any committed set lets it run; none, once published, is for ever.
+    runs_until_at BIGINT,
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    activated_at BIGINT,
+    ended_at BIGINT,
+    CONSTRAINT activation_has_units CHECK (units > 0),
+    CONSTRAINT activation_removal_has_a_reason CHECK (state NOT IN (5, 6, 8) OR removal_reason IS NOT NULL),
+    CONSTRAINT activation_in_use_was_published CHECK (state NOT IN (2, 3) OR published_generation IS NOT NULL),
+    CONSTRAINT activation_activated_has_an_instant CHECK (state <> 3 OR activated_at IS NOT NULL),
+    CONSTRAINT activation_cancelled_was_not_published CHECK (state <> 7 OR published_generation IS NULL),
+    CONSTRAINT activation_ended_or_holds_units CHECK ((state >= 7) = (ended_at IS NOT NULL))
+);
+
+CREATE INDEX activations_holding ON activations (device_id) WHERE state <= 6;
+CREATE INDEX activations_by_entitlement ON activations (entitlement_id);
+CREATE INDEX activations_by_device ON activations (device_id);
+CREATE INDEX activations_by_activated_at ON activations (activated_at) WHERE activated_at IS NOT NULL;
+
+-- A generation is written once: payload is what is signed, and is never changed.
+CREATE TABLE grant_sets (
+    device_id TEXT NOT NULL REFERENCES devices (id),
+    generation BIGINT NOT NULL,
+    epoch BIGINT NOT NULL,
+    cti BLOB NOT NULL,
+    payload BLOB NOT NULL,
+    activation_ids BLOB NOT NULL,
+    install_until_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (device_id, generation),
+    CONSTRAINT grant_set_cti_is_unique UNIQUE (cti),
+    CONSTRAINT grant_set_generation_is_in_range CHECK (generation BETWEEN 1 AND 281474976710655)
+);
+
+CREATE TRIGGER grant_sets_are_written_once BEFORE UPDATE ON grant_sets
+BEGIN
+    SELECT RAISE(ABORT, 'grant_sets_are_written_once');
+END;
+
+CREATE TABLE deliveries (
+    device_id TEXT NOT NULL,
+    generation BIGINT NOT NULL,
+    state SMALLINT NOT NULL,
+    attempts BIGINT NOT NULL DEFAULT 0,
+    next_attempt_at BIGINT,
+    leased_until_at BIGINT,
+    created_at BIGINT NOT NULL,
+    published_at BIGINT,
+    acknowledged_at BIGINT,
+    PRIMARY KEY (device_id, generation),
+    FOREIGN KEY (device_id, generation) REFERENCES grant_sets (device_id, generation),
+    CONSTRAINT delivery_due_or_settled CHECK ((state IN (1, 2)) = (next_attempt_at IS NOT NULL)),
+    CONSTRAINT delivery_acknowledged_has_an_instant CHECK (state <> 3 OR acknowledged_at IS NOT NULL)
+);
+
+CREATE INDEX deliveries_due ON deliveries (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+
+CREATE TABLE usage_totals (
+    activation_id BLOB NOT NULL PRIMARY KEY REFERENCES activations (id),
+    total BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    CONSTRAINT usage_total_is_not_negative CHECK (total >= 0)
+);
+
+CREATE TABLE cases (
+    id BLOB NOT NULL PRIMARY KEY,
+    device_id TEXT NOT NULL REFERENCES devices (id),
+    want TEXT NOT NULL,
+    step SMALLINT NOT NULL,
+    state SMALLINT NOT NULL,
+    rule TEXT,
+    opened_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    closed_at BIGINT,
+    CONSTRAINT case_open_or_closed CHECK ((state = 1) = (closed_at IS NULL))
+);
+
+CREATE UNIQUE INDEX case_open_is_unique ON cases (device_id, want) WHERE state = 1;
+CREATE INDEX cases_by_opened_at ON cases (opened_at);
