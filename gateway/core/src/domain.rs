@@ -1,9 +1,14 @@
 //! The words of the domain: identifiers, states and instants, the same in code, tables and CLI.
 
+mod counter;
 mod id;
 mod instant;
 mod state;
+mod text;
 
+pub use counter::{CounterTooLarge, Epoch, Generation, Seq, SetKey};
 pub use id::*;
 pub use instant::Timestamp;
+pub(crate) use state::named;
 pub use state::*;
+pub use text::{DeviceId, FeatureName, InvalidText, Realm};

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-pub use fleetgrant_schemas::id::ActivationId;
+pub use fleetgrant_schemas::id::{
+    ActivationId, Challenge, CodeId, CodeProof, Cti, DeviceNonce, KeyThumbprint, MessageDigest,
+};
 
 macro_rules! entity_id {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(

@@ -44,6 +44,17 @@ impl Timestamp {
     pub const fn plus_seconds(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(Self::from_seconds(seconds).0))
     }
+
+    /// Whole seconds from `earlier` to this instant, rounded down; 0 if it is not earlier.
+    #[must_use]
+    pub const fn seconds_since(self, earlier: Self) -> u64 {
+        let micros = self.0.saturating_sub(earlier.0);
+        if micros < 0 {
+            0
+        } else {
+            (micros / 1_000_000) as u64
+        }
+    }
 }
 
 impl fmt::Display for Timestamp {

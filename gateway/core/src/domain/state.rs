@@ -1,8 +1,5 @@
 //! States and kinds. Each has a stable number (the tables) and a stable name (CLI, JSON, CSV).
 
-use std::fmt;
-use std::str::FromStr;
-
 /// A number or name that stands for no variant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is no {kind}; known: {known}")]
@@ -12,6 +9,17 @@ pub struct UnknownName {
     known: String,
 }
 
+impl UnknownName {
+    pub(crate) fn new(kind: &'static str, value: String, known: &[&str]) -> Self {
+        Self {
+            kind,
+            value,
+            known: known.join(", "),
+        }
+    }
+}
+
+/// Makes an enum whose variants have a stable number and a stable name.
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident($kind:literal) {
         $($(#[$vdoc:meta])* $variant:ident = $number:literal $text:literal,)*
@@ -41,24 +49,20 @@ macro_rules! named {
                 }
             }
 
-            fn unknown(value: String) -> UnknownName {
-                UnknownName {
-                    kind: $kind,
-                    value,
-                    known: [$($text,)*].join(", "),
-                }
+            fn unknown(value: String) -> $crate::domain::UnknownName {
+                $crate::domain::UnknownName::new($kind, value, &[$($text,)*])
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.pad(self.as_str())
             }
         }
 
-        impl FromStr for $name {
-            type Err = UnknownName;
-            fn from_str(text: &str) -> Result<Self, UnknownName> {
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::domain::UnknownName;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text {
                     $($text => Ok(Self::$variant),)*
                     _ => Err(Self::unknown(text.to_owned())),
@@ -67,8 +71,8 @@ macro_rules! named {
         }
 
         impl TryFrom<i16> for $name {
-            type Error = UnknownName;
-            fn try_from(number: i16) -> Result<Self, UnknownName> {
+            type Error = $crate::domain::UnknownName;
+            fn try_from(number: i16) -> Result<Self, Self::Error> {
                 match number {
                     $($number => Ok(Self::$variant),)*
                     _ => Err(Self::unknown(number.to_string())),
@@ -77,6 +81,8 @@ macro_rules! named {
         }
     };
 }
+
+pub(crate) use named;
 
 named! {
     /// Where a device stands.

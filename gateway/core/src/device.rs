@@ -1,0 +1,148 @@
+//! A device and how the conversation with it stands.
+
+use crate::ask::{Facts, Held};
+use crate::domain::{
+    Challenge, DeviceId, DeviceState, Generation, KeyThumbprint, MessageDigest, OrderLineId,
+    PartyId, Seq, SetKey, StorageClass, Timestamp,
+};
+
+/// A device and how the conversation with it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// Where it stands.
+    pub state: DeviceState,
+    /// The key it is pinned to, from its admission on.
+    pub key: Option<KeyThumbprint>,
+    /// Who owns it.
+    pub owner: Option<PartyId>,
+    /// The order line it was made for.
+    pub order_line: Option<OrderLineId>,
+    /// How well its storage resists being set back.
+    pub storage: StorageClass,
+    /// What it last said of itself.
+    pub facts: Facts,
+    /// The highest generation ever used for it, or held by it.
+    pub generation: Generation,
+    /// The last acknowledgement that counted.
+    pub acked: Option<Acked>,
+    /// The last request that counted.
+    pub last: Option<LastRequest>,
+    /// The challenges it may echo.
+    pub challenges: Challenges,
+    /// What makes its word suspicious.
+    pub watch: Watch,
+    /// The largest message it takes, bytes; what it said in its last request.
+    pub max_down: u16,
+    /// Generation of the key set it holds.
+    pub key_set: u32,
+    /// When it was first heard with a valid signature.
+    pub first_contact_at: Option<Timestamp>,
+    /// When it was last heard with a valid signature.
+    pub last_contact_at: Option<Timestamp>,
+}
+
+/// An acknowledgement: of which set, and which of those for that set. Ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acked {
+    /// The set held.
+    pub held: Held,
+    /// The number of the acknowledgement within the generation; 0 if a request's `held` stood in
+    /// for one that was lost.
+    pub n: u32,
+    /// When it was recorded.
+    pub at: Timestamp,
+}
+
+/// The last request that counted, and what it was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRequest {
+    /// Its number.
+    pub seq: Seq,
+    /// SHA-256 of what was signed.
+    pub digest: MessageDigest,
+    /// What it was answered.
+    pub answer: StoredAnswer,
+}
+
+/// An answer that can be given again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoredAnswer {
+    /// A grant set, kept with its content.
+    Grant(SetKey),
+    /// A notice: the payload that is signed.
+    Notice(Vec<u8>),
+}
+
+/// The challenges a device may echo.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Challenges {
+    /// In the newest grant or notice.
+    pub newest: Option<IssuedChallenge>,
+    /// In the one before it, which may be all the device has if the newest was lost.
+    pub previous: Option<IssuedChallenge>,
+    /// In a `stale-seq` notice only: a device that echoes it did act on that notice.
+    pub resync: Option<IssuedChallenge>,
+}
+
+/// A challenge that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IssuedChallenge {
+    /// The challenge.
+    pub value: Challenge,
+    /// From here on it is worthless.
+    pub expires_at: Timestamp,
+    /// The last acknowledged set when it was sent. A device that echoes it and holds less was set
+    /// back; an older request that was overtaken by an acknowledgement was not.
+    pub acked: Option<SetKey>,
+}
+
+/// What makes a device's word suspicious.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// How often its number was set anew within a week.
+    pub resyncs: Tally,
+    /// A clone is suspected: new rights are frozen until an operator clears it.
+    pub frozen: bool,
+    /// It held less than it had acknowledged: returns are stopped until an operator clears it.
+    pub returns_stopped: bool,
+    /// Wrong activation codes within a day.
+    pub code_failures: Tally,
+    /// Digest of the last message by another key, so that its replays leave no trace.
+    pub foreign: Option<MessageDigest>,
+}
+
+/// How often something happened within a window that opens with the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How often.
+    pub count: u16,
+    /// When the window opened.
+    pub since: Option<Timestamp>,
+}
+
+impl Device {
+    /// A device that nothing is known of but its id.
+    #[must_use]
+    pub fn new(id: DeviceId, state: DeviceState) -> Self {
+        Self {
+            id,
+            state,
+            key: None,
+            owner: None,
+            order_line: None,
+            storage: StorageClass::Unprotected,
+            facts: Facts::default(),
+            generation: Generation::ZERO,
+            acked: None,
+            last: None,
+            challenges: Challenges::default(),
+            watch: Watch::default(),
+            max_down: fleetgrant_schemas::limits::MAX_DOWN as u16,
+            key_set: 0,
+            first_contact_at: None,
+            last_contact_at: None,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What a party owns, as far as a decision needs it.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::domain::{
+    CodeId, EntitlementId, EntitlementState, FeatureName, LicenseModel, OrderLineId, PartyId,
+    ProductId, Purpose, Timestamp,
+};
+
+/// Units of a product under a licence model, owned by a party.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entitlement {
+    /// Its id.
+    pub id: EntitlementId,
+    /// Who owns it; none if it was sold by codes to nobody known yet.
+    pub owner: Option<PartyId>,
+    /// The owner's time zone: a term ends at the start of a day there.
+    pub zone: TimeZone,
+    /// The order line that it came from.
+    pub order_line: Option<OrderLineId>,
+    /// What is licensed.
+    pub product: ProductId,
+    /// The features of the product, one grant entry each.
+    pub features: Arc<[Feature]>,
+    /// The rules of its licence model, as they were when it was made.
+    pub rules: ModelRules,
+    /// Where it stands.
+    pub state: EntitlementState,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Units it has.
+    pub quantity: Quantity,
+    /// Units that activations hold now, on all devices.
+    pub live: u32,
+    /// Units beyond the quantity that policy allows.
+    pub overdraft: u32,
+    /// Units that one device draws when none are named; at least 1.
+    pub units_per_device: u32,
+    /// When its term starts.
+    pub start: Start,
+    /// How long it runs.
+    pub term: Term,
+    /// How it is bound to the device of the snapshot.
+    pub binding: Binding,
+    /// When it was made; of two that end alike the older serves first.
+    pub created_at: Timestamp,
+}
+
+/// Units of an entitlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// So many.
+    Units(u32),
+    /// As many as are asked for.
+    Unlimited,
+}
+
+/// One feature of a product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// The name the firmware asks for.
+    pub name: FeatureName,
+    /// The highest version it is on for.
+    pub version_ceiling: Option<String>,
+    /// Never switched off by an expiry.
+    pub essential: bool,
+    /// Uses that each unit gives; none if uses are not counted.
+    pub uses: Option<u64>,
+    /// What the maker hands to the firmware, at most 64 bytes; empty for nothing.
+    pub vendor_data: Vec<u8>,
+}
+
+/// The rules of a licence model that decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelRules {
+    /// Which of the built-in models, as the device is told.
+    pub model: LicenseModel,
+    /// Seconds an activation goes on after its end.
+    pub grace: u32,
+    /// Whether a device may give it back, and so free the unit.
+    pub returns_credit: bool,
+}
+
+/// When a term starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At a date that is known: fixed, or the order, shipment or first activation has been.
+    At(Timestamp),
+    /// When its first unit is published, at the latest at `latest`.
+    FirstActivation {
+        /// The latest start.
+        latest: Option<Timestamp>,
+    },
+    /// For each activation when it is published, at the latest at `latest`.
+    EachActivation {
+        /// The latest start.
+        latest: Option<Timestamp>,
+    },
+    /// At a date that is not known yet, as of a shipment that has not been.
+    Awaited,
+}
+
+/// How long an entitlement runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Term {
+    /// For ever.
+    Perpetual,
+    /// Until an instant, exclusive.
+    Until(Timestamp),
+    /// For a time by the calendar of the owner's time zone.
+    For {
+        /// Months; a year is 12.
+        months: u16,
+        /// Days.
+        days: u16,
+    },
+}
+
+/// How an entitlement is bound to the device of the snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Binding {
+    /// By the order line, shipment or manifest that names the device.
+    Device,
+    /// By nothing but its owner, who owns the device too.
+    Owner,
+    /// By neither: only a code, or an activation already there, leads to it.
+    None,
+}
+
+/// An activation code that the request named and the back office knows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Code {
+    /// Its public half.
+    pub id: CodeId,
+    /// SHA-256 of its secret half: the key of the device's proof.
+    pub secret: CodeSecret,
+    /// What it gives.
+    pub entitlement: EntitlementId,
+    /// Units a use gives.
+    pub units: u32,
+    /// Uses left.
+    pub uses_left: u32,
+    /// From here on it gives nothing.
+    pub expires_at: Option<Timestamp>,
+    /// An operator made it worthless.
+    pub void: bool,
+    /// Wrong proofs so far.
+    pub failures: u16,
+}
+
+/// SHA-256 of the secret half of a code. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CodeSecret(pub [u8; 32]);
+
+impl std::fmt::Debug for CodeSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CodeSecret(..)")
+    }
+}
+
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Code")
+            .field("id", &self.id)
+            .field("entitlement", &self.entitlement)
+            .field("uses_left", &self.uses_left)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,234 @@
+//! What happened, for the history.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::domain::{
+    ActivationId, CodeId, Cti, EntitlementId, KeyThumbprint, ProductId, RemovalReason, Seq, SetKey,
+    named,
+};
+use crate::rule::Rule;
+
+named! {
+    /// What kind of thing happened.
+    EventKind("event kind") {
+        /// A device was heard for the first time.
+        FirstContact = 1 "first-contact",
+        /// A device was pinned to its key and is served.
+        DeviceAdmitted = 2 "device-admitted",
+        /// A device waits for an operator.
+        DeviceQuarantined = 3 "device-quarantined",
+        /// A device was refused that may not be admitted.
+        DeviceRefused = 4 "device-refused",
+        /// A key spoke for an id that is pinned to another.
+        IdentityConflict = 5 "identity-conflict",
+        /// A request's number was too far above the last.
+        SeqJumped = 10 "seq-jumped",
+        /// A device took up a new number, and proved that it is not a replay.
+        Resynced = 11 "resynced",
+        /// Resyncs came so often that two devices may be using one identity.
+        CloneSuspected = 12 "clone-suspected",
+        /// A device held less than it had acknowledged, and proved that it is not a replay.
+        RolledBack = 13 "rolled-back",
+        /// A device held more than is recorded: the database may have been set back.
+        HeldBeyondRecord = 14 "held-beyond-record",
+        /// A device holds a set that was never issued: the authority's key may have leaked.
+        HeldNeverIssued = 15 "held-never-issued",
+        /// Units were assigned to a device.
+        Reserved = 20 "reserved",
+        /// An activation was put in a committed set for the first time.
+        Published = 21 "published",
+        /// The device's word that an activation is in was recorded for the first time.
+        Activated = 22 "activated",
+        /// The feature is off, the unit kept.
+        Suspended = 23 "suspended",
+        /// The feature is on again.
+        Resumed = 24 "resumed",
+        /// An activation was taken out of the set.
+        Removing = 25 "removing",
+        /// Its removal is proven; its units are free.
+        Removed = 26 "removed",
+        /// It was undone before it was published; its units are free.
+        Cancelled = 27 "cancelled",
+        /// The time it could run has passed; its units are free.
+        Lapsed = 28 "lapsed",
+        /// Its removal was not proven in time.
+        Orphaned = 29 "orphaned",
+        /// Part of its units became an activation of their own, to be removed.
+        Split = 30 "split",
+        /// A grant set was written.
+        SetIssued = 40 "set-issued",
+        /// A device signed for a grant set.
+        Acknowledged = 41 "acknowledged",
+        /// A device did not put an activation in force.
+        Excepted = 42 "excepted",
+        /// An acknowledgement named activations that its set does not have.
+        AckForeign = 43 "ack-foreign",
+        /// A want was denied.
+        Denied = 50 "denied",
+        /// A want was served by what is there.
+        Served = 51 "served",
+        /// An activation code was used.
+        CodeUsed = 52 "code-used",
+        /// A proof for an activation code was wrong.
+        CodeFailed = 53 "code-failed",
+    }
+}
+
+named! {
+    /// How a device that took up a new number stands.
+    Resync("resync") {
+        /// It holds nothing.
+        Wiped = 1 "wiped",
+        /// It holds less than it had acknowledged.
+        RolledBack = 2 "rolled-back",
+        /// It holds what it had acknowledged: only the number was lost.
+        SeqLost = 3 "seq-lost",
+    }
+}
+
+/// Something that happened to a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What kind.
+    pub kind: EventKind,
+    /// The activation it is about.
+    pub activation: Option<ActivationId>,
+    /// The entitlement it is about.
+    pub entitlement: Option<EntitlementId>,
+    /// What else is to be known, by name.
+    pub body: Body,
+}
+
+/// What else is to be known of an event: few fields, each once, in a fixed order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body(Vec<(&'static str, Field)>);
+
+/// A value in the body of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// A number.
+    Number(u64),
+    /// A text; ids are in hex.
+    Text(String),
+}
+
+impl From<u64> for Field {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<u32> for Field {
+    fn from(number: u32) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+impl From<Seq> for Field {
+    fn from(seq: Seq) -> Self {
+        Self::Number(seq.get())
+    }
+}
+
+macro_rules! field_from_display {
+    ($($name:ty),*) => {$(
+        impl From<$name> for Field {
+            fn from(value: $name) -> Self {
+                Self::Text(value.to_string())
+            }
+        }
+    )*};
+}
+
+field_from_display!(
+    &str,
+    Cti,
+    CodeId,
+    KeyThumbprint,
+    ProductId,
+    SetKey,
+    ActivationId,
+    Rule,
+    RemovalReason,
+    Resync
+);
+
+impl Event {
+    /// An event without more to it.
+    #[must_use]
+    pub fn new(kind: EventKind) -> Self {
+        Self {
+            kind,
+            activation: None,
+            entitlement: None,
+            body: Body::default(),
+        }
+    }
+
+    /// With the activation it is about, and its entitlement.
+    #[must_use]
+    pub fn about(mut self, activation: ActivationId, entitlement: EntitlementId) -> Self {
+        self.activation = Some(activation);
+        self.entitlement = Some(entitlement);
+        self
+    }
+
+    /// With one more field.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Field>) -> Self {
+        self.body.0.push((name, value.into()));
+        self
+    }
+
+    /// With one more field, if there is a value.
+    #[must_use]
+    pub fn with_some(self, name: &'static str, value: Option<impl Into<Field>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// Whether somebody must look at it now.
+    #[must_use]
+    pub const fn pages(&self) -> bool {
+        matches!(
+            self.kind,
+            EventKind::HeldNeverIssued | EventKind::HeldBeyondRecord | EventKind::IdentityConflict
+        )
+    }
+}
+
+impl Body {
+    /// The fields in order.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &Field)> {
+        self.0.iter().map(|(name, field)| (*name, field))
+    }
+
+    /// The field of this name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.0
+            .iter()
+            .find_map(|(other, field)| (*other == name).then_some(field))
+    }
+}
+
+impl Serialize for Body {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, field) in &self.0 {
+            map.serialize_entry(name, field)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Field {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => serializer.serialize_u64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}

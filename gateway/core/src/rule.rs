@@ -1,0 +1,85 @@
+//! Why a want is denied.
+
+use crate::domain::named;
+
+named! {
+    /// The rule that denied a want. The name goes to the device, to people and into reports.
+    Rule("rule") {
+        /// No entitlement of the device's owner has the feature.
+        NotOwned = 1 "not-owned",
+        /// The entitlement belongs to another owner than the device.
+        OtherOwner = 2 "other-owner",
+        /// All units are in use.
+        NoUnitsLeft = 3 "no-units-left",
+        /// Not active yet.
+        Draft = 4 "entitlement-draft",
+        /// On hold: nothing new.
+        Hold = 5 "entitlement-on-hold",
+        /// Suspended.
+        Suspended = 6 "entitlement-suspended",
+        /// Its end has passed.
+        Expired = 7 "entitlement-expired",
+        /// Closed.
+        Closed = 8 "entitlement-closed",
+        /// Its start is not known yet, as of a shipment that has not been.
+        NotStarted = 9 "entitlement-not-started",
+        /// The device had an evaluation of this product before.
+        EvaluationUsed = 10 "evaluation-used",
+        /// The set would have more entries or bytes than the device takes.
+        SetFull = 11 "set-full",
+        /// The code gives nothing: wrong, unknown, used, expired or void, which is not told.
+        CodeRefused = 12 "code-refused",
+        /// Too many wrong codes from this device.
+        CodesBlocked = 13 "codes-blocked",
+        /// A clone of the device is suspected.
+        CloneSuspected = 14 "clone-suspected",
+        /// The device held less than it had acknowledged.
+        ReturnsStopped = 15 "returns-stopped",
+        /// Policy takes nothing back.
+        ReturnsNotOffered = 16 "returns-not-offered",
+        /// The licence model takes nothing back.
+        NotReturnable = 17 "not-returnable",
+        /// What the factory gave does not come back from storage that can be set back.
+        FactoryNotReturnable = 18 "factory-not-returnable",
+        /// Moving a right to another device is not offered.
+        RehostNotOffered = 19 "rehost-not-offered",
+        /// Stop-gaps are not offered.
+        TemporaryNotOffered = 20 "temporary-not-offered",
+        /// Grants on the factory line are not offered.
+        FactoryNotOffered = 21 "factory-not-offered",
+        /// Nothing is bound to the device.
+        NothingBound = 22 "nothing-bound",
+        /// More units in one want than policy allows.
+        TooMany = 23 "too-many-units",
+    }
+}
+
+impl Rule {
+    /// What would lift the denial, for a person.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::NotOwned => "order the feature, or assign the device to the party that owns it",
+            Self::OtherOwner => "assign the device to the owner of the entitlement",
+            Self::NoUnitsLeft => "order more units, or return one on another device",
+            Self::Draft => "activate the entitlement",
+            Self::Hold => "release the hold",
+            Self::Suspended => "resume the entitlement",
+            Self::Expired => "renew it",
+            Self::Closed => "order anew",
+            Self::NotStarted => "record the shipment that starts the term",
+            Self::EvaluationUsed => "order the product",
+            Self::SetFull => "return what the device no longer needs",
+            Self::CodeRefused => "check the code, or ask who issued it",
+            Self::CodesBlocked => "wait a day, and check the code",
+            Self::CloneSuspected => "find out which of the two devices is real, then clear it",
+            Self::ReturnsStopped => "look into the device's storage, then clear it",
+            Self::ReturnsNotOffered | Self::NotReturnable => "ask the maker",
+            Self::FactoryNotReturnable => "ask the maker to revoke it",
+            Self::RehostNotOffered => "return it on the old device, then ask on the new one",
+            Self::TemporaryNotOffered | Self::FactoryNotOffered => "ask the maker",
+            Self::NothingBound => "reserve an entitlement for the device, or ask for a feature",
+            Self::TooMany => "ask for fewer units",
+        }
+    }
+}

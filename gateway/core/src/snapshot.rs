@@ -1,0 +1,50 @@
+//! Everything a decision about one device looks at, read in one transaction.
+
+use crate::activation::Activation;
+use crate::device::Device;
+use crate::domain::{EntitlementId, ProductId};
+use crate::entitlement::{Code, Entitlement};
+use crate::set::CommittedSet;
+
+/// Everything a decision about one device looks at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// The device, locked for the rest of the transaction.
+    pub device: Device,
+    /// All its activations that hold units.
+    pub activations: Vec<Activation>,
+    /// The entitlements of those activations; those bound to the device by order line, shipment
+    /// or manifest; those of its owner that have a wanted feature; those its codes lead to.
+    /// Each once, in any order.
+    pub entitlements: Vec<Entitlement>,
+    /// The codes that the request names and the back office knows. Empty for an acknowledgement.
+    pub codes: Vec<Code>,
+    /// The committed sets from the last acknowledged one on, ascending; all, if none was.
+    pub sets: Vec<CommittedSet>,
+    /// Products of which the device ever had an evaluation.
+    pub evaluated: Vec<ProductId>,
+    /// Entitlements of which the device ever refused an activation.
+    pub refused: Vec<EntitlementId>,
+}
+
+impl Snapshot {
+    /// A snapshot of a device that has nothing.
+    #[must_use]
+    pub const fn of(device: Device) -> Self {
+        Self {
+            device,
+            activations: Vec::new(),
+            entitlements: Vec::new(),
+            codes: Vec::new(),
+            sets: Vec::new(),
+            evaluated: Vec::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    /// The set the device should have.
+    #[must_use]
+    pub fn latest_set(&self) -> Option<&CommittedSet> {
+        self.sets.last()
+    }
+}
