@@ -1,2 +1,7 @@
 //! The `fleetgrant` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fleetgrant::cli::main()
+}

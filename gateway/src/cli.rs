@@ -1,0 +1,97 @@
+//! The command line: what it accepts, and what it answers.
+//!
+//! Data goes to standard output, everything else to standard error. The exit code says what kind
+//! of end it was, so that a script can tell: see [`Failure`].
+
+mod completions;
+mod failure;
+mod output;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, LogFormat, Overrides};
+use crate::telemetry::{self, Telemetry};
+pub(crate) use failure::{Failure, OrUnavailable};
+
+/// The entitlement gateway for device fleets.
+#[derive(Debug, Parser)]
+#[command(name = "fleetgrant", version, propagate_version = true, after_help = failure::EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command accepts.
+#[derive(Debug, Args)]
+struct Global {
+    /// The configuration [default: the first of ./fleetgrant.toml and ./data/fleetgrant.toml]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        env = "FLEETGRANT_CONFIG"
+    )]
+    config: Option<PathBuf>,
+    /// Sets a key over the file and the environment, as --set broker.address=host:8883
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// The form of log lines
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// What is logged, as info or info,fleetgrant=debug
+    #[arg(long, global = true, value_name = "FILTER")]
+    log_level: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Completions(completions::Args),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    let outcome = match command {
+        Command::Completions(args) => completions::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nothing is left to tell when standard error is closed.
+            let _ = write!(io::stderr(), "{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+impl Global {
+    /// The configuration this command runs with.
+    fn load(&self) -> Result<Config, ConfigError> {
+        let mut overrides = Overrides::none();
+        for pair in &self.set {
+            overrides = overrides.parse(pair)?;
+        }
+        if let Some(format) = self.log_format {
+            overrides = overrides.set("log.format", format.as_str());
+        }
+        if let Some(level) = &self.log_level {
+            overrides = overrides.set("log.level", level);
+        }
+        Config::load(self.config.as_deref(), &overrides)
+    }
+
+    /// The configuration, with logs and metrics started as it says.
+    fn start(&self) -> Result<(Config, Telemetry), Failure> {
+        let config = self.load()?;
+        let telemetry = telemetry::init(&config.log).map_err(Failure::config)?;
+        Ok((config, telemetry))
+    }
+}

@@ -1,0 +1,87 @@
+//! How a command ends when it does not end well.
+
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+
+/// The exit codes, as `--help` prints them.
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused: what was asked for is understood and cannot be done, or a check found a fault
+  2  usage: the command line is wrong
+  3  configuration: it is missing, or something in it is wrong
+  4  unavailable: the database, the broker, a port or a file cannot be reached; try again";
+
+/// Why a command did not do what it was asked. Each kind has an exit code of its own, which
+/// scripts rely on. 2 is clap's.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Exit code 1.
+    Refused(anyhow::Error),
+    /// Exit code 3.
+    Config(anyhow::Error),
+    /// Exit code 4.
+    Unavailable(anyhow::Error),
+}
+
+impl Failure {
+    pub(crate) fn refused(cause: impl Into<anyhow::Error>) -> Self {
+        Self::Refused(cause.into())
+    }
+
+    pub(crate) fn config(cause: impl Into<anyhow::Error>) -> Self {
+        Self::Config(cause.into())
+    }
+
+    pub(super) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Refused(_) => 1,
+            Self::Config(_) => 3,
+            Self::Unavailable(_) => 4,
+        })
+    }
+
+    fn cause(&self) -> &anyhow::Error {
+        match self {
+            Self::Refused(cause) | Self::Config(cause) | Self::Unavailable(cause) => cause,
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(cause: ConfigError) -> Self {
+        Self::config(cause)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut causes = self.cause().chain();
+        let first = causes.next().map(ToString::to_string).unwrap_or_default();
+        writeln!(f, "error: {first}")?;
+        // Many errors repeat their cause in their own text.
+        let mut said = first;
+        for cause in causes {
+            let text = cause.to_string();
+            if !said.contains(&text) {
+                writeln!(f, "  because: {text}")?;
+            }
+            said = text;
+        }
+        Ok(())
+    }
+}
+
+/// Turns any error into [`Failure::Unavailable`], saying what was being done.
+pub(crate) trait OrUnavailable<T> {
+    fn or_unavailable(self, doing: impl FnOnce() -> String) -> Result<T, Failure>;
+}
+
+impl<T, E: Error + Send + Sync + 'static> OrUnavailable<T> for Result<T, E> {
+    fn or_unavailable(self, doing: impl FnOnce() -> String) -> Result<T, Failure> {
+        self.map_err(|cause| Failure::Unavailable(anyhow::Error::new(cause).context(doing())))
+    }
+}

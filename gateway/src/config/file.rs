@@ -1,0 +1,233 @@
+//! The configuration as it is written: the keys of the file with their defaults.
+//!
+//! `docs/samples/fleetgrant.toml` shows every key with its default; a test holds the two together.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::broker::BrokerMode;
+use super::interval::Interval;
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct FileSection {
+    pub(super) realm: Option<String>,
+    pub(super) time_zone: String,
+    pub(super) data_dir: PathBuf,
+    pub(super) database: DatabaseSection,
+    pub(super) broker: BrokerSection,
+    pub(super) authority: Option<AuthoritySection>,
+    pub(super) limits: LimitsSection,
+    pub(super) delivery: DeliverySection,
+    pub(super) log: LogSection,
+}
+
+impl Default for FileSection {
+    fn default() -> Self {
+        Self {
+            realm: None,
+            time_zone: "UTC".to_owned(),
+            data_dir: PathBuf::from("."),
+            database: DatabaseSection::default(),
+            broker: BrokerSection::default(),
+            authority: None,
+            limits: LimitsSection::default(),
+            delivery: DeliverySection::default(),
+            log: LogSection::default(),
+        }
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DatabaseSection {
+    pub(super) url: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct BrokerSection {
+    pub(super) mode: BrokerMode,
+    pub(super) address: String,
+    pub(super) roots: PathBuf,
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) topic_prefix: String,
+    pub(super) share_group: String,
+    pub(super) session_expiry: Interval,
+    pub(super) receive_maximum: u16,
+    pub(super) embedded: EmbeddedBrokerSection,
+}
+
+impl Default for BrokerSection {
+    fn default() -> Self {
+        Self {
+            mode: BrokerMode::Embedded,
+            address: "localhost:8883".to_owned(),
+            roots: PathBuf::from("pki/service-ca.pem"),
+            certificate: PathBuf::from("pki/gateway.pem"),
+            key: PathBuf::from("pki/gateway.key"),
+            topic_prefix: "fg".to_owned(),
+            share_group: "fleetgrant".to_owned(),
+            session_expiry: Interval::from_secs(24 * 3600),
+            receive_maximum: 256,
+            embedded: EmbeddedBrokerSection::default(),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct EmbeddedBrokerSection {
+    pub(super) listen: String,
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) gateway_roots: PathBuf,
+    pub(super) max_connections: usize,
+}
+
+impl Default for EmbeddedBrokerSection {
+    fn default() -> Self {
+        Self {
+            listen: "0.0.0.0:8883".to_owned(),
+            certificate: PathBuf::from("pki/broker.pem"),
+            key: PathBuf::from("pki/broker.key"),
+            gateway_roots: PathBuf::from("pki/service-ca.pem"),
+            max_connections: 20_000,
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuthoritySection {
+    #[serde(default = "AuthoritySection::default_key")]
+    pub(super) key: PathBuf,
+    #[serde(default = "AuthoritySection::default_epoch")]
+    pub(super) epoch: u32,
+    pub(super) not_before: String,
+    pub(super) not_after: String,
+}
+
+impl AuthoritySection {
+    fn default_key() -> PathBuf {
+        PathBuf::from("pki/authority.key")
+    }
+
+    const fn default_epoch() -> u32 {
+        1
+    }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LimitsSection {
+    pub(super) device: BucketSection,
+    pub(super) all_devices: BucketSection,
+    pub(super) verify_threads: usize,
+    pub(super) chain_threads: usize,
+    pub(super) sign_threads: usize,
+    pub(super) database_threads: usize,
+    pub(super) queue: usize,
+    pub(super) batch: usize,
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        Self {
+            device: BucketSection {
+                every: Interval::from_secs(10),
+                burst: 5,
+            },
+            all_devices: BucketSection {
+                every: Interval::from_micros(200),
+                burst: 10_000,
+            },
+            verify_threads: 0,
+            chain_threads: 1,
+            sign_threads: 0,
+            database_threads: 1,
+            queue: 4_096,
+            batch: 100,
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BucketSection {
+    pub(super) every: Interval,
+    pub(super) burst: u32,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DeliverySection {
+    pub(super) backoff: Vec<Interval>,
+    pub(super) installable: Interval,
+}
+
+impl Default for DeliverySection {
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        Self {
+            backoff: [MINUTE, 5 * MINUTE, 30 * MINUTE, 6 * HOUR, 24 * HOUR]
+                .map(Interval::from_secs)
+                .to_vec(),
+            installable: Interval::from_secs(30 * 24 * HOUR),
+        }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSection {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// Directives of `tracing-subscriber`'s `EnvFilter`, as `info` or `info,fleetgrant=debug`.
+    pub level: String,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Auto,
+            level: "info".to_owned(),
+        }
+    }
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(try_from = "String")]
+pub enum LogFormat {
+    /// For people on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// The name in the file and on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Human => "human",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl TryFrom<String> for LogFormat {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        <Self as clap::ValueEnum>::from_str(&text, false)
+            .map_err(|_| format!("{text:?} is no log format; use \"auto\", \"human\" or \"json\""))
+    }
+}

@@ -1,0 +1,84 @@
+//! Rates, threads and queues.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::thread;
+use std::time::Duration;
+
+use super::ConfigError;
+use super::file::{BucketSection, LimitsSection};
+
+/// Rates, threads and queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Messages of one device.
+    pub device: Bucket,
+    /// Messages of all devices together.
+    pub all_devices: Bucket,
+    /// Threads that check the signatures of messages.
+    pub verify_threads: NonZeroUsize,
+    /// Threads that check certificate chains, apart, since one RSA chain costs many signatures.
+    pub chain_threads: NonZeroUsize,
+    /// Threads that sign.
+    pub sign_threads: NonZeroUsize,
+    /// Threads that hold a database connection each.
+    pub database_threads: NonZeroUsize,
+    /// Messages that wait before each kind of thread.
+    pub queue: NonZeroUsize,
+    /// Messages in one database transaction.
+    pub batch: NonZeroUsize,
+}
+
+/// A token bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// The time in which one token comes back.
+    pub every: Duration,
+    /// Tokens it holds when full.
+    pub burst: NonZeroU32,
+}
+
+impl Limits {
+    pub(super) fn parse(section: LimitsSection) -> Result<Self, ConfigError> {
+        let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let threads = |key: &str, count: usize| match NonZeroUsize::new(count) {
+            None => Ok(cores),
+            Some(count) if count.get() <= 256 => Ok(count),
+            Some(count) => Err(ConfigError::invalid(
+                key,
+                count,
+                "0 (as many as cores) to 256",
+            )),
+        };
+        let within = |key: &str, count: usize, most: usize| {
+            NonZeroUsize::new(count)
+                .filter(|count| count.get() <= most)
+                .ok_or_else(|| ConfigError::invalid(key, count, &format!("1 to {most}")))
+        };
+        Ok(Self {
+            device: Bucket::parse("limits.device", section.device)?,
+            all_devices: Bucket::parse("limits.all_devices", section.all_devices)?,
+            verify_threads: threads("limits.verify_threads", section.verify_threads)?,
+            chain_threads: threads("limits.chain_threads", section.chain_threads)?,
+            sign_threads: threads("limits.sign_threads", section.sign_threads)?,
+            database_threads: threads("limits.database_threads", section.database_threads)?,
+            queue: within("limits.queue", section.queue, 1 << 20)?,
+            batch: within("limits.batch", section.batch, 1_000)?,
+        })
+    }
+}
+
+impl Bucket {
+    fn parse(key: &str, section: BucketSection) -> Result<Self, ConfigError> {
+        let every = section.every.get();
+        if every.is_zero() {
+            return Err(ConfigError::invalid(
+                &format!("{key}.every"),
+                "0s",
+                "above zero: the time in which one message is allowed",
+            ));
+        }
+        let burst = NonZeroU32::new(section.burst)
+            .ok_or_else(|| ConfigError::invalid(&format!("{key}.burst"), 0, "1 or more"))?;
+        Ok(Self { every, burst })
+    }
+}

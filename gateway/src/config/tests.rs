@@ -1,0 +1,193 @@
+#![allow(clippy::unwrap_used)]
+
+use std::ffi::OsString;
+use std::fs;
+
+use super::file::{AuthoritySection, DatabaseSection, FileSection};
+use super::source::{self, Source};
+use super::*;
+
+/// What is read from a file with this text, these variables and these overrides.
+fn read(text: &str, variables: &[(&str, &str)], overrides: &Overrides) -> Result<Source, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fleetgrant.toml");
+    fs::write(&path, text).unwrap();
+    let variables = variables
+        .iter()
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    source::read(Some(&path), overrides, variables).map_err(|error| {
+        error
+            .to_string()
+            .replace(&path.display().to_string(), "FILE")
+    })
+}
+
+fn load(text: &str) -> Result<Config, String> {
+    let source = read(text, &[], &Overrides::none())?;
+    Config::from_source(source).map_err(|error| error.to_string())
+}
+
+/// Why a configuration is refused that is right up to `text`.
+fn refusal(text: &str) -> String {
+    load(&format!("realm = \"acme\"\n{text}")).unwrap_err()
+}
+
+#[test]
+fn the_sample_shows_every_key_with_its_default() {
+    let sample = include_str!("../../../docs/samples/fleetgrant.toml");
+    let shown = read(sample, &[], &Overrides::none()).unwrap().raw;
+    let defaults = FileSection {
+        realm: Some("example".to_owned()),
+        database: DatabaseSection {
+            url: Some("sqlite:fleetgrant.db".to_owned()),
+        },
+        authority: Some(AuthoritySection {
+            key: "pki/authority.key".into(),
+            epoch: 1,
+            not_before: "2026-01-01T00:00:00Z".to_owned(),
+            not_after: "2027-01-01T00:00:00Z".to_owned(),
+        }),
+        ..FileSection::default()
+    };
+    assert_eq!(shown, defaults);
+    assert!(load(sample).is_ok());
+}
+
+#[test]
+fn variables_win_over_the_file_and_overrides_over_both() {
+    let text = "realm = \"acme\"\n[broker]\nshare_group = \"file\"\nreceive_maximum = 1\ntopic_prefix = \"file\"";
+    let variables = [
+        ("FLEETGRANT_BROKER__RECEIVE_MAXIMUM", "2"),
+        ("FLEETGRANT_BROKER__SHARE_GROUP", "variable"),
+        ("FLEETGRANT_CONFIG", "elsewhere.toml"),
+        ("UNRELATED", "x"),
+    ];
+    let overrides = Overrides::none().set("broker.share_group", "override");
+    let broker = read(text, &variables, &overrides).unwrap().raw.broker;
+    assert_eq!(broker.topic_prefix, "file");
+    assert_eq!(broker.receive_maximum, 2);
+    assert_eq!(broker.share_group, "override");
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place_and_the_nearest() {
+    assert_eq!(
+        refusal("[broker]\nshare_groop = \"x\""),
+        "FILE: broker.share_groop is no key; did you mean share_group?"
+    );
+}
+
+#[test]
+fn an_unknown_variable_is_refused_too() {
+    let error = read(
+        "",
+        &[("FLEETGRANT_BROKER__ADRESS", "x")],
+        &Overrides::none(),
+    )
+    .unwrap_err();
+    assert_eq!(
+        error,
+        "the variable FLEETGRANT_BROKER__ADRESS: broker.adress is no key; did you mean address?"
+    );
+}
+
+#[test]
+fn a_wrong_type_is_named_with_its_key() {
+    assert_eq!(
+        refusal("[limits]\nqueue = \"many\""),
+        "FILE: limits.queue: string \"many\" where an integer is expected"
+    );
+    assert_eq!(
+        refusal("[log]\nformat = \"jsn\""),
+        "FILE: log.format: \"jsn\" is no log format; use \"auto\", \"human\" or \"json\""
+    );
+    assert_eq!(
+        refusal("[delivery]\nbackoff = [\"soon\"]"),
+        "FILE: delivery.backoff[0]: \"soon\" is no length of time; write it as 90s, 1h 30m or 30d"
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_shown_with_its_line() {
+    let error = refusal("[broker\n");
+    assert!(
+        error.starts_with("FILE is no TOML: ") && error.contains("line 2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_realm_must_be_given() {
+    assert!(
+        load("")
+            .unwrap_err()
+            .starts_with("realm is not configured: ")
+    );
+}
+
+#[test]
+fn values_that_cannot_be_used_are_refused_with_what_can() {
+    for (text, expected) in [
+        (
+            "time_zone = \"Europe/Viena\"",
+            "time_zone = Europe/Viena: must be an IANA time zone, as Europe/Vienna or UTC; did you \
+             mean Europe/Vienna?",
+        ),
+        (
+            "[broker]\naddress = \"broker\"",
+            "broker.address = \"broker\": must be HOST:PORT, as broker.example.com:8883",
+        ),
+        (
+            "[broker]\ntopic_prefix = \"a/b\"",
+            "broker.topic_prefix = \"a/b\": must be 1 to 32 visible ASCII characters without / + #",
+        ),
+        (
+            "[broker.embedded]\nlisten = \"8883\"",
+            "broker.embedded.listen = \"8883\": must be ADDRESS:PORT, as 127.0.0.1:8883 or [::]:8883",
+        ),
+        (
+            "[database]\nurl = \"postgres://user:secret@host/db\"",
+            "database.url = postgres:…: must be sqlite:PATH, as sqlite:fleetgrant.db",
+        ),
+        ("[limits]\nbatch = 0", "limits.batch = 0: must be 1 to 1000"),
+        (
+            "[limits.device]\nevery = \"10s\"\nburst = 0",
+            "limits.device.burst = 0: must be 1 or more",
+        ),
+        (
+            "[delivery]\nbackoff = []",
+            "delivery.backoff = 0 waits: must be 1 to 32 waits above zero, as [\"1m\", \"5m\", \"30m\"]",
+        ),
+        (
+            "[authority]\nnot_before = \"2026-01-01T00:00:00Z\"\nnot_after = \"2027-02-01T00:00:00Z\"",
+            "authority.not_after = 2027-02-01T00:00:00Z: must be after not_before, and no more than \
+             a year after: a leaked key dies with its epoch",
+        ),
+    ] {
+        assert_eq!(refusal(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn paths_are_relative_to_the_folder_of_the_file() {
+    let config = load("realm = \"acme\"\ndata_dir = \"state\"").unwrap();
+    let folder = config.file.as_deref().unwrap().parent().unwrap();
+    assert_eq!(config.data_dir, folder.join("state"));
+    assert_eq!(config.broker.tls.key, folder.join("pki/gateway.key"));
+    assert_eq!(
+        config.database,
+        DatabaseUrl::Sqlite {
+            path: folder.join("state/fleetgrant.db")
+        }
+    );
+}
+
+#[test]
+fn what_signs_is_told_how_to_get_a_key() {
+    let error = load("realm = \"acme\"")
+        .unwrap()
+        .authority()
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("fleetgrant pki"), "{error}");
+}
