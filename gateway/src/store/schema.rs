@@ -34,10 +34,13 @@ diesel::table! {
         code_id -> Nullable<Binary>,
         starts_at -> Nullable<BigInt>,
         ends_at -> Nullable<BigInt>,
+        grace_seconds -> Nullable<BigInt>,
         lease_ends_at -> Nullable<BigInt>,
-        published_generation -> Nullable<BigInt>,
-        removed_generation -> Nullable<BigInt>,
         runs_until_at -> Nullable<BigInt>,
+        removed_epoch -> Nullable<BigInt>,
+        removed_generation -> Nullable<BigInt>,
+        removing_since_at -> Nullable<BigInt>,
+        usage_total -> BigInt,
         created_at -> BigInt,
         changed_at -> BigInt,
         activated_at -> Nullable<BigInt>,
@@ -76,28 +79,18 @@ diesel::table! {
         device_id -> Text,
         last_seq -> Nullable<BigInt>,
         last_digest -> Nullable<Binary>,
-        answer_kind -> SmallInt,
-        answer -> Nullable<Binary>,
+        last_answer -> Nullable<Binary>,
         key_set_generation -> BigInt,
         max_down -> BigInt,
-        capabilities -> BigInt,
-        boot_count -> Nullable<BigInt>,
-        epoch -> BigInt,
         generation -> BigInt,
-        cti -> Nullable<Binary>,
-        acked_epoch -> BigInt,
-        acked_generation -> BigInt,
+        acked_epoch -> Nullable<BigInt>,
+        acked_generation -> Nullable<BigInt>,
         acked_cti -> Nullable<Binary>,
-        acked_n -> BigInt,
-        challenge -> Nullable<Binary>,
-        challenge_expires_at -> Nullable<BigInt>,
-        previous_challenge -> Nullable<Binary>,
-        previous_challenge_expires_at -> Nullable<BigInt>,
-        resyncs -> BigInt,
-        resyncs_since_at -> Nullable<BigInt>,
+        acked_n -> Nullable<BigInt>,
+        acked_at -> Nullable<BigInt>,
         frozen -> Bool,
-        code_failures -> BigInt,
-        code_failed_at -> Nullable<BigInt>,
+        returns_stopped -> Bool,
+        memory -> Binary,
         first_contact_at -> Nullable<BigInt>,
         last_contact_at -> Nullable<BigInt>,
     }
@@ -150,7 +143,10 @@ diesel::table! {
         owner_id -> Nullable<Binary>,
         order_line_id -> Nullable<Binary>,
         site -> Nullable<Text>,
+        said_maker -> Nullable<Text>,
         said_hwmodel -> Nullable<Binary>,
+        boot_count -> Nullable<BigInt>,
+        said_clock_at -> Nullable<BigInt>,
         software_name -> Nullable<Text>,
         software_version -> Nullable<Text>,
         created_at -> BigInt,
@@ -189,6 +185,7 @@ diesel::table! {
         grace_seconds -> BigInt,
         unlimited -> Bool,
         units -> BigInt,
+        units_per_device -> BigInt,
         overdraft -> BigInt,
         live_units -> BigInt,
         pending_credit -> BigInt,
@@ -249,6 +246,7 @@ diesel::table! {
         cti -> Binary,
         payload -> Binary,
         activation_ids -> Binary,
+        nonce -> Nullable<Binary>,
         install_until_at -> BigInt,
         created_at -> BigInt,
     }
@@ -430,14 +428,6 @@ diesel::table! {
     }
 }
 
-diesel::table! {
-    usage_totals (activation_id) {
-        activation_id -> Binary,
-        total -> BigInt,
-        changed_at -> BigInt,
-    }
-}
-
 diesel::joinable!(activation_codes -> entitlements (entitlement_id));
 diesel::joinable!(activation_codes -> parties (partner_id));
 diesel::joinable!(activations -> activation_codes (code_id));
@@ -471,7 +461,6 @@ diesel::joinable!(shipments -> order_lines (order_line_id));
 diesel::joinable!(sku_contents -> license_models (license_model_id));
 diesel::joinable!(sku_contents -> products (product_id));
 diesel::joinable!(sku_contents -> skus (sku_id));
-diesel::joinable!(usage_totals -> activations (activation_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     activation_codes,
@@ -503,5 +492,4 @@ diesel::allow_tables_to_appear_in_same_query!(
     shipments,
     sku_contents,
     skus,
-    usage_totals,
 );

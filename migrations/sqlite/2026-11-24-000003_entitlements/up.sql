@@ -19,6 +19,7 @@ CREATE TABLE entitlements (
     grace_seconds BIGINT NOT NULL,
     unlimited BOOLEAN NOT NULL,
     units BIGINT NOT NULL,
+    units_per_device BIGINT NOT NULL DEFAULT 1,
     overdraft BIGINT NOT NULL DEFAULT 0,
     live_units BIGINT NOT NULL DEFAULT 0,
     pending_credit BIGINT NOT NULL DEFAULT 0,

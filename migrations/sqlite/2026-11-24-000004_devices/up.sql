@@ -26,7 +26,10 @@ CREATE TABLE devices (
     order_line_id BLOB REFERENCES order_lines (id),
     site TEXT,
     -- Of the device's own word.
+    said_maker TEXT,
     said_hwmodel BLOB,
+    boot_count BIGINT,
+    said_clock_at BIGINT,
     software_name TEXT,
     software_version TEXT,
     created_at BIGINT NOT NULL,
@@ -44,35 +47,32 @@ CREATE INDEX devices_by_state ON devices (state);
 -- changes it.
 CREATE TABLE conversations (
     device_id TEXT NOT NULL PRIMARY KEY REFERENCES devices (id),
+    -- The last request that counted; the answer is CBOR, given again to the same request.
     last_seq BIGINT,
     last_digest BLOB,
-    answer_kind SMALLINT NOT NULL DEFAULT 0,
-    answer BLOB,
+    last_answer BLOB,
     key_set_generation BIGINT NOT NULL DEFAULT 0,
     max_down BIGINT NOT NULL DEFAULT 4096,
-    capabilities BIGINT NOT NULL DEFAULT 0,
-    boot_count BIGINT,
-    -- The set that was last committed, and the one the device last signed for.
-    epoch BIGINT NOT NULL DEFAULT 0,
+    -- The highest generation ever used for the device, and the set it last signed for.
     generation BIGINT NOT NULL DEFAULT 0,
-    cti BLOB,
-    acked_epoch BIGINT NOT NULL DEFAULT 0,
-    acked_generation BIGINT NOT NULL DEFAULT 0,
+    acked_epoch BIGINT,
+    acked_generation BIGINT,
     acked_cti BLOB,
-    acked_n BIGINT NOT NULL DEFAULT 0,
-    challenge BLOB,
-    challenge_expires_at BIGINT,
-    previous_challenge BLOB,
-    previous_challenge_expires_at BIGINT,
-    resyncs BIGINT NOT NULL DEFAULT 0,
-    resyncs_since_at BIGINT,
-    -- No new rights until an operator has looked: set back too often, or a clone.
+    acked_n BIGINT,
+    acked_at BIGINT,
+    -- No new rights, and no returns, until an operator has looked.
     frozen BOOLEAN NOT NULL DEFAULT FALSE,
-    code_failures BIGINT NOT NULL DEFAULT 0,
-    code_failed_at BIGINT,
+    returns_stopped BOOLEAN NOT NULL DEFAULT FALSE,
+    -- Challenges and tallies, as CBOR: read and written whole, and by nobody but the conversation.
+    memory BLOB NOT NULL,
     first_contact_at BIGINT,
     last_contact_at BIGINT,
-    CONSTRAINT conversation_acked_nothing_unissued CHECK (acked_generation <= generation)
+    CONSTRAINT conversation_acked_nothing_unissued CHECK (acked_generation <= generation),
+    CONSTRAINT conversation_request_is_whole
+        CHECK ((last_seq IS NULL) = (last_digest IS NULL) AND (last_seq IS NULL) = (last_answer IS NULL)),
+    CONSTRAINT conversation_acked_is_whole
+        CHECK ((acked_generation IS NULL) = (acked_epoch IS NULL) AND (acked_generation IS NULL) = (acked_cti IS NULL)
+            AND (acked_generation IS NULL) = (acked_n IS NULL) AND (acked_generation IS NULL) = (acked_at IS NULL))
 );
 
 CREATE TABLE credentials (

@@ -13,26 +13,34 @@ CREATE TABLE activations (
     lineage_id BLOB NOT NULL,
     predecessor_id BLOB REFERENCES activations (id),
     code_id BLOB REFERENCES activation_codes (id),
+    -- When it may run; decided when it is first published. No end is for ever.
     starts_at BIGINT,
     ends_at BIGINT,
+    grace_seconds BIGINT,
     lease_ends_at BIGINT,
-    published_generation BIGINT,
-    removed_generation BIGINT,
     -- The latest moment any committed set lets it run; none, once published, is for ever.
     runs_until_at BIGINT,
+    -- The first set without it.
+    removed_epoch BIGINT,
+    removed_generation BIGINT,
+    removing_since_at BIGINT,
+    usage_total BIGINT NOT NULL DEFAULT 0,
     created_at BIGINT NOT NULL,
     changed_at BIGINT NOT NULL,
     activated_at BIGINT,
     ended_at BIGINT,
     CONSTRAINT activation_has_units CHECK (units > 0),
     CONSTRAINT activation_removal_has_a_reason CHECK (state NOT IN (5, 6, 8) OR removal_reason IS NOT NULL),
-    CONSTRAINT activation_in_use_was_published CHECK (state NOT IN (2, 3) OR published_generation IS NOT NULL),
+    CONSTRAINT activation_removal_names_a_set CHECK (state NOT IN (5, 6) OR removed_generation IS NOT NULL),
+    CONSTRAINT activation_in_use_was_published CHECK (state NOT IN (2, 3) OR grace_seconds IS NOT NULL),
     CONSTRAINT activation_activated_has_an_instant CHECK (state <> 3 OR activated_at IS NOT NULL),
-    CONSTRAINT activation_cancelled_was_not_published CHECK (state <> 7 OR published_generation IS NULL),
+    CONSTRAINT activation_cancelled_was_not_published CHECK (state <> 7 OR grace_seconds IS NULL),
     CONSTRAINT activation_ended_or_holds_units CHECK ((state >= 7) = (ended_at IS NOT NULL))
 );
 
 CREATE INDEX activations_holding ON activations (device_id) WHERE state <= 6;
+-- What a device would not take is not given to it again unasked.
+CREATE INDEX activations_refused ON activations (device_id, entitlement_id) WHERE removal_reason = 6;
 CREATE INDEX activations_by_entitlement ON activations (entitlement_id);
 CREATE INDEX activations_by_device ON activations (device_id);
 CREATE INDEX activations_by_activated_at ON activations (activated_at) WHERE activated_at IS NOT NULL;
@@ -44,7 +52,9 @@ CREATE TABLE grant_sets (
     epoch BIGINT NOT NULL,
     cti BLOB NOT NULL,
     payload BLOB NOT NULL,
+    -- 16 bytes each, ascending.
     activation_ids BLOB NOT NULL,
+    nonce BLOB,
     install_until_at BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (device_id, generation),
@@ -74,13 +84,6 @@ CREATE TABLE deliveries (
 );
 
 CREATE INDEX deliveries_due ON deliveries (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
-
-CREATE TABLE usage_totals (
-    activation_id BLOB NOT NULL PRIMARY KEY REFERENCES activations (id),
-    total BIGINT NOT NULL,
-    changed_at BIGINT NOT NULL,
-    CONSTRAINT usage_total_is_not_negative CHECK (total >= 0)
-);
 
 CREATE TABLE cases (
     id BLOB NOT NULL PRIMARY KEY,
