@@ -5,6 +5,8 @@
 
 mod completions;
 mod failure;
+mod inspect;
+mod migrate;
 mod output;
 
 use std::io::{self, Write};
@@ -52,6 +54,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Migrate(migrate::Args),
+    Inspect(inspect::Args),
     Completions(completions::Args),
 }
 
@@ -60,6 +64,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     let outcome = match command {
+        Command::Migrate(args) => migrate::run(&global, &args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match outcome {

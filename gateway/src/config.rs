@@ -21,12 +21,13 @@ use jiff::tz::TimeZone;
 
 pub use authority::Authority;
 pub use broker::{Broker, BrokerMode, EmbeddedBroker, GatewayTls, HostPort};
-pub use database::DatabaseUrl;
 pub use error::{ConfigError, Place};
 pub use file::{LogFormat, LogSection as Log};
 pub use limits::{Bucket, Limits};
 pub use realm::Realm;
 pub use source::{DEFAULT_FILES, Overrides};
+
+use crate::store::Location;
 
 /// Everything an installation is told.
 #[derive(Clone, Debug)]
@@ -40,7 +41,7 @@ pub struct Config {
     /// Where the gateway keeps what it writes.
     pub data_dir: PathBuf,
     /// The database.
-    pub database: DatabaseUrl,
+    pub database: Location,
     /// The MQTT broker, and how the gateway reaches it.
     pub broker: Broker,
     /// The authority's key; only what signs needs it.
@@ -84,7 +85,7 @@ impl Config {
             realm: Realm::parse(raw.realm)?,
             time_zone: TimeZone::get(&raw.time_zone)
                 .map_err(|_| ConfigError::time_zone(raw.time_zone))?,
-            database: DatabaseUrl::parse(raw.database.url.as_deref(), &base, &data_dir)?,
+            database: database::parse(raw.database.url.as_deref(), &base, &data_dir)?,
             broker: Broker::parse(raw.broker, in_base)?,
             authority: raw
                 .authority

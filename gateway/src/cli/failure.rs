@@ -5,6 +5,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::store::OpenError;
 
 /// The exit codes, as `--help` prints them.
 pub(super) const EXIT_CODES: &str = "\
@@ -34,6 +35,17 @@ impl Failure {
 
     pub(crate) fn config(cause: impl Into<anyhow::Error>) -> Self {
         Self::Config(cause.into())
+    }
+
+    /// A database that cannot be used: what it is, or that it cannot be reached.
+    pub(crate) fn database(cause: OpenError) -> Self {
+        match cause {
+            OpenError::UnknownUrl(_) => Self::Config(cause.into()),
+            OpenError::SchemaTooNew { .. } | OpenError::SchemaTooOld { .. } => {
+                Self::Refused(cause.into())
+            }
+            _ => Self::Unavailable(cause.into()),
+        }
     }
 
     pub(super) fn exit_code(&self) -> ExitCode {

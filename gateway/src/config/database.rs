@@ -1,45 +1,26 @@
 //! Which database.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::ConfigError;
+use crate::store::Location;
 
-/// Where the database is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DatabaseUrl {
-    /// SQLite in one file.
-    Sqlite {
-        /// The file; made by the first migration.
-        path: PathBuf,
-    },
-}
-
-impl DatabaseUrl {
-    pub(super) fn parse(
-        url: Option<&str>,
-        base: &Path,
-        data_dir: &Path,
-    ) -> Result<Self, ConfigError> {
-        const EXPECTED: &str = "sqlite:PATH, as sqlite:fleetgrant.db";
-        let Some(url) = url else {
-            return Ok(Self::Sqlite {
-                path: data_dir.join("fleetgrant.db"),
-            });
-        };
-        let path = url
-            .strip_prefix("sqlite://")
-            .or_else(|| url.strip_prefix("sqlite:"))
-            .filter(|path| !path.is_empty());
-        match path {
-            Some(path) => Ok(Self::Sqlite {
-                path: base.join(path),
-            }),
-            // What stands before the colon says what was meant; the rest may be a password.
-            None => Err(ConfigError::invalid(
-                "database.url",
-                format!("{}:…", url.split(':').next().unwrap_or_default()),
-                EXPECTED,
-            )),
-        }
+/// The database at `url`, its path relative to `base`; without one, the file in `data_dir`.
+pub(super) fn parse(
+    url: Option<&str>,
+    base: &Path,
+    data_dir: &Path,
+) -> Result<Location, ConfigError> {
+    let Some(url) = url else {
+        return Ok(Location::Sqlite(data_dir.join("fleetgrant.db")));
+    };
+    match Location::parse(url) {
+        Ok(Location::Sqlite(path)) => Ok(Location::Sqlite(base.join(path))),
+        // What stands before the colon says what was meant; the rest may hold a password.
+        Err(_) => Err(ConfigError::invalid(
+            "database.url",
+            format!("{}:…", url.split(':').next().unwrap_or_default()),
+            "sqlite:PATH, as sqlite:fleetgrant.db",
+        )),
     }
 }

@@ -176,9 +176,7 @@ fn paths_are_relative_to_the_folder_of_the_file() {
     assert_eq!(config.broker.tls.key, folder.join("pki/gateway.key"));
     assert_eq!(
         config.database,
-        DatabaseUrl::Sqlite {
-            path: folder.join("state/fleetgrant.db")
-        }
+        Location::Sqlite(folder.join("state/fleetgrant.db"))
     );
 }
 
