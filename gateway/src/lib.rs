@@ -1,7 +1,9 @@
 //! Fleetgrant: the entitlement gateway for device fleets.
 
+pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod mqtt;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,7 @@
+//! The embedded broker and the gateway's link to it, over real mutual TLS.
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod harness;
+mod link;
+mod pki;
