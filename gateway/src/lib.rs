@@ -4,6 +4,8 @@ pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod crypto;
+pub mod identity;
 pub mod mqtt;
 pub mod store;
 pub mod telemetry;
