@@ -4,9 +4,11 @@
 //! ack = {
 //!   1: device, 3: realm, ? 6: instant,
 //!   -65537: {
-//!     0: 1, 1: uint .size 4, 2: held, 3: [0*64 exception], ? 6: bstr, 7: [0*64 usage],
+//!     0: version, 1: ack-number, 2: held, 3: [0*64 exception], ? 6: shown-grant, 7: [0*64 usage],
 //!   },
 //! }
+//! ack-number = 1..4294967295
+//! shown-grant = bstr .size (1..4096)
 //! ```
 
 use crate::closed::closed;
@@ -59,7 +61,9 @@ closed! {
 /// An activation that was not simply put in force.
 ///
 /// ```cddl
-/// exception = [activation: bstr .size 16, outcome: 1 / 2, reason: 0..5]
+/// exception = [activation: activation, outcome: outcome, reason: outcome-reason]
+/// outcome = 1..2
+/// outcome-reason = 0..5
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exception {
@@ -180,9 +184,12 @@ fn read_private<'b>(r: &mut Reader<'b>) -> Result<Private<'b>, Malformed> {
             VERSION => version = Some(read_version(r)?),
             N => n = Some(read_n(r)?),
             HELD => held = Some(Held::read(r)?),
-            EXCEPTIONS => exceptions = Some(Seq::read(r, limits::MAX_LISTED)?),
+            EXCEPTIONS => {
+                let list: Seq<'_, Exception> = Seq::read(r, limits::MAX_LISTED)?;
+                exceptions = Some(list.distinct(|exception| exception.activation)?);
+            }
             SHOWN_GRANT => shown_grant = Some(r.bytes_within(1, limits::MAX_DOWN)?),
-            USAGE => usage = Some(Seq::read(r, limits::MAX_LISTED)?),
+            USAGE => usage = Some(Usage::read_list(r)?),
             _ => return Err(Malformed::UnknownKey),
         }
     }

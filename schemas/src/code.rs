@@ -112,15 +112,23 @@ impl CodeKey {
 
     /// HMAC-SHA-256 over `["fg-code-v1", realm, thumbprint, nonce]` in deterministic CBOR.
     fn mac(&self, realm: &str, device: &KeyThumbprint, nonce: &DeviceNonce) -> Hmac<Sha256> {
-        let mut buffer = [0; 160];
-        let mut writer = Writer::new(&mut buffer);
-        writer.array(4).text("fg-code-v1").text(realm);
-        let len = writer.bytes(&device.0).bytes(&nonce.0).position();
+        let mut head = [0; 32];
+        let mut writer = Writer::new(&mut head);
+        let len = writer
+            .array(4)
+            .text("fg-code-v1")
+            .text_head(realm.len())
+            .position();
         // HMAC pads a short key with zeros to the hash's block (RFC 2104 section 2).
         let mut key = [0; 64];
         key[..32].copy_from_slice(&self.0);
         let mut mac = Hmac::<Sha256>::new(&key.into());
-        mac.update(buffer.get(..len).unwrap_or_default());
+        mac.update(&head[..len]);
+        mac.update(realm.as_bytes());
+        mac.update(&[0x58, 32]);
+        mac.update(&device.0);
+        mac.update(&[0x50]);
+        mac.update(&nonce.0);
         mac
     }
 }

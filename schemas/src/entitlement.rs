@@ -2,9 +2,11 @@
 //!
 //! ```cddl
 //! entitlement = {
-//!   0: activation, 1: feature, ? 2: tstr .size (1..16), 3: model, ? 4: instant, ? 5: instant,
-//!   ? 6: uint .size 8, ? 7: uint .size 4, ? 8: bstr .size (1..64), ? 9: uint .size 8, ? 10: instant,
+//!   0: activation, 1: feature, ? 2: version-ceiling, 3: model, ? 4: instant, ? 5: instant,
+//!   ? 6: u64, ? 7: u32, ? 8: bstr .size (1..64), ? 9: u64, ? 10: instant,
 //! }
+//! version-ceiling = (tstr .size (1..16)) .and printable
+//! model = 1..7
 //! ```
 
 use crate::closed::closed;

@@ -1,8 +1,32 @@
 //! COSE_Sign1 (RFC 9052 section 4.2) as this protocol has it.
 //!
 //! ```cddl
-//! envelope = #6.18([protected: bstr .cbor header, unprotected: {}, payload: bstr, signature: bstr .size 64])
-//! header = { 1: -7, 16: tstr, (4: bstr .size 8 // 33: x5chain // 34: [-16, bstr .size 32]) }
+//! request-message = #6.18([
+//!   protected: bstr .cbor request-header, unprotected: {}, payload: bstr .cbor request, signature: signature,
+//! ])
+//! ack-message = #6.18([
+//!   protected: bstr .cbor ack-header, unprotected: {}, payload: bstr .cbor ack, signature: signature,
+//! ])
+//! grant-message = #6.18([
+//!   protected: bstr .cbor grant-header, unprotected: {}, payload: bstr .cbor grant, signature: signature,
+//! ])
+//! notice-message = #6.18([
+//!   protected: bstr .cbor notice-header, unprotected: {}, payload: bstr .cbor notice, signature: signature,
+//! ])
+//! keys-message = #6.18([
+//!   protected: bstr .cbor keys-header, unprotected: {}, payload: bstr .cbor keys, signature: signature,
+//! ])
+//! request-header = { 1: es256, 16: "application/vnd.fleetgrant.request+cwt", device-signer }
+//! ack-header = { 1: es256, 16: "application/vnd.fleetgrant.ack+cwt", device-signer }
+//! grant-header = { 1: es256, 4: kid, 16: "application/vnd.fleetgrant.grant+cwt" }
+//! notice-header = { 1: es256, 4: kid, 16: "application/vnd.fleetgrant.notice+cwt" }
+//! keys-header = { 1: es256, 4: kid, 16: "application/vnd.fleetgrant.keys+cwt" }
+//! es256 = -7
+//! device-signer = ( 33: x5chain // 34: x5t )
+//! x5chain = certificate / [2*4 certificate]
+//! certificate = bstr .size (1..4096)
+//! x5t = [sha-256: -16, thumbprint: bstr .size 32]
+//! signature = bstr .size 64
 //! ```
 //!
 //! The payload of an [`Envelope`] cannot be reached: only [`Envelope::verify`] gives it out.
@@ -111,7 +135,7 @@ impl<'b> Envelope<'b> {
             Ok(_) | Err(Malformed::WrongType) => return Err(Malformed::NotSign1),
             Err(reason) => return Err(reason),
         }
-        match reader.array(4)? {
+        match reader.array(usize::MAX)? {
             4 => {}
             _ => return Err(Malformed::NotSign1),
         }

@@ -2,12 +2,16 @@
 //!
 //! ```cddl
 //! grant = {
-//!   1: realm, 2: device, 4: instant, 6: instant, 7: cti, 8: { 5: thumbprint }, ? 10: nonce,
+//!   1: realm, 2: device, 4: instant, 6: instant, 7: cti, 8: confirmation, ? 10: nonce,
 //!   -65537: {
-//!     0: 1, 1: epoch, 2: generation, 3: uint .size 4, 4: [0*64 entitlement], 5: challenge,
-//!     ? 6: [1*8 denial], ? 7: uint .size 4,
+//!     0: version, 1: epoch, 2: generation, 3: renew-after, 4: [0*64 entitlement], 5: challenge,
+//!     ? 6: [1*8 denial], ? 7: flags,
 //!   },
 //! }
+//! epoch = u32
+//! generation = u48
+//! renew-after = u32
+//! flags = 1
 //! ```
 
 use crate::entitlement::Entitlement;
@@ -197,9 +201,15 @@ fn read_private<'b>(r: &mut Reader<'b>) -> Result<Private<'b>, Malformed> {
             EPOCH => epoch = Some(r.u32()?),
             GENERATION => generation = Some(r.up_to(limits::MAX_COUNTER)?),
             RENEW_AFTER => renew_after = Some(r.u32()?),
-            ENTITLEMENTS => entitlements = Some(Seq::read(r, limits::MAX_ENTITLEMENTS)?),
+            ENTITLEMENTS => {
+                let list: Seq<'_, Entitlement<'_>> = Seq::read(r, limits::MAX_ENTITLEMENTS)?;
+                entitlements = Some(list.distinct(|e| (e.activation, e.feature))?);
+            }
             NEXT_CHALLENGE => next_challenge = Some(Challenge(r.array_of_bytes()?)),
-            DENIALS => denials = Seq::read_some(r, limits::MAX_WANTS)?,
+            DENIALS => {
+                let list: Seq<'_, Denial<'_>> = Seq::read_some(r, limits::MAX_WANTS)?;
+                denials = list.distinct(|denial| denial.want.subject())?;
+            }
             FLAGS => flags = Flags::from_bits(r.u32()?)?,
             _ => return Err(Malformed::UnknownKey),
         }

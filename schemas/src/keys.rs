@@ -3,7 +3,7 @@
 //! ```cddl
 //! keys = {
 //!   1: realm, 6: instant,
-//!   -65537: { 0: 1, 1: uint .size 4, 2: [1*8 authority-key], ? 3: [1*2 kid] },
+//!   -65537: { 0: version, 1: key-set-generation, 2: [1*8 authority-key], ? 3: [1*2 kid] },
 //! }
 //! ```
 
@@ -80,8 +80,9 @@ impl PublicKey {
 /// One key of the authority.
 ///
 /// ```cddl
-/// authority-key = [{ 1: 2, -1: 1, -2: bstr .size 32, -3: bstr .size 32 },
-///                  nbf: instant, exp: instant, epoch: uint .size 4, role: 1 / 2]
+/// authority-key = [key: cose-key, nbf: instant, exp: instant, epoch: epoch, role: role]
+/// cose-key = { 1: 2, -1: 1, -2: bstr .size 32, -3: bstr .size 32 }
+/// role = 1..2
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthorityKey {
@@ -227,8 +228,14 @@ fn read_private<'b>(r: &mut Reader<'b>) -> Result<Private<'b>, Malformed> {
         match key {
             VERSION => version = Some(read_version(r)?),
             GENERATION => generation = Some(r.u32()?),
-            KEYS => list = Some(Seq::read_some(r, limits::MAX_KEYS)?),
-            RETIRED_ROOTS => retired_roots = Seq::read_some(r, limits::MAX_RETIRED_ROOTS)?,
+            KEYS => {
+                let keys: Seq<'_, AuthorityKey> = Seq::read_some(r, limits::MAX_KEYS)?;
+                list = Some(keys.distinct(|key| key.key.thumbprint().key_id())?);
+            }
+            RETIRED_ROOTS => {
+                let roots: Seq<'_, KeyId> = Seq::read_some(r, limits::MAX_RETIRED_ROOTS)?;
+                retired_roots = roots.distinct(|root| *root)?;
+            }
             _ => return Err(Malformed::UnknownKey),
         }
     }

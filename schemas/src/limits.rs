@@ -10,7 +10,7 @@ pub const MAX_DOWN: usize = 4_096;
 /// Smallest `max_down` a device may announce: one entitlement with vendor data fits.
 pub const MIN_DOWN: usize = 512;
 
-/// Deepest nesting of arrays and maps, the outermost counted as 1.
+/// No header and no payload nests arrays and maps deeper than this, the outermost counted as 1.
 pub const MAX_DEPTH: usize = 6;
 /// Entitlements in one grant set.
 pub const MAX_ENTITLEMENTS: usize = 64;
@@ -54,8 +54,8 @@ pub const MAX_COUNTER: u64 = (1 << 48) - 1;
 pub const MAX_SEQ_JUMP: u64 = 1 << 24;
 /// A device persists its seq in blocks of this many.
 pub const SEQ_BLOCK: u64 = 16;
-/// Instants lie in `0..MAX_INSTANT` (the year 9999).
-pub const MAX_INSTANT: u64 = 253_402_300_800;
+/// The last instant there is: the last second of the year 9999, as in X.509.
+pub const MAX_INSTANT: u64 = 253_402_300_799;
 
 /// A challenge is good for a day when it is sent over the wire, for 90 days in a file.
 pub const CHALLENGE_LIFETIME: u64 = 86_400;

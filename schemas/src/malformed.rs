@@ -54,6 +54,8 @@ reasons! {
     InvalidUtf8 "invalid-utf8" "a text string is not UTF-8",
     /// A key that this version does not know.
     UnknownKey "unknown-key" "a map holds a key that this version does not know",
+    /// A text string with a control character.
+    ControlCharacter "control-character" "a text string holds a control character",
     /// A required key is absent.
     MissingKey "missing-key" "a required map key is missing",
     /// A string longer or shorter than its field allows.
@@ -62,6 +64,8 @@ reasons! {
     OutOfRange "out-of-range" "a number is outside its field's range",
     /// More elements than the field allows.
     TooMany "too-many" "an array holds more elements than its field allows",
+    /// Two elements of an array speak of the same thing.
+    Repeated "repeated" "two elements of an array speak of the same thing",
     /// Not a tagged COSE_Sign1 (RFC 9052 section 4.2).
     NotSign1 "not-cose-sign1" "not a COSE_Sign1 with tag 18",
     /// The unprotected header holds something.

@@ -1,9 +1,28 @@
 //! What the five messages have in common: a CWT claim set with one private claim.
+//!
+//! ```cddl
+//! version = 1
+//! printable = tstr .regexp "[^\\p{Cc}]*"
+//! device = tstr .regexp "[A-Za-z0-9._\\-]{1,64}"
+//! realm = (tstr .size (1..64)) .and printable
+//! feature = (tstr .size (1..32)) .and printable
+//! kid = bstr .size 8
+//! confirmation = { 5: thumbprint }
+//! thumbprint = bstr .size 32
+//! activation = bstr .size 16
+//! cti = bstr .size 16
+//! nonce = bstr .size 16
+//! challenge = bstr .size 16
+//! instant = uint .le 253402300799
+//! u32 = uint .size 4
+//! u48 = uint .size 6
+//! u64 = uint .size 8
+//! ```
 
 use crate::id::{ActivationId, Cti, DeviceId, KeyThumbprint};
 use crate::limits;
 use crate::malformed::Malformed;
-use crate::seq;
+use crate::seq::{self, Seq};
 use crate::strict::Reader;
 use crate::topic::MessageType;
 use crate::writer::Writer;
@@ -44,7 +63,7 @@ pub trait Message<'b>: Sized {
 /// A grant set named by what orders it and by what identifies it.
 ///
 /// ```cddl
-/// held = [epoch: uint .size 4, generation: uint .lt 281474976710656, cti: bstr .size 16]
+/// held = [epoch: u32, generation: u48, cti: cti]
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Held {
@@ -78,7 +97,7 @@ impl Held {
 /// What was used of one activation, in total since it began.
 ///
 /// ```cddl
-/// usage = [activation: bstr .size 16, total: uint]
+/// usage = [activation: activation, total: u64]
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
@@ -86,6 +105,12 @@ pub struct Usage {
     pub activation: ActivationId,
     /// Uses in total; it never falls.
     pub total: u64,
+}
+
+impl Usage {
+    pub(crate) fn read_list<'b>(reader: &mut Reader<'b>) -> Result<Seq<'b, Self>, Malformed> {
+        Seq::read(reader, limits::MAX_LISTED)?.distinct(|usage: &Self| usage.activation)
+    }
 }
 
 impl<'b> seq::private::Codec<'b> for Usage {

@@ -2,11 +2,15 @@
 //!
 //! ```cddl
 //! notice = {
-//!   1: realm, 2: device, 6: instant, 7: cti, ? 8: { 5: thumbprint }, ? 10: nonce,
-//!   -65537: {
-//!     0: 1, 1: code, ? 2: seq, ? 3: uint .size 4, ? 4: tstr .size (1..32), ? 5: challenge,
-//!   },
+//!   1: realm, 2: device, 6: instant, 7: cti, ? 8: confirmation, ? 10: nonce,
+//!   -65537: stale-seq / retry-later / ask-again / other-notice,
 //! }
+//! stale-seq = { 0: version, 1: 1, 2: seq, ? 3: u32, ? 4: notice-text, 5: challenge }
+//! retry-later = { 0: version, 1: 3, ? 2: seq, 3: u32, ? 4: notice-text, ? 5: challenge }
+//! ask-again = { 0: version, 1: 4, ? 2: seq, ? 3: u32, ? 4: notice-text, 5: challenge }
+//! other-notice = { 0: version, 1: other-code, ? 2: seq, ? 3: u32, ? 4: notice-text, ? 5: challenge }
+//! other-code = 2 / 5..14
+//! notice-text = (tstr .size (1..32)) .and printable
 //! ```
 
 use crate::closed::closed;
@@ -31,13 +35,13 @@ const CHALLENGE: i64 = 5;
 closed! {
     /// What the gateway has to say.
     NoticeCode {
-        /// The seq was used before; the notice bears the one expected, and a challenge.
+        /// The seq was used before; always with the one expected and a challenge.
         StaleSeq = 1 "stale-seq",
         /// The certificate is not known here; send the chain.
         SendChain = 2 "send-chain",
-        /// Not now.
+        /// Not now; always with the seconds to wait.
         RetryLater = 3 "retry-later",
-        /// Ask again with the challenge that this bears.
+        /// Ask again with the challenge that this always bears.
         Challenge = 4 "challenge",
         /// Not admitted here.
         NotAdmitted = 5 "not-admitted",
@@ -187,8 +191,18 @@ fn read_private<'b>(r: &mut Reader<'b>) -> Result<Private<'b>, Malformed> {
         }
     }
     required(version)?;
+    let code = required(code)?;
+    let is_complete = match code {
+        NoticeCode::StaleSeq => seq_expected.is_some() && challenge.is_some(),
+        NoticeCode::Challenge => challenge.is_some(),
+        NoticeCode::RetryLater => retry_after.is_some(),
+        _ => true,
+    };
+    if !is_complete {
+        return Err(Malformed::MissingKey);
+    }
     Ok(Private {
-        code: required(code)?,
+        code,
         seq_expected,
         retry_after,
         text,

@@ -1,4 +1,14 @@
 //! What a device says of itself, in EAT claims (RFC 9711). Facts for people and policy, no proof.
+//!
+//! ```cddl
+//! platform = (
+//!   ? ( 258: oem-id, ? 259: bstr .size (1..32) ),
+//!   ? 267: u32,
+//!   ? ( 270: software, ? 271: [software] ),
+//! )
+//! oem-id = u32 / bstr .size 3 / bstr .size 16
+//! software = (tstr .size (1..32)) .and printable
+//! ```
 
 use crate::limits;
 use crate::malformed::Malformed;

@@ -2,13 +2,16 @@
 //!
 //! ```cddl
 //! request = {
-//!   1: device, 3: realm, ? 6: instant, ? 10: challenge,
-//!   ? 258: oemid, ? 259: hwmodel, ? 267: uint .size 4, ? 270: software, ? 271: [software],
+//!   1: device, 3: realm, ? 6: instant, ? 10: challenge, platform,
 //!   -65537: {
-//!     0: 1, 1: seq, 2: held / null, 3: uint .size 4, 4: reason, 5: nonce,
-//!     6: [0*8 want], 7: [0*64 usage], ? 8: [1*64 activation], 9: [max-down, capabilities],
+//!     0: version, 1: seq, 2: held / null, 3: key-set-generation, 4: reason, 5: nonce,
+//!     6: [0*8 want], 7: [0*64 usage], ? 8: [1*64 activation], 9: receiver,
 //!   },
 //! }
+//! seq = u48
+//! key-set-generation = u32
+//! reason = 0..7
+//! receiver = [max-down: 512..4096, capabilities: u32]
 //! ```
 
 use crate::closed::closed;
@@ -208,9 +211,9 @@ fn read_private<'b>(r: &mut Reader<'b>) -> Result<Private<'b>, Malformed> {
             KEY_SET => key_set = Some(r.u32()?),
             REASON => reason = Some(Reason::read(r)?),
             NONCE => nonce = Some(DeviceNonce(r.array_of_bytes()?)),
-            WANTS => wants = Some(Seq::read(r, limits::MAX_WANTS)?),
-            USAGE => usage = Some(Seq::read(r, limits::MAX_LISTED)?),
-            CONCERNED => concerned = Seq::read_some(r, limits::MAX_LISTED)?,
+            WANTS => wants = Some(Seq::read(r, limits::MAX_WANTS)?.distinct(Want::subject)?),
+            USAGE => usage = Some(Usage::read_list(r)?),
+            CONCERNED => concerned = Seq::read_some(r, limits::MAX_LISTED)?.distinct(|id| *id)?,
             RECEIVER => receiver = Some(read_receiver(r)?),
             _ => return Err(Malformed::UnknownKey),
         }

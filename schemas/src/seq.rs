@@ -94,6 +94,21 @@ impl<'b, T: Item<'b>> Seq<'b, T> {
         }
     }
 
+    /// The list, if no two of its elements have the same key.
+    pub(crate) fn distinct<K: Ord>(self, key: impl Fn(&T) -> K) -> Result<Self, Malformed> {
+        let keys = || self.iter().map(|item| key(&item));
+        if keys().is_sorted_by(|a, b| a < b) {
+            return Ok(self);
+        }
+        // Nothing can be remembered without allocation, and the lists are short.
+        for (position, one) in keys().enumerate() {
+            if keys().skip(position + 1).any(|other| other == one) {
+                return Err(Malformed::Repeated);
+            }
+        }
+        Ok(self)
+    }
+
     /// One element that stands without an array around it.
     pub(crate) fn read_single(reader: &mut Reader<'b>) -> Result<Self, Malformed> {
         let start = reader.position();

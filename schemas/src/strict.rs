@@ -106,11 +106,21 @@ impl<'b> Reader<'b> {
         self.bytes()?.try_into().map_err(|_| Malformed::WrongLength)
     }
 
+    /// Reads text without control characters; lengths are bytes of UTF-8.
     pub(crate) fn text_within(&mut self, min: usize, max: usize) -> Result<&'b str, Malformed> {
         let start = self.position();
-        let value = self.decoder.str().map_err(|e| self.reason(&e, start))?;
+        let value = self
+            .decoder
+            .str()
+            .map_err(|e| match self.reason(&e, start) {
+                Malformed::WrongType if !e.is_type_mismatch() => Malformed::InvalidUtf8,
+                reason => reason,
+            })?;
         self.shortest(start, value.len() as u64, value.len())?;
         within(value.len(), min, max)?;
+        if value.chars().any(char::is_control) {
+            return Err(Malformed::ControlCharacter);
+        }
         Ok(value)
     }
 
@@ -202,10 +212,7 @@ impl<'b> Reader<'b> {
         ) {
             return Malformed::Indefinite;
         }
-        match self.decoder.input().get(start) {
-            Some(head) if head >> 5 == 3 => Malformed::InvalidUtf8,
-            _ => Malformed::WrongType,
-        }
+        Malformed::WrongType
     }
 }
 

@@ -14,7 +14,7 @@ const BY_CODE: u64 = 1;
 /// One thing a device asks for.
 ///
 /// ```cddl
-/// want = [0, feature: tstr .size (1..32), total: uint .size 4]
+/// want = [0, feature: feature, total: u32]
 ///      / [1, code: bstr .size 5, proof: bstr .size 32]
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,23 @@ pub enum Want<'b> {
     },
     /// What an activation code gives.
     Code(CodeClaim),
+}
+
+/// What a want is about, whatever its total or proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject<'b> {
+    Feature(&'b str),
+    Code(CodeId),
+}
+
+impl<'b> Want<'b> {
+    /// No request asks twice, and no grant denies twice, for one subject.
+    pub(crate) const fn subject(&self) -> Subject<'b> {
+        match self {
+            Self::Feature { feature, .. } => Subject::Feature(feature),
+            Self::Code(claim) => Subject::Code(claim.id),
+        }
+    }
 }
 
 impl<'b> seq::private::Codec<'b> for Want<'b> {
@@ -64,7 +81,8 @@ impl<'b> seq::Item<'b> for Want<'b> {}
 /// A want that was not granted.
 ///
 /// ```cddl
-/// denial = [want, rule: tstr .size (1..32), retry-after: uint .size 4 / null]
+/// denial = [want: want, rule: rule, retry-after: u32 / null]
+/// rule = (tstr .size (1..32)) .and printable
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denial<'b> {

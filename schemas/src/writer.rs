@@ -81,6 +81,10 @@ impl<'a> Writer<'a> {
         self.step(|e| e.bytes_len(len as u64))
     }
 
+    pub(crate) fn text_head(&mut self, len: usize) -> &mut Self {
+        self.step(|e| e.str_len(len as u64))
+    }
+
     pub(crate) fn null(&mut self) -> &mut Self {
         self.step(|e| e.null())
     }
