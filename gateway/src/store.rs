@@ -7,7 +7,9 @@
 #[macro_use]
 pub mod dialect;
 pub mod column;
+pub mod conversation;
 mod error;
+pub mod event;
 mod reader;
 pub mod schema;
 #[cfg(test)]

@@ -96,6 +96,7 @@ fixed!(
     id::Challenge,
     id::CodeId,
     id::Cti,
+    id::DeviceNonce,
     id::KeyThumbprint,
     id::MessageDigest,
 );

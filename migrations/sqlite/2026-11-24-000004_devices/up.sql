@@ -80,13 +80,13 @@ CREATE TABLE credentials (
     device_id TEXT NOT NULL REFERENCES devices (id),
     key_thumbprint BLOB NOT NULL,
     certificate_thumbprint BLOB NOT NULL,
-    -- Uncompressed point, so that a message is verified without the certificate being read again.
-    public_key BLOB NOT NULL,
     chain BLOB NOT NULL,
     anchor TEXT NOT NULL,
     not_after_at BIGINT NOT NULL,
-    -- Under which anchors and revocations the chain was last found good.
+    -- Under which anchors and revocations the chain was last found good, and until when it is.
     verified_under BLOB NOT NULL,
+    in_force_until_at BIGINT NOT NULL,
+    issuer_expired BOOLEAN NOT NULL,
     state SMALLINT NOT NULL,
     created_at BIGINT NOT NULL,
     changed_at BIGINT NOT NULL,

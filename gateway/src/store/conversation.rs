@@ -1,0 +1,118 @@
+//! The tables on the path of one activation: what a decision about one device reads, and what
+//! came of it.
+//!
+//! Both run in the same transaction, so that whoever writes second decides on what the first
+//! wrote. Units are taken by a conditional update, with a CHECK constraint behind it.
+
+mod activation;
+mod device;
+mod entitlement;
+mod history;
+mod memory;
+mod pin;
+mod set;
+
+use fleetgrant_core::ask::Want;
+use fleetgrant_core::domain::{DeviceId, MessageDigest, Timestamp};
+use fleetgrant_core::outcome::Outcome;
+use fleetgrant_core::snapshot::Snapshot;
+
+use super::dialect::Db;
+use super::error::StoreError;
+
+pub use pin::{Credential, Pins, chain_of_certificate};
+pub use set::{DueDelivery, due_deliveries, payload_of, postpone};
+
+/// What a device that was never recorded is recorded with.
+#[derive(Clone, Debug)]
+pub struct Provenance {
+    /// The product line of the anchor that its chain leads to.
+    pub product_line: String,
+    /// The id prefix of that product line.
+    pub prefix: String,
+    /// What its certificate says after the prefix.
+    pub serial: String,
+}
+
+/// Who or what caused a change.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    /// `device`, `gateway`, or the name of an operator.
+    pub actor: String,
+    /// The message, where there is one.
+    pub message: Option<MessageDigest>,
+    /// The gateway's time of the transaction.
+    pub at: Timestamp,
+}
+
+/// Reads all that a decision about this device looks at; none, if it was never recorded.
+pub fn load(db: &mut Db, id: &DeviceId, wants: &[Want]) -> Result<Option<Snapshot>, StoreError> {
+    let Some(device) = device::load(db, id)? else {
+        return Ok(None);
+    };
+    let activations = activation::holding(db, id)?;
+    let codes = entitlement::codes(db, wants)?;
+    let entitlements = entitlement::candidates(db, &device, &activations, &codes, wants)?;
+    let sets = set::since_acknowledged(db, &device)?;
+    let evaluated = activation::evaluated(db, id, &entitlements)?;
+    let refused = activation::refused(db, id)?;
+    Ok(Some(Snapshot {
+        device,
+        activations,
+        entitlements,
+        codes,
+        sets,
+        evaluated,
+        refused,
+    }))
+}
+
+/// Records a device that was never recorded.
+pub fn first_seen(
+    db: &mut Db,
+    id: &DeviceId,
+    provenance: &Provenance,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    device::insert(db, id, provenance, now)
+}
+
+/// Whether an outcome could be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// All of it.
+    Whole,
+    /// The snapshot it was decided on is stale; nothing may be kept of it.
+    Stale,
+}
+
+/// Records an outcome. On [`Recorded::Stale`] the caller must undo the transaction.
+pub fn record(db: &mut Db, outcome: &Outcome, cause: &Cause) -> Result<Recorded, StoreError> {
+    for (id, change) in &outcome.entitlements {
+        if !entitlement::apply(db, *id, change, cause.at)? {
+            return Ok(Recorded::Stale);
+        }
+    }
+    for (id, change) in &outcome.codes {
+        if !entitlement::apply_code(db, *id, change, cause.at)? {
+            return Ok(Recorded::Stale);
+        }
+    }
+    device::save(db, &outcome.device, cause.at)?;
+    for change in &outcome.activations {
+        activation::write(db, &outcome.device.id, change, cause.at)?;
+    }
+    set::deliver(db, outcome, cause.at)?;
+    history::append(db, &outcome.device.id, &outcome.events, cause)?;
+    Ok(Recorded::Whole)
+}
+
+/// A number of a column that the core counts unsigned.
+fn unsigned<T: TryFrom<i64>>(column: &'static str, value: i64) -> Result<T, StoreError> {
+    T::try_from(value).map_err(|_| StoreError::Corrupt(format!("{column} is {value}")))
+}
+
+/// A column whose text, or combination, the core refuses.
+fn corrupt(reason: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(reason.to_string())
+}

@@ -1,0 +1,206 @@
+//! Rows of activations.
+
+use diesel::prelude::*;
+use fleetgrant_core::activation::{Activation, Run, Standing};
+use fleetgrant_core::domain::{
+    ActivationId, ActivationKind, ActivationState, CodeId, DeviceId, EntitlementId, LicenseModel,
+    Origin, ProductId, RemovalReason, Timestamp,
+};
+use fleetgrant_core::entitlement::Entitlement;
+use fleetgrant_core::outcome::Change;
+
+use super::{corrupt, memory, unsigned};
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::dialect::Db;
+use crate::store::error::StoreError;
+use crate::store::schema::{activations, entitlements};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = activations)]
+struct Row {
+    id: Octets<ActivationId>,
+    entitlement_id: Octets<EntitlementId>,
+    kind: Code<ActivationKind>,
+    origin: Code<Origin>,
+    predecessor_id: Option<Octets<ActivationId>>,
+    code_id: Option<Octets<CodeId>>,
+    created_at: Micros,
+    #[diesel(embed)]
+    progress: Progress,
+}
+
+/// The columns that change.
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = activations, treat_none_as_null = true)]
+struct Progress {
+    units: i64,
+    state: Code<ActivationState>,
+    removal_reason: Option<Code<RemovalReason>>,
+    starts_at: Option<Micros>,
+    ends_at: Option<Micros>,
+    grace_seconds: Option<i64>,
+    runs_until_at: Option<Micros>,
+    removed_epoch: Option<i64>,
+    removed_generation: Option<i64>,
+    removing_since_at: Option<Micros>,
+    usage_total: i64,
+    activated_at: Option<Micros>,
+}
+
+pub(super) fn holding(db: &mut Db, device: &DeviceId) -> Result<Vec<Activation>, StoreError> {
+    let rows: Vec<Row> = on!(db, c => activations::table
+        .filter(activations::device_id.eq(device.as_str()))
+        // The states that hold units, as the partial index has them.
+        .filter(activations::state.le(ActivationState::Orphaned.number()))
+        .select(Row::as_select())
+        .load(c))?;
+    rows.into_iter().map(activation).collect()
+}
+
+fn activation(row: Row) -> Result<Activation, StoreError> {
+    let Progress {
+        units,
+        state,
+        removal_reason,
+        starts_at,
+        ends_at,
+        grace_seconds,
+        runs_until_at,
+        removed_epoch,
+        removed_generation,
+        removing_since_at,
+        usage_total,
+        activated_at,
+    } = row.progress;
+    let removed_in = removed_epoch
+        .zip(removed_generation)
+        .map(|(epoch, generation)| {
+            memory::set_key(
+                unsigned("removed_epoch", epoch)?,
+                unsigned("removed_generation", generation)?,
+            )
+        })
+        .transpose()?;
+    let run = grace_seconds
+        .map(|grace| {
+            Ok::<_, StoreError>(Run {
+                start: starts_at.map(|at| at.0),
+                end: ends_at.map(|at| at.0),
+                grace: unsigned("grace_seconds", grace)?,
+                run_out: runs_until_at.map(|at| at.0),
+            })
+        })
+        .transpose()?;
+    Ok(Activation {
+        id: row.id.0,
+        entitlement: row.entitlement_id.0,
+        units: unsigned("units", units)?,
+        kind: row.kind.0,
+        origin: row.origin.0,
+        predecessor: row.predecessor_id.map(|id| id.0),
+        code: row.code_id.map(|id| id.0),
+        created_at: row.created_at.0,
+        run,
+        activated_at: activated_at.map(|at| at.0),
+        usage: unsigned("usage_total", usage_total)?,
+        standing: Standing::from_parts(
+            state.0,
+            removal_reason.map(|reason| reason.0),
+            removed_in,
+            removing_since_at.map(|at| at.0),
+        )
+        .map_err(corrupt)?,
+    })
+}
+
+pub(super) fn write(
+    db: &mut Db,
+    device: &DeviceId,
+    change: &Change,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let activation = change.activation();
+    let progress = progress(activation)?;
+    let ended_at = (!activation.holds_units()).then_some(Micros(now));
+    match change {
+        Change::New(_) => {
+            let lineage = activation.predecessor.unwrap_or(activation.id);
+            on!(db, c => diesel::insert_into(activations::table)
+                .values((
+                    activations::id.eq(Octets(activation.id)),
+                    activations::entitlement_id.eq(Octets(activation.entitlement)),
+                    activations::device_id.eq(device.as_str()),
+                    activations::kind.eq(Code(activation.kind)),
+                    activations::origin.eq(Code(activation.origin)),
+                    activations::lineage_id.eq(Octets(lineage)),
+                    activations::predecessor_id.eq(activation.predecessor.map(Octets)),
+                    activations::code_id.eq(activation.code.map(Octets)),
+                    activations::created_at.eq(Micros(activation.created_at)),
+                    activations::changed_at.eq(Micros(now)),
+                    activations::ended_at.eq(ended_at),
+                    &progress,
+                ))
+                .execute(c))?;
+        }
+        Change::Updated(_) => {
+            on!(db, c => diesel::update(activations::table.find(Octets(activation.id)))
+                .set((
+                    &progress,
+                    activations::changed_at.eq(Micros(now)),
+                    activations::ended_at.eq(ended_at),
+                ))
+                .execute(c))?;
+        }
+    }
+    Ok(())
+}
+
+fn progress(activation: &Activation) -> Result<Progress, StoreError> {
+    let run = activation.run.as_ref();
+    let removal = activation.standing.removal();
+    Ok(Progress {
+        units: activation.units.into(),
+        state: Code(activation.standing.state()),
+        removal_reason: activation.standing.removal_reason().map(Code),
+        starts_at: run.and_then(|run| run.start).map(Micros),
+        ends_at: run.and_then(|run| run.end).map(Micros),
+        grace_seconds: run.map(|run| run.grace.into()),
+        runs_until_at: run.and_then(|run| run.run_out).map(Micros),
+        removed_epoch: removal.map(|removal| removal.removed_in.epoch.0.into()),
+        removed_generation: removal.map(|removal| removal.removed_in.generation.get() as i64),
+        removing_since_at: removal.map(|removal| Micros(removal.since)),
+        usage_total: i64::try_from(activation.usage).map_err(corrupt)?,
+        activated_at: activation.activated_at.map(Micros),
+    })
+}
+
+/// Products of which the device ever had an evaluation; asked only where one could be given.
+pub(super) fn evaluated(
+    db: &mut Db,
+    device: &DeviceId,
+    candidates: &[Entitlement],
+) -> Result<Vec<ProductId>, StoreError> {
+    let is_evaluation = |e: &Entitlement| e.rules.model == LicenseModel::Evaluation;
+    if !candidates.iter().any(is_evaluation) {
+        return Ok(Vec::new());
+    }
+    let products: Vec<Octets<ProductId>> = on!(db, c => activations::table
+        .inner_join(entitlements::table.on(entitlements::id.eq(activations::entitlement_id)))
+        .filter(activations::device_id.eq(device.as_str()))
+        .filter(entitlements::model_kind.eq(Code(LicenseModel::Evaluation)))
+        .select(entitlements::product_id)
+        .distinct()
+        .load(c))?;
+    Ok(products.into_iter().map(|id| id.0).collect())
+}
+
+pub(super) fn refused(db: &mut Db, device: &DeviceId) -> Result<Vec<EntitlementId>, StoreError> {
+    let refused: Vec<Octets<EntitlementId>> = on!(db, c => activations::table
+        .filter(activations::device_id.eq(device.as_str()))
+        // A literal, so that the partial index serves.
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("removal_reason = 6"))
+        .select(activations::entitlement_id)
+        .distinct()
+        .load(c))?;
+    Ok(refused.into_iter().map(|id| id.0).collect())
+}

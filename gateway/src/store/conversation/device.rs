@@ -1,0 +1,265 @@
+//! The device's row and its conversation's.
+
+use diesel::prelude::*;
+use fleetgrant_core::ask::{Facts, Hardware, Held};
+use fleetgrant_core::device::{Acked, Device, LastRequest};
+use fleetgrant_core::domain::{
+    Cti, DeviceId, DeviceState, Generation, KeyThumbprint, MessageDigest, OrderLineId, PartyId,
+    Purpose, Seq, StorageClass, Timestamp,
+};
+
+use super::{Provenance, corrupt, memory, unsigned};
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::dialect::Db;
+use crate::store::error::StoreError;
+use crate::store::schema::{conversations, credentials, devices, product_lines};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = devices)]
+struct DeviceRow {
+    state: Code<DeviceState>,
+    storage_class: Code<StorageClass>,
+    owner_id: Option<Octets<PartyId>>,
+    order_line_id: Option<Octets<OrderLineId>>,
+    said_maker: Option<String>,
+    said_hwmodel: Option<Vec<u8>>,
+    boot_count: Option<i64>,
+    said_clock_at: Option<Micros>,
+    software_name: Option<String>,
+    software_version: Option<String>,
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = devices, treat_none_as_null = true)]
+struct DeviceChanges<'a> {
+    state: Code<DeviceState>,
+    owner_id: Option<Octets<PartyId>>,
+    said_maker: Option<&'a str>,
+    said_hwmodel: Option<&'a [u8]>,
+    boot_count: Option<i64>,
+    said_clock_at: Option<Micros>,
+    software_name: Option<&'a str>,
+    software_version: Option<&'a str>,
+    changed_at: Micros,
+}
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = conversations, treat_none_as_null = true)]
+struct ConversationRow {
+    last_seq: Option<i64>,
+    last_digest: Option<Octets<MessageDigest>>,
+    last_answer: Option<Vec<u8>>,
+    key_set_generation: i64,
+    max_down: i64,
+    generation: i64,
+    acked_epoch: Option<i64>,
+    acked_generation: Option<i64>,
+    acked_cti: Option<Octets<Cti>>,
+    acked_n: Option<i64>,
+    acked_at: Option<Micros>,
+    frozen: bool,
+    returns_stopped: bool,
+    memory: Vec<u8>,
+    first_contact_at: Option<Micros>,
+    last_contact_at: Option<Micros>,
+}
+
+type Loaded = (
+    DeviceRow,
+    Option<ConversationRow>,
+    Option<Octets<KeyThumbprint>>,
+);
+
+pub(super) fn load(db: &mut Db, id: &DeviceId) -> Result<Option<Device>, StoreError> {
+    let current = Code(fleetgrant_core::domain::CredentialState::Current);
+    let row: Option<Loaded> = on!(db, c => devices::table
+        .left_join(conversations::table)
+        .left_join(credentials::table.on(
+            credentials::device_id.eq(devices::id).and(credentials::state.eq(current)),
+        ))
+        .filter(devices::id.eq(id.as_str()))
+        .select((
+            DeviceRow::as_select(),
+            Option::<ConversationRow>::as_select(),
+            credentials::key_thumbprint.nullable(),
+        ))
+        .first(c)
+        .optional())?;
+    row.map(|row| device(id, row)).transpose()
+}
+
+fn device(id: &DeviceId, (row, conversation, key): Loaded) -> Result<Device, StoreError> {
+    let mut device = Device::new(id.clone(), row.state.0);
+    device.key = key.map(|key| key.0);
+    device.owner = row.owner_id.map(|owner| owner.0);
+    device.order_line = row.order_line_id.map(|line| line.0);
+    device.storage = row.storage_class.0;
+    device.facts = Facts {
+        hardware: row
+            .said_maker
+            .zip(row.said_hwmodel)
+            .map(|(maker, model)| Hardware { maker, model }),
+        boot_count: row
+            .boot_count
+            .map(|count| unsigned("boot_count", count))
+            .transpose()?,
+        software: row.software_name,
+        version: row.software_version,
+        clock: row.said_clock_at.map(|at| at.0),
+    };
+    if let Some(conversation) = conversation {
+        take_up(&mut device, conversation)?;
+    }
+    Ok(device)
+}
+
+fn take_up(device: &mut Device, row: ConversationRow) -> Result<(), StoreError> {
+    device.acked = acked(&row)?;
+    if let (Some(seq), Some(digest), Some(answer)) =
+        (row.last_seq, row.last_digest, &row.last_answer)
+    {
+        device.last = Some(LastRequest {
+            seq: Seq::new(unsigned("last_seq", seq)?).map_err(corrupt)?,
+            digest: digest.0,
+            answer: memory::decode_answer(answer)?,
+        });
+    }
+    device.generation =
+        Generation::new(unsigned("generation", row.generation)?).map_err(corrupt)?;
+    device.max_down = unsigned("max_down", row.max_down)?;
+    device.key_set = unsigned("key_set_generation", row.key_set_generation)?;
+    (device.challenges, device.watch) =
+        memory::decode(&row.memory, row.frozen, row.returns_stopped)?;
+    device.first_contact_at = row.first_contact_at.map(|at| at.0);
+    device.last_contact_at = row.last_contact_at.map(|at| at.0);
+    Ok(())
+}
+
+fn acked(row: &ConversationRow) -> Result<Option<Acked>, StoreError> {
+    let (Some(epoch), Some(generation), Some(cti), Some(n), Some(at)) = (
+        row.acked_epoch,
+        row.acked_generation,
+        row.acked_cti,
+        row.acked_n,
+        row.acked_at,
+    ) else {
+        return Ok(None);
+    };
+    let key = memory::set_key(
+        unsigned("acked_epoch", epoch)?,
+        unsigned("acked_generation", generation)?,
+    )?;
+    Ok(Some(Acked {
+        held: Held { key, cti: cti.0 },
+        n: unsigned("acked_n", n)?,
+        at: at.0,
+    }))
+}
+
+pub(super) fn save(db: &mut Db, device: &Device, now: Timestamp) -> Result<(), StoreError> {
+    let facts = &device.facts;
+    let changes = DeviceChanges {
+        state: Code(device.state),
+        owner_id: device.owner.map(Octets),
+        said_maker: facts
+            .hardware
+            .as_ref()
+            .map(|hardware| hardware.maker.as_str()),
+        said_hwmodel: facts
+            .hardware
+            .as_ref()
+            .map(|hardware| hardware.model.as_slice()),
+        boot_count: facts.boot_count.map(i64::from),
+        said_clock_at: facts.clock.map(Micros),
+        software_name: facts.software.as_deref(),
+        software_version: facts.version.as_deref(),
+        changed_at: Micros(now),
+    };
+    on!(db, c => diesel::update(devices::table.find(device.id.as_str()))
+        .set(&changes)
+        .execute(c))?;
+    let row = conversation(device)?;
+    let updated = on!(db, c => diesel::update(conversations::table.find(device.id.as_str()))
+        .set(&row)
+        .execute(c))?;
+    if updated == 0 {
+        on!(db, c => diesel::insert_into(conversations::table)
+            .values((conversations::device_id.eq(device.id.as_str()), &row))
+            .execute(c))?;
+    }
+    Ok(())
+}
+
+fn conversation(device: &Device) -> Result<ConversationRow, StoreError> {
+    let last = device.last.as_ref();
+    let acked = device.acked.as_ref();
+    Ok(ConversationRow {
+        last_seq: last.map(|last| last.seq.get() as i64),
+        last_digest: last.map(|last| Octets(last.digest)),
+        last_answer: last
+            .map(|last| memory::encode_answer(&last.answer))
+            .transpose()?,
+        key_set_generation: device.key_set.into(),
+        max_down: device.max_down.into(),
+        generation: device.generation.get() as i64,
+        acked_epoch: acked.map(|acked| acked.held.key.epoch.0.into()),
+        acked_generation: acked.map(|acked| acked.held.key.generation.get() as i64),
+        acked_cti: acked.map(|acked| Octets(acked.held.cti)),
+        acked_n: acked.map(|acked| acked.n.into()),
+        acked_at: acked.map(|acked| Micros(acked.at)),
+        frozen: device.watch.frozen,
+        returns_stopped: device.watch.returns_stopped,
+        memory: memory::encode(&device.challenges, &device.watch)?,
+        first_contact_at: device.first_contact_at.map(Micros),
+        last_contact_at: device.last_contact_at.map(Micros),
+    })
+}
+
+pub(super) fn insert(
+    db: &mut Db,
+    id: &DeviceId,
+    provenance: &Provenance,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let line = product_line(db, provenance, now)?;
+    on!(db, c => diesel::insert_into(devices::table)
+        .values((
+            devices::id.eq(id.as_str()),
+            devices::product_line_id.eq(&line),
+            devices::serial.eq(&provenance.serial),
+            devices::state.eq(Code(DeviceState::Seen)),
+            devices::purpose.eq(Code(Purpose::Production)),
+            devices::on_manifest.eq(false),
+            devices::storage_class.eq(Code(StorageClass::Unprotected)),
+            devices::created_at.eq(Micros(now)),
+            devices::changed_at.eq(Micros(now)),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+/// The product line of an anchor, made with its first device if no import made it.
+fn product_line(
+    db: &mut Db,
+    provenance: &Provenance,
+    now: Timestamp,
+) -> Result<Vec<u8>, StoreError> {
+    let known: Option<Vec<u8>> = on!(db, c => product_lines::table
+        .filter(product_lines::name.eq(&provenance.product_line))
+        .select(product_lines::id)
+        .first(c)
+        .optional())?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    let id = uuid::Uuid::now_v7().as_bytes().to_vec();
+    on!(db, c => diesel::insert_into(product_lines::table)
+        .values((
+            product_lines::id.eq(&id),
+            product_lines::name.eq(&provenance.product_line),
+            product_lines::id_prefix.eq(&provenance.prefix),
+            product_lines::created_at.eq(Micros(now)),
+        ))
+        .execute(c))?;
+    Ok(id)
+}

@@ -1,0 +1,381 @@
+//! Entitlements and codes that a decision looks at, and the units it takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use fleetgrant_core::activation::Activation;
+use fleetgrant_core::ask::Want;
+use fleetgrant_core::device::Device;
+use fleetgrant_core::domain::{
+    CodeId, EntitlementId, EntitlementState, FeatureName, LicenseModel, OrderLineId, PartyId,
+    ProductId, Purpose, StartBasis, Timestamp,
+};
+use fleetgrant_core::entitlement::{
+    Binding, Code as ActivationCode, CodeSecret, Entitlement, Feature, ModelRules, Quantity, Start,
+    Term,
+};
+use fleetgrant_core::outcome::{CodeChange, EntitlementChange};
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+use super::{corrupt, unsigned};
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::dialect::Db;
+use crate::store::error::StoreError;
+use crate::store::schema::{activation_codes, entitlements, features, product_features};
+
+/// Entitlements of one owner that one want is served from, at most.
+const MAX_POOL: i64 = 32;
+
+/// An entitlement with units left, as the partial index has it.
+const FREE: &str =
+    "entitlements.state = 2 AND (unlimited OR entitlements.live_units < units + overdraft)";
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = entitlements)]
+struct Row {
+    id: Octets<EntitlementId>,
+    owner_id: Option<Octets<PartyId>>,
+    product_id: Octets<ProductId>,
+    order_line_id: Option<Octets<OrderLineId>>,
+    state: Code<EntitlementState>,
+    purpose: Code<Purpose>,
+    model_kind: Code<LicenseModel>,
+    model_rules: String,
+    grace_seconds: i64,
+    unlimited: bool,
+    units: i64,
+    units_per_device: i64,
+    overdraft: i64,
+    live_units: i64,
+    start_basis: Code<StartBasis>,
+    starts_at: Option<Micros>,
+    latest_start_at: Option<Micros>,
+    term: Option<String>,
+    ends_at: Option<Micros>,
+    time_zone: String,
+    created_at: Micros,
+}
+
+/// What of a model's rules a decision needs; the rest is other code's.
+#[derive(Deserialize)]
+struct Rules {
+    returns_credit: bool,
+}
+
+/// Those of the activations and codes; those of the device's order line; those of its owner that
+/// have a wanted feature.
+pub(super) fn candidates(
+    db: &mut Db,
+    device: &Device,
+    activations: &[Activation],
+    codes: &[ActivationCode],
+    wants: &[Want],
+) -> Result<Vec<Entitlement>, StoreError> {
+    let mut rows = BTreeMap::new();
+    let mut keep = |found: Vec<Row>| rows.extend(found.into_iter().map(|row| (row.id, row)));
+    let named: BTreeSet<_> = activations
+        .iter()
+        .map(|activation| activation.entitlement)
+        .chain(codes.iter().map(|code| code.entitlement))
+        .collect();
+    for id in named {
+        // One by one: a statement with a list of varying length is prepared anew each time.
+        keep(on!(db, c => entitlements::table
+            .filter(entitlements::id.eq(Octets(id)))
+            .select(Row::as_select())
+            .load(c))?);
+    }
+    if let Some(line) = device.order_line {
+        keep(on!(db, c => entitlements::table
+            .filter(entitlements::order_line_id.eq(Octets(line)))
+            .select(Row::as_select())
+            .load(c))?);
+    }
+    if let Some(owner) = device.owner {
+        for want in wants {
+            if let Want::Feature { feature, .. } = want {
+                keep(pool(db, owner, feature)?);
+            }
+        }
+    }
+    let mut products = BTreeMap::new();
+    rows.into_values()
+        .map(|row| {
+            let features = match products.get(&row.product_id) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    let loaded = features_of(db, row.product_id)?;
+                    products.insert(row.product_id, Arc::clone(&loaded));
+                    loaded
+                }
+            };
+            entitlement(device, row, features)
+        })
+        .collect()
+}
+
+/// The earliest to end first. Only where nothing is free, what is not free: it names the reason.
+fn pool(db: &mut Db, owner: PartyId, feature: &FeatureName) -> Result<Vec<Row>, StoreError> {
+    let free = owned(db, owner, feature, FREE)?;
+    if free.is_empty() {
+        owned(db, owner, feature, "TRUE")
+    } else {
+        Ok(free)
+    }
+}
+
+fn owned(
+    db: &mut Db,
+    owner: PartyId,
+    feature: &FeatureName,
+    condition: &'static str,
+) -> Result<Vec<Row>, StoreError> {
+    let rows = on!(db, c => entitlements::table
+        .inner_join(product_features::table
+            .on(product_features::product_id.eq(entitlements::product_id)))
+        .inner_join(features::table.on(features::id.eq(product_features::feature_id)))
+        .filter(features::name.eq(feature.as_str()))
+        .filter(entitlements::owner_id.eq(Octets(owner)))
+        .filter(sql::<Bool>(condition))
+        .order((entitlements::ends_at.is_null(), entitlements::ends_at, entitlements::created_at))
+        .limit(MAX_POOL)
+        .select(Row::as_select())
+        .load(c))?;
+    Ok(rows)
+}
+
+fn features_of(db: &mut Db, product: Octets<ProductId>) -> Result<Arc<[Feature]>, StoreError> {
+    type Found = (String, bool, Option<String>, Option<i64>, Option<Vec<u8>>);
+    let found: Vec<Found> = on!(db, c => product_features::table
+        .inner_join(features::table)
+        .filter(product_features::product_id.eq(product))
+        .order(features::name.asc())
+        .select((
+            features::name,
+            features::essential,
+            product_features::version_ceiling,
+            product_features::use_count,
+            product_features::vendor_data,
+        ))
+        .load(c))?;
+    found
+        .into_iter()
+        .map(|(name, essential, version_ceiling, uses, vendor_data)| {
+            Ok(Feature {
+                name: FeatureName::new(&name).map_err(corrupt)?,
+                version_ceiling,
+                essential,
+                uses: uses.map(|uses| unsigned("use_count", uses)).transpose()?,
+                vendor_data: vendor_data.unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+fn entitlement(
+    device: &Device,
+    row: Row,
+    features: Arc<[Feature]>,
+) -> Result<Entitlement, StoreError> {
+    let rules: Rules = serde_json::from_str(&row.model_rules).map_err(corrupt)?;
+    Ok(Entitlement {
+        id: row.id.0,
+        owner: row.owner_id.map(|owner| owner.0),
+        zone: TimeZone::get(&row.time_zone).map_err(corrupt)?,
+        order_line: row.order_line_id.map(|line| line.0),
+        product: row.product_id.0,
+        features,
+        rules: ModelRules {
+            model: row.model_kind.0,
+            grace: unsigned("grace_seconds", row.grace_seconds)?,
+            returns_credit: rules.returns_credit,
+        },
+        state: row.state.0,
+        purpose: row.purpose.0,
+        quantity: if row.unlimited {
+            Quantity::Unlimited
+        } else {
+            Quantity::Units(unsigned("units", row.units)?)
+        },
+        live: unsigned("live_units", row.live_units)?,
+        overdraft: unsigned("overdraft", row.overdraft)?,
+        units_per_device: unsigned("units_per_device", row.units_per_device)?,
+        start: start(&row),
+        term: term(&row)?,
+        binding: binding(device, &row),
+        created_at: row.created_at.0,
+    })
+}
+
+fn start(row: &Row) -> Start {
+    let latest = row.latest_start_at.map(|at| at.0);
+    match (row.starts_at, row.start_basis.0) {
+        (Some(at), _) => Start::At(at.0),
+        (None, StartBasis::FirstActivation) => Start::FirstActivation { latest },
+        (None, StartBasis::EachActivation) => Start::EachActivation { latest },
+        (None, StartBasis::Fixed | StartBasis::Order | StartBasis::Shipment) => Start::Awaited,
+    }
+}
+
+/// A term is an ISO 8601 duration of years, months, weeks and days.
+fn term(row: &Row) -> Result<Term, StoreError> {
+    if let Some(end) = row.ends_at {
+        return Ok(Term::Until(end.0));
+    }
+    let Some(text) = &row.term else {
+        return Ok(Term::Perpetual);
+    };
+    let span: jiff::Span = text.parse().map_err(corrupt)?;
+    let months = i32::from(span.get_years()) * 12 + span.get_months();
+    let days = span.get_weeks() * 7 + span.get_days();
+    Ok(Term::For {
+        months: unsigned("term", months.into())?,
+        days: unsigned("term", days.into())?,
+    })
+}
+
+fn binding(device: &Device, row: &Row) -> Binding {
+    let is_same = |a: Option<OrderLineId>, b: Option<OrderLineId>| a.is_some() && a == b;
+    let owner = row.owner_id.map(|owner| owner.0);
+    if is_same(device.order_line, row.order_line_id.map(|line| line.0)) {
+        Binding::Device
+    } else if owner.is_some() && owner == device.owner {
+        Binding::Owner
+    } else {
+        Binding::None
+    }
+}
+
+/// Takes or frees units; false if they are not there.
+pub(super) fn apply(
+    db: &mut Db,
+    id: EntitlementId,
+    change: &EntitlementChange,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let row = entitlements::table.find(Octets(id));
+    if change.units != 0 {
+        // Freeing always fits, even where a credit left more live than sold.
+        let room = entitlements::units + entitlements::overdraft;
+        let fits = (entitlements::live_units + change.units).le(room);
+        let values = (
+            entitlements::live_units.eq(entitlements::live_units + change.units),
+            entitlements::changed_at.eq(Micros(now)),
+        );
+        let taken = if change.units > 0 {
+            on!(db, c => diesel::update(row)
+                .filter(entitlements::unlimited.or(fits))
+                .set(values)
+                .execute(c))?
+        } else {
+            on!(db, c => diesel::update(row).set(values).execute(c))?
+        };
+        if taken == 0 {
+            return Ok(false);
+        }
+    }
+    if let Some(start) = change.started_at {
+        let started = on!(db, c => diesel::update(row)
+            .filter(entitlements::starts_at.is_null())
+            .set((
+                entitlements::starts_at.eq(Micros(start)),
+                entitlements::changed_at.eq(Micros(now)),
+            ))
+            .execute(c))?;
+        if started == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+pub(super) fn codes(db: &mut Db, wants: &[Want]) -> Result<Vec<ActivationCode>, StoreError> {
+    type Found = (
+        Octets<[u8; 32]>,
+        Octets<EntitlementId>,
+        i64,
+        i64,
+        i64,
+        Option<Micros>,
+        i16,
+        i64,
+    );
+    let mut codes = Vec::new();
+    for want in wants {
+        let Want::Code { id, .. } = want else {
+            continue;
+        };
+        let found: Option<Found> = on!(db, c => activation_codes::table
+            .find(Octets(*id))
+            .select((
+                activation_codes::hmac_key,
+                activation_codes::entitlement_id,
+                activation_codes::units,
+                activation_codes::uses,
+                activation_codes::used,
+                activation_codes::expires_at,
+                activation_codes::state,
+                activation_codes::failures,
+            ))
+            .first(c)
+            .optional())?;
+        let Some((key, entitlement, units, uses, used, expires_at, state, failures)) = found else {
+            continue;
+        };
+        codes.push(ActivationCode {
+            id: *id,
+            secret: CodeSecret(key.0),
+            entitlement: entitlement.0,
+            units: unsigned("units", units)?,
+            uses_left: unsigned("uses", uses - used)?,
+            expires_at: expires_at.map(|at| at.0),
+            void: state == VOID,
+            failures: unsigned("failures", failures.min(u16::MAX.into()))?,
+        });
+    }
+    Ok(codes)
+}
+
+/// States of an activation code: free, partly used, used, void.
+const PARTLY_USED: i16 = 2;
+const USED: i16 = 3;
+const VOID: i16 = 4;
+
+/// Takes uses, or counts wrong proofs; false if the uses are not there.
+pub(super) fn apply_code(
+    db: &mut Db,
+    id: CodeId,
+    change: &CodeChange,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let row = activation_codes::table.find(Octets(id));
+    if change.failures > 0 {
+        on!(db, c => diesel::update(row)
+            .set((
+                activation_codes::failures.eq(activation_codes::failures + i64::from(change.failures)),
+                activation_codes::failed_at.eq(Micros(now)),
+            ))
+            .execute(c))?;
+    }
+    if change.uses == 0 {
+        return Ok(true);
+    }
+    let uses = i64::from(change.uses);
+    let taken = on!(db, c => diesel::update(row)
+        .filter((activation_codes::used + uses).le(activation_codes::uses))
+        .filter(activation_codes::state.ne(VOID))
+        .set((
+            activation_codes::used.eq(activation_codes::used + uses),
+            activation_codes::state.eq(PARTLY_USED),
+        ))
+        .execute(c))?;
+    on!(db, c => diesel::update(row)
+        .filter(activation_codes::used.eq(activation_codes::uses))
+        .set(activation_codes::state.eq(USED))
+        .execute(c))?;
+    Ok(taken == 1)
+}

@@ -1,0 +1,172 @@
+//! Which key speaks for which device.
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{CredentialState, DeviceId, DeviceState, KeyThumbprint, Timestamp};
+use fleetgrant_schemas::id::CertificateThumbprint;
+
+use super::corrupt;
+use crate::identity::{StoredCredential, TrustDigest};
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::dialect::Db;
+use crate::store::error::StoreError;
+use crate::store::schema::{credentials, devices};
+
+/// A key of a device, and the chain that proved it.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Thumbprint of the key (RFC 9679).
+    pub key: KeyThumbprint,
+    /// SHA-256 of the leaf's DER.
+    pub certificate: CertificateThumbprint,
+    /// The end of the leaf's validity.
+    pub not_after: Timestamp,
+    /// The chain, and under which anchors it was found good.
+    pub verified: StoredCredential,
+}
+
+type Row = (Vec<u8>, String, Octets<[u8; 32]>, Micros, bool);
+
+/// The chain of the certificate with this thumbprint, if it was recorded.
+pub fn chain_of_certificate(
+    db: &mut Db,
+    certificate: CertificateThumbprint,
+) -> Result<Option<StoredCredential>, StoreError> {
+    let row: Option<Row> = on!(db, c => credentials::table
+        .filter(credentials::certificate_thumbprint.eq(Octets(certificate)))
+        .select((
+            credentials::chain,
+            credentials::anchor,
+            credentials::verified_under,
+            credentials::in_force_until_at,
+            credentials::issuer_expired,
+        ))
+        .first(c)
+        .optional())?;
+    Ok(row.map(
+        |(chain, anchor, trust, in_force_until, issuer_expired)| StoredCredential {
+            chain,
+            anchor,
+            trust: TrustDigest(trust.0),
+            in_force_until: in_force_until.0,
+            issuer_expired,
+        },
+    ))
+}
+
+/// What is recorded of a device and of the key that speaks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// The device the key is recorded for, and where it stands.
+    pub key: Option<(DeviceId, CredentialState)>,
+    /// The device has a current key.
+    pub device_is_pinned: bool,
+    /// Where the device stands.
+    pub device_state: Option<DeviceState>,
+    /// The manifest names the device.
+    pub on_manifest: bool,
+    /// The key that the manifest names.
+    pub expected_key: Option<KeyThumbprint>,
+}
+
+impl Pins {
+    /// Reads them.
+    pub fn load(db: &mut Db, device: &DeviceId, key: KeyThumbprint) -> Result<Self, StoreError> {
+        let known: Option<(String, Code<CredentialState>)> = on!(db, c => credentials::table
+            .filter(credentials::key_thumbprint.eq(Octets(key)))
+            .select((credentials::device_id, credentials::state))
+            .first(c)
+            .optional())?;
+        let key = known
+            .map(|(device, state)| {
+                Ok::<_, StoreError>((DeviceId::new(&device).map_err(corrupt)?, state.0))
+            })
+            .transpose()?;
+        if let Some((holder, CredentialState::Current)) = &key
+            && holder == device
+        {
+            // The common case: nothing else can change the verdict but the device's own state.
+            let state: Option<Code<DeviceState>> = on!(db, c => devices::table
+                .find(device.as_str())
+                .select(devices::state)
+                .first(c)
+                .optional())?;
+            return Ok(Self {
+                key,
+                device_is_pinned: true,
+                device_state: state.map(|state| state.0),
+                ..Self::default()
+            });
+        }
+        Self::of_unpinned(db, device, key)
+    }
+
+    fn of_unpinned(
+        db: &mut Db,
+        device: &DeviceId,
+        key: Option<(DeviceId, CredentialState)>,
+    ) -> Result<Self, StoreError> {
+        type Found = (
+            Code<DeviceState>,
+            bool,
+            Option<Octets<KeyThumbprint>>,
+            Option<Octets<KeyThumbprint>>,
+        );
+        let found: Option<Found> = on!(db, c => devices::table
+            .left_join(credentials::table.on(
+                credentials::device_id.eq(devices::id)
+                    .and(credentials::state.eq(Code(CredentialState::Current))),
+            ))
+            .filter(devices::id.eq(device.as_str()))
+            .select((
+                devices::state,
+                devices::on_manifest,
+                devices::expected_key,
+                credentials::key_thumbprint.nullable(),
+            ))
+            .first(c)
+            .optional())?;
+        Ok(match found {
+            None => Self {
+                key,
+                ..Self::default()
+            },
+            Some((state, on_manifest, expected_key, current)) => Self {
+                key,
+                device_is_pinned: current.is_some(),
+                device_state: Some(state.0),
+                on_manifest,
+                expected_key: expected_key.map(|key| key.0),
+            },
+        })
+    }
+}
+
+impl Credential {
+    /// Pins the device to this key, or takes up that its chain was verified anew.
+    pub fn record(&self, db: &mut Db, device: &DeviceId, now: Timestamp) -> Result<(), StoreError> {
+        let verified = (
+            credentials::certificate_thumbprint.eq(Octets(self.certificate)),
+            credentials::chain.eq(&self.verified.chain),
+            credentials::anchor.eq(&self.verified.anchor),
+            credentials::not_after_at.eq(Micros(self.not_after)),
+            credentials::verified_under.eq(Octets(self.verified.trust.0)),
+            credentials::in_force_until_at.eq(Micros(self.verified.in_force_until)),
+            credentials::issuer_expired.eq(self.verified.issuer_expired),
+            credentials::changed_at.eq(Micros(now)),
+        );
+        on!(db, c => diesel::insert_into(credentials::table)
+            .values((
+                credentials::id.eq(uuid::Uuid::now_v7().as_bytes().to_vec()),
+                credentials::device_id.eq(device.as_str()),
+                credentials::key_thumbprint.eq(Octets(self.key)),
+                credentials::state.eq(Code(CredentialState::Current)),
+                credentials::created_at.eq(Micros(now)),
+                verified,
+            ))
+            .on_conflict(credentials::key_thumbprint)
+            .do_update()
+            .set(verified)
+            .execute(c))?;
+        Ok(())
+    }
+}

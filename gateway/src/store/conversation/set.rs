@@ -1,0 +1,279 @@
+//! Grant sets, written once, and their deliveries: the outbox.
+
+use diesel::prelude::*;
+use fleetgrant_core::device::Device;
+use fleetgrant_core::domain::{
+    ActivationId, Cti, DeliveryState, DeviceId, DeviceNonce, SetKey, Timestamp,
+};
+use fleetgrant_core::outcome::{Answer, Deliveries, Outcome};
+use fleetgrant_core::set::{CommittedSet, IssuedSet};
+
+use super::{corrupt, memory, unsigned};
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::dialect::Db;
+use crate::store::error::StoreError;
+use crate::store::schema::{deliveries, grant_sets};
+
+/// Sets a decision looks at, at most; a device that answers has two or three.
+const MAX_SETS: i64 = 64;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = grant_sets)]
+struct Row {
+    generation: i64,
+    epoch: i64,
+    cti: Octets<Cti>,
+    activation_ids: Vec<u8>,
+    nonce: Option<Octets<DeviceNonce>>,
+    install_until_at: Micros,
+    created_at: Micros,
+}
+
+/// From the last acknowledged on, ascending.
+pub(super) fn since_acknowledged(
+    db: &mut Db,
+    device: &Device,
+) -> Result<Vec<CommittedSet>, StoreError> {
+    let from = device
+        .acked
+        .map_or(0, |acked| acked.held.key.generation.get() as i64);
+    let mut rows: Vec<Row> = on!(db, c => grant_sets::table
+        .filter(grant_sets::device_id.eq(device.id.as_str()))
+        .filter(grant_sets::generation.ge(from))
+        .order(grant_sets::generation.desc())
+        .limit(MAX_SETS)
+        .select(Row::as_select())
+        .load(c))?;
+    rows.reverse();
+    rows.into_iter().map(committed).collect()
+}
+
+fn committed(row: Row) -> Result<CommittedSet, StoreError> {
+    let (ids, rest) = row.activation_ids.as_chunks::<16>();
+    if !rest.is_empty() {
+        return Err(corrupt("activation_ids is no multiple of 16 bytes"));
+    }
+    Ok(CommittedSet {
+        key: memory::set_key(
+            unsigned("epoch", row.epoch)?,
+            unsigned("generation", row.generation)?,
+        )?,
+        cti: row.cti.0,
+        issued_at: row.created_at.0,
+        install_until: row.install_until_at.0,
+        nonce: row.nonce.map(|nonce| nonce.0),
+        activations: ids.iter().copied().map(ActivationId).collect(),
+    })
+}
+
+/// Writes the set that was issued, and what becomes of the deliveries.
+pub(super) fn deliver(db: &mut Db, outcome: &Outcome, now: Timestamp) -> Result<(), StoreError> {
+    let device = &outcome.device.id;
+    match outcome.deliveries {
+        Deliveries::Unchanged => {}
+        Deliveries::Superseded => settle(db, device, DeliveryState::Superseded, now)?,
+        Deliveries::Acknowledged => settle(db, device, DeliveryState::Acknowledged, now)?,
+        Deliveries::Revived => revive(db, &outcome.device, now)?,
+    }
+    if let Some(issued) = &outcome.issued {
+        insert(db, device, issued)?;
+        // What answers a request is sent by the conductor right after the commit, so the outbox
+        // comes only after the first pause; what answers nothing is the outbox's from the start.
+        let first = match outcome.answer {
+            Answer::Grant => now.plus_seconds(FIRST_PAUSE),
+            _ => now,
+        };
+        insert_delivery(db, device, issued, first, now)?;
+    }
+    Ok(())
+}
+
+/// Seconds until the outbox pushes what the conductor has pushed.
+const FIRST_PAUSE: u64 = 60;
+
+fn insert(db: &mut Db, device: &DeviceId, issued: &IssuedSet) -> Result<(), StoreError> {
+    let set = &issued.set;
+    let ids: Vec<u8> = set.activations.iter().flat_map(|id| id.0).collect();
+    on!(db, c => diesel::insert_into(grant_sets::table)
+        .values((
+            grant_sets::device_id.eq(device.as_str()),
+            grant_sets::generation.eq(set.key.generation.get() as i64),
+            grant_sets::epoch.eq(i64::from(set.key.epoch.0)),
+            grant_sets::cti.eq(Octets(set.cti)),
+            grant_sets::payload.eq(&issued.payload),
+            grant_sets::activation_ids.eq(&ids),
+            grant_sets::nonce.eq(set.nonce.map(Octets)),
+            grant_sets::install_until_at.eq(Micros(set.install_until)),
+            grant_sets::created_at.eq(Micros(set.issued_at)),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+fn insert_delivery(
+    db: &mut Db,
+    device: &DeviceId,
+    issued: &IssuedSet,
+    first: Timestamp,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    on!(db, c => diesel::insert_into(deliveries::table)
+        .values((
+            deliveries::device_id.eq(device.as_str()),
+            deliveries::generation.eq(issued.set.key.generation.get() as i64),
+            // From the commit on it may be out there, whether or not a push succeeded.
+            deliveries::state.eq(Code(DeliveryState::Published)),
+            deliveries::attempts.eq(i64::from(first > now)),
+            deliveries::next_attempt_at.eq(Micros(first)),
+            deliveries::created_at.eq(Micros(now)),
+            deliveries::published_at.eq((first > now).then_some(Micros(now))),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+/// Ends every delivery that is under way.
+fn settle(
+    db: &mut Db,
+    device: &DeviceId,
+    state: DeliveryState,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let acknowledged = (state == DeliveryState::Acknowledged).then_some(Micros(now));
+    on!(db, c => diesel::update(deliveries::table)
+        .filter(deliveries::device_id.eq(device.as_str()))
+        .filter(deliveries::state.eq_any([
+            DeliveryState::Pending.number(),
+            DeliveryState::Published.number(),
+            DeliveryState::Exhausted.number(),
+        ]))
+        .set((
+            deliveries::state.eq(Code(state)),
+            deliveries::next_attempt_at.eq(None::<Micros>),
+            deliveries::leased_until_at.eq(None::<Micros>),
+            deliveries::acknowledged_at.eq(acknowledged),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+fn revive(db: &mut Db, device: &Device, now: Timestamp) -> Result<(), StoreError> {
+    on!(db, c => diesel::update(deliveries::table)
+        .filter(deliveries::device_id.eq(device.id.as_str()))
+        .filter(deliveries::generation.eq(device.generation.get() as i64))
+        .filter(deliveries::state.eq_any([
+            DeliveryState::Pending.number(),
+            DeliveryState::Published.number(),
+            DeliveryState::Exhausted.number(),
+        ]))
+        .set((
+            deliveries::state.eq(Code(DeliveryState::Published)),
+            deliveries::attempts.eq(0),
+            deliveries::next_attempt_at.eq(Micros(now)),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+/// The exact payload of a set, to be signed.
+pub fn payload_of(
+    db: &mut Db,
+    device: &DeviceId,
+    key: SetKey,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let payload = on!(db, c => grant_sets::table
+        .find((device.as_str(), key.generation.get() as i64))
+        .filter(grant_sets::epoch.eq(i64::from(key.epoch.0)))
+        .select(grant_sets::payload)
+        .first(c)
+        .optional())?;
+    Ok(payload)
+}
+
+/// A set that is to be pushed now.
+#[derive(Clone, Debug)]
+pub struct DueDelivery {
+    /// To whom.
+    pub device: DeviceId,
+    /// Which set.
+    pub key: SetKey,
+    /// What is to be signed.
+    pub payload: Vec<u8>,
+    /// Pushes so far.
+    pub attempts: u32,
+    /// The last moment at which the device would install it.
+    pub install_until: Timestamp,
+}
+
+/// Leases what is due, so that no other replica pushes it meanwhile.
+pub fn due_deliveries(
+    db: &mut Db,
+    now: Timestamp,
+    lease_until: Timestamp,
+    limit: i64,
+) -> Result<Vec<DueDelivery>, StoreError> {
+    type Due = (String, i64, i64, i64, Vec<u8>, Micros);
+    let rows: Vec<Due> = on!(db, c => deliveries::table
+        .inner_join(grant_sets::table.on(
+            grant_sets::device_id.eq(deliveries::device_id)
+                .and(grant_sets::generation.eq(deliveries::generation)),
+        ))
+        .filter(deliveries::next_attempt_at.le(Micros(now)))
+        .filter(deliveries::leased_until_at.is_null().or(deliveries::leased_until_at.le(Micros(now))))
+        .order(deliveries::next_attempt_at.asc())
+        .limit(limit)
+        .select((
+            deliveries::device_id,
+            deliveries::generation,
+            deliveries::attempts,
+            grant_sets::epoch,
+            grant_sets::payload,
+            grant_sets::install_until_at,
+        ))
+        .load(c))?;
+    let mut due = Vec::with_capacity(rows.len());
+    for (device, generation, attempts, epoch, payload, install_until) in rows {
+        on!(db, c => diesel::update(deliveries::table.find((&device, generation)))
+            .set(deliveries::leased_until_at.eq(Micros(lease_until)))
+            .execute(c))?;
+        due.push(DueDelivery {
+            device: DeviceId::new(&device).map_err(corrupt)?,
+            key: memory::set_key(
+                unsigned("epoch", epoch)?,
+                unsigned("generation", generation)?,
+            )?,
+            payload,
+            attempts: unsigned("attempts", attempts)?,
+            install_until: install_until.0,
+        });
+    }
+    Ok(due)
+}
+
+/// Records a push, and when the next one is due; none: it is exhausted until the device is heard.
+pub fn postpone(
+    db: &mut Db,
+    device: &DeviceId,
+    key: SetKey,
+    next: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let state = match next {
+        Some(_) => DeliveryState::Published,
+        None => DeliveryState::Exhausted,
+    };
+    on!(db, c => diesel::update(deliveries::table)
+        .filter(deliveries::device_id.eq(device.as_str()))
+        .filter(deliveries::generation.eq(key.generation.get() as i64))
+        // An acknowledgement may have overtaken the push.
+        .filter(deliveries::next_attempt_at.is_not_null())
+        .set((
+            deliveries::state.eq(Code(state)),
+            deliveries::attempts.eq(deliveries::attempts + 1),
+            deliveries::next_attempt_at.eq(next.map(Micros)),
+            deliveries::leased_until_at.eq(None::<Micros>),
+            deliveries::published_at.eq(Micros(now)),
+        ))
+        .execute(c))?;
+    Ok(())
+}
