@@ -4,6 +4,7 @@
 //! of end it was, so that a script can tell: see [`Failure`].
 
 mod completions;
+mod doctor;
 mod failure;
 mod inspect;
 mod migrate;
@@ -56,6 +57,7 @@ struct Global {
 enum Command {
     Migrate(migrate::Args),
     Inspect(inspect::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
 }
 
@@ -66,6 +68,7 @@ pub fn main() -> ExitCode {
     let outcome = match command {
         Command::Migrate(args) => migrate::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Doctor(args) => doctor::run(&global, &args),
         Command::Completions(args) => completions::run(&args),
     };
     match outcome {

@@ -14,6 +14,7 @@ mod limits;
 mod realm;
 mod source;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub use limits::{Bucket, Limits};
 pub use realm::Realm;
 pub use source::{DEFAULT_FILES, Overrides};
 
+use crate::identity::AnchorConfig;
 use crate::store::Location;
 
 /// Everything an installation is told.
@@ -44,6 +46,8 @@ pub struct Config {
     pub database: Location,
     /// The MQTT broker, and how the gateway reaches it.
     pub broker: Broker,
+    /// Whose devices are known, and how; paths are resolved already.
+    pub trust_anchors: Vec<AnchorConfig>,
     /// The authority's key; only what signs needs it.
     pub authority: Option<Authority>,
     /// Rates, threads and queues.
@@ -87,6 +91,7 @@ impl Config {
                 .map_err(|_| ConfigError::time_zone(raw.time_zone))?,
             database: database::parse(raw.database.url.as_deref(), &base, &data_dir)?,
             broker: Broker::parse(raw.broker, in_base)?,
+            trust_anchors: anchors(raw.trust_anchor, in_base)?,
             authority: raw
                 .authority
                 .map(|section| Authority::parse(section, in_base))
@@ -110,6 +115,32 @@ impl Config {
                    docs/samples/fleetgrant.toml shows the section",
         })
     }
+}
+
+/// Resolves the paths of the anchors, whose names must differ.
+fn anchors(
+    mut anchors: Vec<AnchorConfig>,
+    in_base: impl Fn(&Path) -> PathBuf,
+) -> Result<Vec<AnchorConfig>, ConfigError> {
+    let mut names = HashSet::new();
+    for anchor in &mut anchors {
+        if !names.insert(anchor.name.clone()) {
+            return Err(ConfigError::invalid(
+                "trust_anchor.name",
+                &anchor.name,
+                "another name: two anchors have this one",
+            ));
+        }
+        let files = [
+            &mut anchor.roots,
+            &mut anchor.intermediates,
+            &mut anchor.crls,
+        ];
+        for path in files.into_iter().flatten() {
+            *path = in_base(path);
+        }
+    }
+    Ok(anchors)
 }
 
 impl Delivery {

@@ -106,7 +106,7 @@ fn inert(cell: &str) -> String {
 }
 
 /// A cell that cannot steer the terminal it is shown on.
-fn printable(cell: &str) -> String {
+pub(crate) fn printable(cell: &str) -> String {
     cell.replace(char::is_control, "\u{fffd}")
 }
 

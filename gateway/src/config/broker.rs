@@ -39,6 +39,9 @@ impl TryFrom<String> for BrokerMode {
 pub struct Broker {
     /// Where the gateway connects to, and devices do.
     pub address: HostPort,
+    /// The MQTT client id; `None`: `gateway:` and the CN of its certificate. The session of a
+    /// replica hangs on it, so each has its own and keeps it.
+    pub client_id: Option<String>,
     /// How the gateway proves itself there.
     pub tls: GatewayTls,
     /// First level of every topic.
@@ -150,6 +153,10 @@ impl Broker {
         }
         Ok(Self {
             address: HostPort::parse("broker.address", &section.address)?,
+            client_id: section
+                .client_id
+                .map(|text| one_level("broker.client_id", text, 64))
+                .transpose()?,
             tls: GatewayTls {
                 roots: in_base(&section.roots),
                 certificate: in_base(&section.certificate),

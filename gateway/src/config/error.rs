@@ -129,10 +129,19 @@ pub(super) fn malformed(
             key,
             ..
         } => (key, format!("{unexpected} where {expected} is expected")),
+        ::config::ConfigError::NotFound(key) => (
+            Some(key),
+            "must be given, since it has no default".to_owned(),
+        ),
         ::config::ConfigError::At { error, key, .. } => (key, error.to_string()),
         other => (None, other.to_string()),
     };
-    let key = key.unwrap_or_default();
+    // `config` writes `list[0]key`.
+    let key = key
+        .unwrap_or_default()
+        .replace(']', "].")
+        .replace("].[", "][");
+    let key = key.strip_suffix('.').map(ToOwned::to_owned).unwrap_or(key);
     match unknown_field(&message) {
         Some((field, known)) => {
             let key = if key.is_empty() {

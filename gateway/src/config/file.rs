@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::broker::BrokerMode;
 use super::interval::Interval;
+use crate::identity::AnchorConfig;
 
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -17,6 +18,7 @@ pub(super) struct FileSection {
     pub(super) data_dir: PathBuf,
     pub(super) database: DatabaseSection,
     pub(super) broker: BrokerSection,
+    pub(super) trust_anchor: Vec<AnchorConfig>,
     pub(super) authority: Option<AuthoritySection>,
     pub(super) limits: LimitsSection,
     pub(super) delivery: DeliverySection,
@@ -31,6 +33,7 @@ impl Default for FileSection {
             data_dir: PathBuf::from("."),
             database: DatabaseSection::default(),
             broker: BrokerSection::default(),
+            trust_anchor: Vec::new(),
             authority: None,
             limits: LimitsSection::default(),
             delivery: DeliverySection::default(),
@@ -50,6 +53,7 @@ pub(super) struct DatabaseSection {
 pub(super) struct BrokerSection {
     pub(super) mode: BrokerMode,
     pub(super) address: String,
+    pub(super) client_id: Option<String>,
     pub(super) roots: PathBuf,
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
@@ -65,6 +69,7 @@ impl Default for BrokerSection {
         Self {
             mode: BrokerMode::Embedded,
             address: "localhost:8883".to_owned(),
+            client_id: None,
             roots: PathBuf::from("pki/service-ca.pem"),
             certificate: PathBuf::from("pki/gateway.pem"),
             key: PathBuf::from("pki/gateway.key"),
@@ -128,7 +133,7 @@ pub(super) struct LimitsSection {
     pub(super) verify_threads: usize,
     pub(super) chain_threads: usize,
     pub(super) sign_threads: usize,
-    pub(super) database_threads: usize,
+    pub(super) database_readers: usize,
     pub(super) queue: usize,
     pub(super) batch: usize,
 }
@@ -146,8 +151,8 @@ impl Default for LimitsSection {
             },
             verify_threads: 0,
             chain_threads: 1,
-            sign_threads: 0,
-            database_threads: 1,
+            sign_threads: 1,
+            database_readers: 2,
             queue: 4_096,
             batch: 100,
         }

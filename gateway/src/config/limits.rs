@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::ConfigError;
 use super::file::{BucketSection, LimitsSection};
+use crate::crypto::LanesConfig;
 
 /// Rates, threads and queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,15 +15,11 @@ pub struct Limits {
     pub device: Bucket,
     /// Messages of all devices together.
     pub all_devices: Bucket,
-    /// Threads that check the signatures of messages.
-    pub verify_threads: NonZeroUsize,
-    /// Threads that check certificate chains, apart, since one RSA chain costs many signatures.
-    pub chain_threads: NonZeroUsize,
-    /// Threads that sign.
-    pub sign_threads: NonZeroUsize,
-    /// Threads that hold a database connection each.
-    pub database_threads: NonZeroUsize,
-    /// Messages that wait before each kind of thread.
+    /// Threads that verify and sign, and the jobs that wait for them.
+    pub lanes: LanesConfig,
+    /// Connections that read the database beside its one writer.
+    pub database_readers: NonZeroUsize,
+    /// Operations that wait for the writer before callers have to.
     pub queue: NonZeroUsize,
     /// Messages in one database transaction.
     pub batch: NonZeroUsize,
@@ -36,6 +33,9 @@ pub struct Bucket {
     /// Tokens it holds when full.
     pub burst: NonZeroU32,
 }
+
+/// Messages of 8 KiB each: a queue may take a gibibyte.
+const LONGEST_QUEUE: usize = 1 << 17;
 
 impl Limits {
     pub(super) fn parse(section: LimitsSection) -> Result<Self, ConfigError> {
@@ -57,11 +57,14 @@ impl Limits {
         Ok(Self {
             device: Bucket::parse("limits.device", section.device)?,
             all_devices: Bucket::parse("limits.all_devices", section.all_devices)?,
-            verify_threads: threads("limits.verify_threads", section.verify_threads)?,
-            chain_threads: threads("limits.chain_threads", section.chain_threads)?,
-            sign_threads: threads("limits.sign_threads", section.sign_threads)?,
-            database_threads: threads("limits.database_threads", section.database_threads)?,
-            queue: within("limits.queue", section.queue, 1 << 20)?,
+            lanes: LanesConfig {
+                verify_threads: threads("limits.verify_threads", section.verify_threads)?,
+                chain_threads: threads("limits.chain_threads", section.chain_threads)?,
+                sign_threads: threads("limits.sign_threads", section.sign_threads)?,
+                queue: within("limits.queue", section.queue, LONGEST_QUEUE)?,
+            },
+            database_readers: within("limits.database_readers", section.database_readers, 64)?,
+            queue: within("limits.queue", section.queue, LONGEST_QUEUE)?,
             batch: within("limits.batch", section.batch, 1_000)?,
         })
     }

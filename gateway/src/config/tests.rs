@@ -6,6 +6,7 @@ use std::fs;
 use super::file::{AuthoritySection, DatabaseSection, FileSection};
 use super::source::{self, Source};
 use super::*;
+use crate::identity::{AdmissionMode, IdentityRule};
 
 /// What is read from a file with this text, these variables and these overrides.
 fn read(text: &str, variables: &[(&str, &str)], overrides: &Overrides) -> Result<Source, String> {
@@ -41,6 +42,18 @@ fn the_sample_shows_every_key_with_its_default() {
         database: DatabaseSection {
             url: Some("sqlite:fleetgrant.db".to_owned()),
         },
+        trust_anchor: vec![AnchorConfig {
+            name: "factory".to_owned(),
+            product_line: "scopes".to_owned(),
+            id_prefix: "sc".to_owned().try_into().unwrap(),
+            identity: IdentityRule::HardwareModuleName(None),
+            admission: AdmissionMode::Manifest,
+            roots: vec!["pki/device-root.pem".into()],
+            intermediates: Vec::new(),
+            crls: Vec::new(),
+            refuse_stale_crls: false,
+            pinned_devices_outlive_issuing_ca: false,
+        }],
         authority: Some(AuthoritySection {
             key: "pki/authority.key".into(),
             epoch: 1,
@@ -178,6 +191,51 @@ fn paths_are_relative_to_the_folder_of_the_file() {
         config.database,
         Location::Sqlite(folder.join("state/fleetgrant.db"))
     );
+}
+
+const ANCHOR: &str = "
+    [[trust_anchor]]
+    name = \"factory\"
+    product_line = \"scopes\"
+    id_prefix = \"sc\"
+    identity = \"san.hwModuleName\"
+    admission = \"open\"
+    roots = [\"root.pem\"]
+";
+
+#[test]
+fn the_paths_of_anchors_are_resolved_and_their_names_differ() {
+    let config = load(&format!("realm = \"acme\"\n{ANCHOR}")).unwrap();
+    let folder = config.file.as_deref().unwrap().parent().unwrap();
+    assert_eq!(config.trust_anchors[0].roots, [folder.join("root.pem")]);
+    assert_eq!(
+        refusal(&format!("{ANCHOR}{ANCHOR}")),
+        "trust_anchor.name = factory: must be another name: two anchors have this one"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_an_anchor_is_named() {
+    for (right, wrong, expected) in [
+        (
+            "\"open\"",
+            "\"opne\"",
+            "FILE: trust_anchor[0].admission: \"opne\" is no admission; use \"open\", \"manifest\" or \
+             \"quarantine\"",
+        ),
+        (
+            "roots",
+            "root",
+            "FILE: trust_anchor[0].root is no key; did you mean roots?",
+        ),
+        (
+            "id_prefix = \"sc\"",
+            "",
+            "FILE: trust_anchor[0].id_prefix: must be given, since it has no default",
+        ),
+    ] {
+        assert_eq!(refusal(&ANCHOR.replace(right, wrong)), expected);
+    }
 }
 
 #[test]

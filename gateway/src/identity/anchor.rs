@@ -12,7 +12,7 @@ use super::pem_files::{self, UnreadableFile};
 
 /// What becomes of a device that is seen for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", rename_all = "kebab-case")]
 pub enum AdmissionMode {
     /// It is admitted.
     Open,
@@ -22,9 +22,24 @@ pub enum AdmissionMode {
     Quarantine,
 }
 
+impl TryFrom<String> for AdmissionMode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "open" => Ok(Self::Open),
+            "manifest" => Ok(Self::Manifest),
+            "quarantine" => Ok(Self::Quarantine),
+            _ => Err(format!(
+                "{text:?} is no admission; use \"open\", \"manifest\" or \"quarantine\""
+            )),
+        }
+    }
+}
+
 /// One `[[trust_anchor]]` of the configuration. Paths are relative to the file they stand in;
 /// each file is PEM, with any number of entries, or one entry in DER.
-#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnchorConfig {
     /// What logs and the database call this anchor.

@@ -1,7 +1,7 @@
 //! What the link is doing, for `doctor`, logs and metrics.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Instant;
 
 use super::LinkFault;
 
@@ -10,8 +10,8 @@ use super::LinkFault;
 pub struct LinkStatus {
     /// What it is doing.
     pub state: LinkState,
-    /// Since when, by this machine's clock.
-    pub since: SystemTime,
+    /// Since when.
+    pub since: Instant,
     /// Connections made since the start, this one included.
     pub connections: u64,
 }
@@ -39,7 +39,7 @@ impl LinkStatus {
     pub(super) fn new(state: LinkState, connections: u64) -> Self {
         Self {
             state,
-            since: SystemTime::now(),
+            since: Instant::now(),
             connections,
         }
     }

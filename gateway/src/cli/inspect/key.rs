@@ -4,30 +4,28 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use fleetgrant_schemas::envelope::{SigStructure, Signature, Signer};
-use p256::ecdsa::VerifyingKey;
-use p256::ecdsa::signature::Verifier;
 use p256::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use x509_parser::parse_x509_certificate;
 use x509_parser::pem::parse_x509_pem;
 
 use crate::cli::{Failure, OrUnavailable};
+use crate::crypto::{Es256 as _, P256PublicKey, Ring};
 
 /// A P-256 public key.
 #[derive(Debug)]
-pub(super) struct PublicKey(VerifyingKey);
+pub(super) struct PublicKey(P256PublicKey);
 
 impl PublicKey {
     pub(super) fn verifies(&self, signed: &SigStructure<'_>, signature: &Signature) -> bool {
         let mut message = Vec::new();
         signed.for_each_part(|part| message.extend_from_slice(part));
-        p256::ecdsa::Signature::from_slice(signature)
-            .is_ok_and(|signature| self.0.verify(&message, &signature).is_ok())
+        Ring.verify(&self.0, &message, signature).is_ok()
     }
 
     fn of_certificate(der: &[u8]) -> Option<Self> {
         let (_, certificate) = parse_x509_certificate(der).ok()?;
         let point = &certificate.public_key().subject_public_key.data;
-        VerifyingKey::from_sec1_bytes(point).ok().map(Self)
+        P256PublicKey::from_sec1(point).ok().map(Self)
     }
 }
 
@@ -54,9 +52,9 @@ fn parse(text: &[u8]) -> Option<PublicKey> {
     let (_, pem) = parse_x509_pem(text).ok()?;
     match pem.label.as_str() {
         "CERTIFICATE" => PublicKey::of_certificate(&pem.contents),
-        "PUBLIC KEY" => VerifyingKey::from_public_key_der(&pem.contents)
+        "PUBLIC KEY" => p256::PublicKey::from_public_key_der(&pem.contents)
             .ok()
-            .map(PublicKey),
+            .map(|public| PublicKey(public.into())),
         "PRIVATE KEY" => p256::SecretKey::from_pkcs8_der(&pem.contents)
             .ok()
             .map(|secret| PublicKey(secret.public_key().into())),

@@ -49,9 +49,9 @@ fn count(store: &Store) -> i64 {
 }
 
 /// Holds the writer until the returned sender is dropped, so that what follows forms one group.
-fn hold(store: &Store) -> mpsc::Sender<()> {
-    let (release, held) = mpsc::channel::<()>();
-    let (entered, inside) = mpsc::channel();
+fn hold(store: &Store) -> mpsc::SyncSender<()> {
+    let (release, held) = mpsc::sync_channel::<()>(1);
+    let (entered, inside) = mpsc::sync_channel(1);
     let store = store.clone();
     std::thread::spawn(move || {
         store.write_blocking("hold", move |_| {

@@ -1,0 +1,83 @@
+//! Whether the database can be used by this version.
+
+use super::Finding;
+use crate::store::Location;
+use crate::store::dialect::{self, OpenError};
+
+const CHECK: &str = "database";
+
+pub(super) fn examine(location: &Location) -> Finding {
+    let Location::Sqlite(path) = location;
+    // Connecting would make it.
+    if !path.exists() {
+        return Finding::fail(
+            CHECK,
+            format!("{} does not exist", path.display()),
+            "run `fleetgrant migrate`",
+        );
+    }
+    let pending = location
+        .connect_read_only()
+        .and_then(|mut db| dialect::pending_migrations(&mut db));
+    match pending {
+        Ok(missing) if missing.is_empty() => Finding::ok(
+            CHECK,
+            format!("{} opens, its schema is up to date", path.display()),
+        ),
+        Ok(missing) => Finding::fail(
+            CHECK,
+            format!("{} is {} migrations behind", path.display(), missing.len()),
+            "back it up, then run `fleetgrant migrate`",
+        ),
+        Err(cause @ OpenError::SchemaTooNew { .. }) => Finding::fail(
+            CHECK,
+            cause.to_string(),
+            "run the version of Fleetgrant that wrote it, or a newer one",
+        ),
+        Err(cause) => Finding::fail(
+            CHECK,
+            cause.to_string(),
+            "check that the file is a database, and that the gateway's user may read and write it",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use diesel::connection::SimpleConnection;
+
+    use super::*;
+    use crate::store::Db;
+
+    #[test]
+    fn a_database_is_missing_foreign_up_to_date_and_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fleetgrant.db");
+        let location = Location::Sqlite(path.clone());
+        let missing = examine(&location);
+        assert_eq!((missing.verdict, path.exists()), ("fail", false));
+        std::fs::write(
+            &path,
+            "no database, but long enough to be taken for one".repeat(20),
+        )
+        .unwrap();
+        assert_eq!(examine(&location).verdict, "fail");
+        std::fs::remove_file(&path).unwrap();
+        let mut db = location.connect().unwrap();
+        dialect::migrate(&mut db).unwrap();
+        assert_eq!(examine(&location).verdict, "ok");
+        let forget = "DELETE FROM __diesel_schema_migrations \
+             WHERE version = (SELECT MAX(version) FROM __diesel_schema_migrations)";
+        let Db::Sqlite(connection) = &mut db;
+        connection.batch_execute(forget).unwrap();
+        let behind = examine(&location);
+        assert!(
+            behind.found.contains("1 migrations behind"),
+            "{}",
+            behind.found
+        );
+        assert_eq!(behind.verdict, "fail");
+    }
+}
