@@ -18,7 +18,8 @@ pub struct LinkConfig {
     pub client_id: String,
     /// The topics to serve.
     pub topics: TopicSpace,
-    /// Silence after which the connection is probed; twice that and it is given up.
+    /// Silence after which the connection is probed; twice that and it is given up. At least 5 s,
+    /// less is taken for that.
     pub keep_alive: Duration,
     /// How long the broker keeps subscriptions and messages for a gateway that is away.
     pub session_expiry: Duration,

@@ -191,7 +191,8 @@ impl Driver {
             ))))
             .set_network_options(network)
             .set_connection_timeout(seconds(config.connect_timeout))
-            .set_keep_alive(config.keep_alive)
+            // rumqttc panics on less.
+            .set_keep_alive(config.keep_alive.max(Duration::from_secs(5)))
             .set_clean_start(false)
             .set_session_expiry_interval(Some(
                 u32::try_from(config.session_expiry.as_secs()).unwrap_or(u32::MAX),

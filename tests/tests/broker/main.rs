@@ -3,5 +3,9 @@
 
 mod access;
 mod harness;
+mod hostile;
 mod link;
 mod pki;
+mod redelivery;
+mod restart;
+mod scripted;
