@@ -83,7 +83,8 @@ impl Config {
 
     fn from_source(source: source::Source) -> Result<Self, ConfigError> {
         let source::Source { file, base, raw } = source;
-        let in_base = |path: &Path| base.join(path);
+        // Through its components, so that what is shown has no `/./`.
+        let in_base = |path: &Path| base.join(path).components().collect::<PathBuf>();
         let data_dir = in_base(&raw.data_dir);
         Ok(Self {
             realm: Realm::parse(raw.realm)?,

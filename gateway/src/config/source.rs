@@ -101,11 +101,12 @@ pub(super) fn read(
         .build()
         .and_then(::config::Config::try_deserialize)
         .map_err(|cause| error::malformed(cause, place_of))?;
-    let base = match file.as_deref().and_then(Path::parent) {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    Ok(Source { file, base, raw })
+    let base = file.as_deref().and_then(Path::parent).map(Path::to_owned);
+    Ok(Source {
+        base: base.unwrap_or_default(),
+        file,
+        raw,
+    })
 }
 
 /// The variables that set keys. One that is no UTF-8 cannot, and is left out.

@@ -14,6 +14,10 @@ fn signing_key(seed: u8) -> SigningKey {
 }
 
 fn notice(key: &SigningKey) -> Vec<u8> {
+    notice_saying(key, "a \"text\"")
+}
+
+fn notice_saying(key: &SigningKey, text: &str) -> Vec<u8> {
     let notice = Notice {
         realm: "acme",
         device: DeviceId::new("scope-4711").unwrap(),
@@ -24,7 +28,7 @@ fn notice(key: &SigningKey) -> Vec<u8> {
         code: NoticeCode::StaleSeq,
         seq_expected: Some(17),
         retry_after: None,
-        text: Some("a \"text\" \u{1b}[31m"),
+        text: Some(text),
         challenge: Some(Challenge([9; 16])),
     };
     let mut buffer = [0; limits::MAX_DOWN];
@@ -69,11 +73,18 @@ fn a_message_is_shown_with_names_words_and_instants() {
         "6: / iat / 1800000000 / 2027-01-15T08:00:00Z /,",
         "1: / code / 1 / stale-seq /,",
         "2: / seq expected / 17,",
-        "4: / text / \"a \\\"text\\\" \\u001b[31m\",",
+        "4: / text / \"a \\\"text\\\"\",",
         "/ unprotected / {},",
     ] {
         assert!(text.contains(shown), "{shown} is missing in\n{text}");
     }
+}
+
+#[test]
+fn a_text_that_would_steer_a_terminal_is_refused_and_shown_harmless() {
+    let (text, verdict) = described(&notice_saying(&signing_key(1), "\u{1b}[31m"), None);
+    assert!(verdict.unwrap_err().contains("control-character"));
+    assert!(text.contains("\"\\u001b[31m\""), "{text}");
 }
 
 #[test]
