@@ -9,6 +9,7 @@ mod failure;
 mod inspect;
 mod migrate;
 mod output;
+mod pki;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -58,6 +59,7 @@ enum Command {
     Migrate(migrate::Args),
     Inspect(inspect::Args),
     Doctor(doctor::Args),
+    Pki(pki::Args),
     Completions(completions::Args),
 }
 
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Migrate(args) => migrate::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Doctor(args) => doctor::run(&global, &args),
+        Command::Pki(args) => pki::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match outcome {

@@ -7,5 +7,6 @@ pub mod config;
 pub mod crypto;
 pub mod identity;
 pub mod mqtt;
+pub mod pki;
 pub mod store;
 pub mod telemetry;

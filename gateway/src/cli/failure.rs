@@ -12,16 +12,18 @@ pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  refused: what was asked for is understood and cannot be done, or a check found a fault
-  2  usage: the command line is wrong
+  2  usage: the command line is wrong, or names a file that cannot be used
   3  configuration: it is missing, or something in it is wrong
   4  unavailable: the database, the broker, a port or a file cannot be reached; try again";
 
 /// Why a command did not do what it was asked. Each kind has an exit code of its own, which
-/// scripts rely on. 2 is clap's.
+/// scripts rely on. 2 is clap's as well.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// Exit code 1.
     Refused(anyhow::Error),
+    /// Exit code 2.
+    Input(anyhow::Error),
     /// Exit code 3.
     Config(anyhow::Error),
     /// Exit code 4.
@@ -31,6 +33,10 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn refused(cause: impl Into<anyhow::Error>) -> Self {
         Self::Refused(cause.into())
+    }
+
+    pub(crate) fn input(cause: impl Into<anyhow::Error>) -> Self {
+        Self::Input(cause.into())
     }
 
     pub(crate) fn config(cause: impl Into<anyhow::Error>) -> Self {
@@ -51,6 +57,7 @@ impl Failure {
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Refused(_) => 1,
+            Self::Input(_) => 2,
             Self::Config(_) => 3,
             Self::Unavailable(_) => 4,
         })
@@ -58,7 +65,10 @@ impl Failure {
 
     fn cause(&self) -> &anyhow::Error {
         match self {
-            Self::Refused(cause) | Self::Config(cause) | Self::Unavailable(cause) => cause,
+            Self::Refused(cause)
+            | Self::Input(cause)
+            | Self::Config(cause)
+            | Self::Unavailable(cause) => cause,
         }
     }
 }
