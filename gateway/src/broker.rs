@@ -10,7 +10,6 @@ mod auth;
 mod config;
 mod engine;
 mod listener;
-mod peer;
 
 use std::future::Future;
 use std::io;
@@ -19,7 +18,6 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
 pub use config::{BrokerConfig, BrokerLimits, BrokerStorage};
-pub use peer::{PeerIdentity, ResolveIdentity};
 
 use engine::Engine;
 use listener::Listener;
@@ -48,6 +46,11 @@ pub enum BrokerError {
         /// What the system said.
         source: io::Error,
     },
+    /// The broker's own certificate cannot be used.
+    #[error(
+        "the broker's certificate cannot be used: {0}; check that it is PEM, that the key is its own, and that the leaf comes first"
+    )]
+    Certificate(#[source] rustls::Error),
     /// The broker behind the listener refused its configuration or its storage.
     #[error(
         "the embedded broker did not start: {0}; check that its data folder can be written and that no other process uses it"
@@ -75,6 +78,7 @@ impl EmbeddedBroker {
     /// # Errors
     /// When the address cannot be bound or the storage cannot be opened.
     pub async fn start(config: BrokerConfig) -> Result<RunningBroker, BrokerError> {
+        let tls = config.tls().map_err(BrokerError::Certificate)?;
         let bind = |source| BrokerError::Bind {
             address: config.listen,
             source,
@@ -82,7 +86,7 @@ impl EmbeddedBroker {
         let socket = TcpListener::bind(config.listen).await.map_err(bind)?;
         let local_addr = socket.local_addr().map_err(bind)?;
         let engine = Engine::start(&config).await?;
-        let listener = Listener::spawn(socket, &config, engine.connections());
+        let listener = Listener::spawn(socket, tls, &config, engine.connections());
         tracing::info!(%local_addr, "the embedded broker accepts connections");
         Ok(RunningBroker {
             local_addr,

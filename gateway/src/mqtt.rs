@@ -30,6 +30,3 @@ pub use link::MqttLink;
 pub use outbound::{Outbound, PublishError, PublishOutcome, Receipt};
 pub use status::{LinkState, LinkStatus};
 pub use topics::{InvalidTopicSpace, TopicSpace};
-
-/// The name in the role certificate that lets a client serve devices.
-pub const GATEWAY_ROLE: &str = "gateway";

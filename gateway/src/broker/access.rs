@@ -2,8 +2,8 @@
 
 use fleetgrant_schemas::topic::Topic;
 
-use super::PeerIdentity;
-use crate::mqtt::{GATEWAY_ROLE, TopicSpace};
+use crate::identity::{PeerIdentity, Role};
+use crate::mqtt::TopicSpace;
 
 /// The access list of one installation.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ impl AccessList {
     /// name and a colon, which no device id contains, so neither can take over the other's session.
     pub(super) fn may_connect(peer: &PeerIdentity, client_id: &str) -> bool {
         match peer {
-            PeerIdentity::Device(id) => client_id == id,
-            PeerIdentity::Role(name) => client_id
-                .strip_prefix(name.as_str())
+            PeerIdentity::Device(id) => client_id == id.as_str(),
+            PeerIdentity::Role(own) => client_id
+                .strip_prefix(own.role.as_str())
                 .and_then(|rest| rest.strip_prefix(':'))
                 .is_some_and(|instance| !instance.is_empty()),
         }
@@ -37,8 +37,12 @@ impl AccessList {
             return false;
         };
         match peer {
-            PeerIdentity::Device(id) => topic.message.is_up() && topic.device.as_str() == id,
-            PeerIdentity::Role(name) => !topic.message.is_up() && name == GATEWAY_ROLE,
+            PeerIdentity::Device(id) => {
+                topic.message.is_up() && topic.device.as_str() == id.as_str()
+            }
+            PeerIdentity::Role(own) => match own.role {
+                Role::Gateway => !topic.message.is_up(),
+            },
         }
     }
 
@@ -46,30 +50,37 @@ impl AccessList {
     pub(super) fn may_subscribe(&self, peer: &PeerIdentity, filter: &str) -> bool {
         match peer {
             PeerIdentity::Device(id) => Topic::parse(&self.prefix, filter)
-                .is_ok_and(|topic| !topic.message.is_up() && topic.device.as_str() == id),
-            PeerIdentity::Role(name) => {
-                name == GATEWAY_ROLE && self.gateway_filters.iter().any(|own| own == filter)
-            }
+                .is_ok_and(|topic| !topic.message.is_up() && topic.device.as_str() == id.as_str()),
+            PeerIdentity::Role(own) => match own.role {
+                Role::Gateway => self.gateway_filters.iter().any(|own| own == filter),
+            },
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use fleetgrant_core::domain::DeviceId;
     use fleetgrant_schemas::topic::MessageType;
 
     use super::*;
+    use crate::identity::RoleIdentity;
 
     fn list() -> AccessList {
         AccessList::new(&TopicSpace::default())
     }
 
     fn device(id: &str) -> PeerIdentity {
-        PeerIdentity::Device(id.to_owned())
+        PeerIdentity::Device(DeviceId::new(id).unwrap())
     }
 
-    fn role(name: &str) -> PeerIdentity {
-        PeerIdentity::Role(name.to_owned())
+    fn gateway() -> PeerIdentity {
+        PeerIdentity::Role(RoleIdentity {
+            role: Role::Gateway,
+            instance: "one".to_owned(),
+        })
     }
 
     #[test]
@@ -125,29 +136,27 @@ mod tests {
     }
 
     #[test]
-    fn only_the_gateway_serves_devices() {
-        let list = list();
-        for (peer, allowed) in [(role("gateway"), true), (role("metrics"), false)] {
-            for message in MessageType::ALL {
-                let topic = format!("fg/v1/a-1/{message}");
-                let down = !message.is_up();
-                assert_eq!(list.may_publish(&peer, &topic), allowed && down, "{topic}");
-                let shared = format!("$share/gateway/fg/v1/+/{message}");
-                assert_eq!(
-                    list.may_subscribe(&peer, &shared),
-                    allowed && !down,
-                    "{shared}"
-                );
-            }
-            for filter in [
-                "fg/v1/+/request",
-                "$share/other/fg/v1/+/request",
-                "$share/gateway/#",
-                "#",
-                "$SYS/#",
-            ] {
-                assert!(!list.may_subscribe(&peer, filter), "{filter}");
-            }
+    fn the_gateway_hears_what_devices_send_and_sends_what_they_hear() {
+        let (list, peer) = (list(), gateway());
+        for message in MessageType::ALL {
+            let topic = format!("fg/v1/a-1/{message}");
+            assert_eq!(list.may_publish(&peer, &topic), !message.is_up(), "{topic}");
+            assert!(!list.may_subscribe(&peer, &topic), "{topic}");
+            let shared = format!("$share/gateway/fg/v1/+/{message}");
+            assert_eq!(
+                list.may_subscribe(&peer, &shared),
+                message.is_up(),
+                "{shared}"
+            );
+        }
+        for filter in [
+            "fg/v1/+/request",
+            "$share/other/fg/v1/+/request",
+            "$share/gateway/#",
+            "#",
+            "$SYS/#",
+        ] {
+            assert!(!list.may_subscribe(&peer, filter), "{filter}");
         }
     }
 
@@ -157,9 +166,9 @@ mod tests {
         for id in ["a-2", "", "A-1", "a-1 ", "gateway:1"] {
             assert!(!AccessList::may_connect(&device("a-1"), id), "{id}");
         }
-        assert!(AccessList::may_connect(&role("gateway"), "gateway:1"));
+        assert!(AccessList::may_connect(&gateway(), "gateway:1"));
         for id in ["gateway", "gateway:", "gateway-1", "metrics:1", "a-1"] {
-            assert!(!AccessList::may_connect(&role("gateway"), id), "{id}");
+            assert!(!AccessList::may_connect(&gateway(), id), "{id}");
         }
     }
 }

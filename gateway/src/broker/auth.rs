@@ -9,9 +9,9 @@ use mqtt5::broker::auth::{AuthProvider, AuthResult};
 use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 
-use super::PeerIdentity;
 use super::access::AccessList;
 use super::listener::refused;
+use crate::identity::PeerIdentity;
 
 /// `mqtt5`'s own `CertificateAuthProvider` never passes the certificate's identity on to the
 /// authorisation, so the identity is bound here, before the first byte of MQTT is read.

@@ -6,20 +6,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetgrant_schemas::limits;
+use rustls::ServerConfig;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::ResolveIdentity;
+use crate::clock::Clock;
+use crate::crypto::tls_provider;
+use crate::identity::PeerVerifier;
 use crate::mqtt::{PACKET_OVERHEAD, TopicSpace};
 
 /// Everything a broker needs to start.
-#[derive(Clone)]
 pub struct BrokerConfig {
     /// Where to listen; port 0 lets the system choose.
     pub listen: SocketAddr,
-    /// TLS, which must require a client certificate: without one there is no identity, and a
-    /// connection without an identity is closed.
-    pub tls: Arc<rustls::ServerConfig>,
-    /// Reads the identity out of the certificate that TLS has verified.
-    pub identity: Arc<dyn ResolveIdentity>,
+    /// The broker's certificate and its chain, leaf first.
+    pub certificate: Vec<CertificateDer<'static>>,
+    /// Its key.
+    pub key: PrivateKeyDer<'static>,
+    /// Says whom a client's certificate stands for, and refuses the others.
+    pub peers: Arc<PeerVerifier>,
+    /// The clock that certificates are judged by.
+    pub clock: Clock,
     /// The topics the access list speaks of.
     pub topics: TopicSpace,
     /// What one broker bears.
@@ -36,6 +42,17 @@ impl std::fmt::Debug for BrokerConfig {
             .field("limits", &self.limits)
             .field("storage", &self.storage)
             .finish_non_exhaustive()
+    }
+}
+
+impl BrokerConfig {
+    /// TLS that requires a client certificate and judges it like the message wall does.
+    pub(super) fn tls(&self) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let config = ServerConfig::builder_with_provider(tls_provider())
+            .with_safe_default_protocol_versions()?
+            .with_client_cert_verifier(Arc::clone(&self.peers) as _)
+            .with_single_cert(self.certificate.clone(), self.key.clone_key())?;
+        Ok(Arc::new(config))
     }
 }
 

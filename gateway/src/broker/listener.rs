@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
@@ -11,10 +12,12 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::BrokerConfig;
 use super::access::AccessList;
 use super::auth::ConnectionAuth;
 use super::engine::Connections;
-use super::{BrokerConfig, PeerIdentity, ResolveIdentity};
+use crate::clock::Clock;
+use crate::identity::{PeerIdentity, PeerVerifier};
 
 /// How long connections may take to end when the broker stops.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -36,13 +39,19 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn spawn(socket: TcpListener, config: &BrokerConfig, mqtt: Connections) -> Self {
+    pub(super) fn spawn(
+        socket: TcpListener,
+        tls: Arc<ServerConfig>,
+        config: &BrokerConfig,
+        mqtt: Connections,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let accept = Accept {
             door: Arc::new(Door {
-                tls: TlsAcceptor::from(Arc::clone(&config.tls)),
+                tls: TlsAcceptor::from(tls),
                 handshake_timeout: config.limits.handshake_timeout,
-                identity: Arc::clone(&config.identity),
+                peers: Arc::clone(&config.peers),
+                clock: config.clock.clone(),
                 access: Arc::new(AccessList::new(&config.topics)),
                 mqtt,
                 shutdown: broadcast::channel(1).0,
@@ -144,7 +153,8 @@ const fn gauge_value(count: usize) -> f64 {
 struct Door {
     tls: TlsAcceptor,
     handshake_timeout: Duration,
-    identity: Arc<dyn ResolveIdentity>,
+    peers: Arc<PeerVerifier>,
+    clock: Clock,
     access: Arc<AccessList>,
     mqtt: Connections,
     shutdown: broadcast::Sender<()>,
@@ -202,16 +212,14 @@ impl Door {
                 return None;
             }
         };
-        let peer = stream
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(|chain| self.identity.resolve(chain));
-        match peer {
-            Some(peer) => Some((stream, peer)),
-            None => {
-                refused("no-identity");
-                tracing::info!(%address, "the certificate stands for nobody");
+        // Once more, from the cache: TLS says that the chain was verified, not for whom; and a
+        // resumed session brings along a chain that was verified in another handshake.
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        match self.peers.identify(chain, self.clock.now()) {
+            Ok(peer) => Some((stream, peer)),
+            Err(reason) => {
+                refused("identity");
+                tracing::info!(%address, %reason, "the certificate of a resumed session is refused");
                 None
             }
         }

@@ -1,13 +1,12 @@
 //! Messages from devices, each with the duty to acknowledge it.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use fleetgrant_schemas::id::DeviceId;
+use fleetgrant_core::domain::DeviceId;
 use fleetgrant_schemas::limits;
 use fleetgrant_schemas::topic::{MessageType, Topic};
 use tokio::sync::mpsc;
@@ -18,8 +17,8 @@ use super::connection::Connection;
 /// A message from a device, not verified in any way but that its topic has the right form.
 #[derive(Debug)]
 pub struct InboundMessage {
-    topic: Bytes,
-    device: Range<usize>,
+    /// The device in the topic.
+    pub device: DeviceId,
     /// What the topic says it is: a request or an acknowledgement.
     pub kind: MessageType,
     /// At most [`limits::MAX_UP`] bytes.
@@ -63,7 +62,6 @@ impl InboundMessage {
             return Err((Ignored::Topic, ack));
         };
         Ok(Self {
-            topic: publish.topic,
             device,
             kind,
             payload: publish.payload,
@@ -73,32 +71,20 @@ impl InboundMessage {
         })
     }
 
-    /// The device in the topic.
-    #[must_use]
-    pub fn device(&self) -> DeviceId<'_> {
-        std::str::from_utf8(&self.topic[self.device.clone()])
-            .ok()
-            .and_then(|id| DeviceId::new(id).ok())
-            .expect("the topic was parsed when the message came in")
-    }
-
     /// The span for everything that is logged on the message's path.
     #[must_use]
     pub fn span(&self) -> tracing::Span {
-        tracing::info_span!("message", device = %self.device(), kind = %self.kind, dup = self.dup)
+        tracing::info_span!("message", device = %self.device, kind = %self.kind, dup = self.dup)
     }
 }
 
-/// Where in the topic the device id stands, and what kind of message the topic is for.
-fn parse_topic(prefix: &str, topic: &[u8]) -> Option<(Range<usize>, MessageType)> {
-    let text = std::str::from_utf8(topic).ok()?;
-    let parsed = Topic::parse(prefix, text).ok()?;
-    let id = parsed.device.as_str();
-    let end = text.len() - parsed.message.as_str().len() - 1;
-    parsed
+/// Whose topic it is, and for what kind of message from a device.
+fn parse_topic(prefix: &str, topic: &[u8]) -> Option<(DeviceId, MessageType)> {
+    let topic = Topic::parse(prefix, std::str::from_utf8(topic).ok()?).ok()?;
+    topic
         .message
         .is_up()
-        .then(|| (end - id.len()..end, parsed.message))
+        .then(|| (topic.device.into(), topic.message))
 }
 
 /// Where messages from devices come out.
@@ -244,16 +230,16 @@ impl fmt::Debug for AckToken {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
     fn a_topic_is_taken_apart_or_ignored() {
-        let topic = b"fg/v1/scope-1/request";
         assert_eq!(
-            parse_topic("fg", topic),
-            Some((6..13, MessageType::Request))
+            parse_topic("fg", b"fg/v1/scope-1/request"),
+            Some((DeviceId::new("scope-1").unwrap(), MessageType::Request))
         );
-        assert_eq!(&topic[6..13], b"scope-1");
         for topic in [
             &b"fg/v1/scope-1/grant"[..],
             b"fg/v1/scope 1/ack",

@@ -1,7 +1,8 @@
 //! Messages to devices.
 
 use bytes::Bytes;
-use fleetgrant_schemas::id::DeviceId;
+use fleetgrant_core::domain::DeviceId;
+use fleetgrant_schemas::id;
 use fleetgrant_schemas::topic::{MessageType, Topic};
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use std::sync::Arc;
@@ -65,7 +66,7 @@ impl Outbound {
     /// When the message was certainly not sent.
     pub async fn publish(
         &self,
-        device: DeviceId<'_>,
+        device: &DeviceId,
         kind: MessageType,
         payload: Bytes,
     ) -> Result<PublishOutcome, PublishError> {
@@ -79,7 +80,7 @@ impl Outbound {
     /// When the message was certainly not sent.
     pub async fn begin(
         &self,
-        device: DeviceId<'_>,
+        device: &DeviceId,
         kind: MessageType,
         payload: Bytes,
     ) -> Result<Receipt, PublishError> {
@@ -91,7 +92,7 @@ impl Outbound {
             return Err(PublishError::TooLarge { len, max });
         }
         let topic = Topic {
-            device,
+            device: id::DeviceId::new(device.as_str()).expect("both types hold the same texts"),
             message: kind,
         };
         let topic = topic.within(&self.prefix).to_string();

@@ -16,14 +16,14 @@ use crate::pki::Pki;
 const GRANTED: SubscribeReasonCode = SubscribeReasonCode::Success(QoS::AtLeastOnce);
 
 #[tokio::test]
-async fn without_a_certificate_of_a_known_ca_nobody_gets_in() {
+async fn nobody_gets_in_without_a_certificate_that_verifies() {
     let pki = Pki::new();
     let broker = start(&pki).await;
     let address = broker.local_addr();
     for (what, tls) in [
         ("no certificate", pki.without_certificate()),
         ("a rogue CA", pki.rogue("dev-1")),
-        ("a certificate that stands for nobody", pki.nobody()),
+        ("a role that there is not", pki.role("metrics")),
     ] {
         let refused = Client::connect(options(address, "dev-1", tls)).await;
         assert!(
@@ -51,7 +51,8 @@ async fn a_client_id_other_than_the_identity_is_refused() {
         ("", pki.device("dev-1")),
         ("dev-1", pki.role("gateway")),
         ("gateway", pki.role("gateway")),
-        ("gateway:1", pki.role("metrics")),
+        // The factory cannot make gateways: to it this is a device like any other.
+        ("gateway:1", pki.forged_role("gateway")),
     ] {
         let mut options = options(address, "x", tls);
         options.set_client_id(id.to_owned());
@@ -113,25 +114,6 @@ async fn a_device_has_its_own_topics_and_no_others() {
         "elsewhere",
     ] {
         let refused = device.publish(topic, b"").await;
-        assert_eq!(refused, PubAckReason::NotAuthorized, "{topic}");
-    }
-    broker.stop().await;
-}
-
-#[tokio::test]
-async fn a_role_other_than_the_gateway_has_nothing() {
-    let pki = Pki::new();
-    let broker = start(&pki).await;
-    let tls = pki.role("metrics");
-    let mut client = Client::connect(options(broker.local_addr(), "metrics:1", tls))
-        .await
-        .unwrap();
-    for filter in ["$share/gateway/fg/v1/+/request", "fg/v1/dev-1/grant", "#"] {
-        let refused = client.subscribe(filter).await;
-        assert_eq!(refused, SubscribeReasonCode::NotAuthorized, "{filter}");
-    }
-    for topic in ["fg/v1/dev-1/grant", "fg/v1/dev-1/request"] {
-        let refused = client.publish(topic, b"").await;
         assert_eq!(refused, PubAckReason::NotAuthorized, "{topic}");
     }
     broker.stop().await;

@@ -26,10 +26,13 @@ pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
 }
 
 pub(crate) fn broker_config(pki: &Pki, listen: SocketAddr, storage: BrokerStorage) -> BrokerConfig {
+    let (certificate, key) = pki.broker();
     BrokerConfig {
         listen,
-        tls: pki.broker(),
-        identity: pki.identities(),
+        certificate,
+        key,
+        peers: pki.peers(),
+        clock: pki.clock.clone(),
         topics: TopicSpace::default(),
         limits: BrokerLimits::default(),
         storage,

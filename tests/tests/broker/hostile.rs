@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fleetgrant::mqtt::{
     Inbound, LinkConfig, LinkFault, LinkState, MqttLink, Outbound, PublishOutcome, Receipt,
 };
-use fleetgrant_schemas::id::DeviceId;
+use fleetgrant_core::domain::DeviceId;
 use fleetgrant_schemas::topic::MessageType;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, Packet, PubAckReason, SubscribeReasonCode};
 
@@ -55,7 +55,7 @@ impl Gateway {
         let id = DeviceId::new("dev-1").unwrap();
         let begun =
             self.outbound
-                .begin(id, MessageType::Grant, Bytes::from_static(text.as_bytes()));
+                .begin(&id, MessageType::Grant, Bytes::from_static(text.as_bytes()));
         within("a place in flight", begun).await.unwrap()
     }
 }

@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use fleetgrant::mqtt::{PublishError, PublishOutcome};
-use fleetgrant_schemas::id::DeviceId;
+use fleetgrant_core::domain::DeviceId;
 use fleetgrant_schemas::topic::MessageType;
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
 
 use crate::harness::{Client, link, link_config, start, within};
 use crate::pki::Pki;
 
-fn id(text: &str) -> DeviceId<'_> {
+fn id(text: &str) -> DeviceId {
     DeviceId::new(text).unwrap()
 }
 
@@ -24,13 +24,14 @@ async fn a_request_comes_in_and_a_grant_goes_out() {
     let taken = device.publish("fg/v1/dev-1/request", b"please").await;
     assert_eq!(taken, PubAckReason::Success);
     let message = within("the request", inbound.recv()).await.unwrap();
-    assert_eq!(message.device(), id("dev-1"));
+    assert_eq!(message.device, id("dev-1"));
     assert_eq!(message.kind, MessageType::Request);
     assert_eq!(&message.payload[..], b"please");
     message.ack.acknowledge();
 
     let grant = Bytes::from_static(b"granted");
-    let outcome = outbound.publish(id("dev-1"), MessageType::Grant, grant);
+    let dev = id("dev-1");
+    let outcome = outbound.publish(&dev, MessageType::Grant, grant);
     let (outcome, received) = tokio::join!(within("a PUBACK", outcome), device.message());
     assert_eq!(outcome, Ok(PublishOutcome::Accepted));
     assert_eq!(received, ("fg/v1/dev-1/grant".into(), b"granted".into()));
@@ -46,7 +47,7 @@ async fn what_cannot_be_published_is_refused_before_it_is_sent() {
     let huge = Bytes::from(vec![0; 4_097]);
     assert_eq!(
         outbound
-            .publish(id("dev-1"), MessageType::Grant, huge)
+            .publish(&id("dev-1"), MessageType::Grant, huge)
             .await,
         Err(PublishError::TooLarge {
             len: 4_097,
@@ -55,14 +56,14 @@ async fn what_cannot_be_published_is_refused_before_it_is_sent() {
     );
     assert_eq!(
         outbound
-            .publish(id("dev-1"), MessageType::Ack, Bytes::new())
+            .publish(&id("dev-1"), MessageType::Ack, Bytes::new())
             .await,
         Err(PublishError::Upward(MessageType::Ack))
     );
     link.stop().await;
     assert_eq!(
         outbound
-            .publish(id("dev-1"), MessageType::Grant, Bytes::new())
+            .publish(&id("dev-1"), MessageType::Grant, Bytes::new())
             .await,
         Err(PublishError::NotConnected)
     );

@@ -1,36 +1,32 @@
 //! Certificates for one test: a factory CA for devices, an installation CA for the roles and the
 //! broker, and a rogue one.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use fleetgrant::broker::{PeerIdentity, ResolveIdentity};
+use fleetgrant::clock::Clock;
+use fleetgrant::identity::{
+    AdmissionMode, AnchorConfig, AnchorMaterial, DeviceVerifier, IdentityRule, PeerVerifier,
+    RoleVerifier, TrustAnchor,
+};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+/// Every device id of these tests is this, a hyphen, and the common name of a certificate.
+const PREFIX: &str = "dev";
 
 type Authority = Issuer<'static, KeyPair>;
 
 pub(crate) struct Pki {
     factory: Authority,
+    factory_root: CertificateDer<'static>,
     installation: Authority,
+    installation_root: CertificateDer<'static>,
     rogue: Authority,
-    roots: Vec<CertificateDer<'static>>,
-    identities: Arc<Identities>,
-}
-
-/// Knows the certificates it has seen made.
-#[derive(Default)]
-struct Identities(Mutex<HashMap<Vec<u8>, PeerIdentity>>);
-
-impl ResolveIdentity for Identities {
-    fn resolve(&self, chain: &[CertificateDer<'_>]) -> Option<PeerIdentity> {
-        self.0.lock().unwrap().get(chain.first()?.as_ref()).cloned()
-    }
+    pub(crate) clock: Clock,
 }
 
 impl Pki {
@@ -40,95 +36,94 @@ impl Pki {
         let (rogue, _) = authority("rogue");
         Self {
             factory,
+            factory_root,
             installation,
+            installation_root,
             rogue,
-            roots: vec![factory_root, installation_root],
-            identities: Arc::default(),
+            clock: Clock::system(),
         }
     }
 
-    pub(crate) fn identities(&self) -> Arc<dyn ResolveIdentity> {
-        Arc::clone(&self.identities) as Arc<dyn ResolveIdentity>
+    /// What the embedded broker judges its clients by.
+    pub(crate) fn peers(&self) -> Arc<PeerVerifier> {
+        let anchor = AnchorConfig {
+            name: "factory".to_owned(),
+            product_line: "scope".to_owned(),
+            id_prefix: PREFIX.parse().unwrap(),
+            identity: IdentityRule::SubjectCommonName,
+            admission: AdmissionMode::Open,
+            roots: Vec::new(),
+            intermediates: Vec::new(),
+            crls: Vec::new(),
+            refuse_stale_crls: false,
+            pinned_devices_outlive_issuing_ca: false,
+        };
+        let material = AnchorMaterial {
+            roots: vec![self.factory_root.to_vec()],
+            ..AnchorMaterial::default()
+        };
+        let anchor = TrustAnchor::new(anchor, material).unwrap();
+        let devices = DeviceVerifier::new(vec![anchor], 1 << 20).unwrap();
+        let roles = RoleVerifier::new(vec![self.installation_root.to_vec()]).unwrap();
+        Arc::new(PeerVerifier::new(Arc::new(devices), roles).unwrap())
     }
 
-    pub(crate) fn broker(&self) -> Arc<ServerConfig> {
-        let (chain, key) = leaf(&self.installation, "broker", &["localhost", "127.0.0.1"]);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(self.store()), provider.clone())
-                .build()
-                .unwrap();
-        let config = ServerConfig::builder_with_provider(provider)
+    /// The broker's certificate and key.
+    pub(crate) fn broker(&self) -> Leaf {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        leaf(&self.installation, params)
+    }
+
+    /// TLS for a broker that lets everybody in.
+    pub(crate) fn lenient_broker(&self) -> Arc<ServerConfig> {
+        let (chain, key) = self.broker();
+        let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_client_cert_verifier(verifier)
+            .with_no_client_auth()
             .with_single_cert(chain, key)
             .unwrap();
         Arc::new(config)
     }
 
     pub(crate) fn device(&self, id: &str) -> Arc<ClientConfig> {
-        self.known(&self.factory, id, PeerIdentity::Device(id.to_owned()))
+        self.client(Some(leaf(&self.factory, subject(id))))
     }
 
     pub(crate) fn role(&self, name: &str) -> Arc<ClientConfig> {
-        self.known(
-            &self.installation,
-            name,
-            PeerIdentity::Role(name.to_owned()),
-        )
+        self.client(Some(leaf(&self.installation, role(name))))
     }
 
-    /// A certificate that verifies and stands for nobody.
-    pub(crate) fn nobody(&self) -> Arc<ClientConfig> {
-        self.client(Some(leaf(&self.factory, "nobody", &[])))
+    /// A role certificate from the factory of the devices.
+    pub(crate) fn forged_role(&self, name: &str) -> Arc<ClientConfig> {
+        self.client(Some(leaf(&self.factory, role(name))))
     }
 
-    /// A certificate of a CA that the broker does not know, for the name of one it does.
+    /// A device certificate of a CA that the broker does not know.
     pub(crate) fn rogue(&self, id: &str) -> Arc<ClientConfig> {
-        let (chain, key) = leaf(&self.rogue, id, &[]);
-        let identity = PeerIdentity::Device(id.to_owned());
-        self.remember(&chain[0], identity);
-        self.client(Some((chain, key)))
+        self.client(Some(leaf(&self.rogue, subject(id))))
     }
 
     pub(crate) fn without_certificate(&self) -> Arc<ClientConfig> {
         self.client(None)
     }
 
-    fn known(&self, issuer: &Authority, name: &str, identity: PeerIdentity) -> Arc<ClientConfig> {
-        let (chain, key) = leaf(issuer, name, &[]);
-        self.remember(&chain[0], identity);
-        self.client(Some((chain, key)))
-    }
-
-    fn remember(&self, certificate: &CertificateDer<'_>, identity: PeerIdentity) {
-        let mut known = self.identities.0.lock().unwrap();
-        known.insert(certificate.to_vec(), identity);
-    }
-
     fn client(&self, certificate: Option<Leaf>) -> Arc<ClientConfig> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let mut roots = RootCertStore::empty();
+        roots.add(self.installation_root.clone()).unwrap();
+        let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(self.store());
+            .with_root_certificates(roots);
         Arc::new(match certificate {
             Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
             None => config.with_no_client_auth(),
         })
     }
-
-    fn store(&self) -> RootCertStore {
-        let mut store = RootCertStore::empty();
-        for root in &self.roots {
-            store.add(root.clone()).unwrap();
-        }
-        store
-    }
 }
 
-type Leaf = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+pub(crate) type Leaf = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn authority(name: &str) -> (Authority, CertificateDer<'static>) {
     let key = KeyPair::generate().unwrap();
@@ -140,16 +135,33 @@ fn authority(name: &str) -> (Authority, CertificateDer<'static>) {
     (Issuer::new(params, key), root)
 }
 
-fn leaf(issuer: &Authority, name: &str, hosts: &[&str]) -> Leaf {
+fn subject(id: &str) -> CertificateParams {
+    let name = id.strip_prefix(PREFIX).and_then(|id| id.strip_prefix('-'));
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(
+        DnType::CommonName,
+        name.expect("a device id of these tests"),
+    );
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params
+}
+
+fn role(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    let subject = &mut params.distinguished_name;
+    subject.push(DnType::OrganizationalUnitName, name);
+    subject.push(DnType::CommonName, "one");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params
+}
+
+fn leaf(issuer: &Authority, params: CertificateParams) -> Leaf {
     let key = KeyPair::generate().unwrap();
-    let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-    let mut params = CertificateParams::new(hosts).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ClientAuth,
-        ExtendedKeyUsagePurpose::ServerAuth,
-    ];
     let certificate = params.signed_by(&key, issuer).unwrap().der().clone();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     (vec![certificate], key)
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fleetgrant::mqtt::{Inbound, InboundMessage, PublishOutcome};
-use fleetgrant_schemas::id::DeviceId;
+use fleetgrant_core::domain::DeviceId;
 use fleetgrant_schemas::topic::MessageType;
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
 
@@ -162,7 +162,7 @@ async fn messages_that_nobody_takes_stop_neither_the_connection_nor_the_publishe
     }
     for _ in 0..count {
         let id = DeviceId::new("dev-1").unwrap();
-        let publish = outbound.publish(id, MessageType::Notice, Bytes::from_static(b"n"));
+        let publish = outbound.publish(&id, MessageType::Notice, Bytes::from_static(b"n"));
         let outcome = within("a publish past unread messages", publish).await;
         assert_eq!(outcome, Ok(PublishOutcome::Accepted));
     }

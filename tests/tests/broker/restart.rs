@@ -109,11 +109,11 @@ async fn answer(mut inbound: Inbound, outbound: Outbound) -> usize {
     let mut batch = Vec::new();
     while inbound.recv_many(&mut batch, 32).await > 0 {
         for message in batch.drain(..) {
-            let device = message.device();
+            let device = message.device;
             committed.insert((device.to_string(), message.payload.clone()));
             // What is lost here the device asks for again.
             let _ = outbound
-                .begin(device, MessageType::Grant, message.payload.clone())
+                .begin(&device, MessageType::Grant, message.payload.clone())
                 .await;
             message.ack.acknowledge();
         }
