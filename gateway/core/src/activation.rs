@@ -179,3 +179,12 @@ impl Activation {
         )
     }
 }
+
+impl Activation {
+    /// The latest moment any committed set lets it run; none if it was never published, or runs
+    /// for ever.
+    #[must_use]
+    pub fn run_out(&self) -> Option<Timestamp> {
+        self.run.and_then(|run| run.run_out)
+    }
+}

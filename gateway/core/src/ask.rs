@@ -142,6 +142,17 @@ pub struct Usage {
 
 /// A verified acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedAck {
+    /// SHA-256 of what was signed.
+    pub digest: MessageDigest,
+    /// Who signed, and what is known of them.
+    pub sender: Sender,
+    /// What is said.
+    pub ack: Acknowledgement,
+}
+
+/// An acknowledgement's payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acknowledgement {
     /// Its number within the generation, from 1.
     pub n: u32,

@@ -49,7 +49,7 @@ pub struct Acked {
     /// The set held.
     pub held: Held,
     /// The number of the acknowledgement within the generation; 0 if a request's `held` stood in
-    /// for one that was lost.
+    /// for one that was lost, and the largest number if it was for a set that is not recorded.
     pub n: u32,
     /// When it was recorded.
     pub at: Timestamp,
@@ -109,8 +109,9 @@ pub struct Watch {
     pub returns_stopped: bool,
     /// Wrong activation codes within a day.
     pub code_failures: Tally,
-    /// Digest of the last message by another key, so that its replays leave no trace.
-    pub foreign: Option<MessageDigest>,
+    /// Digest of the last message that was refused without counting, so that its replays leave
+    /// no trace in the history.
+    pub refused: Option<MessageDigest>,
 }
 
 /// How often something happened within a window that opens with the first time.
@@ -143,6 +144,40 @@ impl Device {
             key_set: 0,
             first_contact_at: None,
             last_contact_at: None,
+        }
+    }
+}
+
+impl Device {
+    /// The last set it acknowledged.
+    #[must_use]
+    pub fn acked_key(&self) -> Option<SetKey> {
+        self.acked.map(|acked| acked.held.key)
+    }
+}
+
+impl Tally {
+    /// Counts once more; a window that is over starts anew. Returns the count.
+    pub(crate) fn add(&mut self, now: Timestamp, window: u64) -> u16 {
+        if self
+            .since
+            .is_none_or(|since| since.plus_seconds(window) <= now)
+        {
+            *self = Self {
+                count: 0,
+                since: Some(now),
+            };
+        }
+        self.count = self.count.saturating_add(1);
+        self.count
+    }
+
+    /// The count, if the window is not over.
+    #[must_use]
+    pub fn within(&self, now: Timestamp, window: u64) -> u16 {
+        match self.since {
+            Some(since) if now < since.plus_seconds(window) => self.count,
+            _ => 0,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fleetgrant_schemas::code::CodeKey;
 use jiff::tz::TimeZone;
 
 use crate::domain::{
@@ -130,12 +131,12 @@ pub enum Binding {
 }
 
 /// An activation code that the request named and the back office knows.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Code {
     /// Its public half.
     pub id: CodeId,
     /// SHA-256 of its secret half: the key of the device's proof.
-    pub secret: CodeSecret,
+    pub key: CodeKey,
     /// What it gives.
     pub entitlement: EntitlementId,
     /// Units a use gives.
@@ -148,24 +149,4 @@ pub struct Code {
     pub void: bool,
     /// Wrong proofs so far.
     pub failures: u16,
-}
-
-/// SHA-256 of the secret half of a code. Never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct CodeSecret(pub [u8; 32]);
-
-impl std::fmt::Debug for CodeSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CodeSecret(..)")
-    }
-}
-
-impl std::fmt::Debug for Code {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Code")
-            .field("id", &self.id)
-            .field("entitlement", &self.entitlement)
-            .field("uses_left", &self.uses_left)
-            .finish_non_exhaustive()
-    }
 }

@@ -33,6 +33,8 @@ named! {
         HeldBeyondRecord = 14 "held-beyond-record",
         /// A device holds a set that was never issued: the authority's key may have leaked.
         HeldNeverIssued = 15 "held-never-issued",
+        /// An operator took back the suspicions against a device.
+        Cleared = 16 "cleared",
         /// Units were assigned to a device.
         Reserved = 20 "reserved",
         /// An activation was put in a committed set for the first time.

@@ -90,8 +90,8 @@ pub enum Deliveries {
 /// What became of a want.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
-    /// What was wanted.
-    pub want: Want,
+    /// What was wanted; none: what is bound to the device.
+    pub want: Option<Want>,
     /// What became of it.
     pub verdict: WantVerdict,
 }

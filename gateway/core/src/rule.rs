@@ -1,6 +1,9 @@
 //! Why a want is denied.
 
 use crate::domain::named;
+use crate::policy::Policy;
+
+const DAY: u32 = 86_400;
 
 named! {
     /// The rule that denied a want. The name goes to the device, to people and into reports.
@@ -51,10 +54,28 @@ named! {
         NothingBound = 22 "nothing-bound",
         /// More units in one want than policy allows.
         TooMany = 23 "too-many-units",
+        /// The maker took this right back from this device.
+        RevokedHere = 24 "revoked-on-this-device",
     }
 }
 
 impl Rule {
+    /// Seconds after which asking again may be answered differently, given what policy says for
+    /// what others can lift; none: only asking for something else helps.
+    #[must_use]
+    pub const fn retry_after(self, policy: &Policy) -> Option<u32> {
+        match self {
+            Self::SetFull
+            | Self::CodeRefused
+            | Self::EvaluationUsed
+            | Self::NotReturnable
+            | Self::FactoryNotReturnable
+            | Self::TooMany => None,
+            Self::CodesBlocked => Some(DAY),
+            _ => Some(policy.retry_after),
+        }
+    }
+
     /// What would lift the denial, for a person.
     #[must_use]
     pub const fn remedy(self) -> &'static str {
@@ -80,6 +101,7 @@ impl Rule {
             Self::TemporaryNotOffered | Self::FactoryNotOffered => "ask the maker",
             Self::NothingBound => "reserve an entitlement for the device, or ask for a feature",
             Self::TooMany => "ask for fewer units",
+            Self::RevokedHere => "assign it to the device again",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::activation::Activation;
 use crate::device::Device;
-use crate::domain::{EntitlementId, ProductId};
+use crate::domain::{EntitlementId, ProductId, RemovalReason};
 use crate::entitlement::{Code, Entitlement};
 use crate::set::CommittedSet;
 
@@ -23,8 +23,18 @@ pub struct Snapshot {
     pub sets: Vec<CommittedSet>,
     /// Products of which the device ever had an evaluation.
     pub evaluated: Vec<ProductId>,
-    /// Entitlements of which the device ever refused an activation.
-    pub refused: Vec<EntitlementId>,
+    /// Activations of the device that were removed or cancelled, one of each entitlement and
+    /// reason.
+    pub declined: Vec<Declined>,
+}
+
+/// An activation that was on the device and did not stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declined {
+    /// Of this entitlement.
+    pub entitlement: EntitlementId,
+    /// Why it was removed; none if it was cancelled.
+    pub reason: Option<RemovalReason>,
 }
 
 impl Snapshot {
@@ -38,7 +48,7 @@ impl Snapshot {
             codes: Vec::new(),
             sets: Vec::new(),
             evaluated: Vec::new(),
-            refused: Vec::new(),
+            declined: Vec::new(),
         }
     }
 

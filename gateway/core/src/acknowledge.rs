@@ -1,0 +1,187 @@
+//! An acknowledgement: the device's signed word of what it holds.
+//!
+//! Acknowledgements are ordered by epoch, generation and their number within it, apart from the
+//! numbers of requests, so that one that overtakes or is overtaken does no harm. One that is not
+//! after the last changes nothing. One that is:
+//!
+//! - proves that what an earlier set, or this one, left out is gone: those units are free, and
+//!   nothing else frees a unit of a device that is silent, save time;
+//! - makes what is in its set activated, and what the device refuses go, by a new set;
+//! - counts for nothing at all if it names a set that was never issued. Then somebody holds the
+//!   authority's key, or the database was set back, and somebody is paged.
+
+use fleetgrant_schemas::ack;
+
+use crate::ask::{Acknowledgement, Exception, Sender, SignedAck, Verdict};
+use crate::context::{Context, Entropy};
+use crate::device::Acked;
+use crate::domain::{ActivationId, RemovalReason};
+use crate::event::{Event, EventKind};
+use crate::outcome::{Answer, Deliveries, Outcome};
+use crate::set::CommittedSet;
+use crate::snapshot::Snapshot;
+use crate::turn::{Turn, Why};
+
+/// Takes in a verified acknowledgement. Nothing answers it, unless what it says makes a new set
+/// necessary.
+pub fn on_ack<E: Entropy>(
+    snapshot: Snapshot,
+    signed: &SignedAck,
+    ctx: Context<'_>,
+    entropy: &mut E,
+) -> Outcome {
+    let mut turn = Turn::new(snapshot, ctx, entropy);
+    turn.take_in(signed);
+    let answer = match turn.deliveries {
+        Deliveries::Superseded => Answer::Grant,
+        _ => Answer::None,
+    };
+    turn.finish(answer)
+}
+
+impl<E: Entropy> Turn<'_, E> {
+    fn take_in(&mut self, signed: &SignedAck) {
+        let ack = &signed.ack;
+        if !self.may_prove(&signed.sender) {
+            if self.first_refusal_of(signed.digest) {
+                self.record(
+                    Event::new(EventKind::DeviceRefused)
+                        .with("key", signed.sender.key)
+                        .with("reason", "acknowledgement"),
+                );
+            }
+            return;
+        }
+        let Some(set) = self.acknowledged_set(signed) else {
+            return;
+        };
+        self.hear();
+        self.device.acked = Some(Acked {
+            held: ack.held,
+            n: ack.n,
+            at: self.ctx.now,
+        });
+        self.record(
+            Event::new(EventKind::Acknowledged)
+                .with("set", ack.held.key)
+                .with("n", ack.n),
+        );
+        self.prove(&set, &ack.exceptions);
+        for usage in &ack.usage {
+            self.ledger.use_up_to(usage.activation, usage.total);
+        }
+        self.lapse_due();
+        self.deliver(&refusals(&ack.exceptions));
+    }
+
+    /// Only the pinned key proves anything. A device that is out of service still can.
+    fn may_prove(&self, sender: &Sender) -> bool {
+        self.device.key == Some(sender.key)
+            && !matches!(sender.verdict, Verdict::IdentityConflict | Verdict::Revoked)
+    }
+
+    /// The set that an acknowledgement is about, if it is after the last one and is true.
+    fn acknowledged_set(&mut self, signed: &SignedAck) -> Option<CommittedSet> {
+        let ack = &signed.ack;
+        let last = self.device.acked;
+        if let Some(acked) = last.filter(|acked| (ack.held.key, ack.n) <= (acked.held.key, acked.n))
+        {
+            if ack.held.key == acked.held.key && ack.held.cti != acked.held.cti {
+                self.page_never_issued(signed);
+            }
+            return None;
+        }
+        let set = self.sets.iter().find(|set| set.held() == ack.held).cloned();
+        let Some(set) = set else {
+            self.page_never_issued(signed);
+            return None;
+        };
+        if names_foreign(ack, &set) {
+            if self.first_refusal_of(signed.digest) {
+                self.record(Event::new(EventKind::AckForeign).with("set", ack.held.key));
+            }
+            return None;
+        }
+        Some(set)
+    }
+
+    fn page_never_issued(&mut self, signed: &SignedAck) {
+        if self.first_refusal_of(signed.digest) {
+            self.record_never_issued(signed.ack.held);
+        }
+    }
+
+    /// The device holds this set, and nothing of what was left out up to it.
+    pub(crate) fn prove(&mut self, set: &CommittedSet, exceptions: &[Exception]) {
+        let going: Vec<ActivationId> = self
+            .ledger
+            .activations()
+            .filter(|activation| activation.standing.removal().is_some())
+            .map(|activation| activation.id)
+            .collect();
+        for id in going {
+            self.ledger.prove_removed(id, set.key);
+        }
+        for id in &set.activations {
+            if !exceptions.iter().any(|e| e.activation == *id) {
+                self.ledger.activate(*id, set.key, self.ctx.now);
+            }
+        }
+        for exception in exceptions {
+            self.record_exception(exception);
+        }
+    }
+
+    fn record_exception(&mut self, exception: &Exception) {
+        let Some(activation) = self.ledger.activation(exception.activation) else {
+            return;
+        };
+        let event = Event::new(EventKind::Excepted)
+            .about(activation.id, activation.entitlement)
+            .with("outcome", exception.outcome.as_str())
+            .with("reason", exception.reason.as_str());
+        self.record(event);
+    }
+
+    /// Takes out what was refused, and sees to it that the latest set reaches a device that was
+    /// just heard.
+    fn deliver(&mut self, refused: &[ActivationId]) {
+        if let Ok(key) = self.next_key() {
+            let mut changed = false;
+            for id in refused {
+                let is_wanted = self.ledger.activation(*id).is_some_and(|a| a.is_wanted());
+                changed |= is_wanted;
+                self.ledger
+                    .remove(*id, RemovalReason::Refuse, key, self.ctx.now);
+            }
+            if changed && self.push(None, Why::Refused).is_ok() {
+                return;
+            }
+        }
+        let Some(latest) = self.latest().cloned() else {
+            return;
+        };
+        if self.device.acked_key() == Some(latest.key) {
+            self.deliveries = Deliveries::Acknowledged;
+        } else if self.ctx.now < latest.install_until
+            || self.push(latest.nonce, Why::WindowOver).is_err()
+        {
+            self.deliveries = Deliveries::Revived;
+        }
+    }
+}
+
+/// Whether it speaks of activations that its set does not have.
+fn names_foreign(ack: &Acknowledgement, set: &CommittedSet) -> bool {
+    ack.exceptions
+        .iter()
+        .any(|exception| !set.activations.contains(&exception.activation))
+}
+
+fn refusals(exceptions: &[Exception]) -> Vec<ActivationId> {
+    exceptions
+        .iter()
+        .filter(|exception| exception.outcome == ack::Outcome::Refused)
+        .map(|exception| exception.activation)
+        .collect()
+}

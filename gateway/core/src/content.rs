@@ -1,0 +1,247 @@
+//! The content of a grant set: which activations are in it, and its exact bytes.
+
+use fleetgrant_schemas::entitlement::{Entitlement as Right, Model};
+use fleetgrant_schemas::envelope::{Draft, Signer};
+use fleetgrant_schemas::grant::{Flags, Grant};
+use fleetgrant_schemas::id::KeyId;
+use fleetgrant_schemas::seq::Seq;
+use fleetgrant_schemas::{Denial as WireDenial, Message, Want as WireWant, Writer, id, limits};
+
+use crate::activation::{Activation, Run, Standing};
+use crate::ask::Want;
+use crate::domain::{
+    ActivationId, Challenge, Cti, DeviceId, DeviceNonce, EntitlementState, KeyThumbprint,
+    LicenseModel, Realm, RemovalReason, SetKey, Timestamp,
+};
+use crate::entitlement::{Entitlement, Feature};
+use crate::ledger::Ledger;
+use crate::policy::Policy;
+use crate::rule::Rule;
+use crate::term;
+
+/// What a set makes of an activation the device is meant to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prospect {
+    /// It is in.
+    In(Run),
+    /// It is left out for now, by this rule, and keeps its units.
+    Out(Rule),
+    /// Its time and its grace are over.
+    Over,
+}
+
+/// What a set made now makes of an activation the device is meant to have.
+pub(crate) fn prospect(
+    activation: &Activation,
+    entitlement: &Entitlement,
+    frozen: bool,
+    policy: &Policy,
+    now: Timestamp,
+) -> Prospect {
+    let is_new = activation.standing == Standing::Reserved;
+    if !entitlement.is_on() {
+        return Prospect::Out(Rule::Suspended);
+    }
+    if is_new && frozen {
+        return Prospect::Out(Rule::CloneSuspected);
+    }
+    let Ok(run) = term::run(entitlement, activation.run.as_ref(), now, policy.slack) else {
+        return Prospect::Out(Rule::NotStarted);
+    };
+    let is_over = run
+        .end
+        .is_some_and(|end| end.plus_seconds(u64::from(run.grace)) <= now);
+    match entitlement.state {
+        _ if is_over => Prospect::Over,
+        EntitlementState::Draft if is_new => Prospect::Out(Rule::Draft),
+        EntitlementState::Hold if is_new => Prospect::Out(Rule::Hold),
+        EntitlementState::Closed if is_new => Prospect::Out(Rule::Closed),
+        EntitlementState::Expired if is_new => Prospect::Out(Rule::Expired),
+        _ => Prospect::In(run),
+    }
+}
+
+/// Moves the activations to where the set `key`, written now, puts them. Returns what is in it.
+pub(crate) fn settle(
+    ledger: &mut Ledger,
+    frozen: bool,
+    policy: &Policy,
+    key: SetKey,
+    now: Timestamp,
+) -> Vec<ActivationId> {
+    let prospects: Vec<_> = ledger
+        .activations()
+        .filter(|activation| activation.is_wanted())
+        .filter_map(|activation| {
+            let entitlement = ledger.entitlement(activation.entitlement)?;
+            let prospect = prospect(activation, entitlement, frozen, policy, now);
+            Some((activation.id, prospect))
+        })
+        .collect();
+    let mut included = Vec::with_capacity(prospects.len());
+    for (id, prospect) in prospects {
+        match prospect {
+            Prospect::In(run) => {
+                ledger.publish(id, run, key);
+                included.push(id);
+            }
+            Prospect::Out(_) => ledger.suspend(id, key),
+            Prospect::Over => ledger.remove(id, RemovalReason::Expire, key, now),
+        }
+    }
+    included
+}
+
+/// A want that is denied in a grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Denial {
+    pub(crate) want: Want,
+    pub(crate) rule: Rule,
+    pub(crate) retry_after: Option<u32>,
+}
+
+/// Everything in a grant.
+#[derive(Debug)]
+pub(crate) struct Content<'a> {
+    pub(crate) realm: &'a Realm,
+    pub(crate) device: &'a DeviceId,
+    pub(crate) confirmation: KeyThumbprint,
+    pub(crate) key: SetKey,
+    pub(crate) cti: Cti,
+    pub(crate) nonce: Option<DeviceNonce>,
+    pub(crate) challenge: Challenge,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) install_until: Timestamp,
+    pub(crate) renew_after: u32,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) included: &'a [ActivationId],
+    pub(crate) denials: &'a [Denial],
+}
+
+impl Content<'_> {
+    /// Whether it has no more entries than a grant can have, and is, signed, no larger than
+    /// `max` bytes.
+    pub(crate) fn fits(&self, max: u16) -> bool {
+        let mut buffer = [0; limits::MAX_DOWN];
+        let max = usize::from(max).min(buffer.len());
+        self.with_grant(|grant| {
+            grant.entitlements.len() <= limits::MAX_ENTITLEMENTS
+                && Draft::new(&mut buffer[..max], &Signer::Key(KeyId([0; 8])), grant).is_ok()
+        })
+    }
+
+    /// The payload that is signed.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        self.with_grant(|grant| encode(grant))
+    }
+
+    fn with_grant<R>(&self, use_it: impl FnOnce(&Grant<'_>) -> R) -> R {
+        let rights: Vec<Right<'_>> = self
+            .included
+            .iter()
+            .filter_map(|id| self.ledger.activation(*id))
+            .filter_map(|activation| {
+                let entitlement = self.ledger.entitlement(activation.entitlement)?;
+                Some((activation, entitlement))
+            })
+            .flat_map(|(activation, entitlement)| {
+                entitlement
+                    .features
+                    .iter()
+                    .map(|feature| self.right(activation, entitlement, feature))
+            })
+            .collect();
+        let denials: Vec<WireDenial<'_>> = self.denials.iter().map(Denial::to_wire).collect();
+        use_it(&Grant {
+            realm: self.realm.as_str(),
+            device: self.device.as_wire(),
+            install_until: self.install_until.seconds(),
+            issued_at: self.issued_at.seconds(),
+            cti: self.cti,
+            confirmation: self.confirmation,
+            nonce: self.nonce,
+            epoch: self.key.epoch.0,
+            generation: self.key.generation.get(),
+            renew_after: self.renew_after,
+            entitlements: Seq::new(&rights),
+            next_challenge: self.challenge,
+            denials: Seq::new(&denials),
+            flags: Flags::default(),
+        })
+    }
+
+    fn right<'f>(
+        &self,
+        activation: &Activation,
+        entitlement: &Entitlement,
+        feature: &'f Feature,
+    ) -> Right<'f> {
+        let run = activation.run;
+        let count = feature
+            .uses
+            .map(|uses| uses.saturating_mul(u64::from(activation.units)));
+        Right {
+            activation: activation.id,
+            feature: feature.name.as_str(),
+            version_ceiling: feature.version_ceiling.as_deref(),
+            model: to_wire(entitlement.rules.model),
+            // One that has begun needs no saying, and a device without a clock no waiting.
+            start: run
+                .and_then(|run| run.start)
+                .filter(|start| *start > self.issued_at)
+                .map(Timestamp::seconds),
+            end: run.and_then(|run| run.end).map(Timestamp::seconds),
+            count,
+            grace: run.map(|run| run.grace).filter(|grace| *grace > 0),
+            vendor_data: Some(&feature.vendor_data[..]).filter(|data| !data.is_empty()),
+            usage_base: count.map(|_| 0),
+            lease_end: None,
+        }
+    }
+}
+
+/// The deterministic encoding of a message's payload.
+pub(crate) fn encode<'b>(message: &impl Message<'b>) -> Vec<u8> {
+    let mut payload = vec![0; Writer::measure(|w| message.encode(w))];
+    message.encode(&mut Writer::new(&mut payload));
+    payload
+}
+
+impl Denial {
+    fn to_wire(&self) -> WireDenial<'_> {
+        WireDenial {
+            want: match &self.want {
+                Want::Feature { feature, total } => WireWant::Feature {
+                    feature: feature.as_str(),
+                    total: *total,
+                },
+                Want::Code { id, proof } => WireWant::Code(fleetgrant_schemas::code::CodeClaim {
+                    id: *id,
+                    proof: *proof,
+                }),
+            },
+            rule: self.rule.as_str(),
+            retry_after: self.retry_after,
+        }
+    }
+}
+
+impl DeviceId {
+    /// As the wire has it.
+    #[must_use]
+    pub fn as_wire(&self) -> id::DeviceId<'_> {
+        id::DeviceId::new(self.as_str()).expect("both types hold the same texts")
+    }
+}
+
+const fn to_wire(model: LicenseModel) -> Model {
+    match model {
+        LicenseModel::Perpetual => Model::Perpetual,
+        LicenseModel::Subscription => Model::Subscription,
+        LicenseModel::Evaluation => Model::Evaluation,
+        LicenseModel::Temporary => Model::Temporary,
+        LicenseModel::Metered => Model::Metered,
+        LicenseModel::Counted => Model::Counted,
+        LicenseModel::Maintenance => Model::Maintenance,
+    }
+}

@@ -1,0 +1,268 @@
+//! What a request gets: pure, over what was read.
+//!
+//! Wants are totals: what a device has counts towards them, so asking twice is asking once. A
+//! want is served whole or denied with a rule; one denial does not touch the other wants. A
+//! request without wants draws what is bound to the device, once: what it refused, gave back or
+//! was revoked is not pressed on it again.
+
+mod code;
+mod draw;
+mod eligible;
+mod give_back;
+
+pub(crate) use code::FAILURE_WINDOW;
+pub(crate) use eligible::eligible;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fleetgrant_schemas::id::KeyThumbprint;
+
+use crate::activation::Activation;
+use crate::ask::{Ask, Reason, Want};
+use crate::content::{self, Prospect};
+use crate::device::Device;
+use crate::domain::{
+    ActivationId, CodeId, EntitlementId, FeatureName, ProductId, Realm, Timestamp,
+};
+use crate::entitlement::{Code, Entitlement};
+use crate::ledger::Ledger;
+use crate::policy::Policy;
+use crate::rule::Rule;
+use crate::snapshot::Declined;
+
+/// What a decision looks at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'a> {
+    pub(crate) device: &'a Device,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) codes: &'a [Code],
+    pub(crate) evaluated: &'a [ProductId],
+    pub(crate) declined: &'a [Declined],
+    pub(crate) policy: &'a Policy,
+    pub(crate) realm: &'a Realm,
+    /// The key that signed the request.
+    pub(crate) key: KeyThumbprint,
+    pub(crate) now: Timestamp,
+}
+
+/// What is decided, before anything is done.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    /// Units to take, in order.
+    pub(crate) draws: Vec<Draw>,
+    /// Units to let go, in order.
+    pub(crate) give_backs: Vec<GiveBack>,
+    /// What becomes of each want, in the order of the request; of what is bound, if there is none.
+    pub(crate) verdicts: Vec<(Source, Verdict)>,
+    /// Wrong proofs, by code; of codes that nobody knows too.
+    pub(crate) failed_codes: Vec<CodeId>,
+}
+
+/// Where a draw or a verdict comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Source {
+    /// The want at this place in the request.
+    Want(usize),
+    /// What is bound to the device by this entitlement.
+    Bound(EntitlementId),
+    /// The activations that a return is about.
+    Concerned,
+}
+
+/// What becomes of a want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Draws or give-backs serve it.
+    Planned,
+    /// What is there serves it.
+    Served,
+    /// Nothing is done for it.
+    Denied(Rule),
+}
+
+/// Units to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Draw {
+    pub(crate) source: Source,
+    pub(crate) entitlement: EntitlementId,
+    pub(crate) units: u32,
+    pub(crate) code: Option<CodeId>,
+}
+
+/// Units to let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GiveBack {
+    pub(crate) source: Source,
+    pub(crate) activation: ActivationId,
+    /// Of the activation's units; all of them, or fewer.
+    pub(crate) units: u32,
+}
+
+/// Decides a request. What `full` names found no room in the set, and is denied as such.
+pub(crate) fn decide(facts: &Facts<'_>, ask: &Ask, full: &BTreeSet<Source>) -> Plan {
+    let mut planner = Planner {
+        facts,
+        ask,
+        full,
+        plan: Plan::default(),
+        taken: BTreeMap::new(),
+    };
+    if let Some(rule) = not_offered(ask.reason) {
+        planner.deny_all(rule);
+    } else if !ask.wants.is_empty() {
+        for (place, want) in ask.wants.iter().enumerate() {
+            planner.want(Source::Want(place), want);
+        }
+    } else if ask.reason == Reason::Return {
+        planner.give_back_concerned();
+    } else {
+        planner.draw_bound();
+    }
+    planner.plan
+}
+
+/// What this gateway does not offer yet.
+const fn not_offered(reason: Reason) -> Option<Rule> {
+    match reason {
+        Reason::Rehost => Some(Rule::RehostNotOffered),
+        Reason::Temporary => Some(Rule::TemporaryNotOffered),
+        Reason::Factory => Some(Rule::FactoryNotOffered),
+        Reason::Boot | Reason::Renew | Reason::Upgrade | Reason::Return | Reason::Keys => None,
+    }
+}
+
+/// A plan in the making.
+struct Planner<'a> {
+    facts: &'a Facts<'a>,
+    ask: &'a Ask,
+    full: &'a BTreeSet<Source>,
+    plan: Plan,
+    /// Units that the draws so far take, by entitlement.
+    taken: BTreeMap<EntitlementId, u32>,
+}
+
+impl Planner<'_> {
+    fn deny_all(&mut self, rule: Rule) {
+        if self.ask.wants.is_empty() {
+            self.plan
+                .verdicts
+                .push((Source::Concerned, Verdict::Denied(rule)));
+        }
+        for place in 0..self.ask.wants.len() {
+            self.plan
+                .verdicts
+                .push((Source::Want(place), Verdict::Denied(rule)));
+        }
+    }
+
+    fn want(&mut self, source: Source, want: &Want) {
+        let result = match want {
+            Want::Feature { feature, total } => self.feature(source, feature, *total),
+            Want::Code { id, proof } => self.code(source, *id, proof),
+        };
+        let verdict = result.unwrap_or_else(Verdict::Denied);
+        self.plan.verdicts.push((source, verdict));
+    }
+
+    fn feature(
+        &mut self,
+        source: Source,
+        feature: &FeatureName,
+        total: u32,
+    ) -> Result<Verdict, Rule> {
+        if total > self.facts.policy.max_units_per_want {
+            return Err(Rule::TooMany);
+        }
+        let there = self.units_of(feature);
+        let total = u64::from(total);
+        if total > there {
+            // Below `total`, so it fits.
+            let missing = u32::try_from(total - there).unwrap_or(u32::MAX);
+            self.draw(source, feature, missing)?;
+            Ok(Verdict::Planned)
+        } else if total < there && self.ask.reason == Reason::Return {
+            let surplus = u32::try_from(there - total).unwrap_or(u32::MAX);
+            self.give_back(source, feature, surplus)?;
+            Ok(Verdict::Planned)
+        } else {
+            Ok(Verdict::Served)
+        }
+    }
+
+    /// Units of a feature that the device will have and that are not past their end, what is
+    /// planned so far included.
+    fn units_of(&self, feature: &FeatureName) -> u64 {
+        let there: u64 = self
+            .running()
+            .filter(|(_, entitlement)| entitlement.has(feature))
+            .map(|(activation, _)| u64::from(self.units_kept(activation)))
+            .sum();
+        let planned: u64 = self
+            .taken
+            .iter()
+            .filter(|(id, _)| {
+                self.facts
+                    .ledger
+                    .entitlement(**id)
+                    .is_some_and(|entitlement| entitlement.has(feature))
+            })
+            .map(|(_, units)| u64::from(*units))
+            .sum();
+        there + planned
+    }
+
+    /// Activations that the next set has and whose end is still to come, with their entitlements.
+    fn running(&self) -> impl Iterator<Item = (&Activation, &Entitlement)> {
+        let facts = self.facts;
+        facts
+            .ledger
+            .activations()
+            .filter(|activation| activation.is_wanted())
+            .filter_map(move |activation| {
+                let entitlement = facts.ledger.entitlement(activation.entitlement)?;
+                let frozen = facts.device.watch.frozen;
+                match content::prospect(activation, entitlement, frozen, facts.policy, facts.now) {
+                    Prospect::In(run) if run.end.is_none_or(|end| facts.now < end) => {
+                        Some((activation, entitlement))
+                    }
+                    _ => None,
+                }
+            })
+    }
+
+    fn units_kept(&self, activation: &Activation) -> u32 {
+        let given_back: u32 = self
+            .plan
+            .give_backs
+            .iter()
+            .filter(|give_back| give_back.activation == activation.id)
+            .map(|give_back| give_back.units)
+            .sum();
+        activation.units.saturating_sub(given_back)
+    }
+
+    fn units_left(&self, entitlement: EntitlementId) -> u32 {
+        let taken = self.taken.get(&entitlement).copied().unwrap_or(0);
+        self.facts
+            .ledger
+            .units_left(entitlement)
+            .saturating_sub(taken)
+    }
+
+    fn take(&mut self, draw: Draw) {
+        let taken = self.taken.entry(draw.entitlement).or_default();
+        *taken = taken.saturating_add(draw.units);
+        self.plan.draws.push(draw);
+    }
+}
+
+impl Entitlement {
+    /// Whether its product has the feature.
+    #[must_use]
+    pub fn has(&self, feature: &FeatureName) -> bool {
+        self.features.iter().any(|other| other.name == *feature)
+    }
+}
+
+#[cfg(test)]
+mod tests;

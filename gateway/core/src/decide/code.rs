@@ -1,0 +1,75 @@
+//! What an activation code gives.
+//!
+//! Whatever is wrong with a code is answered alike, so that nobody learns which codes exist; and
+//! wrong proofs are limited, for each device and for each code.
+
+use super::{Draw, Planner, Source, Verdict, eligible};
+use crate::domain::{CodeId, CodeProof};
+use crate::rule::Rule;
+
+/// The window in which a device's wrong codes are counted, in seconds.
+pub(crate) const FAILURE_WINDOW: u64 = 86_400;
+
+impl Planner<'_> {
+    pub(super) fn code(
+        &mut self,
+        source: Source,
+        id: CodeId,
+        proof: &CodeProof,
+    ) -> Result<Verdict, Rule> {
+        let facts = self.facts;
+        let failures = facts
+            .device
+            .watch
+            .code_failures
+            .within(facts.now, FAILURE_WINDOW)
+            .saturating_add(u16::try_from(self.plan.failed_codes.len()).unwrap_or(u16::MAX));
+        if failures >= facts.policy.code_failures_per_device {
+            return Err(Rule::CodesBlocked);
+        }
+        let code = facts.codes.iter().find(|code| code.id == id);
+        let Some(code) = code.filter(|code| {
+            code.failures < facts.policy.code_failures_per_code
+                && code
+                    .key
+                    .proves(proof, facts.realm.as_str(), &facts.key, &self.ask.nonce)
+        }) else {
+            self.plan.failed_codes.push(id);
+            return Err(Rule::CodeRefused);
+        };
+        if self.gave_already(id) {
+            return Ok(Verdict::Served);
+        }
+        let is_over = code.expires_at.is_some_and(|end| end <= facts.now);
+        if code.void || code.uses_left == 0 || is_over {
+            return Err(Rule::CodeRefused);
+        }
+        let entitlement = facts
+            .ledger
+            .entitlement(code.entitlement)
+            .ok_or(Rule::CodeRefused)?;
+        eligible(facts, entitlement)?;
+        if self.full.contains(&source) {
+            return Err(Rule::SetFull);
+        }
+        if self.units_left(entitlement.id) < code.units.max(1) {
+            return Err(Rule::NoUnitsLeft);
+        }
+        self.take(Draw {
+            source,
+            entitlement: entitlement.id,
+            units: code.units.max(1),
+            code: Some(id),
+        });
+        Ok(Verdict::Planned)
+    }
+
+    fn gave_already(&self, code: CodeId) -> bool {
+        let here = self
+            .facts
+            .ledger
+            .activations()
+            .any(|activation| activation.code == Some(code) && activation.is_wanted());
+        here || self.plan.draws.iter().any(|draw| draw.code == Some(code))
+    }
+}

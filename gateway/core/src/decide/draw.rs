@@ -1,0 +1,137 @@
+//! Which entitlement serves a want.
+
+use super::{Draw, Planner, Source, Verdict, eligible};
+use crate::domain::{EntitlementId, FeatureName, LicenseModel};
+use crate::entitlement::{Binding, Entitlement};
+use crate::rule::Rule;
+use crate::term;
+
+impl Planner<'_> {
+    /// Takes `missing` units of a feature: from what is bound to the device, then from its
+    /// owner's pool, what ends first before what ends later, the older before the newer,
+    /// evaluations last. All of it, or none.
+    pub(super) fn draw(
+        &mut self,
+        source: Source,
+        feature: &FeatureName,
+        missing: u32,
+    ) -> Result<(), Rule> {
+        if self.full.contains(&source) {
+            return Err(Rule::SetFull);
+        }
+        let facts = self.facts;
+        let mut candidates: Vec<&Entitlement> = facts
+            .ledger
+            .entitlements()
+            .filter(|entitlement| entitlement.has(feature) && entitlement.binding != Binding::None)
+            .collect();
+        candidates.sort_by_cached_key(|entitlement| self.rank(entitlement));
+
+        let mut rest = missing;
+        let mut draws = Vec::new();
+        let mut rule = None;
+        for entitlement in candidates {
+            if let Err(refused) = eligible(facts, entitlement) {
+                rule = rule.or(Some(refused));
+                continue;
+            }
+            let units = self.units_left(entitlement.id).min(rest);
+            if units > 0 {
+                draws.push(Draw {
+                    source,
+                    entitlement: entitlement.id,
+                    units,
+                    code: None,
+                });
+            }
+            rest -= units;
+            if rest == 0 {
+                draws.into_iter().for_each(|draw| self.take(draw));
+                return Ok(());
+            }
+            rule = Some(Rule::NoUnitsLeft);
+        }
+        Err(rule.unwrap_or(Rule::NotOwned))
+    }
+
+    /// Takes what each entitlement bound to the device gives to one device, unless the device has
+    /// it or had it.
+    pub(super) fn draw_bound(&mut self) {
+        let facts = self.facts;
+        let mut bound: Vec<&Entitlement> = facts
+            .ledger
+            .entitlements()
+            .filter(|entitlement| {
+                entitlement.binding == Binding::Device
+                    && entitlement.rules.model != LicenseModel::Evaluation
+            })
+            .collect();
+        bound.sort_by_cached_key(|entitlement| self.rank(entitlement));
+        for entitlement in bound {
+            let source = Source::Bound(entitlement.id);
+            let verdict = if self.is_here(entitlement.id) {
+                Verdict::Served
+            } else if self.was_here(entitlement.id) {
+                continue;
+            } else {
+                self.draw_one_share(source, entitlement)
+                    .map_or_else(Verdict::Denied, |()| Verdict::Planned)
+            };
+            self.plan.verdicts.push((source, verdict));
+        }
+    }
+
+    fn draw_one_share(&mut self, source: Source, entitlement: &Entitlement) -> Result<(), Rule> {
+        eligible(self.facts, entitlement)?;
+        if self.full.contains(&source) {
+            return Err(Rule::SetFull);
+        }
+        let units = entitlement.units_per_device.max(1);
+        if self.units_left(entitlement.id) < units {
+            return Err(Rule::NoUnitsLeft);
+        }
+        self.take(Draw {
+            source,
+            entitlement: entitlement.id,
+            units,
+            code: None,
+        });
+        Ok(())
+    }
+
+    fn is_here(&self, entitlement: EntitlementId) -> bool {
+        self.facts
+            .ledger
+            .activations()
+            .any(|activation| activation.entitlement == entitlement && activation.is_wanted())
+    }
+
+    fn was_here(&self, entitlement: EntitlementId) -> bool {
+        let on_its_way_out = self
+            .facts
+            .ledger
+            .activations()
+            .any(|activation| activation.entitlement == entitlement);
+        on_its_way_out
+            || self
+                .facts
+                .declined
+                .iter()
+                .any(|declined| declined.entitlement == entitlement)
+    }
+
+    fn rank(&self, entitlement: &Entitlement) -> impl Ord + use<> {
+        let end = term::run(entitlement, None, self.facts.now, 0)
+            .ok()
+            .and_then(|run| run.end);
+        (
+            entitlement.binding,
+            entitlement.rules.model == LicenseModel::Evaluation,
+            // What never ends comes last.
+            end.is_none(),
+            end,
+            entitlement.created_at,
+            entitlement.id,
+        )
+    }
+}

@@ -1,0 +1,55 @@
+//! Whether an entitlement may serve this device at all.
+
+use super::Facts;
+use crate::domain::{EntitlementState, LicenseModel, RemovalReason};
+use crate::entitlement::{Entitlement, Start};
+use crate::rule::Rule;
+use crate::term;
+
+/// The first rule that keeps an entitlement from giving this device new units, whether it has
+/// any left or not.
+pub(crate) fn eligible(facts: &Facts<'_>, entitlement: &Entitlement) -> Result<(), Rule> {
+    if let (Some(owner), Some(other)) = (facts.device.owner, entitlement.owner)
+        && owner != other
+    {
+        return Err(Rule::OtherOwner);
+    }
+    match entitlement.state {
+        EntitlementState::Active => {}
+        EntitlementState::Draft => return Err(Rule::Draft),
+        EntitlementState::Hold => return Err(Rule::Hold),
+        EntitlementState::Suspended => return Err(Rule::Suspended),
+        EntitlementState::Expired => return Err(Rule::Expired),
+        EntitlementState::Closed => return Err(Rule::Closed),
+    }
+    if entitlement.start == Start::Awaited {
+        return Err(Rule::NotStarted);
+    }
+    if term::is_over(entitlement, facts.now) {
+        return Err(Rule::Expired);
+    }
+    if facts.device.watch.frozen {
+        return Err(Rule::CloneSuspected);
+    }
+    if entitlement.rules.model == LicenseModel::Evaluation
+        && facts.evaluated.contains(&entitlement.product)
+    {
+        return Err(Rule::EvaluationUsed);
+    }
+    if was_revoked(facts, entitlement) {
+        return Err(Rule::RevokedHere);
+    }
+    Ok(())
+}
+
+/// A device that asks at every start must not undo a revocation by asking.
+fn was_revoked(facts: &Facts<'_>, entitlement: &Entitlement) -> bool {
+    let removed_before = facts.declined.iter().any(|declined| {
+        declined.entitlement == entitlement.id && declined.reason == Some(RemovalReason::Revoke)
+    });
+    removed_before
+        || facts.ledger.activations().any(|activation| {
+            activation.entitlement == entitlement.id
+                && activation.standing.removal_reason() == Some(RemovalReason::Revoke)
+        })
+}

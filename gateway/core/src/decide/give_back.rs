@@ -1,0 +1,124 @@
+//! What a device gives back. The units are free only when its absence is proven.
+
+use std::cmp::Reverse;
+
+use super::{GiveBack, Planner, Source, Verdict};
+use crate::activation::{Activation, Standing};
+use crate::domain::{FeatureName, Origin, StorageClass};
+use crate::entitlement::Entitlement;
+use crate::rule::Rule;
+
+impl Planner<'_> {
+    /// Lets go of `surplus` units of a feature: the activations the request names first, then
+    /// what was never out there, then the newest. All of it, or none.
+    pub(super) fn give_back(
+        &mut self,
+        source: Source,
+        feature: &FeatureName,
+        surplus: u32,
+    ) -> Result<(), Rule> {
+        self.returns_allowed()?;
+        let mut candidates: Vec<(&Activation, Result<(), Rule>)> = self
+            .running()
+            .filter(|(_, entitlement)| entitlement.has(feature))
+            .map(|(activation, entitlement)| (activation, self.returnable(activation, entitlement)))
+            .collect();
+        candidates.sort_by_key(|(activation, _)| {
+            (
+                !self.ask.concerned.contains(&activation.id),
+                activation.standing != Standing::Reserved,
+                Reverse((activation.created_at, activation.id)),
+            )
+        });
+
+        let mut rest = surplus;
+        let mut give_backs = Vec::new();
+        let mut rule = None;
+        for (activation, returnable) in candidates {
+            if let Err(refused) = returnable {
+                rule = rule.or(Some(refused));
+                continue;
+            }
+            let units = self.units_kept(activation).min(rest);
+            if units > 0 {
+                give_backs.push(GiveBack {
+                    source,
+                    activation: activation.id,
+                    units,
+                });
+            }
+            rest -= units;
+            if rest == 0 {
+                self.plan.give_backs.append(&mut give_backs);
+                return Ok(());
+            }
+        }
+        Err(rule.unwrap_or(Rule::NotReturnable))
+    }
+
+    /// Lets go of the activations that the request names, whole. All of them, or none.
+    pub(super) fn give_back_concerned(&mut self) {
+        let verdict = self
+            .plan_concerned()
+            .map_or_else(Verdict::Denied, |give_backs| {
+                let planned = !give_backs.is_empty();
+                self.plan.give_backs = give_backs;
+                if planned {
+                    Verdict::Planned
+                } else {
+                    Verdict::Served
+                }
+            });
+        self.plan.verdicts.push((Source::Concerned, verdict));
+    }
+
+    /// What is not there any more counts as given back.
+    fn plan_concerned(&self) -> Result<Vec<GiveBack>, Rule> {
+        let ledger = self.facts.ledger;
+        let concerned = ledger.activations().filter(|activation| {
+            activation.is_wanted() && self.ask.concerned.contains(&activation.id)
+        });
+        let mut give_backs = Vec::new();
+        for activation in concerned {
+            self.returns_allowed()?;
+            if let Some(entitlement) = ledger.entitlement(activation.entitlement) {
+                self.returnable(activation, entitlement)?;
+            }
+            give_backs.push(GiveBack {
+                source: Source::Concerned,
+                activation: activation.id,
+                units: activation.units,
+            });
+        }
+        Ok(give_backs)
+    }
+
+    /// Of two clones, one could give back what the other goes on using; so could a device whose
+    /// storage was set back.
+    fn returns_allowed(&self) -> Result<(), Rule> {
+        let watch = &self.facts.device.watch;
+        if !self.facts.policy.returns {
+            Err(Rule::ReturnsNotOffered)
+        } else if watch.frozen {
+            Err(Rule::CloneSuspected)
+        } else if watch.returns_stopped {
+            Err(Rule::ReturnsStopped)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A factory grant installs on a blank device without its nonce, so where storage can be set
+    /// back it can be installed again after it was given back.
+    fn returnable(&self, activation: &Activation, entitlement: &Entitlement) -> Result<(), Rule> {
+        if !entitlement.rules.returns_credit {
+            Err(Rule::NotReturnable)
+        } else if activation.origin == Origin::Factory
+            && self.facts.device.storage == StorageClass::Unprotected
+        {
+            Err(Rule::FactoryNotReturnable)
+        } else {
+            Ok(())
+        }
+    }
+}

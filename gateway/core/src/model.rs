@@ -1,0 +1,356 @@
+//! A store in memory, with the same promises as the real one: a snapshot in, an outcome applied
+//! whole or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::activation::Activation;
+use crate::ask::{Ask, Want};
+use crate::delivery;
+use crate::device::Device;
+use crate::domain::{
+    ActivationId, CodeId, DeliveryState, DeviceId, EntitlementId, LicenseModel, SetKey, Timestamp,
+};
+use crate::entitlement::{Binding, Code, Entitlement, Quantity, Start};
+use crate::event::Event;
+use crate::invariant::{self, DeviceView, Violation};
+use crate::outcome::{Change, Deliveries, Outcome};
+use crate::set::IssuedSet;
+use crate::snapshot::{Declined, Snapshot};
+
+/// Everything there is, in memory.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    devices: BTreeMap<DeviceId, Device>,
+    activations: BTreeMap<ActivationId, (DeviceId, Activation)>,
+    entitlements: BTreeMap<EntitlementId, Entitlement>,
+    bound: BTreeSet<(DeviceId, EntitlementId)>,
+    codes: BTreeMap<CodeId, Code>,
+    sets: BTreeMap<(DeviceId, SetKey), IssuedSet>,
+    deliveries: BTreeMap<(DeviceId, SetKey), Delivery>,
+    events: Vec<(DeviceId, Event)>,
+}
+
+/// The push of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// How often it was published.
+    pub attempts: u32,
+    /// When it is published next.
+    pub due: Option<Timestamp>,
+}
+
+/// The outcome was decided on a snapshot that is no longer true. Nothing was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the snapshot is stale: decide again on a new one")]
+pub struct Stale;
+
+impl World {
+    /// Adds a device.
+    pub fn add_device(&mut self, device: Device) {
+        self.devices.insert(device.id.clone(), device);
+    }
+
+    /// Adds an entitlement.
+    pub fn add_entitlement(&mut self, entitlement: Entitlement) {
+        self.entitlements.insert(entitlement.id, entitlement);
+    }
+
+    /// Adds an activation code.
+    pub fn add_code(&mut self, code: Code) {
+        self.codes.insert(code.id, code);
+    }
+
+    /// Binds an entitlement to a device, as a shipment or a manifest does.
+    pub fn bind(&mut self, device: &DeviceId, entitlement: EntitlementId) {
+        self.bound.insert((device.clone(), entitlement));
+    }
+
+    /// A device.
+    #[must_use]
+    pub fn device(&self, id: &DeviceId) -> Option<&Device> {
+        self.devices.get(id)
+    }
+
+    /// An entitlement.
+    #[must_use]
+    pub fn entitlement(&self, id: EntitlementId) -> Option<&Entitlement> {
+        self.entitlements.get(&id)
+    }
+
+    /// An entitlement, to be changed as an import or an operator would.
+    pub fn entitlement_mut(&mut self, id: EntitlementId) -> Option<&mut Entitlement> {
+        self.entitlements.get_mut(&id)
+    }
+
+    /// A device, to be changed as an import or an operator would.
+    pub fn device_mut(&mut self, id: &DeviceId) -> Option<&mut Device> {
+        self.devices.get_mut(id)
+    }
+
+    /// An activation code.
+    #[must_use]
+    pub fn code(&self, id: CodeId) -> Option<&Code> {
+        self.codes.get(&id)
+    }
+
+    /// All activations of a device, oldest first.
+    pub fn activations(&self, device: &DeviceId) -> impl Iterator<Item = &Activation> {
+        self.activations
+            .values()
+            .filter(move |(owner, _)| owner == device)
+            .map(|(_, activation)| activation)
+    }
+
+    /// An activation.
+    #[must_use]
+    pub fn activation(&self, id: ActivationId) -> Option<&Activation> {
+        self.activations.get(&id).map(|(_, activation)| activation)
+    }
+
+    /// A set, with its payload.
+    #[must_use]
+    pub fn set(&self, device: &DeviceId, key: SetKey) -> Option<&IssuedSet> {
+        self.sets.get(&(device.clone(), key))
+    }
+
+    /// The set a device should have.
+    #[must_use]
+    pub fn latest_set(&self, device: &DeviceId) -> Option<&IssuedSet> {
+        self.sets_of(device).last()
+    }
+
+    /// The sets of a device, in order.
+    pub fn sets_of(&self, device: &DeviceId) -> impl Iterator<Item = &IssuedSet> {
+        self.sets
+            .iter()
+            .filter(move |((owner, _), _)| owner == device)
+            .map(|(_, set)| set)
+    }
+
+    /// The push of a set.
+    #[must_use]
+    pub fn delivery(&self, device: &DeviceId, key: SetKey) -> Option<Delivery> {
+        self.deliveries.get(&(device.clone(), key)).copied()
+    }
+
+    /// The history, oldest first.
+    pub fn events(&self) -> impl Iterator<Item = (&DeviceId, &Event)> {
+        self.events.iter().map(|(device, event)| (device, event))
+    }
+
+    /// What a decision about a device looks at. A device nobody knows is as new.
+    #[must_use]
+    pub fn snapshot(&self, id: &DeviceId, ask: Option<&Ask>) -> Snapshot {
+        let device = self
+            .devices
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| Device::new(id.clone(), crate::domain::DeviceState::Seen));
+        let acked = device.acked_key();
+        let mine: Vec<&Activation> = self.activations(id).collect();
+        let codes: Vec<Code> = ask
+            .iter()
+            .flat_map(|ask| &ask.wants)
+            .filter_map(|want| match want {
+                Want::Code { id, .. } => self.codes.get(id).cloned(),
+                Want::Feature { .. } => None,
+            })
+            .collect();
+        let entitlements = self
+            .entitlements
+            .values()
+            .filter_map(|entitlement| {
+                let bound = self.bound.contains(&(id.clone(), entitlement.id));
+                let owned = device.owner.is_some() && device.owner == entitlement.owner;
+                let here = mine.iter().any(|a| a.entitlement == entitlement.id)
+                    || codes.iter().any(|code| code.entitlement == entitlement.id);
+                let binding = match (bound, owned) {
+                    (true, _) => Binding::Device,
+                    (false, true) => Binding::Owner,
+                    (false, false) if here => Binding::None,
+                    (false, false) => return None,
+                };
+                Some(Entitlement {
+                    binding,
+                    ..entitlement.clone()
+                })
+            })
+            .collect();
+        Snapshot {
+            entitlements,
+            codes,
+            sets: self
+                .sets_of(id)
+                .map(|issued| issued.set.clone())
+                .filter(|set| acked.is_none_or(|acked| set.key >= acked))
+                .collect(),
+            evaluated: mine
+                .iter()
+                .filter_map(|a| self.entitlements.get(&a.entitlement))
+                .filter(|e| e.rules.model == LicenseModel::Evaluation)
+                .map(|e| e.product)
+                .collect(),
+            declined: mine
+                .iter()
+                .filter(|a| {
+                    matches!(
+                        a.standing,
+                        crate::activation::Standing::Removed(_)
+                            | crate::activation::Standing::Cancelled
+                    )
+                })
+                .map(|a| Declined {
+                    entitlement: a.entitlement,
+                    reason: a.standing.removal_reason(),
+                })
+                .collect(),
+            activations: mine
+                .into_iter()
+                .filter(|activation| activation.holds_units())
+                .cloned()
+                .collect(),
+            device,
+        }
+    }
+
+    /// Applies an outcome, or nothing of it.
+    pub fn apply(&mut self, outcome: &Outcome, now: Timestamp) -> Result<(), Stale> {
+        self.check_current(outcome)?;
+        let id = outcome.device.id.clone();
+        self.devices.insert(id.clone(), outcome.device.clone());
+        for change in &outcome.activations {
+            let (Change::New(activation) | Change::Updated(activation)) = change;
+            self.activations
+                .insert(activation.id, (id.clone(), activation.clone()));
+        }
+        for (entitlement, change) in &outcome.entitlements {
+            if let Some(entitlement) = self.entitlements.get_mut(entitlement) {
+                let live = i64::from(entitlement.live) + change.units;
+                entitlement.live = u32::try_from(live).map_err(|_| Stale)?;
+                if let Some(start) = change.started_at {
+                    entitlement.start = Start::At(start);
+                }
+            }
+        }
+        for (code, change) in &outcome.codes {
+            if let Some(code) = self.codes.get_mut(code) {
+                code.uses_left = code.uses_left.saturating_sub(change.uses);
+                code.failures = code.failures.saturating_add(change.failures);
+            }
+        }
+        self.settle_deliveries(outcome, now);
+        if let Some(issued) = &outcome.issued {
+            let key = (id.clone(), issued.set.key);
+            self.sets.insert(key.clone(), issued.clone());
+            self.deliveries.insert(
+                key,
+                Delivery {
+                    state: DeliveryState::Pending,
+                    attempts: 0,
+                    due: Some(now),
+                },
+            );
+        }
+        let events = outcome.events.iter().cloned();
+        self.events.extend(events.map(|event| (id.clone(), event)));
+        Ok(())
+    }
+
+    /// Notes that a set was published.
+    pub fn published(&mut self, device: &DeviceId, key: SetKey, now: Timestamp) {
+        if let Some(delivery) = self.deliveries.get_mut(&(device.clone(), key)) {
+            delivery.attempts += 1;
+            delivery.due = delivery::next_attempt(delivery.attempts, now);
+            delivery.state = match delivery.due {
+                Some(_) => DeliveryState::Published,
+                None => DeliveryState::Exhausted,
+            };
+        }
+    }
+
+    /// What must never be, and is.
+    #[must_use]
+    pub fn violations(&self) -> Vec<Violation> {
+        let all = self.activations.values().map(|(_, activation)| activation);
+        let mut violations = invariant::check_units(self.entitlements.values(), all);
+        for device in self.devices.values() {
+            let activations: Vec<_> = self.activations(&device.id).collect();
+            let latest = self.latest_set(&device.id);
+            violations.extend(invariant::check_device(&DeviceView {
+                device,
+                activations: &activations,
+                latest_set: latest.map(|issued| &issued.set),
+            }));
+        }
+        violations
+    }
+
+    /// The conditions under which the real store would write.
+    fn check_current(&self, outcome: &Outcome) -> Result<(), Stale> {
+        for (id, change) in &outcome.entitlements {
+            let entitlement = self.entitlements.get(id).ok_or(Stale)?;
+            let live = i64::from(entitlement.live) + change.units;
+            let cap = match entitlement.quantity {
+                Quantity::Unlimited => i64::from(u32::MAX),
+                Quantity::Units(units) => i64::from(units) + i64::from(entitlement.overdraft),
+            };
+            let takes_too_many = change.units > 0 && live > cap;
+            let started = change.started_at.is_some()
+                && !matches!(entitlement.start, Start::FirstActivation { .. });
+            if takes_too_many || started {
+                return Err(Stale);
+            }
+        }
+        for (id, change) in &outcome.codes {
+            if self
+                .codes
+                .get(id)
+                .is_none_or(|code| code.uses_left < change.uses)
+            {
+                return Err(Stale);
+            }
+        }
+        match &outcome.issued {
+            Some(issued)
+                if self
+                    .sets
+                    .contains_key(&(outcome.device.id.clone(), issued.set.key)) =>
+            {
+                Err(Stale)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn settle_deliveries(&mut self, outcome: &Outcome, now: Timestamp) {
+        let acked = outcome.device.acked_key();
+        let mine = self
+            .deliveries
+            .iter_mut()
+            .filter(|((device, _), _)| *device == outcome.device.id);
+        for ((_, key), delivery) in mine {
+            let open = matches!(
+                delivery.state,
+                DeliveryState::Pending | DeliveryState::Published | DeliveryState::Exhausted
+            );
+            if !open {
+                continue;
+            }
+            if acked.is_some_and(|acked| *key <= acked) {
+                delivery.state = DeliveryState::Acknowledged;
+                delivery.due = None;
+            } else if outcome.deliveries == Deliveries::Superseded {
+                delivery.state = DeliveryState::Superseded;
+                delivery.due = None;
+            } else if outcome.deliveries == Deliveries::Revived {
+                *delivery = Delivery {
+                    state: DeliveryState::Pending,
+                    attempts: 0,
+                    due: Some(now),
+                };
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What an operator does to a device: each act is one transaction, recorded like any other.
+
+use crate::activation::{Activation, Standing};
+use crate::context::{Context, Entropy};
+use crate::decide::{Facts, eligible};
+use crate::domain::{
+    ActivationId, ActivationKind, ActivationState, DeviceState, EntitlementId, KeyThumbprint,
+    Origin, RemovalReason,
+};
+use crate::event::{Event, EventKind};
+use crate::outcome::{Answer, Outcome};
+use crate::rule::Rule;
+use crate::snapshot::Snapshot;
+use crate::turn::{Turn, Unissuable, Why};
+
+/// When an assignment is put in a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publish {
+    /// With the set that answers the device's next request. Until then it can be cancelled.
+    AtContact,
+    /// With a set written now.
+    Now,
+}
+
+/// An operator's act that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OperatorError {
+    /// A rule forbids it.
+    #[error("{rule}: {remedy}", rule = .0, remedy = .0.remedy())]
+    Denied(Rule),
+    /// Nothing is assigned.
+    #[error("at least one unit must be assigned")]
+    NoUnits,
+    /// The entitlement is not there.
+    #[error("there is no such entitlement: list them with `entitlements`")]
+    UnknownEntitlement,
+    /// The device has no such activation.
+    #[error("the device has no such activation: list them with `activations`")]
+    UnknownActivation,
+    /// Only what was never published can be cancelled.
+    #[error("the activation is {0}, so the device may have it already: revoke it instead")]
+    AlreadyOut(ActivationState),
+    /// It is not on the device, or on its way out.
+    #[error("the activation is {0}: there is nothing to revoke")]
+    NotThere(ActivationState),
+    /// The device was never admitted, so no set can be written for it.
+    #[error("the device was never admitted: it gets its first set when it asks")]
+    NotAdmitted,
+    /// The counter of its sets is used up.
+    #[error("the device's generations are used up: it must be re-admitted under another id")]
+    GenerationsExhausted,
+}
+
+impl From<Unissuable> for OperatorError {
+    fn from(unissuable: Unissuable) -> Self {
+        match unissuable {
+            Unissuable::NotPinned => Self::NotAdmitted,
+            Unissuable::GenerationsExhausted => Self::GenerationsExhausted,
+        }
+    }
+}
+
+/// Assigns units to a device.
+///
+/// What keeps a request from drawing keeps an operator from assigning, but for a revocation:
+/// this is how one is taken back.
+pub fn assign<E: Entropy>(
+    snapshot: Snapshot,
+    entitlement: EntitlementId,
+    units: u32,
+    publish: Publish,
+    ctx: Context<'_>,
+    entropy: &mut E,
+) -> Result<Outcome, OperatorError> {
+    if units == 0 {
+        return Err(OperatorError::NoUnits);
+    }
+    let mut turn = Turn::new(snapshot, ctx, entropy);
+    turn.check_assignable(entitlement)?;
+    let activation = Activation {
+        id: turn.activation_id(),
+        entitlement,
+        units,
+        kind: ActivationKind::Normal,
+        origin: Origin::Field,
+        predecessor: None,
+        code: None,
+        created_at: ctx.now,
+        run: None,
+        activated_at: None,
+        usage: 0,
+        standing: Standing::Reserved,
+    };
+    let event = Event::new(EventKind::Reserved)
+        .about(activation.id, entitlement)
+        .with("units", units);
+    turn.ledger
+        .reserve(activation)
+        .map_err(|_| OperatorError::Denied(Rule::NoUnitsLeft))?;
+    turn.record(event);
+    match publish {
+        Publish::AtContact => Ok(turn.finish(Answer::None)),
+        Publish::Now => publish_now(turn, Check::Size),
+    }
+}
+
+/// Undoes an assignment that was never published. Its units are free at once.
+pub fn cancel(
+    snapshot: Snapshot,
+    activation: ActivationId,
+    ctx: Context<'_>,
+) -> Result<Outcome, OperatorError> {
+    // Nothing is sent, so nothing is drawn.
+    let mut entropy = |_: &mut [u8]| {};
+    let mut turn = Turn::new(snapshot, ctx, &mut entropy);
+    match turn.state_of(activation)? {
+        ActivationState::Reserved => {
+            turn.ledger.cancel(activation);
+            Ok(turn.finish(Answer::None))
+        }
+        state => Err(OperatorError::AlreadyOut(state)),
+    }
+}
+
+/// Takes an activation back: out of the set now, its units free when that is proven.
+pub fn revoke<E: Entropy>(
+    snapshot: Snapshot,
+    activation: ActivationId,
+    ctx: Context<'_>,
+    entropy: &mut E,
+) -> Result<Outcome, OperatorError> {
+    let mut turn = Turn::new(snapshot, ctx, entropy);
+    let state = turn.state_of(activation)?;
+    let key = turn.next_key()?;
+    match state {
+        ActivationState::Reserved => {
+            turn.ledger.cancel(activation);
+            Ok(turn.finish(Answer::None))
+        }
+        ActivationState::Published | ActivationState::Activated | ActivationState::Suspended => {
+            turn.ledger
+                .remove(activation, RemovalReason::Revoke, key, ctx.now);
+            publish_now(turn, Check::Nothing)
+        }
+        state => Err(OperatorError::NotThere(state)),
+    }
+}
+
+/// Writes a set with what is meant to be on the device now, as after a change of an entitlement.
+pub fn push<E: Entropy>(
+    snapshot: Snapshot,
+    ctx: Context<'_>,
+    entropy: &mut E,
+) -> Result<Outcome, OperatorError> {
+    publish_now(Turn::new(snapshot, ctx, entropy), Check::Nothing)
+}
+
+/// Admits a device that waits for an operator, pinned to the key it showed.
+#[must_use]
+pub fn admit(snapshot: Snapshot, key: KeyThumbprint, ctx: Context<'_>) -> Outcome {
+    let mut entropy = |_: &mut [u8]| {};
+    let mut turn = Turn::new(snapshot, ctx, &mut entropy);
+    turn.device.state = DeviceState::Admitted;
+    turn.device.key = Some(key);
+    turn.record(
+        Event::new(EventKind::DeviceAdmitted)
+            .with("key", key)
+            .with("by", "operator"),
+    );
+    turn.finish(Answer::None)
+}
+
+/// Takes back the suspicions against a device: new rights and returns are open to it again.
+#[must_use]
+pub fn clear(snapshot: Snapshot, ctx: Context<'_>) -> Outcome {
+    let mut entropy = |_: &mut [u8]| {};
+    let mut turn = Turn::new(snapshot, ctx, &mut entropy);
+    let watch = &mut turn.device.watch;
+    watch.frozen = false;
+    watch.returns_stopped = false;
+    watch.resyncs = Default::default();
+    watch.code_failures = Default::default();
+    turn.record(Event::new(EventKind::Cleared));
+    turn.finish(Answer::None)
+}
+
+enum Check {
+    Size,
+    Nothing,
+}
+
+fn publish_now<E: Entropy>(mut turn: Turn<'_, E>, check: Check) -> Result<Outcome, OperatorError> {
+    let ledger = turn.ledger.clone();
+    let proposal = turn.propose(ledger, None, Vec::new(), crate::ask::Channel::Online)?;
+    if matches!(check, Check::Size) && !turn.fits(&proposal) {
+        return Err(OperatorError::Denied(Rule::SetFull));
+    }
+    turn.issue(proposal, Why::Operator);
+    Ok(turn.finish(Answer::Grant))
+}
+
+impl<E: Entropy> Turn<'_, E> {
+    fn check_assignable(&self, entitlement: EntitlementId) -> Result<(), OperatorError> {
+        let facts = Facts {
+            device: &self.device,
+            ledger: &self.ledger,
+            codes: &[],
+            evaluated: &self.evaluated,
+            declined: &self.declined,
+            policy: self.ctx.policy,
+            realm: &self.ctx.authority.realm,
+            key: self.device.key.unwrap_or(KeyThumbprint([0; 32])),
+            now: self.ctx.now,
+        };
+        let entitlement = self
+            .ledger
+            .entitlement(entitlement)
+            .ok_or(OperatorError::UnknownEntitlement)?;
+        match eligible(&facts, entitlement) {
+            // An operator may assign ahead of a shipment, and again after a revocation.
+            Ok(()) | Err(Rule::NotStarted | Rule::RevokedHere) => Ok(()),
+            Err(rule) => Err(OperatorError::Denied(rule)),
+        }
+    }
+
+    fn state_of(&self, activation: ActivationId) -> Result<ActivationState, OperatorError> {
+        self.ledger
+            .activation(activation)
+            .map(|activation| activation.standing.state())
+            .ok_or(OperatorError::UnknownActivation)
+    }
+}

@@ -1,0 +1,242 @@
+//! A request: what it is answered, and what it changes.
+//!
+//! The broker between device and gateway can delay, repeat and reorder, and the device can lose
+//! its memory. So the order of the checks is part of what makes this safe:
+//!
+//! 1. *Somebody else's key* changes nothing in the device's conversation, whatever it says.
+//! 2. *A repeat* (same number, same digest of what was signed) is answered as before.
+//! 3. *The number* must be above the last. If it is not, the message may be a replay, so it
+//!    changes nothing and accuses nobody; the answer tells the number and bears a challenge. Only
+//!    a request that echoes that challenge shows what became of the device: wiped, set back, or
+//!    only the number lost. Several of those in a week, and a clone is suspected, which freezes
+//!    new rights and takes none away.
+//! 4. *A challenge* must be echoed where a request signed beforehand would do harm: first
+//!    admission, return, rehost, stop-gap, activation code, and a claim to hold more than is
+//!    recorded.
+//! 5. *What the device holds* counts as the acknowledgement that was lost, and as proof that what
+//!    was removed up to there is gone. Holding more than is recorded means that the database was
+//!    set back: the next set goes above it.
+//! 6. *Usage* only grows.
+//! 7. *Admission* pins the device to its key, or leaves it to an operator.
+//! 8. *The decision*, and a new set under the next generation that echoes the request's nonce. A
+//!    generation is written once; a blank device takes nothing that does not echo its nonce.
+
+mod answer;
+mod believe;
+mod number;
+
+use fleetgrant_schemas::limits;
+
+use crate::ask::{Ask, Channel, Reason, Request, Sender, Verdict, Want};
+use crate::challenge::Echo;
+use crate::context::{Context, Entropy};
+use crate::device::{Device, LastRequest, StoredAnswer};
+use crate::domain::{DeviceState, MessageDigest};
+use crate::event::{Event, EventKind};
+use crate::notice::NoticeCode;
+use crate::outcome::{Answer, Outcome};
+use crate::snapshot::Snapshot;
+use crate::turn::{Said, Turn, Why};
+
+/// Answers a verified request.
+pub fn on_request<E: Entropy>(
+    snapshot: Snapshot,
+    request: &Request,
+    ctx: Context<'_>,
+    entropy: &mut E,
+) -> Outcome {
+    let mut turn = Turn::new(snapshot, ctx, entropy);
+    let answer = turn.converse(request);
+    turn.finish(answer)
+}
+
+impl<E: Entropy> Turn<'_, E> {
+    fn converse(&mut self, request: &Request) -> Answer {
+        let ask = &request.ask;
+        if let Some(code) = foreign(&self.device, &request.sender) {
+            return self.refuse_foreign(code, request);
+        }
+        if let Some(answer) = self.repeat(request) {
+            return answer;
+        }
+        if let Err(answer) = self.check_number(request) {
+            return answer;
+        }
+        self.hear();
+        let echo = self.device.challenges.find(ask.challenge, self.ctx.now);
+        self.device.challenges = crate::device::Challenges::default();
+        let (Ok(answer) | Err(answer)) = self.serve(request, echo);
+        self.device.last = Some(LastRequest {
+            seq: ask.seq,
+            digest: request.digest,
+            answer: match &answer {
+                Answer::Notice(notice) => StoredAnswer::Notice(notice.payload.clone()),
+                Answer::Repeat(stored) => stored.clone(),
+                Answer::Grant | Answer::None => match self.latest() {
+                    Some(set) => StoredAnswer::Grant(set.key),
+                    None => return answer,
+                },
+            },
+        });
+        answer
+    }
+
+    /// Serves a request that counts; an early answer is an `Err`.
+    fn serve(&mut self, request: &Request, echo: Option<Echo>) -> Result<Answer, Answer> {
+        let ask = &request.ask;
+        self.note_facts(ask);
+        if self.device.key.is_none() && request.sender.verdict == Verdict::NotOnManifest {
+            self.record(Event::new(EventKind::DeviceRefused).with("reason", "not-on-manifest"));
+            return Err(self.notice(NoticeCode::NotAdmitted, ask.nonce, self.later()));
+        }
+        if echo.is_none() && needs_challenge(&self.device, ask) {
+            let said = Said {
+                challenge: Some(self.challenge(request.sender.channel)),
+                ..Said::default()
+            };
+            return Err(self.notice(NoticeCode::Challenge, ask.nonce, said));
+        }
+        if let Some(echo) = echo {
+            self.judge(ask, echo);
+        }
+        if let Some(held) = ask.held {
+            self.believe_held(held, ask.nonce)?;
+        }
+        for usage in &ask.usage {
+            self.ledger.use_up_to(usage.activation, usage.total);
+        }
+        self.admit(&request.sender, ask)?;
+        self.lapse_due();
+        self.answer(request)
+    }
+
+    /// A message by another key than the device's. Its replays leave no trace.
+    fn refuse_foreign(&mut self, code: NoticeCode, request: &Request) -> Answer {
+        if self.first_refusal_of(request.digest) {
+            let kind = match code {
+                NoticeCode::IdentityConflict => EventKind::IdentityConflict,
+                _ => EventKind::DeviceRefused,
+            };
+            self.record(
+                Event::new(kind)
+                    .with("key", request.sender.key)
+                    .with("reason", code.as_str()),
+            );
+        }
+        self.notice(code, request.ask.nonce, Said::default())
+    }
+
+    /// Whether a message that is refused without counting is refused for the first time.
+    pub(crate) fn first_refusal_of(&mut self, digest: MessageDigest) -> bool {
+        self.device.watch.refused.replace(digest) != Some(digest)
+    }
+
+    /// The device itself was heard, not a replay of it.
+    pub(crate) fn hear(&mut self) {
+        if self.device.first_contact_at.is_none() {
+            self.device.first_contact_at = Some(self.ctx.now);
+            self.record(Event::new(EventKind::FirstContact));
+        }
+        self.device.last_contact_at = Some(self.ctx.now);
+    }
+
+    /// The same request again: the same answer, unless that is a set which can no longer be
+    /// installed.
+    fn repeat(&mut self, request: &Request) -> Option<Answer> {
+        let ask = &request.ask;
+        let last = self
+            .device
+            .last
+            .as_ref()
+            .filter(|last| last.seq == ask.seq && last.digest == request.digest)?;
+        let stored = last.answer.clone();
+        if let StoredAnswer::Grant(key) = &stored {
+            let window_over = self
+                .sets
+                .iter()
+                .any(|set| set.key == *key && set.install_until <= self.ctx.now);
+            if window_over && self.push(Some(ask.nonce), Why::WindowOver).is_ok() {
+                if let (Some(last), Some(set)) = (&mut self.device.last, self.sets.last()) {
+                    last.answer = StoredAnswer::Grant(set.key);
+                }
+                return Some(Answer::Grant);
+            }
+        }
+        Some(Answer::Repeat(stored))
+    }
+
+    fn note_facts(&mut self, ask: &Ask) {
+        self.device.facts = ask.facts.clone();
+        self.device.key_set = ask.key_set;
+        self.device.max_down = ask
+            .max_down
+            .clamp(limits::MIN_DOWN as u16, limits::MAX_DOWN as u16);
+    }
+
+    fn admit(&mut self, sender: &Sender, ask: &Ask) -> Result<(), Answer> {
+        match (self.device.state, sender.verdict) {
+            (DeviceState::Quarantined, _) => {}
+            (DeviceState::Admitted, _) | (_, Verdict::Pinned | Verdict::Admissible) => {
+                if self.device.state != DeviceState::Admitted || self.device.key.is_none() {
+                    self.device.state = DeviceState::Admitted;
+                    self.device.key = Some(sender.key);
+                    self.record(Event::new(EventKind::DeviceAdmitted).with("key", sender.key));
+                }
+                return Ok(());
+            }
+            _ => {
+                self.device.state = DeviceState::Quarantined;
+                self.record(Event::new(EventKind::DeviceQuarantined).with("key", sender.key));
+            }
+        }
+        Err(self.notice(NoticeCode::Quarantined, ask.nonce, self.later()))
+    }
+
+    pub(crate) fn later(&self) -> Said {
+        Said {
+            retry_after: Some(self.ctx.policy.retry_after),
+            ..Said::default()
+        }
+    }
+}
+
+/// What a key that may not speak for this device is told. The pin is looked at again, since two
+/// keys may have been found admissible for one id at the same time.
+pub(crate) fn foreign(device: &Device, sender: &Sender) -> Option<NoticeCode> {
+    let other_key = device.key.is_some_and(|key| key != sender.key);
+    match (sender.verdict, device.state) {
+        (Verdict::IdentityConflict, _) => Some(NoticeCode::IdentityConflict),
+        _ if other_key => Some(NoticeCode::IdentityConflict),
+        (Verdict::Revoked, _) | (_, DeviceState::Tombstoned) => Some(NoticeCode::Revoked),
+        (_, DeviceState::Retired) => Some(NoticeCode::NotAdmitted),
+        _ => None,
+    }
+}
+
+/// Whether a request signed beforehand would do harm.
+fn needs_challenge(device: &Device, ask: &Ask) -> bool {
+    let holds_more = ask
+        .held
+        .is_some_and(|held| held.key.generation > device.generation);
+    device.state != DeviceState::Admitted
+        || device.key.is_none()
+        || matches!(
+            ask.reason,
+            Reason::Return | Reason::Rehost | Reason::Temporary
+        )
+        || ask
+            .wants
+            .iter()
+            .any(|want| matches!(want, Want::Code { .. }))
+        || holds_more
+}
+
+impl Channel {
+    /// How an activation that comes about this way is called.
+    pub(crate) const fn origin(self) -> crate::domain::Origin {
+        match self {
+            Self::Online => crate::domain::Origin::Field,
+            Self::File => crate::domain::Origin::Offline,
+        }
+    }
+}

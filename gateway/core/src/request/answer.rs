@@ -1,0 +1,256 @@
+//! The decision of a request, done: units taken and let go, and the set that says so.
+
+use std::collections::BTreeSet;
+
+use crate::activation::{Activation, Removal, Standing};
+use crate::ask::{Ask, Request, Want};
+use crate::content::Denial;
+use crate::context::Entropy;
+use crate::decide::{self, Facts, Plan, Source, Verdict};
+use crate::domain::{ActivationId, ActivationKind, RemovalReason};
+use crate::event::{Event, EventKind};
+use crate::ledger::Ledger;
+use crate::notice::NoticeCode;
+use crate::outcome::{Answer, Decided, WantVerdict};
+use crate::rule::Rule;
+use crate::turn::{Proposal, Said, Turn, Unissuable, Why};
+
+/// What was done for a plan: the activations made or let go, each with what it was for.
+type Done = Vec<(Source, ActivationId)>;
+
+impl<E: Entropy> Turn<'_, E> {
+    pub(super) fn answer(&mut self, request: &Request) -> Result<Answer, Answer> {
+        let ask = &request.ask;
+        let mut full = BTreeSet::new();
+        let (plan, done, proposal) = loop {
+            let plan = self.decide(request, &full);
+            let (ledger, done) = self
+                .carry_out(&plan, request)
+                .map_err(|failed| self.unissuable(failed, ask))?;
+            let denials = plan.denials(ask, self);
+            let proposal = self
+                .propose(ledger, Some(ask.nonce), denials, request.sender.channel)
+                .map_err(|failed| self.unissuable(failed, ask))?;
+            match (self.fits(&proposal), plan.draws.last()) {
+                (true, _) => break (plan, done, proposal),
+                (false, Some(draw)) => full.insert(draw.source),
+                (false, None) => break (plan, done, self.squeeze(proposal, ask)?),
+            };
+        };
+        self.count_codes(&plan);
+        let answer = match self.nothing_to_say(&plan, &proposal, ask) {
+            Some(rule) => {
+                let said = Said {
+                    text: Some(rule.as_str()),
+                    retry_after: rule.retry_after(self.ctx.policy),
+                    ..Said::default()
+                };
+                self.notice(NoticeCode::Denied, ask.nonce, said)
+            }
+            None => {
+                self.issue(proposal, Why::Asked(ask.reason));
+                Answer::Grant
+            }
+        };
+        self.record_verdicts(&plan, &done, ask);
+        Ok(answer)
+    }
+
+    fn decide(&self, request: &Request, full: &BTreeSet<Source>) -> Plan {
+        let facts = Facts {
+            device: &self.device,
+            ledger: &self.ledger,
+            codes: &self.known_codes,
+            evaluated: &self.evaluated,
+            declined: &self.declined,
+            policy: self.ctx.policy,
+            realm: &self.ctx.authority.realm,
+            key: request.sender.key,
+            now: self.ctx.now,
+        };
+        decide::decide(&facts, &request.ask, full)
+    }
+
+    /// Does a plan on a copy of the ledger, which may still be discarded.
+    fn carry_out(&mut self, plan: &Plan, request: &Request) -> Result<(Ledger, Done), Unissuable> {
+        let mut ledger = self.ledger.clone();
+        let mut done = Done::new();
+        let (now, key) = (self.ctx.now, self.next_key()?);
+        for draw in &plan.draws {
+            let id = self.activation_id();
+            let taken = ledger.reserve(Activation {
+                id,
+                entitlement: draw.entitlement,
+                units: draw.units,
+                kind: ActivationKind::Normal,
+                origin: request.sender.channel.origin(),
+                predecessor: None,
+                code: draw.code,
+                created_at: now,
+                run: None,
+                activated_at: None,
+                usage: 0,
+                standing: Standing::Reserved,
+            });
+            debug_assert!(taken.is_ok(), "the plan counts what is left");
+            done.push((draw.source, id));
+        }
+        for give_back in &plan.give_backs {
+            let whole = ledger
+                .activation(give_back.activation)
+                .is_some_and(|activation| activation.units == give_back.units);
+            if whole {
+                ledger.remove(give_back.activation, RemovalReason::Return, key, now);
+                done.push((give_back.source, give_back.activation));
+            } else {
+                let part = self.activation_id();
+                let removal = Removal {
+                    reason: RemovalReason::Return,
+                    removed_in: key,
+                    since: now,
+                };
+                ledger.split_off(give_back.activation, give_back.units, part, removal);
+                done.push((give_back.source, part));
+            }
+        }
+        Ok((ledger, done))
+    }
+
+    /// Leaves denials out of a set that is too large though nothing new is in it: the rights are
+    /// more than the reasons.
+    fn squeeze(&mut self, mut proposal: Proposal, ask: &Ask) -> Result<Proposal, Answer> {
+        while !self.fits(&proposal) {
+            if proposal.denials.pop().is_none() {
+                return Err(self.notice(NoticeCode::TooLarge, ask.nonce, Said::default()));
+            }
+        }
+        Ok(proposal)
+    }
+
+    /// The rule to tell, where a set would say nothing: nothing is in it, nothing was in the one
+    /// before, and there is no want to deny in it.
+    fn nothing_to_say(&self, plan: &Plan, proposal: &Proposal, ask: &Ask) -> Option<Rule> {
+        let denied = |source: Source| !matches!(source, Source::Want(_));
+        let rule = plan
+            .verdicts
+            .iter()
+            .find_map(|(source, verdict)| match verdict {
+                Verdict::Denied(rule) if denied(*source) => Some(*rule),
+                _ => None,
+            });
+        if plan
+            .verdicts
+            .iter()
+            .any(|(source, _)| *source == Source::Concerned)
+            && rule.is_some()
+        {
+            return rule;
+        }
+        let holds_nothing = match self.latest() {
+            None => ask.held.is_none(),
+            Some(set) => set.activations.is_empty() && ask.held == Some(set.held()),
+        };
+        let is_empty = proposal.is_empty() && proposal.denials.is_empty() && ask.wants.is_empty();
+        (is_empty && holds_nothing).then_some(rule.unwrap_or(Rule::NothingBound))
+    }
+
+    fn count_codes(&mut self, plan: &Plan) {
+        for id in plan.draws.iter().filter_map(|draw| draw.code) {
+            self.codes.entry(id).or_default().uses += 1;
+            self.record(Event::new(EventKind::CodeUsed).with("code", id));
+        }
+        for id in &plan.failed_codes {
+            let tally = &mut self.device.watch.code_failures;
+            tally.add(self.ctx.now, decide::FAILURE_WINDOW);
+            if self.known_codes.iter().any(|code| code.id == *id) {
+                self.codes.entry(*id).or_default().failures += 1;
+            }
+            self.record(Event::new(EventKind::CodeFailed).with("code", *id));
+        }
+    }
+
+    fn record_verdicts(&mut self, plan: &Plan, done: &Done, ask: &Ask) {
+        for (source, verdict) in &plan.verdicts {
+            let want = source.want(ask).cloned();
+            let ids = || {
+                done.iter()
+                    .filter(|(other, _)| other == source)
+                    .map(|(_, id)| *id)
+                    .collect()
+            };
+            let returning = plan.give_backs.iter().any(|back| back.source == *source);
+            let verdict = match verdict {
+                Verdict::Planned if returning => WantVerdict::Returning(ids()),
+                Verdict::Planned => WantVerdict::Granted(ids()),
+                Verdict::Served => {
+                    self.record(describe(EventKind::Served, *source, ask));
+                    WantVerdict::Served
+                }
+                Verdict::Denied(rule) => {
+                    self.record(describe(EventKind::Denied, *source, ask).with("rule", *rule));
+                    WantVerdict::Denied {
+                        rule: *rule,
+                        retry_after: rule.retry_after(self.ctx.policy),
+                    }
+                }
+            };
+            self.decided.push(Decided { want, verdict });
+        }
+    }
+
+    fn unissuable(&mut self, failed: Unissuable, ask: &Ask) -> Answer {
+        let text = match failed {
+            Unissuable::NotPinned => "not-pinned",
+            Unissuable::GenerationsExhausted => "generations-exhausted",
+        };
+        let said = Said {
+            text: Some(text),
+            ..Said::default()
+        };
+        self.notice(NoticeCode::Denied, ask.nonce, said)
+    }
+}
+
+impl Plan {
+    /// What the grant says of the wants that are denied.
+    fn denials<E>(&self, ask: &Ask, turn: &Turn<'_, E>) -> Vec<Denial> {
+        let denied = self.verdicts.iter().filter_map(|(source, verdict)| {
+            let Verdict::Denied(rule) = verdict else {
+                return None;
+            };
+            Some(Denial {
+                want: source.want(ask)?.clone(),
+                rule: *rule,
+                retry_after: rule.retry_after(turn.ctx.policy),
+            })
+        });
+        denied.collect()
+    }
+}
+
+impl Source {
+    fn want(self, ask: &Ask) -> Option<&Want> {
+        match self {
+            Self::Want(place) => ask.wants.get(place),
+            Self::Bound(_) | Self::Concerned => None,
+        }
+    }
+}
+
+/// An event about a want. A code's secret half is in no message, so its id can be told.
+fn describe(kind: EventKind, source: Source, ask: &Ask) -> Event {
+    let mut event = Event::new(kind);
+    match source.want(ask) {
+        Some(Want::Feature { feature, total }) => {
+            event = event
+                .with("feature", feature.as_str())
+                .with("total", *total);
+        }
+        Some(Want::Code { id, .. }) => event = event.with("code", *id),
+        None => event = event.with("want", "bound"),
+    }
+    if let Source::Bound(entitlement) = source {
+        event.entitlement = Some(entitlement);
+    }
+    event
+}

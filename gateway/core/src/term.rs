@@ -1,0 +1,87 @@
+//! When an activation starts and ends: calendar arithmetic in the owner's time zone.
+
+use fleetgrant_schemas::limits;
+use jiff::{Span, tz::TimeZone};
+
+use crate::activation::Run;
+use crate::domain::Timestamp;
+use crate::entitlement::{Entitlement, Start, Term};
+
+/// The start is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotStarted;
+
+/// When an activation of this entitlement may run, if it is published `now`; `before` is when it
+/// was said to run so far.
+///
+/// An end that moved is followed, but what was once allowed stays allowed as far as the units
+/// are concerned: the run-out never comes nearer.
+pub(crate) fn run(
+    entitlement: &Entitlement,
+    before: Option<&Run>,
+    now: Timestamp,
+    slack: u64,
+) -> Result<Run, NotStarted> {
+    let start = start(entitlement.start, before, now)?;
+    let end = end(entitlement.term, start, &entitlement.zone);
+    let grace = entitlement.rules.grace;
+    let run_out = end.map(|end| end.plus_seconds(u64::from(grace)).plus_seconds(slack));
+    Ok(Run {
+        start: Some(start),
+        end,
+        grace,
+        run_out: match before {
+            None => run_out,
+            Some(before) => before
+                .run_out
+                .and_then(|before| run_out.map(|run_out| run_out.max(before))),
+        },
+    })
+}
+
+/// Whether this entitlement's term is over at `now`, whatever its grace.
+pub(crate) fn is_over(entitlement: &Entitlement, now: Timestamp) -> bool {
+    run(entitlement, None, now, 0).is_ok_and(|run| run.end.is_some_and(|end| end <= now))
+}
+
+fn start(start: Start, before: Option<&Run>, now: Timestamp) -> Result<Timestamp, NotStarted> {
+    let at_latest = |latest: Option<Timestamp>| latest.map_or(now, |latest| latest.min(now));
+    match start {
+        Start::At(start) => Ok(start),
+        Start::FirstActivation { latest } => Ok(at_latest(latest)),
+        Start::EachActivation { latest } => Ok(before
+            .and_then(|run| run.start)
+            .unwrap_or(at_latest(latest))),
+        Start::Awaited => before.and_then(|run| run.start).ok_or(NotStarted),
+    }
+}
+
+fn end(term: Term, start: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    match term {
+        Term::Perpetual => None,
+        Term::Until(end) => Some(end),
+        Term::For { months, days } => Some(after(start, months, days, zone)),
+    }
+}
+
+/// The start of the day that many months and then days after the day of `start`; the day itself
+/// counts, so a year from 3 March ends when 3 March begins. From 29 February it ends when
+/// 28 February begins. What no calendar holds is the last instant the wire can say.
+fn after(start: Timestamp, months: u16, days: u16, zone: &TimeZone) -> Timestamp {
+    let last = Timestamp::from_seconds(limits::MAX_INSTANT - 1);
+    let span = Span::new().months(months).days(days);
+    jiff::Timestamp::from_microsecond(start.micros())
+        .and_then(|start| {
+            start
+                .to_zoned_datetime(zone.clone())
+                .date()
+                .checked_add(span)
+        })
+        .and_then(|day| day.to_zoned_datetime(zone.clone()))
+        .map_or(last, |end| {
+            Timestamp::from_micros(end.timestamp().as_microsecond()).min(last)
+        })
+}
+
+#[cfg(test)]
+mod tests;

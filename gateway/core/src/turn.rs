@@ -1,0 +1,310 @@
+//! One turn of the conversation with a device: what was read, and what becomes of it.
+
+use std::collections::BTreeMap;
+
+use fleetgrant_schemas::limits;
+use fleetgrant_schemas::notice::Notice;
+
+use crate::ask::{Channel, Reason};
+use crate::content::{self, Content, Denial};
+use crate::context::{Context, Entropy};
+use crate::device::Device;
+use crate::domain::{
+    ActivationId, Challenge, CodeId, Cti, DeviceNonce, KeyThumbprint, ProductId, Seq, SetKey,
+    Timestamp,
+};
+use crate::entitlement::Code;
+use crate::event::{Event, EventKind};
+use crate::ledger::Ledger;
+use crate::notice::{IssuedNotice, NoticeCode};
+use crate::outcome::{Answer, CodeChange, Decided, Deliveries, Outcome};
+use crate::set::{CommittedSet, IssuedSet};
+use crate::snapshot::{Declined, Snapshot};
+
+/// One turn of the conversation with a device.
+pub(crate) struct Turn<'a, E> {
+    pub(crate) ctx: Context<'a>,
+    entropy: &'a mut E,
+    pub(crate) device: Device,
+    pub(crate) ledger: Ledger,
+    pub(crate) sets: Vec<CommittedSet>,
+    pub(crate) known_codes: Vec<Code>,
+    pub(crate) evaluated: Vec<ProductId>,
+    pub(crate) declined: Vec<Declined>,
+    pub(crate) codes: BTreeMap<CodeId, CodeChange>,
+    pub(crate) decided: Vec<Decided>,
+    pub(crate) deliveries: Deliveries,
+    issued: Option<IssuedSet>,
+}
+
+/// A set that could not be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unissuable {
+    /// The device is pinned to no key.
+    NotPinned,
+    /// Every generation is used up.
+    GenerationsExhausted,
+}
+
+/// What a notice says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) expected_seq: Option<Seq>,
+    pub(crate) retry_after: Option<u32>,
+    pub(crate) text: Option<&'static str>,
+    pub(crate) challenge: Option<Challenge>,
+}
+
+/// A set before it is written.
+pub(crate) struct Proposal {
+    pub(crate) ledger: Ledger,
+    included: Vec<ActivationId>,
+    key: SetKey,
+    cti: Cti,
+    confirmation: KeyThumbprint,
+    challenge: Challenge,
+    pub(crate) nonce: Option<DeviceNonce>,
+    pub(crate) denials: Vec<Denial>,
+}
+
+impl<'a, E: Entropy> Turn<'a, E> {
+    pub(crate) fn new(snapshot: Snapshot, ctx: Context<'a>, entropy: &'a mut E) -> Self {
+        let mut sets = snapshot.sets;
+        sets.sort_by_key(|set| set.key);
+        Self {
+            ctx,
+            entropy,
+            device: snapshot.device,
+            ledger: Ledger::new(snapshot.activations, snapshot.entitlements),
+            sets,
+            known_codes: snapshot.codes,
+            evaluated: snapshot.evaluated,
+            declined: snapshot.declined,
+            codes: BTreeMap::new(),
+            decided: Vec::new(),
+            deliveries: Deliveries::Unchanged,
+            issued: None,
+        }
+    }
+
+    pub(crate) fn finish(self, answer: Answer) -> Outcome {
+        let (activations, entitlements, events) = self.ledger.into_changes();
+        Outcome {
+            device: self.device,
+            activations,
+            entitlements,
+            codes: self.codes,
+            deliveries: self.deliveries,
+            issued: self.issued,
+            events,
+            decided: self.decided,
+            answer,
+        }
+    }
+
+    pub(crate) fn record(&mut self, event: Event) {
+        self.ledger.events.push(event);
+    }
+
+    /// The set the device should have; the one written in this turn, if one was.
+    pub(crate) fn latest(&self) -> Option<&CommittedSet> {
+        self.sets.last()
+    }
+
+    /// A set made in this turn would have this key.
+    pub(crate) fn next_key(&self) -> Result<SetKey, Unissuable> {
+        let generation = self.device.generation.next();
+        Ok(SetKey {
+            epoch: self.ctx.authority.epoch,
+            generation: generation.ok_or(Unissuable::GenerationsExhausted)?,
+        })
+    }
+
+    /// UUIDv7 (RFC 9562 section 5.7), so that ids are in the order of their making.
+    pub(crate) fn activation_id(&mut self) -> ActivationId {
+        let mut id = self.random();
+        let millis = (self.ctx.now.micros().max(0) / 1_000).to_be_bytes();
+        id[..6].copy_from_slice(&millis[2..]);
+        id[6] = id[6] & 0x0f | 0x70;
+        id[8] = id[8] & 0x3f | 0x80;
+        ActivationId(id)
+    }
+
+    pub(crate) fn random(&mut self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    /// The challenge that a message sent now carries, for the device to echo in its next request.
+    pub(crate) fn challenge(&mut self, channel: Channel) -> Challenge {
+        let fresh = Challenge(self.random());
+        let (now, lifetime) = (self.ctx.now, self.challenge_lifetime(channel));
+        let acked = self.device.acked_key();
+        self.device.challenges.offer(fresh, now, lifetime, acked)
+    }
+
+    /// The challenge in a `stale-seq` notice.
+    pub(crate) fn resync_challenge(&mut self) -> Challenge {
+        let fresh = Challenge(self.random());
+        let (now, lifetime) = (self.ctx.now, self.challenge_lifetime(Channel::Online));
+        let acked = self.device.acked_key();
+        self.device
+            .challenges
+            .offer_resync(fresh, now, lifetime, acked)
+    }
+
+    pub(crate) fn notice(&mut self, code: NoticeCode, nonce: DeviceNonce, said: Said) -> Answer {
+        let cti = Cti(self.random());
+        let notice = Notice {
+            realm: self.ctx.authority.realm.as_str(),
+            device: self.device.id.as_wire(),
+            issued_at: self.ctx.now.seconds(),
+            cti,
+            confirmation: self.device.key,
+            nonce: Some(nonce),
+            code,
+            seq_expected: said.expected_seq.map(Seq::get),
+            retry_after: said.retry_after,
+            text: said.text,
+            challenge: said.challenge,
+        };
+        Answer::Notice(IssuedNotice {
+            code,
+            payload: content::encode(&notice),
+        })
+    }
+
+    /// Lays out a set over `ledger`, which this turn may still discard.
+    pub(crate) fn propose(
+        &mut self,
+        mut ledger: Ledger,
+        nonce: Option<DeviceNonce>,
+        denials: Vec<Denial>,
+        channel: Channel,
+    ) -> Result<Proposal, Unissuable> {
+        let key = self.next_key()?;
+        let confirmation = self.device.key.ok_or(Unissuable::NotPinned)?;
+        let included = content::settle(
+            &mut ledger,
+            self.device.watch.frozen,
+            self.ctx.policy,
+            key,
+            self.ctx.now,
+        );
+        Ok(Proposal {
+            ledger,
+            included,
+            key,
+            cti: Cti(self.random()),
+            confirmation,
+            challenge: self.challenge(channel),
+            nonce,
+            denials,
+        })
+    }
+
+    /// Whether the device takes a set like this.
+    pub(crate) fn fits(&self, proposal: &Proposal) -> bool {
+        self.content(proposal).fits(self.device.max_down)
+    }
+
+    /// Writes the set: from now on it may be out there.
+    pub(crate) fn issue(&mut self, proposal: Proposal, why: Why) {
+        let content = self.content(&proposal);
+        let payload = content.encode();
+        let install_until = content.install_until;
+        let Proposal {
+            ledger,
+            included,
+            key,
+            cti,
+            nonce,
+            ..
+        } = proposal;
+        self.ledger = ledger;
+        let set = CommittedSet {
+            key,
+            cti,
+            issued_at: self.ctx.now,
+            install_until,
+            nonce,
+            activations: included,
+        };
+        self.device.generation = key.generation;
+        self.deliveries = Deliveries::Superseded;
+        self.record(
+            Event::new(EventKind::SetIssued)
+                .with("set", key)
+                .with("cti", cti)
+                .with("activations", set.activations.len() as u64)
+                .with("why", why.as_str()),
+        );
+        self.sets.push(set.clone());
+        self.issued = Some(IssuedSet { set, payload });
+    }
+
+    /// Writes a set that nobody asked for, with what is meant to be on the device now.
+    pub(crate) fn push(&mut self, nonce: Option<DeviceNonce>, why: Why) -> Result<(), Unissuable> {
+        let proposal = self.propose(self.ledger.clone(), nonce, Vec::new(), Channel::Online)?;
+        self.issue(proposal, why);
+        Ok(())
+    }
+
+    fn content<'p>(&'p self, proposal: &'p Proposal) -> Content<'p> {
+        let (policy, now) = (self.ctx.policy, self.ctx.now);
+        let last = Timestamp::from_seconds(limits::MAX_INSTANT - 1);
+        Content {
+            realm: &self.ctx.authority.realm,
+            device: &self.device.id,
+            confirmation: proposal.confirmation,
+            key: proposal.key,
+            cti: proposal.cti,
+            nonce: proposal.nonce,
+            challenge: proposal.challenge,
+            issued_at: now,
+            install_until: now.plus_seconds(policy.install_window).min(last),
+            renew_after: policy.renew_after,
+            ledger: &proposal.ledger,
+            included: &proposal.included,
+            denials: &proposal.denials,
+        }
+    }
+
+    const fn challenge_lifetime(&self, channel: Channel) -> u64 {
+        match channel {
+            Channel::Online => self.ctx.policy.challenge_lifetime,
+            Channel::File => self.ctx.policy.challenge_lifetime_offline,
+        }
+    }
+}
+
+impl Proposal {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.included.is_empty()
+    }
+}
+
+/// Why a set was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The device asked.
+    Asked(Reason),
+    /// The device refused part of the one before.
+    Refused,
+    /// The one before can no longer be installed.
+    WindowOver,
+    /// An operator changed something.
+    Operator,
+}
+
+impl Why {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked(reason) => reason.as_str(),
+            Self::Refused => "refused",
+            Self::WindowOver => "window-over",
+            Self::Operator => "operator",
+        }
+    }
+}
