@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything else to standard error. The exit code says what kind
 //! of end it was, so that a script can tell: see [`Failure`].
 
+mod broker;
 mod completions;
 mod doctor;
 mod failure;
@@ -10,6 +11,7 @@ mod inspect;
 mod migrate;
 mod output;
 mod pki;
+mod serve;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -56,6 +58,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Args),
+    Broker(broker::Args),
     Migrate(migrate::Args),
     Inspect(inspect::Args),
     Doctor(doctor::Args),
@@ -68,6 +72,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     let outcome = match command {
+        Command::Serve(args) => serve::run(&global, &args),
+        Command::Broker(args) => broker::run(&global, &args),
         Command::Migrate(args) => migrate::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Doctor(args) => doctor::run(&global, &args),

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 
 pub use authority::{AuthorityKey, AuthorityKeyError};
-pub use es256::{Es256, P256PublicKey, Portable, Ring, SIGNATURE_LENGTH, SignatureRefused};
+pub use es256::{
+    Es256, P256PublicKey, Portable, Ring, SIGNATURE_LENGTH, SignatureRefused, SigningFailed,
+};
 pub use lane::{Lane, LaneClosed, Lanes, LanesConfig};
 
 /// The TLS provider for every rustls builder of this crate.

@@ -35,4 +35,4 @@ pub use identity_rule::{IdentityRule, InvalidIdentityRule};
 pub use refusal::{Place, Refusal};
 pub use revocation::InvalidCrl;
 pub use rules::Purpose;
-pub use tls::{PeerIdentity, PeerVerifier, Role, RoleIdentity, RoleVerifier};
+pub use tls::{PeerIdentity, PeerVerifier, Role, RoleIdentity, RoleVerifier, SharedRoot};

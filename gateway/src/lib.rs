@@ -1,12 +1,18 @@
 //! Fleetgrant: the entitlement gateway for device fleets.
 
+pub mod activation;
 pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod crypto;
+pub mod gateway;
 pub mod identity;
+pub mod issue;
 pub mod mqtt;
+pub mod outbox;
 pub mod pki;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
+pub mod upkeep;

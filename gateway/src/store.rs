@@ -61,7 +61,11 @@ impl Store {
     ///
     /// Blocks; migrations, where allowed, run before it returns.
     pub fn open(url: &str, options: StoreOptions) -> Result<Self, OpenError> {
-        let location = Location::parse(url)?;
+        Self::open_at(&Location::parse(url)?, options)
+    }
+
+    /// As [`open`](Self::open), where the place is known already.
+    pub fn open_at(location: &Location, options: StoreOptions) -> Result<Self, OpenError> {
         let mut connection = location.connect()?;
         options.schema.enforce(&mut connection)?;
         let readers = (0..options.readers.max(1))

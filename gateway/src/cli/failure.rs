@@ -43,6 +43,10 @@ impl Failure {
         Self::Config(cause.into())
     }
 
+    pub(crate) fn unavailable(cause: impl Into<anyhow::Error>) -> Self {
+        Self::Unavailable(cause.into())
+    }
+
     /// A database that cannot be used: what it is, or that it cannot be reached.
     pub(crate) fn database(cause: OpenError) -> Self {
         match cause {

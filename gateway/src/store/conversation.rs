@@ -20,8 +20,9 @@ use fleetgrant_core::snapshot::Snapshot;
 use super::dialect::Db;
 use super::error::StoreError;
 
+pub use activation::devices_to_tick;
 pub use pin::{Credential, Pins, chain_of_certificate};
-pub use set::{DueDelivery, due_deliveries, payload_of, postpone};
+pub use set::{DueDelivery, close_delivery, due_deliveries, has_due, payload_of, postpone};
 
 /// What a device that was never recorded is recorded with.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ pub fn load(db: &mut Db, id: &DeviceId, wants: &[Want]) -> Result<Option<Snapsho
     let entitlements = entitlement::candidates(db, &device, &activations, &codes, wants)?;
     let sets = set::since_acknowledged(db, &device)?;
     let evaluated = activation::evaluated(db, id, &entitlements)?;
-    let refused = activation::refused(db, id)?;
+    let declined = activation::declined(db, id)?;
     Ok(Some(Snapshot {
         device,
         activations,
@@ -63,7 +64,7 @@ pub fn load(db: &mut Db, id: &DeviceId, wants: &[Want]) -> Result<Option<Snapsho
         codes,
         sets,
         evaluated,
-        refused,
+        declined,
     }))
 }
 

@@ -39,6 +39,12 @@ impl Timestamp {
         }
     }
 
+    /// This instant less so many seconds; saturates.
+    #[must_use]
+    pub const fn minus_seconds(self, seconds: u64) -> Self {
+        Self(self.0.saturating_sub(Self::from_seconds(seconds).0))
+    }
+
     /// This instant and so many seconds; saturates.
     #[must_use]
     pub const fn plus_seconds(self, seconds: u64) -> Self {

@@ -8,6 +8,7 @@ use fleetgrant_core::domain::{
 };
 use fleetgrant_core::entitlement::Entitlement;
 use fleetgrant_core::outcome::Change;
+use fleetgrant_core::snapshot::Declined;
 
 use super::{corrupt, memory, unsigned};
 use crate::store::column::{Code, Micros, Octets};
@@ -194,13 +195,48 @@ pub(super) fn evaluated(
     Ok(products.into_iter().map(|id| id.0).collect())
 }
 
-pub(super) fn refused(db: &mut Db, device: &DeviceId) -> Result<Vec<EntitlementId>, StoreError> {
-    let refused: Vec<Octets<EntitlementId>> = on!(db, c => activations::table
+/// One of each entitlement and reason.
+pub(super) fn declined(db: &mut Db, device: &DeviceId) -> Result<Vec<Declined>, StoreError> {
+    type Found = (Octets<EntitlementId>, Option<Code<RemovalReason>>);
+    let found: Vec<Found> = on!(db, c => activations::table
         .filter(activations::device_id.eq(device.as_str()))
-        // A literal, so that the partial index serves.
-        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("removal_reason = 6"))
-        .select(activations::entitlement_id)
+        // Removed or cancelled; literal, so that the partial index serves.
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("state IN (7, 8)"))
+        .select((activations::entitlement_id, activations::removal_reason))
         .distinct()
         .load(c))?;
-    Ok(refused.into_iter().map(|id| id.0).collect())
+    Ok(found
+        .into_iter()
+        .map(|(entitlement, reason)| Declined {
+            entitlement: entitlement.0,
+            reason: reason.map(|reason| reason.0),
+        })
+        .collect())
+}
+
+/// Devices with a right that can run no more, or a removal that has waited too long for proof.
+pub fn devices_to_tick(
+    db: &mut Db,
+    now: Timestamp,
+    orphan_after: u64,
+    limit: i64,
+) -> Result<Vec<DeviceId>, StoreError> {
+    let waited = now.minus_seconds(orphan_after);
+    let devices: Vec<String> = on!(db, c => activations::table
+        // Those that hold units; literal, so that the partial indices serve.
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("state <= 6"))
+        .filter(
+            activations::runs_until_at.le(Micros(now)).or(
+                activations::state.eq(Code(ActivationState::Removing))
+                    .and(activations::removing_since_at.le(Micros(waited))),
+            ),
+        )
+        .select(activations::device_id)
+        .distinct()
+        .limit(limit)
+        .load(c))?;
+    devices
+        .iter()
+        .map(|device| DeviceId::new(device).map_err(corrupt))
+        .collect()
 }

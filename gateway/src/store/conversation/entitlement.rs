@@ -14,10 +14,10 @@ use fleetgrant_core::domain::{
     ProductId, Purpose, StartBasis, Timestamp,
 };
 use fleetgrant_core::entitlement::{
-    Binding, Code as ActivationCode, CodeSecret, Entitlement, Feature, ModelRules, Quantity, Start,
-    Term,
+    Binding, Code as ActivationCode, Entitlement, Feature, ModelRules, Quantity, Start, Term,
 };
 use fleetgrant_core::outcome::{CodeChange, EntitlementChange};
+use fleetgrant_schemas::code::CodeKey;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
@@ -328,7 +328,7 @@ pub(super) fn codes(db: &mut Db, wants: &[Want]) -> Result<Vec<ActivationCode>, 
         };
         codes.push(ActivationCode {
             id: *id,
-            secret: CodeSecret(key.0),
+            key: CodeKey(key.0),
             entitlement: entitlement.0,
             units: unsigned("units", units)?,
             uses_left: unsigned("uses", uses - used)?,

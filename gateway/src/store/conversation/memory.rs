@@ -15,7 +15,7 @@ struct Memory {
     resync: Option<ChallengeRow>,
     resyncs: TallyRow,
     code_failures: TallyRow,
-    foreign: Option<[u8; 32]>,
+    refused: Option<[u8; 32]>,
 }
 
 /// Value, expiry in microseconds, and epoch and generation acknowledged when it was sent.
@@ -48,7 +48,7 @@ pub(super) fn encode(challenges: &Challenges, watch: &Watch) -> Result<Vec<u8>, 
         resync: challenge(&challenges.resync),
         resyncs: tally(&watch.resyncs),
         code_failures: tally(&watch.code_failures),
-        foreign: watch.foreign.map(|digest| digest.0),
+        refused: watch.refused.map(|digest| digest.0),
     };
     serde_cbor::to_vec(&memory).map_err(corrupt)
 }
@@ -86,7 +86,7 @@ pub(super) fn decode(
         frozen,
         returns_stopped,
         code_failures: tally(memory.code_failures),
-        foreign: memory.foreign.map(MessageDigest),
+        refused: memory.refused.map(MessageDigest),
     };
     Ok((challenges, watch))
 }

@@ -205,6 +205,31 @@ pub struct DueDelivery {
     pub install_until: Timestamp,
 }
 
+/// Whether anything is to be pushed now.
+pub fn has_due(db: &mut Db, now: Timestamp) -> Result<bool, StoreError> {
+    let due = deliveries::table
+        .filter(deliveries::next_attempt_at.le(Micros(now)))
+        .filter(
+            deliveries::leased_until_at
+                .is_null()
+                .or(deliveries::leased_until_at.le(Micros(now))),
+        );
+    Ok(on!(db, c => diesel::select(diesel::dsl::exists(due)).get_result(c))?)
+}
+
+/// Ends a delivery that needs no push any more.
+pub fn close_delivery(db: &mut Db, device: &DeviceId, key: SetKey) -> Result<(), StoreError> {
+    let row = deliveries::table.find((device.as_str(), key.generation.get() as i64));
+    on!(db, c => diesel::update(row)
+        .set((
+            deliveries::state.eq(Code(DeliveryState::Superseded)),
+            deliveries::next_attempt_at.eq(None::<Micros>),
+            deliveries::leased_until_at.eq(None::<Micros>),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
 /// Leases what is due, so that no other replica pushes it meanwhile.
 pub fn due_deliveries(
     db: &mut Db,

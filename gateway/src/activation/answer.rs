@@ -1,0 +1,124 @@
+//! Step 5: exactly one answer to a nonce, and none that a stranger could have asked for.
+
+use fleetgrant_core::domain::{DeviceId, Timestamp};
+use fleetgrant_schemas::id::{self, Cti};
+use fleetgrant_schemas::notice::{Notice, NoticeCode};
+use fleetgrant_schemas::topic::MessageType;
+use fleetgrant_schemas::{Message, Writer};
+
+use super::authenticate::{Dropped, Opened};
+use super::bucket::Rate;
+use super::wire::Said;
+use super::{Conductor, Settled};
+use crate::mqtt::{InboundMessage, PublishOutcome};
+
+/// Seconds that a device over its rate is told to wait.
+const RETRY_AFTER: u32 = 60;
+
+/// A payload that is to be signed and sent.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) device: DeviceId,
+    pub(super) message: MessageType,
+    pub(super) payload: Vec<u8>,
+}
+
+impl Conductor {
+    /// Signs and publishes. What fails here is not lost: the device repeats its request, and the
+    /// outbox its push.
+    pub(super) async fn answer(&self, reply: Reply) {
+        let Reply {
+            device,
+            message,
+            payload,
+        } = reply;
+        let signed = match self.issuer.sign(message, payload).await {
+            Ok(signed) => signed,
+            Err(error) => {
+                tracing::error!(%error, %message, "the answer could not be signed");
+                return;
+            }
+        };
+        match self.outbound.publish(&device, message, signed.into()).await {
+            Ok(PublishOutcome::Accepted | PublishOutcome::NoSubscriber) => {}
+            Ok(outcome) => tracing::warn!(?outcome, %message, "the answer was not taken"),
+            Err(error) => tracing::warn!(%error, %message, "the answer was not sent"),
+        }
+    }
+
+    /// What was not verified gets no answer, but for the request to send the chain: it is made
+    /// without state, and changes nothing on the device.
+    pub(super) fn refuse(
+        &self,
+        message: &InboundMessage,
+        dropped: Dropped,
+        now: Timestamp,
+    ) -> Settled {
+        tracing::warn!(
+            reason = dropped.as_str(),
+            "the message was dropped unverified"
+        );
+        let asks_for_chain = dropped == Dropped::UnknownCertificate;
+        Settled {
+            outcome: dropped.as_str(),
+            reply: asks_for_chain
+                .then(|| self.notice(&message.device, NoticeCode::SendChain, None, now)),
+        }
+    }
+
+    /// What was verified and still cannot be decided on is told why.
+    pub(super) fn refuse_verified(
+        &self,
+        opened: &Opened,
+        rate: Rate,
+        now: Timestamp,
+    ) -> Option<Settled> {
+        let nonce = match &opened.said {
+            Said::Request(_, ask) => Some(ask.nonce),
+            Said::Ack(..) | Said::Malformed(_) => None,
+        };
+        let code = if let Said::Malformed(reason) = opened.said {
+            tracing::warn!(%reason, "a device signed what cannot be understood");
+            NoticeCode::Malformed
+        } else if !opened.said.is_for(&self.recorder.rules().authority.realm) {
+            NoticeCode::WrongRealm
+        } else if rate == Rate::Over && nonce.is_some() {
+            NoticeCode::RetryLater
+        } else {
+            return None;
+        };
+        Some(Settled {
+            outcome: code.as_str(),
+            reply: Some(self.notice(opened.sender.device(), code, nonce, now)),
+        })
+    }
+
+    fn notice(
+        &self,
+        device: &DeviceId,
+        code: NoticeCode,
+        nonce: Option<id::DeviceNonce>,
+        now: Timestamp,
+    ) -> Reply {
+        let notice = Notice {
+            realm: self.recorder.rules().authority.realm.as_str(),
+            device: id::DeviceId::new(device.as_str()).expect("a device id of the domain is one"),
+            issued_at: now.seconds(),
+            cti: Cti(rand::random()),
+            confirmation: None,
+            nonce,
+            code,
+            seq_expected: None,
+            retry_after: (code == NoticeCode::RetryLater).then_some(RETRY_AFTER),
+            text: None,
+            challenge: None,
+        };
+        let mut payload = vec![0; Writer::measure(|w| notice.encode(w))];
+        notice.encode(&mut Writer::new(&mut payload));
+        Reply {
+            device: device.clone(),
+            message: MessageType::Notice,
+            payload,
+        }
+    }
+}

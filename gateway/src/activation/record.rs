@@ -1,0 +1,248 @@
+//! Step 3: decide and record, in one transaction that locks the device.
+
+use std::sync::Arc;
+
+use fleetgrant_core::acknowledge::on_ack;
+use fleetgrant_core::ask::{Channel, Request, Sender, SignedAck, Want};
+use fleetgrant_core::context::Entropy;
+use fleetgrant_core::device::StoredAnswer;
+use fleetgrant_core::domain::Timestamp;
+use fleetgrant_core::outcome::{Answer, Outcome};
+use fleetgrant_core::request::on_request;
+use fleetgrant_core::snapshot::Snapshot;
+use fleetgrant_schemas::topic::MessageType;
+
+use super::answer::Reply;
+use super::authenticate::Opened;
+use super::verdict::verdict;
+use super::wire::Said;
+use super::{Again, Rules, Settled};
+use crate::identity::{AuthenticatedDevice, DeviceVerifier};
+use crate::store::conversation::{self, Cause, Credential, Pins, Provenance, Recorded, payload_of};
+use crate::store::{Db, Store, StoreError, Verdict};
+
+/// How often a decision on a stale snapshot is made anew.
+const ATTEMPTS: usize = 8;
+
+/// Decides what comes of a verified message, and records it.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    store: Store,
+    rules: Arc<Rules>,
+    verifier: Arc<DeviceVerifier>,
+}
+
+/// What a verified message asks the core.
+#[derive(Clone, Debug)]
+enum Question {
+    Request(Box<fleetgrant_core::ask::Ask>),
+    Ack(fleetgrant_core::ask::Acknowledgement),
+}
+
+impl Question {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Request(_) => "request",
+            Self::Ack(_) => "ack",
+        }
+    }
+
+    fn wants(&self) -> &[Want] {
+        match self {
+            Self::Request(ask) => &ask.wants,
+            Self::Ack(_) => &[],
+        }
+    }
+}
+
+/// A device's message on its way through the transaction, which may run more than once.
+#[derive(Clone)]
+struct Turn {
+    sender: AuthenticatedDevice,
+    question: Question,
+    channel: Channel,
+    credential: Arc<Credential>,
+    rules: Arc<Rules>,
+    now: Timestamp,
+}
+
+impl Recorder {
+    /// A recorder on this store.
+    #[must_use]
+    pub const fn new(store: Store, rules: Arc<Rules>, verifier: Arc<DeviceVerifier>) -> Self {
+        Self {
+            store,
+            rules,
+            verifier,
+        }
+    }
+
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Records what comes of a message over the broker.
+    pub(super) async fn record(&self, opened: Opened, now: Timestamp) -> Result<Settled, Again> {
+        let question = match opened.said {
+            Said::Request(_, ask) => Question::Request(Box::new(ask)),
+            Said::Ack(_, ack) => Question::Ack(ack),
+            Said::Malformed(reason) => {
+                return Ok(Settled {
+                    outcome: reason.as_str(),
+                    reply: None,
+                });
+            }
+        };
+        let turn = Turn {
+            credential: Arc::new(self.credential(&opened.sender)),
+            sender: opened.sender,
+            question,
+            channel: Channel::Online,
+            rules: Arc::clone(&self.rules),
+            now,
+        };
+        for _ in 0..ATTEMPTS {
+            let turn = turn.clone();
+            let recorded = self
+                .store
+                .transaction(turn.question.name(), move |db| turn.run(db))
+                .await;
+            match recorded {
+                Ok(Some(outcome)) => return self.settled(outcome).await,
+                Ok(None) => metrics::counter!("fleetgrant_stale_snapshots_total").increment(1),
+                // It would fail the same way for ever, and hold up what is behind it.
+                Err(error) if is_permanent(&error) => {
+                    tracing::error!(%error, "the message cannot be recorded and is given up");
+                    return Ok(Settled {
+                        outcome: error.label(),
+                        reply: None,
+                    });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Again::Contended)
+    }
+
+    fn credential(&self, sender: &AuthenticatedDevice) -> Credential {
+        Credential {
+            key: sender.key_thumbprint(),
+            certificate: sender.certificate(),
+            not_after: sender.not_after(),
+            verified: sender.to_stored(&self.verifier),
+        }
+    }
+
+    async fn settled(&self, outcome: Outcome) -> Result<Settled, Again> {
+        let device = outcome.device.id.clone();
+        let grant = |payload| Reply {
+            device: device.clone(),
+            message: MessageType::Grant,
+            payload,
+        };
+        let notice = |payload| Reply {
+            device: device.clone(),
+            message: MessageType::Notice,
+            payload,
+        };
+        let (outcome, reply) = match outcome.answer {
+            Answer::None => ("recorded", None),
+            Answer::Grant => ("granted", outcome.issued.map(|set| grant(set.payload))),
+            Answer::Notice(issued) => (issued.code.as_str(), Some(notice(issued.payload))),
+            Answer::Repeat(StoredAnswer::Notice(payload)) => ("repeated", Some(notice(payload))),
+            Answer::Repeat(StoredAnswer::Grant(key)) => {
+                let id = device.clone();
+                let payload = self
+                    .store
+                    .read("payload", move |db| payload_of(db, &id, key))
+                    .await?;
+                ("repeated", payload.map(grant))
+            }
+        };
+        Ok(Settled { outcome, reply })
+    }
+}
+
+const fn is_permanent(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Constraint(_) | StoreError::Corrupt(_) | StoreError::Panicked(_)
+    )
+}
+
+impl Turn {
+    /// The transaction: nothing, if the snapshot was stale.
+    fn run(&self, db: &mut Db) -> Result<Verdict<Option<Outcome>>, StoreError> {
+        let device = self.sender.device();
+        let key = self.sender.key_thumbprint();
+        let pins = Pins::load(db, device, key)?;
+        let snapshot = self.snapshot(db)?;
+        let sender = Sender {
+            key,
+            verdict: verdict(&pins, device, key, self.sender.admission()),
+            channel: self.channel,
+        };
+        let was_pinned = snapshot.device.key;
+        let outcome = self.decide(snapshot, sender);
+        let cause = Cause {
+            actor: "device".to_owned(),
+            message: Some(self.sender.message()),
+            at: self.now,
+        };
+        if conversation::record(db, &outcome, &cause)? == Recorded::Stale {
+            return Ok(Verdict::Rollback(None));
+        }
+        if outcome.device.key == Some(key) && was_pinned != Some(key) {
+            self.credential.record(db, device, self.now)?;
+        }
+        Ok(Verdict::Commit(Some(outcome)))
+    }
+
+    fn snapshot(&self, db: &mut Db) -> Result<Snapshot, StoreError> {
+        let device = self.sender.device();
+        if let Some(snapshot) = conversation::load(db, device, self.question.wants())? {
+            return Ok(snapshot);
+        }
+        let anchor = self.sender.anchor();
+        let provenance = Provenance {
+            product_line: anchor.product_line().to_owned(),
+            prefix: anchor.id_prefix().to_string(),
+            serial: String::from_utf8_lossy(self.sender.identity()).into_owned(),
+        };
+        conversation::first_seen(db, device, &provenance, self.now)?;
+        conversation::load(db, device, self.question.wants())?
+            .ok_or_else(|| StoreError::Corrupt(format!("device {device} was not recorded")))
+    }
+
+    fn decide(&self, snapshot: Snapshot, sender: Sender) -> Outcome {
+        let digest = self.sender.message();
+        let context = self.rules.at(self.now);
+        match &self.question {
+            Question::Request(ask) => {
+                let request = Request {
+                    digest,
+                    sender,
+                    ask: ask.as_ref().clone(),
+                };
+                on_request(snapshot, &request, context, &mut system_entropy())
+            }
+            Question::Ack(ack) => {
+                let ack = SignedAck {
+                    digest,
+                    sender,
+                    ack: ack.clone(),
+                };
+                on_ack(snapshot, &ack, context, &mut system_entropy())
+            }
+        }
+    }
+}
+
+/// The operating system's randomness, through the generator that it seeds.
+pub(crate) fn system_entropy() -> impl Entropy {
+    |buffer: &mut [u8]| rand::fill(buffer)
+}

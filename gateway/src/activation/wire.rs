@@ -1,0 +1,146 @@
+//! From the wire's borrowed types to the core's owned ones.
+
+use fleetgrant_core::ask;
+use fleetgrant_core::domain::{FeatureName, Realm, Seq, Timestamp};
+use fleetgrant_schemas::ack::Ack;
+use fleetgrant_schemas::envelope::Verified;
+use fleetgrant_schemas::request::{self, Request};
+use fleetgrant_schemas::topic::MessageType;
+use fleetgrant_schemas::{Held, Malformed, OemId, Platform, Want};
+
+use crate::identity::AuthenticatedDevice;
+
+/// What a verified message says.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// A request for this realm.
+    Request(String, ask::Ask),
+    /// An acknowledgement for this realm.
+    Ack(String, ask::Acknowledgement),
+    /// Signed by the device, and not understood.
+    Malformed(Malformed),
+}
+
+/// Reads what a device signed.
+pub(super) fn read(verified: &Verified<'_>, sender: &AuthenticatedDevice) -> Said {
+    let said = match verified.message() {
+        MessageType::Request => verified.read::<Request<'_>>().and_then(|request| {
+            speaks_for_itself(request.device.as_str(), sender)?;
+            Ok(Said::Request(request.realm.to_owned(), ask(&request)?))
+        }),
+        MessageType::Ack => verified.read::<Ack<'_>>().and_then(|ack| {
+            speaks_for_itself(ack.device.as_str(), sender)?;
+            Ok(Said::Ack(ack.realm.to_owned(), acknowledgement(&ack)?))
+        }),
+        MessageType::Grant | MessageType::Notice | MessageType::Keys => Err(Malformed::Type),
+    };
+    said.unwrap_or_else(Said::Malformed)
+}
+
+impl Said {
+    /// Whether it is for this realm; what was not understood is for nobody else.
+    pub(super) fn is_for(&self, realm: &Realm) -> bool {
+        match self {
+            Self::Request(audience, _) | Self::Ack(audience, _) => audience == realm.as_str(),
+            Self::Malformed(_) => true,
+        }
+    }
+}
+
+/// `iss` must be the device of the certificate, as the topic is.
+fn speaks_for_itself(issuer: &str, sender: &AuthenticatedDevice) -> Result<(), Malformed> {
+    if issuer == sender.device().as_str() {
+        Ok(())
+    } else {
+        Err(Malformed::OutOfRange)
+    }
+}
+
+fn ask(request: &Request<'_>) -> Result<ask::Ask, Malformed> {
+    Ok(ask::Ask {
+        seq: Seq::new(request.seq).map_err(|_| Malformed::OutOfRange)?,
+        held: request.held.map(held).transpose()?,
+        key_set: request.key_set,
+        reason: reason(request.reason),
+        nonce: request.nonce,
+        wants: request.wants.iter().map(want).collect::<Result<_, _>>()?,
+        usage: request.usage.iter().map(usage).collect(),
+        concerned: request.concerned.iter().collect(),
+        challenge: request.challenge,
+        max_down: request.receiver.max_down,
+        facts: facts(&request.platform, request.issued_at),
+    })
+}
+
+fn acknowledgement(ack: &Ack<'_>) -> Result<ask::Acknowledgement, Malformed> {
+    Ok(ask::Acknowledgement {
+        n: ack.n,
+        held: held(ack.held)?,
+        exceptions: ack
+            .exceptions
+            .iter()
+            .map(|exception| ask::Exception {
+                activation: exception.activation,
+                outcome: exception.outcome,
+                reason: exception.reason,
+            })
+            .collect(),
+        usage: ack.usage.iter().map(usage).collect(),
+    })
+}
+
+fn held(held: Held) -> Result<ask::Held, Malformed> {
+    ask::Held::new(held.epoch, held.generation, held.cti).map_err(|_| Malformed::OutOfRange)
+}
+
+fn want(want: Want<'_>) -> Result<ask::Want, Malformed> {
+    Ok(match want {
+        Want::Feature { feature, total } => ask::Want::Feature {
+            feature: FeatureName::new(feature).map_err(|_| Malformed::OutOfRange)?,
+            total,
+        },
+        Want::Code(claim) => ask::Want::Code {
+            id: claim.id,
+            proof: claim.proof,
+        },
+    })
+}
+
+fn usage(usage: fleetgrant_schemas::Usage) -> ask::Usage {
+    ask::Usage {
+        activation: usage.activation,
+        total: usage.total,
+    }
+}
+
+const fn reason(reason: request::Reason) -> ask::Reason {
+    match reason {
+        request::Reason::Boot => ask::Reason::Boot,
+        request::Reason::Factory => ask::Reason::Factory,
+        request::Reason::Renew => ask::Reason::Renew,
+        request::Reason::Upgrade => ask::Reason::Upgrade,
+        request::Reason::Return => ask::Reason::Return,
+        request::Reason::Rehost => ask::Reason::Rehost,
+        request::Reason::Temporary => ask::Reason::Temporary,
+        request::Reason::Keys => ask::Reason::Keys,
+    }
+}
+
+fn facts(platform: &Platform<'_>, issued_at: Option<u64>) -> ask::Facts {
+    let maker = platform.oem_id.map(|oem| match oem {
+        OemId::Pen(number) => number.to_string(),
+        OemId::Bytes(bytes) => data_encoding::HEXLOWER.encode(bytes),
+    });
+    ask::Facts {
+        hardware: maker
+            .zip(platform.hw_model)
+            .map(|(maker, model)| ask::Hardware {
+                maker,
+                model: model.to_vec(),
+            }),
+        boot_count: platform.boot_count,
+        software: platform.sw_name.map(str::to_owned),
+        version: platform.sw_version.map(str::to_owned),
+        clock: issued_at.map(Timestamp::from_seconds),
+    }
+}

@@ -1,0 +1,279 @@
+//! A running gateway: every part, started in order and stopped in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetgrant_core::context::Authority;
+use fleetgrant_core::domain::{Epoch, InvalidText, Realm};
+use fleetgrant_core::policy::Policy;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::activation::{Buckets, Conductor, Recorder, Rules};
+use crate::broker::{
+    BrokerConfig, BrokerError, BrokerLimits, BrokerStorage, EmbeddedBroker, RunningBroker,
+};
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::crypto::{AuthorityKey, AuthorityKeyError, Lanes};
+use crate::identity::{AnchorError, DeviceVerifier, TrustAnchor, VerifierError};
+use crate::issue::Issuer;
+use crate::mqtt::{InvalidTopicSpace, LinkConfig, LinkStatus, MqttLink, TopicSpace};
+use crate::outbox::Outbox;
+use crate::store::{OpenError, SchemaPolicy, Store, StoreOptions};
+use crate::tls::{self, TlsError};
+use crate::upkeep::Upkeep;
+
+/// Bytes for verified certificates that are remembered: some 100,000 P-256 chains.
+const CREDENTIAL_CACHE: u64 = 256 << 20;
+/// How long what is under way may take when the gateway stops.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration lacks something.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The realm cannot stand on the wire.
+    #[error(transparent)]
+    Realm(#[from] InvalidText),
+    /// A trust anchor is of no use.
+    #[error(transparent)]
+    Anchor(#[from] AnchorError),
+    /// The trust anchors do not go together.
+    #[error(transparent)]
+    Verifier(#[from] VerifierError),
+    /// The authority's key is of no use.
+    #[error(transparent)]
+    AuthorityKey(#[from] AuthorityKeyError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The topics cannot be those of an installation.
+    #[error(transparent)]
+    Topics(#[from] InvalidTopicSpace),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// The embedded broker did not start.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// No thread could be started.
+    #[error("cannot start a thread: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
+/// Whether the gateway's process runs the embedded broker too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithBroker {
+    /// If the configuration has one.
+    IfConfigured,
+    /// It runs in a process of its own.
+    No,
+}
+
+/// A gateway that serves until it is stopped.
+#[derive(Debug)]
+pub struct Gateway {
+    store: Store,
+    broker: Option<RunningBroker>,
+    link: MqttLink,
+    conductor: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Gateway {
+    /// Starts every part. It serves as soon as it reaches the broker.
+    ///
+    /// # Errors
+    /// What cannot work, and what to do about it; nothing is left running.
+    pub async fn start(
+        config: &Config,
+        schema: SchemaPolicy,
+        with_broker: WithBroker,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        let verifier = Arc::new(device_verifier(config)?);
+        let key = Arc::new(authority_key(config)?);
+        let topics = topics(config)?;
+        let tls = Arc::new(tls::client_config(&config.broker.tls)?);
+        let store = open_store(config, schema).await?;
+        let rules = Arc::new(Rules {
+            authority: Authority {
+                realm: Realm::new(config.realm.as_str())?,
+                epoch: Epoch(key.epoch()),
+            },
+            policy: policy(config),
+        });
+        let lanes = Lanes::start(&config.limits.lanes)?;
+        let issuer = Arc::new(Issuer::new(key, lanes.sign.clone(), clock.clone()));
+        let broker = match with_broker {
+            WithBroker::IfConfigured => embedded_broker(config, &verifier, &clock).await?,
+            WithBroker::No => None,
+        };
+        let (link, inbound, outbound) = MqttLink::spawn(link_config(config, topics)?, tls);
+        let conductor = Arc::new(Conductor {
+            recorder: Recorder::new(store.clone(), Arc::clone(&rules), Arc::clone(&verifier)),
+            verifier,
+            lanes,
+            issuer: Arc::clone(&issuer),
+            buckets: Buckets::new(&config.limits),
+            outbound: outbound.clone(),
+            clock: clock.clone(),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let outbox = Outbox {
+            store: store.clone(),
+            rules: Arc::clone(&rules),
+            issuer,
+            outbound,
+            link: link.status(),
+            pauses: config.delivery.backoff.clone(),
+            clock: clock.clone(),
+        };
+        let upkeep = Upkeep {
+            store: store.clone(),
+            rules,
+            clock,
+        };
+        Ok(Self {
+            store,
+            broker,
+            conductor: tokio::spawn(conductor.serve(inbound)),
+            background: vec![
+                tokio::spawn(outbox.run(stopped.clone())),
+                tokio::spawn(upkeep.run(stopped)),
+            ],
+            link,
+            stop,
+        })
+    }
+
+    /// The database it serves from.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The state of its link to the broker.
+    #[must_use]
+    pub fn link(&self) -> watch::Receiver<LinkStatus> {
+        self.link.status()
+    }
+
+    /// Stops: first what sends, then the link, then what is under way, then the broker. What was
+    /// not acknowledged comes again.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in self.background {
+            // A task that panicked has said so, and has nothing left to stop.
+            let _ = task.await;
+        }
+        self.link.stop().await;
+        if tokio::time::timeout(FAREWELL, self.conductor)
+            .await
+            .is_err()
+        {
+            tracing::warn!("messages were still under way; they will come again");
+        }
+        if let Some(broker) = self.broker {
+            broker.stop().await;
+        }
+    }
+}
+
+/// The verifier of the configured trust anchors.
+pub fn device_verifier(config: &Config) -> Result<DeviceVerifier, StartError> {
+    let anchors = config
+        .trust_anchors
+        .iter()
+        // The paths are resolved already.
+        .map(|anchor| TrustAnchor::load(anchor.clone(), std::path::Path::new("")))
+        .collect::<Result<_, _>>()?;
+    Ok(DeviceVerifier::new(anchors, CREDENTIAL_CACHE)?)
+}
+
+/// The configured authority's key.
+pub fn authority_key(config: &Config) -> Result<AuthorityKey, StartError> {
+    let authority = config.authority()?;
+    Ok(AuthorityKey::load(
+        &authority.key,
+        authority.epoch,
+        authority.not_before,
+        authority.not_after,
+    )?)
+}
+
+/// The embedded broker, if the configuration has one.
+pub async fn embedded_broker(
+    config: &Config,
+    verifier: &Arc<DeviceVerifier>,
+    clock: &Clock,
+) -> Result<Option<RunningBroker>, StartError> {
+    match broker_config(config, verifier, clock)? {
+        Some(broker) => Ok(Some(EmbeddedBroker::start(broker).await?)),
+        None => Ok(None),
+    }
+}
+
+/// What the embedded broker is told, if the configuration has one.
+pub fn broker_config(
+    config: &Config,
+    verifier: &Arc<DeviceVerifier>,
+    clock: &Clock,
+) -> Result<Option<BrokerConfig>, StartError> {
+    let Some(embedded) = &config.broker.embedded else {
+        return Ok(None);
+    };
+    let (certificate, key) = tls::server_identity(embedded)?;
+    Ok(Some(BrokerConfig {
+        listen: embedded.listen,
+        certificate,
+        key,
+        peers: Arc::new(tls::peers(embedded, Arc::clone(verifier))?),
+        clock: clock.clone(),
+        topics: topics(config)?,
+        limits: BrokerLimits {
+            max_connections: embedded.max_connections,
+            session_expiry: config.broker.session_expiry,
+            ..BrokerLimits::default()
+        },
+        storage: BrokerStorage::Directory(config.data_dir.join("broker")),
+    }))
+}
+
+fn topics(config: &Config) -> Result<TopicSpace, InvalidTopicSpace> {
+    TopicSpace::new(&config.broker.topic_prefix, &config.broker.share_group)
+}
+
+fn link_config(config: &Config, topics: TopicSpace) -> Result<LinkConfig, TlsError> {
+    let address = &config.broker.address;
+    let client_id = format!("gateway:{}", tls::instance(&config.broker.tls)?);
+    let mut link = LinkConfig::new(&address.host, address.port, client_id);
+    link.topics = topics;
+    link.session_expiry = config.broker.session_expiry;
+    link.receive_maximum = config.broker.receive_maximum;
+    Ok(link)
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        install_window: config.delivery.installable.as_secs(),
+        ..Policy::default()
+    }
+}
+
+/// Opens the database off the reactor: it may migrate.
+async fn open_store(config: &Config, schema: SchemaPolicy) -> Result<Store, StartError> {
+    let options = StoreOptions {
+        schema,
+        batch: config.limits.batch.get(),
+        queue: config.limits.queue.get(),
+        readers: config.limits.database_readers.get(),
+    };
+    let location = config.database.clone();
+    let opened = tokio::task::spawn_blocking(move || Store::open_at(&location, options));
+    Ok(opened.await.map_err(std::io::Error::other)??)
+}

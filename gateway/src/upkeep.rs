@@ -1,0 +1,88 @@
+//! What time alone changes: rights that can run no more free their units, removals that nobody
+//! proved become visible.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetgrant_core::domain::{DeviceId, Timestamp};
+use fleetgrant_core::tick::on_tick;
+use tokio::sync::watch;
+
+use crate::activation::Rules;
+use crate::clock::Clock;
+use crate::store::conversation::{self, Cause, Recorded, devices_to_tick};
+use crate::store::{Db, Store, StoreError, Verdict};
+
+/// How often what is due is looked for.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// Devices looked at in one round.
+const BATCH: i64 = 256;
+
+/// Lets time pass in the ledger.
+#[derive(Debug)]
+pub struct Upkeep {
+    /// The ledger.
+    pub store: Store,
+    /// What it is decided under.
+    pub rules: Arc<Rules>,
+    /// The gateway's clock.
+    pub clock: Clock,
+}
+
+impl Upkeep {
+    /// Runs until `stop` turns true.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            let Ok(now) = self.clock.trusted_now() else {
+                continue;
+            };
+            if let Err(error) = self.round(now).await {
+                tracing::error!(%error, "what is due could not be settled; it is tried again");
+            }
+        }
+    }
+
+    async fn round(&self, now: Timestamp) -> Result<(), StoreError> {
+        let orphan_after = self.rules.policy.orphan_after;
+        let devices = self
+            .store
+            .read("tick-due", move |db| {
+                devices_to_tick(db, now, orphan_after, BATCH)
+            })
+            .await?;
+        for device in devices {
+            let rules = Arc::clone(&self.rules);
+            self.store
+                .transaction("tick", move |db| tick(db, &device, &rules, now))
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// A stale snapshot is left to the next round.
+fn tick(
+    db: &mut Db,
+    device: &DeviceId,
+    rules: &Rules,
+    now: Timestamp,
+) -> Result<Verdict<()>, StoreError> {
+    let Some(snapshot) = conversation::load(db, device, &[])? else {
+        return Ok(Verdict::Commit(()));
+    };
+    let outcome = on_tick(snapshot, rules.at(now));
+    let cause = Cause {
+        actor: "gateway".to_owned(),
+        message: None,
+        at: now,
+    };
+    match conversation::record(db, &outcome, &cause)? {
+        Recorded::Whole => Ok(Verdict::Commit(())),
+        Recorded::Stale => Ok(Verdict::Rollback(())),
+    }
+}
