@@ -140,8 +140,7 @@ impl<'b> Envelope<'b> {
             _ => return Err(Malformed::NotSign1),
         }
         let protected = reader.bytes()?;
-        let mut unprotected = reader.map()?;
-        if reader.key(&mut unprotected)?.is_some() {
+        if !reader.map()?.is_empty() {
             return Err(Malformed::UnprotectedHeader);
         }
         let payload = reader.bytes()?;

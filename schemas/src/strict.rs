@@ -23,6 +23,12 @@ pub(crate) struct MapKeys {
     last: Option<i64>,
 }
 
+impl MapKeys {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.remaining == 0
+    }
+}
+
 impl<'b> Reader<'b> {
     pub(crate) fn new(bytes: &'b [u8]) -> Self {
         Self {
