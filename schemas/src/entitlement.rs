@@ -5,7 +5,7 @@
 //!   0: activation, 1: feature, ? 2: version-ceiling, 3: model, ? 4: instant, ? 5: instant,
 //!   ? 6: u64, ? 7: u32, ? 8: bstr .size (1..64), ? 9: u64, ? 10: instant,
 //! }
-//! version-ceiling = (tstr .size (1..16)) .and printable
+//! version-ceiling = tstr .regexp "[!-~]{1,16}"
 //! model = 1..7
 //! ```
 
@@ -55,9 +55,9 @@ closed! {
 pub struct Entitlement<'b> {
     /// The activation that gives it; several features may come from one.
     pub activation: ActivationId,
-    /// The feature's name, 1 to 32 bytes.
+    /// The feature's name, 1 to 32 visible ASCII characters.
     pub feature: &'b str,
-    /// The newest firmware version it is good for, 1 to 16 bytes.
+    /// The newest firmware version it is good for, 1 to 16 visible ASCII characters.
     pub version_ceiling: Option<&'b str>,
     /// Under which model it runs.
     pub model: Model,
@@ -86,9 +86,9 @@ impl<'b> seq::private::Codec<'b> for Entitlement<'b> {
         while let Some(key) = r.key(&mut keys)? {
             match key {
                 ACTIVATION => activation = Some(ActivationId(r.array_of_bytes()?)),
-                FEATURE => feature = Some(r.text_within(1, limits::MAX_FEATURE)?),
+                FEATURE => feature = Some(r.name(limits::MAX_FEATURE)?),
                 VERSION_CEILING => {
-                    version_ceiling = Some(r.text_within(1, limits::MAX_VERSION_CEILING)?);
+                    version_ceiling = Some(r.name(limits::MAX_VERSION_CEILING)?);
                 }
                 MODEL => model = Some(Model::read(r)?),
                 START => start = Some(read_instant(r)?),

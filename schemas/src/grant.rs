@@ -67,7 +67,7 @@ pub struct Grant<'b> {
     pub realm: &'b str,
     /// To whom.
     pub device: DeviceId<'b>,
-    /// The last moment at which it may be installed; not the end of any right.
+    /// From this instant on it can no longer be installed; not the end of any right.
     pub install_until: u64,
     /// When it was decided.
     pub issued_at: u64,

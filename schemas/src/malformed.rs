@@ -60,8 +60,8 @@ reasons! {
     MissingKey "missing-key" "a required map key is missing",
     /// A string longer or shorter than its field allows.
     WrongLength "wrong-length" "a string is longer or shorter than its field allows",
-    /// A number outside its field's range.
-    OutOfRange "out-of-range" "a number is outside its field's range",
+    /// A number, or a character of a name, outside its field's range.
+    OutOfRange "out-of-range" "a number or a character is outside its field's range",
     /// More elements than the field allows.
     TooMany "too-many" "an array holds more elements than its field allows",
     /// Two elements of an array speak of the same thing.

@@ -5,7 +5,7 @@
 //! printable = tstr .regexp "[^\\p{Cc}]*"
 //! device = tstr .regexp "[A-Za-z0-9._\\-]{1,64}"
 //! realm = (tstr .size (1..64)) .and printable
-//! feature = (tstr .size (1..32)) .and printable
+//! feature = tstr .regexp "[!-~]{1,32}"
 //! kid = bstr .size 8
 //! confirmation = { 5: thumbprint }
 //! thumbprint = bstr .size 32

@@ -130,6 +130,16 @@ impl<'b> Reader<'b> {
         Ok(value)
     }
 
+    /// Reads a name: up to `max` of the visible characters of ASCII.
+    pub(crate) fn name(&mut self, max: usize) -> Result<&'b str, Malformed> {
+        let value = self.text_within(1, max)?;
+        if value.bytes().all(|b| b.is_ascii_graphic()) {
+            Ok(value)
+        } else {
+            Err(Malformed::OutOfRange)
+        }
+    }
+
     /// Reads `null` if it stands here.
     pub(crate) fn null(&mut self) -> bool {
         let is_null = matches!(self.decoder.datatype(), Ok(Type::Null));

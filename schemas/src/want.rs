@@ -21,7 +21,7 @@ const BY_CODE: u64 = 1;
 pub enum Want<'b> {
     /// So many units of a feature in all, what it has included; fewer than it has is a return.
     Feature {
-        /// The feature's name, 1 to 32 bytes.
+        /// The feature's name, 1 to 32 visible ASCII characters.
         feature: &'b str,
         /// Units in all.
         total: u32,
@@ -52,7 +52,7 @@ impl<'b> seq::private::Codec<'b> for Want<'b> {
         reader.tuple(3)?;
         match reader.u64()? {
             BY_FEATURE => Ok(Self::Feature {
-                feature: reader.text_within(1, limits::MAX_FEATURE)?,
+                feature: reader.name(limits::MAX_FEATURE)?,
                 total: reader.u32()?,
             }),
             BY_CODE => Ok(Self::Code(CodeClaim {
@@ -82,7 +82,7 @@ impl<'b> seq::Item<'b> for Want<'b> {}
 ///
 /// ```cddl
 /// denial = [want: want, rule: rule, retry-after: u32 / null]
-/// rule = (tstr .size (1..32)) .and printable
+/// rule = tstr .regexp "[!-~]{1,32}"
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denial<'b> {
@@ -99,7 +99,7 @@ impl<'b> seq::private::Codec<'b> for Denial<'b> {
         reader.tuple(3)?;
         Ok(Self {
             want: Want::read(reader)?,
-            rule: reader.text_within(1, limits::MAX_RULE)?,
+            rule: reader.name(limits::MAX_RULE)?,
             retry_after: if reader.null() {
                 None
             } else {

@@ -61,6 +61,10 @@ fn text(max: usize) -> impl Strategy<Value = String> {
     prop_oneof![any.prop_map(String::from_iter), ascii]
 }
 
+fn name(max: usize) -> impl Strategy<Value = String> {
+    proptest::string::string_regex(&format!("[!-~]{{1,{max}}}")).expect("a pattern")
+}
+
 fn held() -> impl Strategy<Value = Held> {
     (small(), up_to(MAX_COUNTER), any::<[u8; 16]>()).prop_map(|(epoch, generation, cti)| Held {
         epoch,
@@ -101,7 +105,7 @@ impl OwnedWant {
 
 /// Wants for distinct things.
 fn wants() -> impl Strategy<Value = Vec<OwnedWant>> {
-    let features = btree_map(text(32), small(), 0..5);
+    let features = btree_map(name(32), small(), 0..5);
     let codes = btree_map(any::<[u8; 5]>(), any::<[u8; 32]>(), 0..3);
     (features, codes).prop_map(|(features, codes)| {
         let codes = codes.into_iter().map(|(id, proof)| {
@@ -222,8 +226,8 @@ struct OwnedRight {
 fn right() -> impl Strategy<Value = OwnedRight> {
     let named = (
         any::<[u8; 16]>(),
-        text(32),
-        of(text(16)),
+        name(32),
+        of(name(16)),
         select(Model::ALL),
     );
     let numbers = (
@@ -273,7 +277,7 @@ fn grant() -> BoxedStrategy<Vec<u8>> {
     );
     let confirmation = (any::<[u8; 32]>(), of(any::<[u8; 16]>()));
     let counters = (small(), up_to(MAX_COUNTER), small(), any::<bool>());
-    let denials = (wants(), text(32), of(small()));
+    let denials = (wants(), name(32), of(small()));
     (claims, confirmation, counters, vec(right(), 0..8), denials)
         .prop_map(|(claims, confirmation, counters, rights, denials)| {
             let rights: Vec<Entitlement<'_>> = rights.iter().map(OwnedRight::borrowed).collect();

@@ -220,6 +220,20 @@ fn strings() -> Vec<Invalid> {
             &format!("a device called {text}"),
         ));
     }
+    for (kind, path, name) in [
+        (Request, &[OURS, 6, 0, 1][..], "want"),
+        (Grant, &[OURS, 4, 0, 1], "feature"),
+        (Grant, &[OURS, 4, 0, 2], "ceiling"),
+        (Grant, &[OURS, 6, 0, 1], "rule"),
+    ] {
+        for (text, what) in [("a b", "space"), ("é", "letter")] {
+            all.push(replaced(kind, path, Item::text(text)).in_payload(
+                Malformed::OutOfRange,
+                &format!("{name}-{what}"),
+                &format!("{name} with a character that is not visible ASCII"),
+            ));
+        }
+    }
     for (control, name) in [("a\u{0}", "nul"), ("a\u{7f}", "delete"), ("a\u{85}", "c1")] {
         all.push(replaced(Grant, &[1], Item::text(control)).in_payload(
             Malformed::ControlCharacter,
