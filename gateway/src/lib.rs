@@ -12,6 +12,7 @@ pub mod issue;
 pub mod mqtt;
 pub mod outbox;
 pub mod pki;
+pub mod quickstart;
 pub mod store;
 pub mod telemetry;
 pub mod tls;

@@ -22,6 +22,18 @@ pub enum AdmissionMode {
     Quarantine,
 }
 
+impl AdmissionMode {
+    /// Its name in a configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Manifest => "manifest",
+            Self::Quarantine => "quarantine",
+        }
+    }
+}
+
 impl TryFrom<String> for AdmissionMode {
     type Error = String;
 
