@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use fleetgrant_core::domain::DeviceId;
-use fleetgrant_schemas::id;
 use fleetgrant_schemas::topic::{MessageType, Topic};
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use std::sync::Arc;
@@ -92,7 +91,7 @@ impl Outbound {
             return Err(PublishError::TooLarge { len, max });
         }
         let topic = Topic {
-            device: id::DeviceId::new(device.as_str()).expect("both types hold the same texts"),
+            device: device.as_wire(),
             message: kind,
         };
         let topic = topic.within(&self.prefix).to_string();

@@ -5,6 +5,7 @@ mod access;
 mod harness;
 mod hostile;
 mod link;
+mod memory;
 mod pki;
 mod redelivery;
 mod restart;
