@@ -11,7 +11,7 @@ use crate::invalid::{self, Invalid};
 use crate::valid::{self, Valid};
 use crate::{codes, material};
 
-const WRITE: &str = "FLEETGRANT_WRITE_VECTORS";
+pub(crate) const WRITE: &str = "FLEETGRANT_WRITE_VECTORS";
 
 #[derive(Serialize)]
 struct Messages<'v> {

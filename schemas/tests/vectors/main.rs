@@ -11,6 +11,7 @@ mod invalid;
 mod item;
 mod material;
 mod names;
+mod prose;
 mod reading;
 mod valid;
 mod worked;
