@@ -16,9 +16,9 @@ pub struct Units {
 }
 
 /// Counts.
-pub fn units(store: &Store) -> Units {
+pub async fn units(store: &Store) -> Units {
     store
-        .read_blocking("test-units", |db| {
+        .read("test-units", |db| {
             let fleetgrant::store::Db::Sqlite(c) = db;
             let held: Vec<i64> = activations::table
                 .filter(activations::state.le(6))
@@ -37,5 +37,6 @@ pub fn units(store: &Store) -> Units {
                 activated,
             })
         })
+        .await
         .unwrap()
 }

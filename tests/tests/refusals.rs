@@ -166,7 +166,7 @@ async fn a_feature_that_nobody_bought_is_denied_by_name_and_takes_no_unit() {
         } => assert_eq!((features.len(), denials), (0, vec!["not-owned".to_owned()])),
         other => panic!("{other:?}"),
     }
-    assert_eq!(ledger::units(scene.gateway.store()).held, 0);
+    assert_eq!(ledger::units(scene.gateway.store()).await.held, 0);
     scene.gateway.stop().await;
 }
 
