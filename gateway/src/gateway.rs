@@ -163,21 +163,22 @@ impl Gateway {
         self.link.status()
     }
 
-    /// Stops: first what sends, then the link, then what is under way, then the broker. What was
-    /// not acknowledged comes again.
+    /// Stops: first what sends and what comes in, then what is under way, then the link, then the
+    /// broker. What was not acknowledged comes again.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         for task in self.background {
             // A task that panicked has said so, and has nothing left to stop.
             let _ = task.await;
         }
-        self.link.stop().await;
+        self.link.close_intake();
         if tokio::time::timeout(FAREWELL, self.conductor)
             .await
             .is_err()
         {
             tracing::warn!("messages were still under way; they will come again");
         }
+        self.link.stop().await;
         if let Some(broker) = self.broker {
             broker.stop().await;
         }

@@ -18,6 +18,7 @@ mod fault;
 mod in_flight;
 mod inbound;
 mod link;
+mod live;
 mod outbound;
 mod status;
 mod topics;

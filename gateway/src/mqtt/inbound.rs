@@ -9,10 +9,11 @@ use bytes::Bytes;
 use fleetgrant_core::domain::DeviceId;
 use fleetgrant_schemas::limits;
 use fleetgrant_schemas::topic::{MessageType, Topic};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::ack_queue::Ticket;
 use super::connection::Connection;
+use super::link::asked;
 
 /// A message from a device, not verified in any way but that its topic has the right form.
 #[derive(Debug)]
@@ -92,28 +93,34 @@ fn parse_topic(prefix: &str, topic: &[u8]) -> Option<(DeviceId, MessageType)> {
 pub struct Inbound {
     messages: mpsc::Receiver<InboundMessage>,
     epoch: Arc<EpochCell>,
+    closed: watch::Receiver<bool>,
 }
 
 impl Inbound {
-    pub(super) fn new(messages: mpsc::Receiver<InboundMessage>, epoch: Arc<EpochCell>) -> Self {
-        Self { messages, epoch }
-    }
-
-    /// The next message, or `None` when the link has stopped and everything is taken.
-    pub async fn recv(&mut self) -> Option<InboundMessage> {
-        loop {
-            let message = self.messages.recv().await?;
-            if self.is_current(&message) {
-                return Some(message);
-            }
+    pub(super) fn new(
+        messages: mpsc::Receiver<InboundMessage>,
+        epoch: Arc<EpochCell>,
+        closed: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            messages,
+            epoch,
+            closed,
         }
     }
 
+    /// The next message, or `None` when the intake is closed and everything is taken.
+    pub async fn recv(&mut self) -> Option<InboundMessage> {
+        let mut one = Vec::with_capacity(1);
+        self.recv_many(&mut one, 1).await;
+        one.pop()
+    }
+
     /// Waits for at least one message and takes up to `limit` of those that are there. Returns
-    /// how many it added; 0 when the link has stopped and everything is taken.
+    /// how many it added; 0 when the intake is closed and everything is taken.
     pub async fn recv_many(&mut self, into: &mut Vec<InboundMessage>, limit: usize) -> usize {
         let start = into.len();
-        while self.messages.recv_many(into, limit).await > 0 {
+        while self.take_many(into, limit).await > 0 {
             // Nearly always nothing is superseded, and then nothing is moved.
             if !into[start..].iter().all(|message| self.is_current(message)) {
                 let fresh = into.split_off(start);
@@ -124,6 +131,17 @@ impl Inbound {
             }
         }
         into.len() - start
+    }
+
+    async fn take_many(&mut self, into: &mut Vec<InboundMessage>, limit: usize) -> usize {
+        tokio::select! {
+            biased;
+            taken = self.messages.recv_many(into, limit) => taken,
+            () = asked(&mut self.closed) => {
+                self.messages.close();
+                self.messages.recv_many(into, limit).await
+            }
+        }
     }
 
     /// Whether the message is the only copy. When the broker has resumed the session on a newer

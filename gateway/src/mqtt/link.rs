@@ -1,27 +1,19 @@
 //! The link: connects, polls, and connects again, until it is stopped.
 
-use std::convert::Infallible;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnAck, Filter, Publish, SubAck, SubscribeReasonCode};
-use rumqttc::v5::{AsyncClient, Event, EventLoop, Incoming, MqttOptions};
-use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
+use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::Instant;
 
 use super::config::MAX_INCOMING;
 use super::connection::Connection;
 use super::inbound::EpochCell;
-use super::{
-    AckToken, Inbound, InboundMessage, LinkConfig, LinkFault, LinkState, LinkStatus, Outbound,
-};
-
-/// How long a DISCONNECT may take to leave.
-const FAREWELL: Duration = Duration::from_secs(1);
+use super::live::Live;
+use super::{Inbound, InboundMessage, LinkConfig, LinkFault, LinkState, LinkStatus, Outbound};
 
 /// A connection that lasted this long was a good one: the next pause is short again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(10);
@@ -30,6 +22,7 @@ const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 /// then delivers again what was not acknowledged.
 #[derive(Debug)]
 pub struct MqttLink {
+    intake_closed: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     status: watch::Receiver<LinkStatus>,
     task: JoinHandle<()>,
@@ -39,23 +32,26 @@ impl MqttLink {
     /// Starts to connect. `tls` must present the gateway's role certificate.
     #[must_use]
     pub fn spawn(config: LinkConfig, tls: Arc<rustls::ClientConfig>) -> (Self, Inbound, Outbound) {
+        let (intake_closed, closed) = watch::channel(false);
         let (stop, stopped) = watch::channel(false);
         let (status, status_rx) = watch::channel(LinkStatus::new(LinkState::Connecting, 0));
         let (current, current_rx) = watch::channel(None);
         let (messages, messages_rx) = mpsc::channel(config.max_unacknowledged());
         let epoch = Arc::new(EpochCell::default());
         let outbound = Outbound::new(config.topics.prefix().into(), current_rx);
-        let inbound = Inbound::new(messages_rx, Arc::clone(&epoch));
+        let inbound = Inbound::new(messages_rx, Arc::clone(&epoch), closed.clone());
         let driver = Arc::new(Driver {
             config,
             tls,
             epoch,
             messages,
+            intake_closed: closed,
             current,
             status,
             stopped,
         });
         let link = Self {
+            intake_closed,
             stop,
             status: status_rx,
             task: tokio::spawn(supervise(driver)),
@@ -69,9 +65,17 @@ impl MqttLink {
         self.status.clone()
     }
 
+    /// Takes no further messages: [`Inbound`] ends with those that have come, and the broker keeps
+    /// the others for the next connection. Acknowledging and publishing go on, so that what is
+    /// under way can be finished before [`MqttLink::stop`].
+    pub fn close_intake(&self) {
+        self.intake_closed.send_replace(true);
+    }
+
     /// Sends the acknowledgements that were given, says good-bye and closes the connection. The
     /// session stays at the broker, and with it everything not acknowledged.
     pub async fn stop(mut self) {
+        self.close_intake();
         self.stop.send_replace(true);
         // A panic of the supervisor has nothing left to stop.
         let _ = (&mut self.task).await;
@@ -85,7 +89,7 @@ impl Drop for MqttLink {
 }
 
 /// Why a connection ended.
-enum Ending {
+pub(super) enum Ending {
     Stopped,
     Fault(LinkFault),
 }
@@ -134,19 +138,20 @@ async fn supervise(driver: Arc<Driver>) {
         });
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = stop_asked(&mut stopped) => break,
+            () = asked(&mut stopped) => break,
         }
     }
     driver.set_status(LinkState::Stopped);
 }
 
 /// What outlives a connection.
-struct Driver {
-    config: LinkConfig,
+pub(super) struct Driver {
+    pub(super) config: LinkConfig,
     tls: Arc<rustls::ClientConfig>,
-    epoch: Arc<EpochCell>,
-    messages: mpsc::Sender<InboundMessage>,
-    current: watch::Sender<Option<Arc<Connection>>>,
+    pub(super) epoch: Arc<EpochCell>,
+    pub(super) messages: mpsc::Sender<InboundMessage>,
+    pub(super) intake_closed: watch::Receiver<bool>,
+    pub(super) current: watch::Sender<Option<Arc<Connection>>>,
     status: watch::Sender<LinkStatus>,
     stopped: watch::Receiver<bool>,
 }
@@ -157,7 +162,7 @@ impl Driver {
         let (client, mut events) = AsyncClient::new(self.options(), self.request_capacity());
         let polled = tokio::select! {
             polled = events.poll() => polled,
-            () = stop_asked(&mut stopped) => return Ending::Stopped,
+            () = asked(&mut stopped) => return Ending::Stopped,
         };
         let connack = match polled {
             Ok(Event::Incoming(Incoming::ConnAck(connack))) => connack,
@@ -212,7 +217,7 @@ impl Driver {
         self.config.max_unacknowledged() + usize::from(self.config.in_flight) + 2
     }
 
-    fn set_status(&self, state: LinkState) {
+    pub(super) fn set_status(&self, state: LinkState) {
         let connected = matches!(state, LinkState::Connected { .. });
         metrics::gauge!("fleetgrant_mqtt_connected").set(if connected { 1.0 } else { 0.0 });
         self.status.send_modify(|status| {
@@ -226,189 +231,8 @@ fn seconds(duration: Duration) -> u64 {
     duration.as_secs().max(1)
 }
 
-/// A connection that the broker has accepted. However it ends, a panic included, nobody goes on
-/// waiting for it.
-struct Live {
-    driver: Arc<Driver>,
-    connection: Arc<Connection>,
-    session_present: bool,
-}
-
-impl Live {
-    fn open(
-        driver: Arc<Driver>,
-        client: AsyncClient,
-        connack: &ConnAck,
-    ) -> Result<Self, LinkFault> {
-        if let Some(properties) = &connack.properties {
-            if properties.shared_subscription_available == Some(0) {
-                return Err(LinkFault::Unsuitable("it has no shared subscriptions"));
-            }
-            if properties.max_qos == Some(0) {
-                return Err(LinkFault::Unsuitable("it has no QoS 1"));
-            }
-        }
-        let session_present = connack.session_present;
-        metrics::counter!("fleetgrant_mqtt_connections_total",
-            "session" => if session_present { "resumed" } else { "new" })
-        .increment(1);
-        let epoch = driver.epoch.load().next(session_present);
-        driver.epoch.store(epoch);
-        let connection = Arc::new(Connection::new(epoch, client, connack, &driver.config));
-        Ok(Self {
-            driver,
-            connection,
-            session_present,
-        })
-    }
-
-    async fn run(
-        &self,
-        events: &mut EventLoop,
-        stopped: &mut watch::Receiver<bool>,
-    ) -> Result<Infallible, Ending> {
-        self.subscribe()?;
-        let mut recycle_at = None;
-        loop {
-            // The other branches end the polling for good, or begin it again at once, and what
-            // poll has half written or read is kept in the event loop.
-            tokio::select! {
-                event = events.poll() => self.handle(event?)?,
-                () = self.connection.abandonment(), if recycle_at.is_none() => {
-                    let after = self.driver.config.redeliver_after;
-                    tracing::warn!(?after, "messages were given up; the connection is recycled");
-                    recycle_at = Some(Instant::now() + after);
-                }
-                () = reached(recycle_at) => return Err(LinkFault::Recycled.into()),
-                () = stop_asked(stopped) => return Err(Ending::Stopped),
-            }
-        }
-    }
-
-    /// Subscribes on every connection: it costs one packet, heals a session that lost its
-    /// subscriptions and shows at once whether the access list still allows them. It is the first
-    /// packet, with nothing published until the SUBACK, because rumqttc may give a SUBSCRIBE the
-    /// identifier of a publish in flight (rumqtt issue 1057).
-    fn subscribe(&self) -> Result<(), LinkFault> {
-        let filters = self.driver.config.topics.gateway_filters();
-        let filters = filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce));
-        self.connection
-            .client()
-            .try_subscribe_many(filters)
-            .map_err(|error| LinkFault::Protocol(error.to_string()))
-    }
-
-    fn handle(&self, event: Event) -> Result<(), LinkFault> {
-        match event {
-            Event::Incoming(Incoming::Publish(publish)) => self.deliver(publish),
-            Event::Incoming(Incoming::PubAck(puback)) => {
-                self.connection.answered(&puback);
-                Ok(())
-            }
-            Event::Incoming(Incoming::SubAck(suback)) => self.subscribed(&suback),
-            Event::Outgoing(Outgoing::Publish(packet)) => {
-                self.connection.sent(packet);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn subscribed(&self, suback: &SubAck) -> Result<(), LinkFault> {
-        let filters = self.driver.config.topics.gateway_filters();
-        for (filter, &reason) in filters.into_iter().zip(&suback.return_codes) {
-            if reason != SubscribeReasonCode::Success(QoS::AtLeastOnce) {
-                return Err(LinkFault::SubscriptionRefused { filter, reason });
-            }
-        }
-        let session_present = self.session_present;
-        tracing::info!(session_present, "connected to the broker");
-        self.driver
-            .current
-            .send_replace(Some(Arc::clone(&self.connection)));
-        self.driver
-            .set_status(LinkState::Connected { session_present });
-        Ok(())
-    }
-
-    fn deliver(&self, publish: Publish) -> Result<(), LinkFault> {
-        let Driver {
-            config, messages, ..
-        } = &*self.driver;
-        let ticket = match publish.qos {
-            QoS::AtMostOnce => None,
-            QoS::AtLeastOnce => Some(self.connection.received(publish.pkid)),
-            QoS::ExactlyOnce => {
-                return Err(LinkFault::Protocol(
-                    "QoS 2 on a subscription of QoS 1".into(),
-                ));
-            }
-        };
-        let ack = AckToken::new(Arc::clone(&self.connection), ticket);
-        if self.connection.unacknowledged() > config.max_unacknowledged() {
-            return Err(LinkFault::Protocol(format!(
-                "more than {} unacknowledged messages, of {} allowed",
-                config.max_unacknowledged(),
-                config.receive_maximum,
-            )));
-        }
-        match InboundMessage::new(config.topics.prefix(), publish, ack) {
-            Ok(message) => {
-                metrics::counter!("fleetgrant_mqtt_received_total",
-                    "kind" => message.kind.as_str())
-                .increment(1);
-                // Never waiting for room here: who takes the messages may wait for a publish,
-                // which this very task has to send. A message without room is given up, and
-                // comes again.
-                if let Err(refused) = messages.try_send(message) {
-                    drop(refused.into_inner());
-                }
-            }
-            Err((ignored, ack)) => {
-                metrics::counter!("fleetgrant_mqtt_ignored_total", "reason" => ignored.reason())
-                    .increment(1);
-                tracing::debug!(reason = ignored.reason(), "message ignored");
-                ack.acknowledge();
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends what is queued, acknowledgements above all, and a DISCONNECT behind it.
-    async fn say_goodbye(&self, events: &mut EventLoop) {
-        self.connection.close();
-        if self.connection.client().try_disconnect().is_err() {
-            return;
-        }
-        let farewell = async {
-            loop {
-                match events.poll().await {
-                    Ok(Event::Outgoing(Outgoing::Disconnect)) | Err(_) => break,
-                    Ok(_) => {}
-                }
-            }
-        };
-        // Late or not, the connection is closed next.
-        let _ = timeout(FAREWELL, farewell).await;
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.driver.current.send_replace(None);
-        self.connection.close();
-    }
-}
-
-/// Also when the link is gone, which asks just as well.
-async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
+/// Waits until a signal is given; that the link is gone is one too.
+pub(super) async fn asked(signal: &mut watch::Receiver<bool>) {
     // The guard of the value must not be held over the next await.
-    let _ = stopped.wait_for(|stop| *stop).await;
-}
-
-async fn reached(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => pending().await,
-    }
+    let _ = signal.wait_for(|asked| *asked).await;
 }

@@ -84,6 +84,32 @@ async fn acknowledgements_given_before_a_stop_reach_the_broker() {
 }
 
 #[tokio::test]
+async fn what_is_under_way_is_finished_after_the_intake_is_closed() {
+    let pki = Pki::new();
+    let broker = start(&pki).await;
+    let mut device = Client::device(&pki, broker.local_addr(), "dev-1").await;
+    device.subscribe("fg/v1/dev-1/grant").await;
+    let (first, mut inbound, outbound) = link(&pki, link_config(broker.local_addr())).await;
+    for text in ["under way", "come in"] {
+        request(&mut device, text).await;
+    }
+    let under_way = next(&mut inbound).await;
+    let come_in = next(&mut inbound).await;
+    first.close_intake();
+    request(&mut device, "too late").await;
+    assert!(within("the end", inbound.recv()).await.is_none());
+    let answer = outbound.publish(&under_way.device, MessageType::Grant, Bytes::new());
+    let answer = within("an answer", answer).await;
+    assert_eq!(answer, Ok(PublishOutcome::Accepted));
+    under_way.ack.acknowledge();
+    come_in.ack.acknowledge();
+    first.stop().await;
+    let (_link, mut inbound, _outbound) = link(&pki, link_config(broker.local_addr())).await;
+    assert_eq!(rest(&mut inbound).await, texts(["too late"]));
+    broker.stop().await;
+}
+
+#[tokio::test]
 async fn an_acknowledgement_waits_for_those_before_it() {
     let pki = Pki::new();
     let broker = start(&pki).await;
