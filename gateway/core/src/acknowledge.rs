@@ -93,7 +93,9 @@ impl<E: Entropy> Turn<'_, E> {
         }
         let set = self.sets.iter().find(|set| set.held() == ack.held).cloned();
         let Some(set) = set else {
-            self.page_never_issued(signed);
+            if !self.is_before_record(ack.held) {
+                self.page_never_issued(signed);
+            }
             return None;
         };
         if names_foreign(ack, &set) {

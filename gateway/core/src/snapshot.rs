@@ -19,7 +19,8 @@ pub struct Snapshot {
     pub entitlements: Vec<Entitlement>,
     /// The codes that the request names and the back office knows. Empty for an acknowledgement.
     pub codes: Vec<Code>,
-    /// The committed sets from the last acknowledged one on, ascending; all, if none was.
+    /// The committed sets from the last acknowledged one on, ascending; all, if none was. Where
+    /// there are very many, the latest of them.
     pub sets: Vec<CommittedSet>,
     /// Products of which the device ever had an evaluation.
     pub evaluated: Vec<ProductId>,

@@ -68,10 +68,17 @@ impl<E: Entropy> Turn<'_, E> {
                     );
                     self.prove(&set, &[]);
                 }
+                None if self.is_before_record(held) => {}
                 None => self.record_never_issued(held),
             },
         }
         Ok(())
+    }
+
+    /// Whether a set is older than those that were read, so that nobody can say whether it was
+    /// issued. It then proves nothing, and accuses nobody.
+    pub(crate) fn is_before_record(&self, held: Held) -> bool {
+        self.sets.first().is_some_and(|first| held.key < first.key)
     }
 
     /// A set that carries the authority's signature and was never issued here.
