@@ -251,7 +251,10 @@ fn topics(config: &Config) -> Result<TopicSpace, InvalidTopicSpace> {
 
 fn link_config(config: &Config, topics: TopicSpace) -> Result<LinkConfig, TlsError> {
     let address = &config.broker.address;
-    let client_id = format!("gateway:{}", tls::instance(&config.broker.tls)?);
+    let client_id = match &config.broker.client_id {
+        Some(id) => id.clone(),
+        None => format!("gateway:{}", tls::instance(&config.broker.tls)?),
+    };
     let mut link = LinkConfig::new(&address.host, address.port, client_id);
     link.topics = topics;
     link.session_expiry = config.broker.session_expiry;

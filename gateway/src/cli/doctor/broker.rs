@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConnection, StreamOwned};
 
 use super::Finding;
 use crate::config::{Broker, EmbeddedBroker, GatewayTls, HostPort};
-use crate::crypto::tls_provider;
+use crate::tls::client_config;
 
 const CHECK: &str = "broker";
 
@@ -104,21 +102,6 @@ fn is_timeout(cause: &io::Error) -> bool {
         cause.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
     )
-}
-
-fn client_config(tls: &GatewayTls) -> anyhow::Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    for root in CertificateDer::pem_file_iter(&tls.roots)? {
-        roots.add(root?)?;
-    }
-    let chain = CertificateDer::pem_file_iter(&tls.certificate)?.collect::<Result<_, _>>()?;
-    // The cause could quote the file, which is a secret.
-    let key = PrivateKeyDer::from_pem_file(&tls.key)
-        .map_err(|_| anyhow::anyhow!("{} holds no private key in PEM", tls.key.display()))?;
-    Ok(ClientConfig::builder_with_provider(tls_provider())
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)?)
 }
 
 #[cfg(test)]

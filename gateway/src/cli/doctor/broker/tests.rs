@@ -5,10 +5,13 @@ use std::thread::{self, JoinHandle};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::*;
 use crate::config::{Config, Overrides};
+use crate::crypto::tls_provider;
 
 /// A CA with a server's and a client's certificate, as files.
 struct Pki {
