@@ -1,0 +1,160 @@
+//! A device in Python that was written from `schemas/` alone talks to the gateway: request, grant
+//! and acknowledgement, over the embedded broker and mutual TLS.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use diesel::prelude::*;
+use fleetgrant::gateway::Gateway;
+use fleetgrant::identity::AdmissionMode;
+use fleetgrant::store::Db;
+use fleetgrant::store::schema::deliveries;
+use fleetgrant_core::domain::DeliveryState;
+use fleetgrant_tests::installation::{TestInstallation, UNLIMITED};
+use fleetgrant_tests::within;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+/// The first run makes the virtual environment.
+const PYTHON_PATIENCE: Duration = Duration::from_secs(300);
+
+struct Scene {
+    test: TestInstallation,
+    gateway: Gateway,
+}
+
+/// The device's files, in a folder of their own.
+struct PythonDevice {
+    arguments: Vec<String>,
+    state: PathBuf,
+    _folder: TempDir,
+}
+
+/// What it printed, and its exit code.
+#[derive(Debug)]
+struct Report {
+    code: i32,
+    said: Value,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let test = TestInstallation::new(AdmissionMode::Open, UNLIMITED);
+        let gateway = test.serve().await;
+        Self { test, gateway }
+    }
+
+    fn device(&self, serial: &str) -> PythonDevice {
+        let installation = &self.test.installation;
+        let folder = tempfile::tempdir().unwrap();
+        let credentials = installation.pki.issue_device(serial, "mk2").unwrap();
+        let (chain, key) = credentials.write(folder.path()).unwrap();
+        let state = folder.path().join("state.json");
+        let broker = &installation.config.broker;
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let arguments = [
+            ("--port", broker.address.port.to_string()),
+            ("--ca", text(&broker.tls.roots)),
+            ("--cert", text(&chain)),
+            ("--key", text(&key)),
+            ("--device", format!("dev-{serial}")),
+            ("--realm", installation.config.realm.to_string()),
+            ("--authority", text(&installation.authority_public_key())),
+            ("--state", text(&state)),
+            ("--timeout", "25".to_owned()),
+        ];
+        let arguments = arguments.into_iter();
+        PythonDevice {
+            arguments: arguments
+                .flat_map(|(name, value)| [name.to_owned(), value])
+                .collect(),
+            state,
+            _folder: folder,
+        }
+    }
+
+    /// Waits until the device's acknowledgement is recorded.
+    async fn acknowledged(&self, device: &'static str, generation: i64) {
+        let is_acknowledged = async || {
+            let state = self.gateway.store().read("test-delivery", move |db| {
+                let Db::Sqlite(c) = db;
+                let delivery = deliveries::table.find((device, generation));
+                Ok(delivery.select(deliveries::state).first::<i16>(c)?)
+            });
+            state.await.unwrap() == DeliveryState::Acknowledged.number()
+        };
+        within("the acknowledgement is recorded", async {
+            while !is_acknowledged().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+}
+
+impl PythonDevice {
+    async fn run(&self, more: &[&str]) -> Report {
+        let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let run = Command::new(tests.join("python"))
+            .arg(tests.join("python_device/device.py"))
+            .args(&self.arguments)
+            .args(more)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let done = tokio::time::timeout(PYTHON_PATIENCE, run).await;
+        let done = done.expect("the device ends in time").unwrap();
+        let said = serde_json::from_slice(&done.stdout).unwrap_or_else(|_| {
+            panic!(
+                "the device failed: {}",
+                String::from_utf8_lossy(&done.stderr)
+            )
+        });
+        Report {
+            code: done.status.code().unwrap(),
+            said,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_contact_is_challenged_answered_and_acknowledged() {
+    let scene = Scene::new().await;
+    let device = scene.device("0001");
+    let report = device.run(&["--want", "bandwidth-500=1"]).await;
+    // Nobody bought it, and the grant says so.
+    assert_eq!(report.code, 3, "{report:?}");
+    assert_eq!(report.said["result"], "acknowledged");
+    assert_eq!(report.said["notices"], json!(["challenge"]));
+    assert_eq!(
+        report.said["denials"],
+        json!([{ "want": "bandwidth-500", "rule": "not-owned" }])
+    );
+    assert_eq!(report.said["held"]["generation"], 1);
+    assert_eq!(report.said["refused"], json!([]));
+    scene.acknowledged("dev-0001", 1).await;
+
+    // A second run goes on from its state: known by its thumbprint, and not challenged again.
+    let report = device.run(&["--want", "bandwidth-500=2"]).await;
+    assert_eq!(report.said["notices"], json!([]), "{report:?}");
+    assert_eq!(report.said["held"]["generation"], 2);
+    scene.acknowledged("dev-0001", 2).await;
+    scene.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_lost_its_memory_finds_its_place_again() {
+    let scene = Scene::new().await;
+    let device = scene.device("0002");
+    device.run(&["--want", "bandwidth-500=1"]).await;
+    scene.acknowledged("dev-0002", 1).await;
+    std::fs::remove_file(&device.state).unwrap();
+    let report = device.run(&["--want", "bandwidth-500=1"]).await;
+    assert_eq!(report.said["result"], "acknowledged", "{report:?}");
+    assert_eq!(report.said["notices"], json!(["stale-seq"]));
+    assert_eq!(report.said["held"]["generation"], 2);
+    scene.gateway.stop().await;
+}
