@@ -1,0 +1,315 @@
+//! The agent as the firmware drives it.
+
+use fleetgrant_schemas::Held;
+use fleetgrant_schemas::envelope::Envelope;
+use fleetgrant_schemas::grant::Grant;
+use fleetgrant_schemas::id::Challenge;
+use fleetgrant_schemas::keys::KeySet;
+use fleetgrant_schemas::notice::Notice;
+use fleetgrant_schemas::request::Reason;
+use fleetgrant_schemas::topic::MessageType;
+
+use crate::asking::{Ask, AskError, Asking, Contact, Wanting, Wish};
+use crate::bucket::Bucket;
+use crate::clock_floor::ClockFloor;
+use crate::crypto::KeyOperations;
+use crate::enforcing::Enforcing;
+use crate::event::{Event, Events};
+use crate::key_ring::KeyRing;
+use crate::profile::Profile;
+use crate::receiving::Gates;
+use crate::rights::{self, Status, UseError};
+use crate::state::State;
+use crate::storage::{Record, Storage};
+use crate::time::Instant;
+use crate::verify::Refusal;
+
+/// When making a request failed for want of storage or key: one minute.
+const TRY_AGAIN_SECS: u64 = 60;
+
+/// A device's side of the protocol. `RIGHTS` is the number of rights it has room for, 1 to 64,
+/// at 72 bytes each; `buffer` holds the request that is outstanding: 512 bytes for one by
+/// thumbprint with few wants, 2 kB with a chain of P-256 certificates, 6 kB with RSA issuers.
+///
+/// After each call that changes something (`start`, `ask`, `handle_*`, `resend`, `use_one`):
+/// 1. [`Agent::poll_transmit`] until it gives nothing, if there is a connection;
+/// 2. [`Agent::poll_event`] until it gives nothing;
+/// 3. [`Agent::poll_timeout`], and call [`Agent::handle_timeout`] at the time it gives.
+pub struct Agent<'c, K, S, B, const RIGHTS: usize> {
+    pub(crate) profile: &'c Profile<'c>,
+    pub(crate) keys: K,
+    pub(crate) storage: S,
+    pub(crate) request: B,
+    pub(crate) state: State,
+    pub(crate) clock: ClockFloor,
+    pub(crate) ring: KeyRing,
+    pub(crate) enforcing: Enforcing<RIGHTS>,
+    pub(crate) contact: Contact,
+    /// What the next request echoes.
+    pub(crate) challenge: Option<Challenge>,
+    /// When to ask again after a refusal.
+    pub(crate) ask_again_at: Option<Instant>,
+    pub(crate) acks: AckTurn,
+    pub(crate) checks: Bucket,
+    pub(crate) unsolicited: Bucket,
+    pub(crate) gates: Gates,
+    pub(crate) events: Events,
+    pub(crate) now: Instant,
+}
+
+/// What is to be acknowledged beyond what was not yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AckTurn {
+    /// The set in force came again.
+    pub(crate) again: bool,
+    /// The gateway wants to see the signed grant.
+    pub(crate) show: bool,
+}
+
+/// A message to publish, in the buffer that was handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Its type, the last level of its topic.
+    pub message: MessageType,
+    /// Its length.
+    pub len: usize,
+}
+
+/// A message that was taken, with all it says, borrowed from the bytes that were handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken<'b> {
+    /// A new set, in force now. Its denials answer this device's wants.
+    Installed(Grant<'b>),
+    /// The set in force once more.
+    Again(Grant<'b>),
+    /// A notice.
+    Notice(Notice<'b>),
+    /// A key set, in force now.
+    Keys(KeySet<'b>),
+}
+
+/// Why the agent cannot start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartError {
+    /// Storage cannot be read. (A record that is damaged does not stop a start: see
+    /// [`Event::Storage`].)
+    Storage(crate::StorageError),
+    /// `scratch` is shorter than the stored set.
+    ScratchTooSmall,
+}
+
+impl core::fmt::Display for StartError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Storage(reason) => reason.fmt(f),
+            Self::ScratchTooSmall => f.write_str("the scratch buffer is shorter than the set"),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+impl<'c, K, S, B, const RIGHTS: usize> Agent<'c, K, S, B, RIGHTS>
+where
+    K: KeyOperations,
+    S: Storage,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+{
+    /// Asks the authority. Call it when someone wants something; the answer comes as an event.
+    ///
+    /// One request is outstanding at a time: a routine one gives way, another ask does not.
+    pub fn ask(&mut self, ask: &Ask<'_>, now: Instant) -> Result<(), AskError> {
+        self.now = now;
+        if self.contact.is_explicit() {
+            return Err(AskError::Outstanding);
+        }
+        let wish = Wish::new(ask, self.profile, &self.enforcing.rights)?;
+        self.contact = Contact::Asking(self.make_request(wish, now)?);
+        Ok(())
+    }
+
+    /// Takes a message from the authority. Call it for every message that comes in on one of the
+    /// device's own topics, with the type that the topic names, or with a file and
+    /// [`Agent::file_type`]. Errors change nothing, and are events too.
+    pub fn handle_message<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        message: MessageType,
+        now: Instant,
+    ) -> Result<Taken<'b>, Refusal> {
+        self.now = now;
+        let taken = if self.checks.take(now) {
+            self.receive(bytes, message, now)
+        } else {
+            Err(Refusal::RateLimited)
+        };
+        if let Err(reason) = taken {
+            self.events.push(Event::Refused { message, reason });
+        }
+        self.tell_changes(now);
+        taken
+    }
+
+    /// Does what is due. Call it at the time [`Agent::poll_timeout`] gave; earlier does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        if self.clock.persist_at() <= now {
+            self.store_state(now);
+        }
+        if self.contact_due().is_some_and(|at| at <= now) {
+            self.contact_is_due(now);
+        }
+        self.tell_changes(now);
+    }
+
+    /// When to call [`Agent::handle_timeout`] next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let change = rights::next_change(&self.enforcing.rights, self.clock.secs(self.now));
+        let change = change.map(|secs| self.clock.reaches(secs));
+        [Some(self.clock.persist_at()), self.contact_due(), change]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Sends what is outstanding at once. Call it when a connection is there (again).
+    pub fn resend(&mut self, now: Instant) {
+        self.now = now;
+        match &mut self.contact {
+            Contact::Asking(asking) => asking.resend(),
+            Contact::Wanting(wanting) => wanting.at = now,
+            Contact::Idle => {}
+        }
+    }
+
+    /// The next thing that happened. Call it until it gives nothing.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    /// Whether a feature is on. Cheap: no parsing, no storage.
+    pub fn is_on(&self, feature: &str, now: Instant) -> Status {
+        self.enforcing
+            .status(self.profile, feature, self.clock.secs(now))
+    }
+
+    /// Counts one use of a feature, if it is on. The new total is stored before this returns, so
+    /// each use of what is counted costs one write.
+    pub fn use_one(&mut self, feature: &str, now: Instant) -> Result<Status, UseError> {
+        self.now = now;
+        let floor = self.clock.secs(now);
+        let place = self.profile.feature(feature).unwrap_or(u8::MAX);
+        let rights = &mut self.enforcing.rights;
+        let counted = rights::use_one(rights, place, floor).map_err(UseError::Off)?;
+        if let Some(activation) = counted
+            && let Err(reason) = self.store_usage()
+        {
+            rights::undo_use(&mut self.enforcing.rights, activation);
+            return Err(UseError::Storage(reason));
+        }
+        self.tell_changes(now);
+        Ok(rights::status(&self.enforcing.rights, place, floor))
+    }
+
+    /// Tells the agent of a wall clock, in seconds since 1970. It can only add: a clock that is
+    /// set back changes nothing. Call it when a clock was set, and now and then.
+    pub fn set_clock(&mut self, unix_secs: u64, now: Instant) {
+        self.now = now;
+        self.clock.claim(unix_secs, now);
+        self.tell_changes(now);
+    }
+
+    /// The time that the true time is not below, in seconds since 1970.
+    pub fn clock_floor(&self, now: Instant) -> u64 {
+        self.clock.secs(now)
+    }
+
+    /// The set in force.
+    pub const fn held(&self) -> Option<Held> {
+        self.enforcing.held
+    }
+
+    /// The type of a message that came in a file.
+    #[must_use]
+    pub fn file_type(bytes: &[u8]) -> Option<MessageType> {
+        Envelope::parse(bytes).ok().map(|file| file.message())
+    }
+
+    /// Gives back what the agent was made from.
+    pub fn into_parts(self) -> (K, S, B) {
+        (self.keys, self.storage, self.request)
+    }
+
+    fn contact_due(&self) -> Option<Instant> {
+        match &self.contact {
+            Contact::Idle => [self.ask_again_at, self.enforcing.renew_at]
+                .into_iter()
+                .flatten()
+                .min(),
+            Contact::Wanting(wanting) => Some(wanting.at),
+            Contact::Asking(asking) => asking.due(),
+        }
+    }
+
+    fn contact_is_due(&mut self, now: Instant) {
+        let wish = match &mut self.contact {
+            Contact::Asking(asking) => {
+                asking.resend();
+                return;
+            }
+            Contact::Wanting(wanting) => wanting.wish,
+            Contact::Idle => Wish::routine(Reason::Renew),
+        };
+        self.ask_again_at = None;
+        match self.make_request(wish, now) {
+            Ok(asking) => self.contact = Contact::Asking(asking),
+            Err(reason) => {
+                let at = now.plus_secs(TRY_AGAIN_SECS);
+                self.contact = Contact::Wanting(Wanting { wish, at });
+                self.events.push(Event::CannotAsk(reason));
+            }
+        }
+    }
+
+    fn make_request(&mut self, wish: Wish, now: Instant) -> Result<Asking, AskError> {
+        // A device that holds nothing is not known by its thumbprint yet.
+        let with_chain = wish.with_chain || self.enforcing.held.is_none();
+        let nonce = self.nonce()?;
+        let seq = self.take_seq(now)?;
+        let parts = crate::asking::RequestParts {
+            profile: self.profile,
+            wish: &wish,
+            rights: &self.enforcing.rights,
+            held: self.enforcing.held,
+            challenge: self.challenge,
+            issued_at: self.clock.secs(now),
+            boots: self.state.boots,
+            seq,
+            key_set: self.ring.generation,
+            nonce,
+            with_chain,
+        };
+        let len = parts.write::<K, RIGHTS>(&mut self.keys, self.request.as_mut())?;
+        Ok(Asking::new(wish, nonce, len))
+    }
+
+    /// Stores the counters; a failure is an event, and is tried again with the next change.
+    pub(crate) fn store_state(&mut self, now: Instant) {
+        let stored = self.state.store(&mut self.storage, &mut self.clock, now);
+        if let Err(reason) = stored {
+            self.clock.postpone_persist(now);
+            self.storage_failed(Record::State, reason);
+        }
+    }
+
+    pub(crate) fn storage_failed(&mut self, record: Record, reason: crate::StorageError) {
+        self.events.push(Event::Storage { record, reason });
+    }
+
+    pub(crate) fn tell_changes(&mut self, now: Instant) {
+        let floor = self.clock.secs(now);
+        while let Some((feature, on)) = self.enforcing.change(floor) {
+            self.events.push(Event::FeatureChanged { feature, on });
+        }
+    }
+}

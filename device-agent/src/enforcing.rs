@@ -1,0 +1,66 @@
+//! Enforcing: the set in force.
+
+use fleetgrant_schemas::Held;
+use fleetgrant_schemas::grant::Grant;
+use fleetgrant_schemas::id::KeyId;
+
+use crate::profile::Profile;
+use crate::removing::Removing;
+use crate::rights::{self, Off, Right, Status};
+use crate::time::Instant;
+
+/// The set in force; a blank device holds none.
+pub(crate) struct Enforcing<const RIGHTS: usize> {
+    pub(crate) held: Option<Held>,
+    /// The key that signed it.
+    pub(crate) signed_by: Option<KeyId>,
+    pub(crate) rights: [Right; RIGHTS],
+    /// When to ask for the next one.
+    pub(crate) renew_at: Option<Instant>,
+    /// The features that were on when the firmware was last told.
+    told_on: u64,
+}
+
+impl<const RIGHTS: usize> Enforcing<RIGHTS> {
+    pub(crate) const fn blank() -> Self {
+        Self {
+            held: None,
+            signed_by: None,
+            rights: [Right::FREE; RIGHTS],
+            renew_at: None,
+            told_on: 0,
+        }
+    }
+
+    /// Puts a stored set in force.
+    pub(crate) fn enforce(
+        &mut self,
+        grant: &Grant<'_>,
+        signed_by: Option<KeyId>,
+        profile: &Profile<'_>,
+        removing: &Removing<RIGHTS>,
+    ) {
+        rights::apply(&mut self.rights, profile, grant, removing.totals());
+        self.held = Some(grant.held());
+        self.signed_by = signed_by;
+    }
+
+    pub(crate) fn status(&self, profile: &Profile<'_>, feature: &str, floor: u64) -> Status {
+        match profile.feature(feature) {
+            Some(feature) => rights::status(&self.rights, feature, floor),
+            None => Status::Off(Off::NotGranted),
+        }
+    }
+
+    /// A feature that went on or off since the last call.
+    pub(crate) fn change(&mut self, floor: u64) -> Option<(u8, bool)> {
+        let on = rights::features_on(&self.rights, floor);
+        let changed = on ^ self.told_on;
+        if changed == 0 {
+            return None;
+        }
+        let feature = changed.trailing_zeros() as u8;
+        self.told_on ^= 1 << feature;
+        Some((feature, on >> feature & 1 == 1))
+    }
+}

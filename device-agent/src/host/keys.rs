@@ -1,0 +1,65 @@
+//! A key in memory, with the operating system's randomness.
+
+use fleetgrant_schemas::envelope::{SigStructure, Signature};
+use fleetgrant_schemas::keys::PublicKey;
+use p256::ecdsa::SigningKey;
+use p256::pkcs8::DecodePrivateKey as _;
+use rand::TryRng as _;
+
+use crate::crypto::{KeyError, KeyOperations};
+use crate::software::{self, SoftwareKey};
+
+/// The bytes hold no P-256 private key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no P-256 private key in PKCS#8")]
+pub struct InvalidKey;
+
+/// A device's key and its certificates.
+#[derive(Debug)]
+pub struct HostKeys {
+    key: SoftwareKey,
+    chain: Vec<Vec<u8>>,
+}
+
+impl HostKeys {
+    /// From PKCS#8 in DER, and the chain in DER: the leaf first, the root left out.
+    ///
+    /// # Errors
+    /// The key is none of P-256.
+    pub fn from_pkcs8_der(key: &[u8], chain: Vec<Vec<u8>>) -> Result<Self, InvalidKey> {
+        let key = SigningKey::from_pkcs8_der(key).map_err(|_| InvalidKey)?;
+        Ok(Self {
+            key: key.into(),
+            chain,
+        })
+    }
+}
+
+impl KeyOperations for &HostKeys {
+    fn public_key(&self) -> PublicKey {
+        self.key.public_key()
+    }
+
+    fn certificate(&self, index: usize) -> Option<&[u8]> {
+        self.chain.get(index).map(Vec::as_slice)
+    }
+
+    fn sign(&mut self, message: &SigStructure<'_>) -> Result<Signature, KeyError> {
+        self.key.sign(message)
+    }
+
+    fn verify(
+        &mut self,
+        key: &PublicKey,
+        message: &SigStructure<'_>,
+        signature: &Signature,
+    ) -> bool {
+        software::verify(key, message, signature)
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8]) -> Result<(), KeyError> {
+        rand::rngs::SysRng
+            .try_fill_bytes(bytes)
+            .map_err(|_| KeyError)
+    }
+}

@@ -1,0 +1,130 @@
+//! Installation: the one step in which a verified grant becomes the set in force.
+//!
+//! The record holds everything that changes with it, so that after a power cut either all of it
+//! happened or nothing. That an ack is due follows from it: the last one was for another set.
+
+use fleetgrant_schemas::envelope::Envelope;
+use fleetgrant_schemas::grant::Grant;
+
+use crate::clock_floor::ClockFloor;
+use crate::frame::{self, Body, Fields};
+use crate::removing::Removing;
+use crate::rights::{self, USAGE_LEN};
+use crate::storage::{Record, Storage, StorageError};
+use crate::time::Instant;
+use crate::verify::AcceptedGrant;
+
+/// The body of the record, all numbers little-endian:
+///
+/// | bytes | |
+/// |---|---|
+/// | 8 + 8 | the clock's floor in ms since 1970: proven, claimed |
+/// | 1 | number of removals |
+/// | 24 each | removed activation, its final usage total |
+/// | the rest | the signed grant |
+const HEAD: usize = 17;
+
+/// A grant that passed every check, on its way into storage.
+pub(crate) struct Installing<'b, const RIGHTS: usize> {
+    grant: AcceptedGrant<'b>,
+    bytes: &'b [u8],
+    removing: Removing<RIGHTS>,
+}
+
+/// A grant that is stored.
+pub(crate) struct Installed<'b, const RIGHTS: usize> {
+    pub(crate) grant: Grant<'b>,
+    pub(crate) removing: Removing<RIGHTS>,
+}
+
+impl<'b, const RIGHTS: usize> Installing<'b, RIGHTS> {
+    pub(crate) const fn new(
+        grant: AcceptedGrant<'b>,
+        bytes: &'b [u8],
+        removing: Removing<RIGHTS>,
+    ) -> Self {
+        Self {
+            grant,
+            bytes,
+            removing,
+        }
+    }
+
+    /// Stores it, in one step.
+    pub(crate) fn store<S: Storage>(
+        self,
+        storage: &mut S,
+        clock: &ClockFloor,
+        now: Instant,
+    ) -> Result<Installed<'b, RIGHTS>, StorageError> {
+        let (proven, claimed) = { *clock }.persist(now);
+        let totals = self.removing.totals();
+        let head = Body::<HEAD>::new()
+            .put(&proven.to_le_bytes())
+            .put(&claimed.to_le_bytes())
+            .put(&[totals.len() as u8]);
+        let mut removals = [[0; USAGE_LEN]; RIGHTS];
+        let len = rights::encode_usage(totals, &mut removals);
+        let removals = removals.as_flattened().get(..len).unwrap_or_default();
+        frame::store(storage, Record::Set, [head.bytes(), removals, self.bytes])?;
+        Ok(Installed {
+            grant: self.grant.into_grant(),
+            removing: self.removing,
+        })
+    }
+}
+
+/// What the record said at a start.
+pub(crate) struct Loaded<'b, const RIGHTS: usize> {
+    pub(crate) envelope: Envelope<'b>,
+    pub(crate) removing: Removing<RIGHTS>,
+    pub(crate) proven: u64,
+    pub(crate) claimed: u64,
+}
+
+/// Loads the set in force into `scratch`.
+pub(crate) fn load<'b, S: Storage, const RIGHTS: usize>(
+    storage: &mut S,
+    scratch: &'b mut [u8],
+) -> Result<Option<Loaded<'b, RIGHTS>>, StorageError> {
+    let Some(place) = locate(storage)? else {
+        return Ok(None);
+    };
+    let mut head = [0; HEAD];
+    frame::read(storage, Record::Set, 0, &mut head)?;
+    let mut fields = Fields(&head);
+    let proven = u64::from_le_bytes(fields.take()?);
+    let claimed = u64::from_le_bytes(fields.take()?);
+    let mut removing = Removing::none();
+    for offset in (HEAD..place.offset).step_by(USAGE_LEN) {
+        let mut total = [0; USAGE_LEN];
+        frame::read(storage, Record::Set, offset, &mut total)?;
+        removing.push_encoded(&total);
+    }
+    let grant = scratch.get_mut(..place.len).ok_or(StorageError::Full)?;
+    frame::read(storage, Record::Set, place.offset, grant)?;
+    Ok(Some(Loaded {
+        envelope: Envelope::parse(grant).map_err(|_| StorageError::Damaged)?,
+        removing,
+        proven,
+        claimed,
+    }))
+}
+
+/// Where the signed grant stands in the record's body.
+pub(crate) struct Place {
+    pub(crate) offset: usize,
+    pub(crate) len: usize,
+}
+
+/// Finds the signed grant; none if no set was ever installed.
+pub(crate) fn locate<S: Storage>(storage: &mut S) -> Result<Option<Place>, StorageError> {
+    let Some(body) = frame::check(storage, Record::Set)? else {
+        return Ok(None);
+    };
+    let mut removals = [0];
+    frame::read(storage, Record::Set, HEAD - 1, &mut removals)?;
+    let offset = HEAD + usize::from(removals[0]) * USAGE_LEN;
+    let len = body.checked_sub(offset).ok_or(StorageError::Damaged)?;
+    Ok(Some(Place { offset, len }))
+}

@@ -1,0 +1,202 @@
+//! The authority's keys: those the firmware was built with, until a key set replaces them.
+
+use fleetgrant_schemas::id::KeyId;
+use fleetgrant_schemas::keys::{AuthorityKey, KeySet, PublicKey, Role};
+
+use crate::frame::{self, Body, Fields};
+use crate::profile::Profile;
+use crate::storage::{Record, Storage, StorageError};
+
+/// The body of the record: generation (4, little-endian), retired roots as bits (1), then
+/// each key: kid (8), x (32), y (32), not before (8), not after (8), epoch (4), role (1).
+const HEAD: usize = 5;
+const ENTRY: usize = 8 + 32 + 32 + 8 + 8 + 4 + 1;
+/// A key of an earlier key set: it vouches for the set in force, and signs nothing new.
+const ROLE_HELD: u8 = 0;
+/// The keys of a set, and the one that signed the set in force.
+const MAX_ENTRIES: usize = fleetgrant_schemas::limits::MAX_KEYS + 1;
+
+/// What is known of the key set without reading the record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeyRing {
+    /// 0: the keys the firmware was built with.
+    pub(crate) generation: u32,
+    retired_roots: u8,
+    entries: u8,
+}
+
+/// A key that was looked up.
+pub(crate) enum Found {
+    /// It may sign what its role says.
+    Current(AuthorityKey),
+    /// It only vouches for the set in force.
+    Held(PublicKey),
+}
+
+impl Found {
+    pub(crate) const fn key(&self) -> &PublicKey {
+        match self {
+            Self::Current(authority) => &authority.key,
+            Self::Held(key) => key,
+        }
+    }
+}
+
+impl KeyRing {
+    pub(crate) fn load<S: Storage>(storage: &mut S) -> Result<Self, StorageError> {
+        let Some(body) = frame::check(storage, Record::Keys)? else {
+            return Ok(Self::default());
+        };
+        let entries = body.checked_sub(HEAD).ok_or(StorageError::Damaged)? / ENTRY;
+        let mut head = [0; HEAD];
+        frame::read(storage, Record::Keys, 0, &mut head)?;
+        let mut fields = Fields(&head);
+        Ok(Self {
+            generation: u32::from_le_bytes(fields.take()?),
+            retired_roots: fields.take::<1>()?[0],
+            entries: entries.min(MAX_ENTRIES) as u8,
+        })
+    }
+
+    /// The key with this id.
+    pub(crate) fn find<S: Storage>(
+        &self,
+        kid: &KeyId,
+        profile: &Profile<'_>,
+        storage: &mut S,
+    ) -> Result<Option<Found>, StorageError> {
+        if self.generation == 0 {
+            let mut built_in = profile.authority_keys.iter();
+            let found = built_in.find(|authority| authority.key.thumbprint().key_id() == *kid);
+            return Ok(found.copied().map(Found::Current));
+        }
+        for entry in 0..usize::from(self.entries) {
+            let mut bytes = [0; ENTRY];
+            frame::read(storage, Record::Keys, HEAD + entry * ENTRY, &mut bytes)?;
+            let mut fields = Fields(&bytes);
+            if fields.take()? == kid.0 {
+                return decode(fields).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The highest epoch of any key that signs grants.
+    pub(crate) fn epoch<S: Storage>(
+        &self,
+        profile: &Profile<'_>,
+        storage: &mut S,
+    ) -> Result<u32, StorageError> {
+        let mut highest = 0;
+        if self.generation == 0 {
+            for authority in profile.authority_keys {
+                highest = highest.max(grants_epoch(authority));
+            }
+        }
+        for entry in 0..usize::from(self.entries) {
+            let mut bytes = [0; ENTRY];
+            frame::read(storage, Record::Keys, HEAD + entry * ENTRY, &mut bytes)?;
+            let mut fields = Fields(&bytes);
+            fields.take::<8>()?;
+            if let Found::Current(authority) = decode(fields)? {
+                highest = highest.max(grants_epoch(&authority));
+            }
+        }
+        Ok(highest)
+    }
+
+    /// The root with this id, unless it was retired.
+    pub(crate) fn root(&self, kid: &KeyId, profile: &Profile<'_>) -> Option<PublicKey> {
+        let mut roots = profile.roots.iter().zip(0..MAX_ROOTS);
+        let (root, place) = roots.find(|(root, _)| root.thumbprint().key_id() == *kid)?;
+        (self.retired_roots >> place & 1 == 0).then_some(*root)
+    }
+
+    /// Replaces the key set. `held` is the id and key that signed the set in force.
+    pub(crate) fn replace<S: Storage>(
+        &self,
+        set: &KeySet<'_>,
+        held: Option<(KeyId, PublicKey)>,
+        profile: &Profile<'_>,
+        storage: &mut S,
+    ) -> Result<Self, StorageError> {
+        let mut retired_roots = self.retired_roots;
+        for kid in set.retired_roots.iter() {
+            let mut roots = profile.roots.iter().zip(0..MAX_ROOTS);
+            if let Some((_, place)) = roots.find(|(root, _)| root.thumbprint().key_id() == kid) {
+                retired_roots |= 1 << place;
+            }
+        }
+        let head = Body::<HEAD>::new()
+            .put(&set.generation.to_le_bytes())
+            .put(&[retired_roots]);
+        let mut body = Body::<{ MAX_ENTRIES * ENTRY }>::new();
+        let mut holds_held = false;
+        for authority in set.keys.iter() {
+            let kid = authority.key.thumbprint().key_id();
+            holds_held |= held.is_some_and(|(id, _)| id == kid);
+            body = encode(body, &kid, &authority, authority.role.number());
+        }
+        if let Some((kid, key)) = held.filter(|_| !holds_held) {
+            let vouching = AuthorityKey {
+                key,
+                not_before: 0,
+                not_after: 0,
+                epoch: 0,
+                role: Role::Grants,
+            };
+            body = encode(body, &kid, &vouching, ROLE_HELD);
+        }
+        frame::store(storage, Record::Keys, [head.bytes(), body.bytes(), &[]])?;
+        Ok(Self {
+            generation: set.generation,
+            retired_roots,
+            entries: (body.bytes().len() / ENTRY) as u8,
+        })
+    }
+}
+
+const MAX_ROOTS: u8 = 8;
+
+const fn grants_epoch(authority: &AuthorityKey) -> u32 {
+    match authority.role {
+        Role::Grants => authority.epoch,
+        Role::Notices => 0,
+    }
+}
+
+fn encode<const N: usize>(
+    body: Body<N>,
+    kid: &KeyId,
+    authority: &AuthorityKey,
+    role: u8,
+) -> Body<N> {
+    body.put(&kid.0)
+        .put(&authority.key.x)
+        .put(&authority.key.y)
+        .put(&authority.not_before.to_le_bytes())
+        .put(&authority.not_after.to_le_bytes())
+        .put(&authority.epoch.to_le_bytes())
+        .put(&[role])
+}
+
+/// The fields of an entry after its kid.
+fn decode(mut fields: Fields<'_>) -> Result<Found, StorageError> {
+    let key = PublicKey {
+        x: fields.take()?,
+        y: fields.take()?,
+    };
+    let not_before = u64::from_le_bytes(fields.take()?);
+    let not_after = u64::from_le_bytes(fields.take()?);
+    let epoch = u32::from_le_bytes(fields.take()?);
+    match fields.take::<1>()? {
+        [ROLE_HELD] => Ok(Found::Held(key)),
+        [role] => Ok(Found::Current(AuthorityKey {
+            key,
+            not_before,
+            not_after,
+            epoch,
+            role: Role::from_number(role.into()).ok_or(StorageError::Damaged)?,
+        })),
+    }
+}

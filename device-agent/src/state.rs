@@ -1,0 +1,159 @@
+//! The small record that changes often: counters and the clock's floor.
+
+use fleetgrant_schemas::Held;
+use fleetgrant_schemas::id::DeviceNonce;
+use fleetgrant_schemas::limits;
+
+use crate::clock_floor::ClockFloor;
+use crate::frame::{self, Body, Fields};
+use crate::storage::{Record, Storage, StorageError};
+use crate::time::Instant;
+
+/// The body of the record, all numbers little-endian:
+///
+/// | bytes | |
+/// |---|---|
+/// | 8 | seq up to which requests may have been sent |
+/// | 4 | starts |
+/// | 8 + 8 | the clock's floor in ms since 1970: proven, claimed |
+/// | 4 + 8 + 4 + 4 | the last ack: epoch, generation, n, CRC of its exceptions |
+/// | 1 + 16 | whether a request in a file is open, its nonce |
+const LEN: usize = 8 + 4 + 16 + 20 + 17;
+
+/// Counters that must not go back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// The last seq used.
+    seq: u64,
+    /// Seqs up to this one were persisted as used.
+    reserved: u64,
+    /// Starts of the device.
+    pub(crate) boots: u32,
+    /// What was acknowledged last.
+    pub(crate) acked: Acked,
+    /// The nonce of the request that went out in a file.
+    pub(crate) file_nonce: Option<DeviceNonce>,
+}
+
+/// The last ack that was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Acked {
+    epoch: u32,
+    generation: u64,
+    n: u32,
+    exceptions: u32,
+}
+
+impl Acked {
+    /// Whether this set with these exceptions is what was acknowledged.
+    pub(crate) fn covers(&self, held: &Held, exceptions: u32) -> bool {
+        self.is_of(held) && self.exceptions == exceptions
+    }
+
+    /// The next ack of this set: n counts from 1 for each generation.
+    pub(crate) fn next(&self, held: &Held, exceptions: u32) -> Self {
+        Self {
+            epoch: held.epoch,
+            generation: held.generation,
+            n: if self.is_of(held) {
+                self.n.saturating_add(1)
+            } else {
+                1
+            },
+            exceptions,
+        }
+    }
+
+    pub(crate) const fn n(&self) -> u32 {
+        self.n
+    }
+
+    fn is_of(&self, held: &Held) -> bool {
+        self.n > 0 && (self.epoch, self.generation) == (held.epoch, held.generation)
+    }
+}
+
+impl State {
+    /// Loads the record; the floors come apart, proven and claimed.
+    pub(crate) fn load<S: Storage>(storage: &mut S) -> Result<(Self, u64, u64), StorageError> {
+        match frame::check(storage, Record::State)? {
+            None => return Ok((Self::default(), 0, 0)),
+            Some(LEN) => {}
+            Some(_) => return Err(StorageError::Damaged),
+        }
+        let mut body = [0; LEN];
+        frame::read(storage, Record::State, 0, &mut body)?;
+        let mut fields = Fields(&body);
+        let reserved = u64::from_le_bytes(fields.take()?);
+        let boots = u32::from_le_bytes(fields.take()?);
+        let proven = u64::from_le_bytes(fields.take()?);
+        let claimed = u64::from_le_bytes(fields.take()?);
+        let acked = Acked {
+            epoch: u32::from_le_bytes(fields.take()?),
+            generation: u64::from_le_bytes(fields.take()?),
+            n: u32::from_le_bytes(fields.take()?),
+            exceptions: u32::from_le_bytes(fields.take()?),
+        };
+        let [has_nonce] = fields.take()?;
+        let nonce = DeviceNonce(fields.take()?);
+        let state = Self {
+            seq: reserved,
+            reserved,
+            boots,
+            acked,
+            file_nonce: (has_nonce != 0).then_some(nonce),
+        };
+        Ok((state, proven, claimed))
+    }
+
+    /// Stores the record.
+    pub(crate) fn store<S: Storage>(
+        &self,
+        storage: &mut S,
+        clock: &mut ClockFloor,
+        now: Instant,
+    ) -> Result<(), StorageError> {
+        let mut persisted = *clock;
+        let (proven, claimed) = persisted.persist(now);
+        let body = Body::<LEN>::new()
+            .put(&self.reserved.to_le_bytes())
+            .put(&self.boots.to_le_bytes())
+            .put(&proven.to_le_bytes())
+            .put(&claimed.to_le_bytes())
+            .put(&self.acked.epoch.to_le_bytes())
+            .put(&self.acked.generation.to_le_bytes())
+            .put(&self.acked.n.to_le_bytes())
+            .put(&self.acked.exceptions.to_le_bytes())
+            .put(&[u8::from(self.file_nonce.is_some())])
+            .put(&self.file_nonce.unwrap_or(DeviceNonce([0; 16])).0);
+        frame::store(storage, Record::State, [body.bytes(), &[], &[]])?;
+        *clock = persisted;
+        Ok(())
+    }
+
+    /// The state with the next seq taken, and whether it must be stored before that is used:
+    /// seqs are persisted in blocks, so a power cut skips some and repeats none.
+    pub(crate) fn with_next_seq(&self) -> (Self, bool) {
+        let mut next = *self;
+        next.seq = (self.seq + 1).min(limits::MAX_COUNTER);
+        let needs_store = next.seq > self.reserved;
+        if needs_store {
+            next.reserved = (next.seq + limits::SEQ_BLOCK - 1).min(limits::MAX_COUNTER);
+        }
+        (next, needs_store)
+    }
+
+    /// The state whose next seq is `expected`; none if that would go back.
+    pub(crate) fn with_seq_raised(&self, expected: u64) -> Option<Self> {
+        let last = expected.checked_sub(1)?;
+        (last > self.seq).then_some(Self {
+            seq: last,
+            reserved: self.reserved.max(last),
+            ..*self
+        })
+    }
+
+    pub(crate) const fn seq(&self) -> u64 {
+        self.seq
+    }
+}
