@@ -6,14 +6,28 @@
 
 #[macro_use]
 pub mod dialect;
+pub mod activation_code;
+pub mod batch;
+pub mod case;
 pub mod column;
 pub mod conversation;
+pub mod device;
+pub mod entitlement;
 mod error;
 pub mod event;
+pub mod id;
+pub mod import_run;
+pub mod license_model;
+pub mod order;
+pub mod party;
+pub mod product;
+pub mod product_line;
 mod reader;
 pub mod schema;
 #[cfg(test)]
 mod schema_drift;
+pub mod shipment;
+pub mod sku;
 mod transaction;
 
 use std::sync::Arc;

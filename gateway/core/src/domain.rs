@@ -1,11 +1,13 @@
 //! The words of the domain: identifiers, states and instants, the same in code, tables and CLI.
 
+mod commerce;
 mod counter;
 mod id;
 mod instant;
 mod state;
 mod text;
 
+pub use commerce::*;
 pub use counter::{CounterTooLarge, Epoch, Generation, Seq, SetKey};
 pub use id::*;
 pub use instant::Timestamp;

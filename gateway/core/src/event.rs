@@ -73,6 +73,32 @@ named! {
         CodeUsed = 52 "code-used",
         /// A proof for an activation code was wrong.
         CodeFailed = 53 "code-failed",
+        /// Products, features, SKUs or licence models are new.
+        CatalogueCreated = 100 "catalogue-created",
+        /// Products, features, SKUs or licence models have changed.
+        CatalogueAmended = 101 "catalogue-amended",
+        /// A party is new.
+        PartyCreated = 102 "party-created",
+        /// A party has changed.
+        PartyAmended = 103 "party-amended",
+        /// An order, or a line of it, is new.
+        OrderCreated = 104 "order-created",
+        /// An order, or a line of it, has changed.
+        OrderAmended = 105 "order-amended",
+        /// Something left the house.
+        Shipped = 106 "shipped",
+        /// A shipment has changed.
+        ShipmentAmended = 107 "shipment-amended",
+        /// An entitlement is new.
+        EntitlementCreated = 108 "entitlement-created",
+        /// An entitlement has changed.
+        EntitlementAmended = 109 "entitlement-amended",
+        /// A device is known before it was heard.
+        DeviceExpected = 110 "device-expected",
+        /// What others say of a device has changed.
+        DeviceAmended = 111 "device-amended",
+        /// Activation codes were made.
+        CodesCreated = 112 "codes-created",
     }
 }
 

@@ -28,7 +28,7 @@ pub trait Domain: Copy + std::fmt::Debug {
     /// The number the tables hold.
     fn number(self) -> i16;
     /// The variant of a number.
-    fn of(number: i16) -> Result<Self, domain::UnknownName>;
+    fn of(number: i16) -> Option<Self>;
 }
 
 /// A value of a fixed number of bytes.
@@ -40,13 +40,13 @@ pub trait Fixed: Copy + std::fmt::Debug {
 }
 
 macro_rules! domain_enums {
-    ($($name:ident),* $(,)?) => {$(
-        impl Domain for domain::$name {
+    ($($name:ty),* $(,)?) => {$(
+        impl Domain for $name {
             fn number(self) -> i16 {
                 self.number()
             }
-            fn of(number: i16) -> Result<Self, domain::UnknownName> {
-                Self::try_from(number)
+            fn of(number: i16) -> Option<Self> {
+                Self::try_from(number).ok()
             }
         }
     )*};
@@ -66,31 +66,50 @@ macro_rules! fixed {
 }
 
 domain_enums!(
-    ActivationKind,
-    ActivationState,
-    CredentialState,
-    DeliveryState,
-    DeviceState,
-    EntitlementState,
-    LicenseModel,
-    Origin,
-    Purpose,
-    RemovalReason,
-    Scope,
-    Source,
-    StartBasis,
-    StorageClass,
+    domain::ActivationKind,
+    domain::ActivationState,
+    domain::BatchState,
+    domain::CaseState,
+    domain::CaseStep,
+    domain::CatalogueState,
+    domain::CodeState,
+    domain::CredentialState,
+    domain::DeliveryState,
+    domain::DeviceState,
+    domain::EntitlementState,
+    domain::LicenseModel,
+    domain::OrderState,
+    domain::Origin,
+    domain::PartyKind,
+    domain::PartyState,
+    domain::Purpose,
+    domain::RemovalReason,
+    domain::Scope,
+    domain::ShipmentState,
+    domain::Source,
+    domain::StartBasis,
+    domain::StorageClass,
+    fleetgrant_core::event::EventKind,
+    fleetgrant_core::rule::Rule,
 );
 
 fixed!(
+    domain::BatchId,
+    domain::CaseId,
+    domain::ContractId,
     domain::CredentialId,
-    domain::DeliveryId,
     domain::EntitlementId,
-    domain::EventId,
+    domain::FeatureId,
+    domain::ImportRunId,
+    domain::LicenseModelId,
     domain::OrderId,
     domain::OrderLineId,
     domain::PartyId,
     domain::ProductId,
+    domain::ProductLineId,
+    domain::ShipmentId,
+    domain::SkuId,
+    fleetgrant_schemas::code::CodeKey,
     id::ActivationId,
     id::CertificateThumbprint,
     id::Challenge,
@@ -117,7 +136,10 @@ where
     i16: FromSql<SmallInt, DB>,
 {
     fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        Ok(Self(T::of(i16::from_sql(value)?)?))
+        let number = i16::from_sql(value)?;
+        T::of(number)
+            .map(Self)
+            .ok_or_else(|| format!("{number} is no {}", std::any::type_name::<T>()).into())
     }
 }
 

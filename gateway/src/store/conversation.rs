@@ -7,7 +7,6 @@
 mod activation;
 mod device;
 mod entitlement;
-mod history;
 mod memory;
 mod pin;
 mod set;
@@ -19,6 +18,7 @@ use fleetgrant_core::snapshot::Snapshot;
 
 use super::dialect::Db;
 use super::error::StoreError;
+use super::event::{self, Occasion, Stream};
 
 pub use activation::devices_to_tick;
 pub use pin::{Credential, Pins, chain_of_certificate};
@@ -104,7 +104,14 @@ pub fn record(db: &mut Db, outcome: &Outcome, cause: &Cause) -> Result<Recorded,
         activation::write(db, &outcome.device.id, change, cause.at)?;
     }
     set::deliver(db, outcome, cause.at)?;
-    history::append(db, &outcome.device.id, &outcome.events, cause)?;
+    let message = cause.message.map(|digest| digest.0);
+    let occasion = Occasion {
+        at: cause.at,
+        actor: &cause.actor,
+        cause: message.as_ref().map_or(&[][..], |digest| &digest[..]),
+    };
+    let stream = Stream::Device(outcome.device.id.as_str());
+    event::append(db, stream, occasion, &outcome.events)?;
     Ok(Recorded::Whole)
 }
 

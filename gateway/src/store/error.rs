@@ -9,6 +9,9 @@ pub enum StoreError {
     /// Another process held the write lock for too long.
     #[error("the database is locked by another process; end it, or try again when it is done")]
     Busy,
+    /// What was read is not so any more: another transaction was first.
+    #[error("another transaction was first; try again")]
+    Stale,
     /// A row holds what this version cannot read.
     #[error("the database holds what this version cannot read: {0}")]
     Corrupt(String),
@@ -30,7 +33,7 @@ impl StoreError {
     /// Whether the same operation may succeed if it is run again.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy)
+        matches!(self, Self::Busy | Self::Stale)
     }
 
     /// A short, stable name for metrics.
@@ -39,6 +42,7 @@ impl StoreError {
         match self {
             Self::Constraint(_) => "constraint",
             Self::Busy => "busy",
+            Self::Stale => "stale",
             Self::Corrupt(_) => "corrupt",
             Self::Panicked(_) => "panicked",
             Self::Unavailable(_) => "unavailable",

@@ -1,100 +1,329 @@
 //! The history: append-only, each stream a chain of hashes.
 //!
-//! hash = SHA-256 over the deterministic CBOR array [stream, seq, previous hash, kind, at, actor,
-//! cause, body]. The hash before the first is 32 zero bytes. Personal data stays outside.
+//! An event's hash is SHA-256 over the deterministic CBOR of
+//! `[stream, seq, previous hash, kind, at, actor, cause, body]`, the body as a byte string. What
+//! can name a person stands in `personal`, outside the hash, so that it can be erased.
+
+use std::collections::BTreeMap;
+use std::fmt;
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::Timestamp;
-use fleetgrant_core::event::EventKind;
+use fleetgrant_core::domain::{EntitlementId, OrderId, PartyId, Timestamp};
+use fleetgrant_core::event::{Event, EventKind, Field};
+use serde::{Serialize, Serializer};
 use serde_cbor::Value;
 use sha2::{Digest, Sha256};
 
-use super::column::Micros;
-use super::dialect::Db;
-use super::error::StoreError;
-use super::schema::events;
+use super::column::{Code, Micros, Octets};
+use super::schema::events as table;
+use super::{Db, StoreError};
 
-/// What is to be appended. `body` is CBOR.
+/// What comes before the first event of a stream.
+const GENESIS: Octets<[u8; 32]> = Octets([0; 32]);
+
+/// What a chain of events is about.
 #[derive(Clone, Copy, Debug)]
-pub struct NewEvent<'a> {
-    /// What happened.
-    pub kind: EventKind,
-    /// When, by the gateway's clock of the transaction.
+pub enum Stream<'a> {
+    /// One device.
+    Device(&'a str),
+    /// One entitlement.
+    Entitlement(EntitlementId),
+    /// One order.
+    Order(OrderId),
+    /// One party.
+    Party(PartyId),
+    /// Products, features, SKUs and licence models.
+    Catalogue,
+}
+
+impl fmt::Display for Stream<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(id) => write!(f, "device:{id}"),
+            Self::Entitlement(id) => write!(f, "entitlement:{id}"),
+            Self::Order(id) => write!(f, "order:{id}"),
+            Self::Party(id) => write!(f, "party:{id}"),
+            Self::Catalogue => f.write_str("catalogue"),
+        }
+    }
+}
+
+/// When, by whom and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion<'a> {
+    /// The gateway's time of the transaction.
     pub at: Timestamp,
-    /// Who did it.
+    /// `device`, or the name of an operator or of a task.
     pub actor: &'a str,
-    /// Digest of the message that caused it; empty without one.
+    /// The digest of the message, or the id of the import run, that caused it.
     pub cause: &'a [u8],
-    /// What else is to be known.
-    pub body: &'a [u8],
 }
 
-/// The last link of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Head {
+/// An event as it is kept.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = table)]
+pub struct Stored {
+    /// The order in which they were written, over all streams.
+    pub position: i64,
+    /// What it is about.
+    pub stream: String,
+    /// Its number in the stream, from 1.
+    pub seq: i64,
+    /// The hash of the event before it.
+    pub previous_hash: Octets<[u8; 32]>,
+    /// Its own.
+    pub hash: Octets<[u8; 32]>,
+    /// What kind of thing happened.
+    pub kind: Code<EventKind>,
+    /// When.
+    pub at: Micros,
+    /// By whom.
+    pub actor: String,
+    /// Why.
+    pub cause: Vec<u8>,
+    /// A CBOR map from names to numbers and texts.
+    pub body: Vec<u8>,
+    /// What can name a person.
+    pub personal: Option<String>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = table)]
+struct New<'a> {
+    stream: &'a str,
     seq: i64,
-    hash: [u8; 32],
+    previous_hash: Octets<[u8; 32]>,
+    hash: Octets<[u8; 32]>,
+    kind: Code<EventKind>,
+    at: Micros,
+    actor: &'a str,
+    cause: &'a [u8],
+    body: &'a [u8],
+    personal: Option<&'a str>,
 }
 
-/// Appends to a stream.
-pub fn append(db: &mut Db, stream: &str, new: &[NewEvent<'_>]) -> Result<(), StoreError> {
-    let mut head = head(db, stream)?;
-    for event in new {
-        let seq = head.seq + 1;
-        let hash = link(stream, seq, &head.hash, event)?;
-        on!(db, c => diesel::insert_into(events::table)
-            .values((
-                events::stream.eq(stream),
-                events::seq.eq(seq),
-                events::previous_hash.eq(&head.hash[..]),
-                events::hash.eq(&hash[..]),
-                events::kind.eq(event.kind.number()),
-                events::at.eq(Micros(event.at)),
-                events::actor.eq(event.actor),
-                events::cause.eq(event.cause),
-                events::body.eq(event.body),
-            ))
-            .execute(c))?;
-        head = Head { seq, hash };
+/// Appends events to a stream, in order.
+pub fn append(
+    db: &mut Db,
+    stream: Stream<'_>,
+    occasion: Occasion<'_>,
+    events: &[Event],
+) -> Result<(), StoreError> {
+    append_with(db, stream, occasion, events, None)
+}
+
+/// As [`append`], with what can name a person.
+pub fn append_with(
+    db: &mut Db,
+    stream: Stream<'_>,
+    occasion: Occasion<'_>,
+    events: &[Event],
+    personal: Option<&str>,
+) -> Result<(), StoreError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let stream = stream.to_string();
+    let (mut seq, mut previous_hash) = head(db, &stream)?;
+    for event in events {
+        seq += 1;
+        let body = encode_body(event);
+        let mut new = New {
+            stream: &stream,
+            seq,
+            previous_hash,
+            hash: GENESIS,
+            kind: Code(event.kind),
+            at: Micros(occasion.at),
+            actor: occasion.actor,
+            cause: occasion.cause,
+            body: &body,
+            personal,
+        };
+        new.hash = new.hashed().hash();
+        previous_hash = new.hash;
+        on!(db, c => diesel::insert_into(table::table).values(&new).execute(c))?;
     }
     Ok(())
 }
 
-fn head(db: &mut Db, stream: &str) -> Result<Head, StoreError> {
-    let last: Option<(i64, Vec<u8>)> = on!(db, c => events::table
-        .filter(events::stream.eq(stream))
-        .order(events::seq.desc())
-        .select((events::seq, events::hash))
+/// Number and hash of the last event of a stream.
+fn head(db: &mut Db, stream: &str) -> Result<(i64, Octets<[u8; 32]>), StoreError> {
+    let last = on!(db, c => table::table
+        .filter(table::stream.eq(stream))
+        .order(table::seq.desc())
+        .select((table::seq, table::hash))
         .first(c)
         .optional())?;
-    let Some((seq, hash)) = last else {
-        return Ok(Head {
-            seq: 0,
-            hash: [0; 32],
-        });
-    };
-    let hash = hash
-        .try_into()
-        .map_err(|_| StoreError::Corrupt(format!("event {stream} {seq}: a hash has 32 bytes")))?;
-    Ok(Head { seq, hash })
+    Ok(last.unwrap_or((0, GENESIS)))
 }
 
-fn link(
-    stream: &str,
-    seq: i64,
-    previous: &[u8; 32],
-    event: &NewEvent<'_>,
-) -> Result<[u8; 32], StoreError> {
-    let content = Value::Array(vec![
-        Value::Text(stream.to_owned()),
-        Value::Integer(seq.into()),
-        Value::Bytes(previous.to_vec()),
-        Value::Integer(event.kind.number().into()),
-        Value::Integer(event.at.micros().into()),
-        Value::Text(event.actor.to_owned()),
-        Value::Bytes(event.cause.to_vec()),
-        Value::Bytes(event.body.to_vec()),
-    ]);
-    let bytes = serde_cbor::to_vec(&content).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-    Ok(Sha256::digest(bytes).into())
+/// The events of a stream, in order.
+pub fn of_stream(db: &mut Db, stream: Stream<'_>) -> Result<Vec<Stored>, StoreError> {
+    Ok(on!(db, c => table::table
+        .filter(table::stream.eq(stream.to_string()))
+        .order(table::seq)
+        .select(Stored::as_select())
+        .load(c))?)
 }
+
+/// Up to `limit` events of all streams after a position, in the order they were written.
+pub fn after(db: &mut Db, position: i64, limit: i64) -> Result<Vec<Stored>, StoreError> {
+    Ok(on!(db, c => table::table
+        .filter(table::position.gt(position))
+        .order(table::position)
+        .limit(limit)
+        .select(Stored::as_select())
+        .load(c))?)
+}
+
+/// Where a chain is broken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BrokenChain {
+    /// An event is missing, or was put in.
+    #[error("{stream}: event {found} stands where event {expected} was expected")]
+    Gap {
+        /// Of which stream.
+        stream: String,
+        /// The number that should follow.
+        expected: i64,
+        /// The number that does.
+        found: i64,
+    },
+    /// An event does not follow from the one before it.
+    #[error("{stream}: event {seq} does not follow from the one before it")]
+    Link {
+        /// Of which stream.
+        stream: String,
+        /// Its number.
+        seq: i64,
+    },
+    /// An event was changed.
+    #[error("{stream}: event {seq} is not what was written")]
+    Altered {
+        /// Of which stream.
+        stream: String,
+        /// Its number.
+        seq: i64,
+    },
+}
+
+/// Checks the events of one stream, from its first.
+pub fn verify_chain(events: &[Stored]) -> Result<(), BrokenChain> {
+    let mut previous = GENESIS;
+    for (expected, event) in (1..).zip(events) {
+        let stream = || event.stream.clone();
+        let seq = event.seq;
+        if seq != expected {
+            return Err(BrokenChain::Gap {
+                stream: stream(),
+                expected,
+                found: seq,
+            });
+        }
+        if event.previous_hash != previous {
+            return Err(BrokenChain::Link {
+                stream: stream(),
+                seq,
+            });
+        }
+        if event.hashed().hash() != event.hash {
+            return Err(BrokenChain::Altered {
+                stream: stream(),
+                seq,
+            });
+        }
+        previous = event.hash;
+    }
+    Ok(())
+}
+
+/// What is hashed, in the order of the array.
+#[derive(Serialize)]
+struct Hashed<'a>(
+    &'a str,
+    i64,
+    Bytes<'a>,
+    i16,
+    i64,
+    &'a str,
+    Bytes<'a>,
+    Bytes<'a>,
+);
+
+impl Hashed<'_> {
+    fn hash(&self) -> Octets<[u8; 32]> {
+        let encoded = serde_cbor::to_vec(self).expect("texts, numbers and bytes always encode");
+        Octets(Sha256::digest(encoded).into())
+    }
+}
+
+impl New<'_> {
+    fn hashed(&self) -> Hashed<'_> {
+        Hashed(
+            self.stream,
+            self.seq,
+            Bytes(&self.previous_hash.0),
+            self.kind.0.number(),
+            self.at.0.micros(),
+            self.actor,
+            Bytes(self.cause),
+            Bytes(self.body),
+        )
+    }
+}
+
+impl Stored {
+    fn hashed(&self) -> Hashed<'_> {
+        Hashed(
+            &self.stream,
+            self.seq,
+            Bytes(&self.previous_hash.0),
+            self.kind.0.number(),
+            self.at.0.micros(),
+            &self.actor,
+            Bytes(&self.cause),
+            Bytes(&self.body),
+        )
+    }
+
+    /// The body by name.
+    pub fn fields(&self) -> Result<BTreeMap<String, Value>, StoreError> {
+        serde_cbor::from_slice(&self.body)
+            .map_err(|error| StoreError::Corrupt(format!("body of an event: {error}")))
+    }
+}
+
+struct Bytes<'a>(&'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+/// A map with its keys in deterministic order, ids in hex.
+fn encode_body(event: &Event) -> Vec<u8> {
+    let ids = [
+        ("activation", event.activation.map(|id| id.to_string())),
+        ("entitlement", event.entitlement.map(|id| id.to_string())),
+    ];
+    let ids = ids
+        .into_iter()
+        .filter_map(|(name, id)| Some((name, Value::Text(id?))));
+    let fields = event.body.fields().map(|(name, field)| {
+        let value = match field {
+            Field::Number(number) => Value::Integer(i128::from(*number)),
+            Field::Text(text) => Value::Text(text.clone()),
+        };
+        (name, value)
+    });
+    let body: BTreeMap<Value, Value> = ids
+        .chain(fields)
+        .map(|(name, value)| (Value::Text(name.to_owned()), value))
+        .collect();
+    serde_cbor::to_vec(&body).expect("texts and numbers always encode")
+}
+
+#[cfg(test)]
+mod tests;

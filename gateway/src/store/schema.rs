@@ -55,7 +55,7 @@ diesel::table! {
         want -> Text,
         step -> SmallInt,
         state -> SmallInt,
-        rule -> Nullable<Text>,
+        rule -> Nullable<SmallInt>,
         opened_at -> BigInt,
         changed_at -> BigInt,
         closed_at -> Nullable<BigInt>,

@@ -191,7 +191,7 @@ enum Setback {
 fn settle(db: &mut Db, jobs: Vec<Box<dyn Job>>) {
     let mut groups = vec![jobs];
     while let Some(mut group) = groups.pop() {
-        let Err(setback) = attempt(db, &mut group) else {
+        let Err(setback) = persist(db, &mut group) else {
             group.into_iter().for_each(|job| job.answer(Ok(())));
             continue;
         };
@@ -239,6 +239,22 @@ fn fail(group: Vec<Box<dyn Job>>, error: &StoreError) {
     }
 }
 
+/// As [`attempt`]; again, if what stopped a lone operation may have passed.
+fn persist(db: &mut Db, group: &mut [Box<dyn Job>]) -> Result<(), Setback> {
+    let mut pause = PAUSE;
+    for _ in 1..ATTEMPTS {
+        match attempt(db, group) {
+            Err(Setback::At(_, Err(error)) | Setback::Commit(error))
+                if group.len() == 1 && error.is_transient() =>
+            {
+                wait(&mut pause, &error);
+            }
+            settled => return settled,
+        }
+    }
+    attempt(db, group)
+}
+
 /// Runs a group in one transaction; whatever goes wrong, nothing of it is kept.
 fn attempt(db: &mut Db, group: &mut [Box<dyn Job>]) -> Result<(), Setback> {
     retrying(|| db.begin_write()).map_err(Setback::Begin)?;
@@ -264,16 +280,17 @@ fn retrying(mut step: impl FnMut() -> Result<(), StoreError>) -> Result<(), Stor
     let mut pause = PAUSE;
     for _ in 1..ATTEMPTS {
         match step() {
-            Err(error) if error.is_transient() => {
-                metrics::counter!("fleetgrant_store_retries_total", "reason" => error.label())
-                    .increment(1);
-                thread::sleep(pause);
-                pause *= 2;
-            }
+            Err(error) if error.is_transient() => wait(&mut pause, &error),
             settled => return settled,
         }
     }
     step()
+}
+
+fn wait(pause: &mut Duration, error: &StoreError) {
+    metrics::counter!("fleetgrant_store_retries_total", "reason" => error.label()).increment(1);
+    thread::sleep(*pause);
+    *pause *= 2;
 }
 
 #[cfg(test)]

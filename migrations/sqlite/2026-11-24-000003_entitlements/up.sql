@@ -35,6 +35,9 @@ CREATE TABLE entitlements (
     CONSTRAINT entitlement_never_oversold CHECK (unlimited OR live_units <= units + overdraft),
     CONSTRAINT entitlement_live_units_not_negative CHECK (live_units >= 0),
     CONSTRAINT entitlement_units_not_negative CHECK (units >= 0 AND overdraft >= 0 AND pending_credit >= 0),
+    CONSTRAINT entitlement_units_fit_the_wire
+        CHECK (units <= 4294967295 AND overdraft <= 4294967295 AND units_per_device BETWEEN 1 AND 4294967295),
+    CONSTRAINT entitlement_has_an_end_or_a_term CHECK (ends_at IS NULL OR term IS NULL),
     CONSTRAINT entitlement_ends_after_it_starts CHECK (ends_at > starts_at)
 );
 

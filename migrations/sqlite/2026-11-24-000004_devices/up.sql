@@ -39,6 +39,7 @@ CREATE TABLE devices (
     CONSTRAINT device_id_fits_the_topic CHECK (length(id) BETWEEN 1 AND 64)
 );
 
+CREATE INDEX devices_by_serial ON devices (serial);
 CREATE INDEX devices_by_owner ON devices (owner_id);
 CREATE INDEX devices_by_order_line ON devices (order_line_id);
 CREATE INDEX devices_by_state ON devices (state);

@@ -94,7 +94,8 @@ CREATE TABLE cases (
     want TEXT NOT NULL,
     step SMALLINT NOT NULL,
     state SMALLINT NOT NULL,
-    rule TEXT,
+    -- The rule that denied it last.
+    rule SMALLINT,
     opened_at BIGINT NOT NULL,
     changed_at BIGINT NOT NULL,
     closed_at BIGINT,

@@ -27,20 +27,34 @@ macro_rules! entity_id {
 }
 
 entity_id! {
+    /// Devices of one kind, with serial numbers of their own.
+    ProductLineId;
     /// A product that is licensed.
     ProductId;
+    /// A feature of products, as firmware asks for it.
+    FeatureId;
+    /// A licence model.
+    LicenseModelId;
+    /// What the ERP sells.
+    SkuId;
     /// A customer, partner or contract manufacturer.
     PartyId;
     /// An order.
     OrderId;
     /// A line of an order.
     OrderLineId;
+    /// A frame around a party's orders.
+    ContractId;
+    /// What left the house.
+    ShipmentId;
+    /// Devices that were built together.
+    BatchId;
     /// What a party owns: units of a product under a licence model.
     EntitlementId;
     /// A key and chain that a device proved.
     CredentialId;
-    /// The push of one grant set.
-    DeliveryId;
-    /// One entry of the history.
-    EventId;
+    /// What somebody follows up.
+    CaseId;
+    /// One run of an import.
+    ImportRunId;
 }

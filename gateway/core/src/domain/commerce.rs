@@ -1,0 +1,115 @@
+//! States and kinds of what is sold, and to whom.
+
+use super::named;
+
+named! {
+    /// Where a product, feature, SKU or licence model stands.
+    CatalogueState("catalogue state") {
+        /// Not sold yet.
+        Draft = 1 "draft",
+        /// Sold.
+        Active = 2 "active",
+        /// Not sold any more; what was sold goes on.
+        Obsolete = 3 "obsolete",
+    }
+}
+
+named! {
+    /// What a party is to the maker.
+    PartyKind("party kind") {
+        /// Uses devices.
+        Customer = 1 "customer",
+        /// Sells them.
+        Partner = 2 "partner",
+        /// Builds them.
+        Manufacturer = 3 "manufacturer",
+    }
+}
+
+named! {
+    /// Where a party stands.
+    PartyState("party state") {
+        /// Served.
+        Active = 1 "active",
+        /// Gets nothing new.
+        Hold = 2 "hold",
+        /// Is another party now.
+        Merged = 3 "merged-into",
+    }
+}
+
+named! {
+    /// Where an order, or a line of it, stands.
+    OrderState("order state") {
+        /// As first received.
+        Open = 1 "open",
+        /// Changed by a later revision.
+        Amended = 2 "amended",
+        /// Reduced after the fact.
+        Credited = 3 "credited",
+        /// Nothing of it is left.
+        Cancelled = 4 "cancelled",
+    }
+}
+
+named! {
+    /// Where a shipment stands.
+    ShipmentState("shipment state") {
+        /// On its way, or there.
+        Shipped = 1 "shipped",
+        /// Came back.
+        Returned = 2 "returned",
+    }
+}
+
+named! {
+    /// Where an activation code stands.
+    CodeState("code state") {
+        /// Not used.
+        Free = 1 "free",
+        /// Some of its uses are left.
+        PartlyUsed = 2 "partly-used",
+        /// None is left.
+        Used = 3 "used",
+        /// Made worthless by an operator.
+        Void = 4 "void",
+    }
+}
+
+named! {
+    /// Where a factory batch stands.
+    BatchState("batch state") {
+        /// On the line.
+        Open = 1 "open",
+        /// Passed.
+        Passed = 2 "pass",
+        /// Failed.
+        Failed = 3 "fail",
+        /// Scrapped.
+        Scrapped = 4 "scrapped",
+    }
+}
+
+named! {
+    /// Where a case stands.
+    CaseState("case state") {
+        /// Somebody waits.
+        Open = 1 "open",
+        /// The device signed for what it wanted.
+        Activated = 2 "activated",
+        /// It was denied for good.
+        Denied = 3 "denied",
+        /// Nobody asks any more.
+        Abandoned = 4 "abandoned",
+    }
+}
+
+named! {
+    /// What an open case waits for.
+    CaseStep("case step") {
+        /// For a rule to be lifted.
+        Denied = 1 "denied",
+        /// For the device's signature.
+        Published = 2 "published",
+    }
+}

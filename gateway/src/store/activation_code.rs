@@ -1,0 +1,66 @@
+//! Activation codes. Of the secret half only its hash is kept.
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{CodeState, EntitlementId, PartyId};
+use fleetgrant_schemas::code::CodeKey;
+use fleetgrant_schemas::id::CodeId;
+
+use super::column::{Code, Micros, Octets};
+use super::schema::activation_codes as table;
+use super::{Db, StoreError};
+
+/// A row.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = table)]
+pub struct ActivationCode {
+    /// Its public half.
+    pub id: Octets<CodeId>,
+    /// SHA-256 of its secret half.
+    pub hmac_key: Octets<CodeKey>,
+    /// What it gives units of.
+    pub entitlement_id: Octets<EntitlementId>,
+    /// Units a use gives.
+    pub units: i64,
+    /// How often it can be used.
+    pub uses: i64,
+    /// How often it was.
+    pub used: i64,
+    /// Wrong proofs so far.
+    pub failures: i64,
+    /// When the last of them was.
+    pub failed_at: Option<Micros>,
+    /// Who hands it out.
+    pub partner_id: Option<Octets<PartyId>>,
+    /// The codes it was made with.
+    pub pack: String,
+    /// From here on it gives nothing.
+    pub expires_at: Option<Micros>,
+    /// Where it stands.
+    pub state: Code<CodeState>,
+    /// When it was made.
+    pub created_at: Micros,
+}
+
+/// The code of this id.
+pub fn find(db: &mut Db, id: CodeId) -> Result<Option<ActivationCode>, StoreError> {
+    Ok(on!(db, c => table::table
+        .find(Octets(id))
+        .select(ActivationCode::as_select())
+        .first(c)
+        .optional())?)
+}
+
+/// The codes of a pack.
+pub fn of_pack(db: &mut Db, pack: &str) -> Result<Vec<ActivationCode>, StoreError> {
+    Ok(on!(db, c => table::table
+        .filter(table::pack.eq(pack))
+        .order(table::id)
+        .select(ActivationCode::as_select())
+        .load(c))?)
+}
+
+/// Adds a code.
+pub fn insert(db: &mut Db, code: &ActivationCode) -> Result<(), StoreError> {
+    on!(db, c => diesel::insert_into(table::table).values(code).execute(c))?;
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Cases: what a device wants and does not have yet, for somebody to follow up.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, Timestamp};
+use fleetgrant_core::rule::Rule;
+
+use super::column::{Code, Micros, Octets};
+use super::schema::cases as table;
+use super::{Db, StoreError, id};
+
+/// [`CaseState::Open`] as a literal, so that the partial index serves.
+const OPEN: &str = "state = 1";
+
+/// A row.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = table)]
+pub struct Case {
+    /// Its id.
+    pub id: Octets<CaseId>,
+    /// Who wants.
+    pub device_id: String,
+    /// What: a feature, `code/` and the code's id, or nothing for what is bound to the device.
+    pub want: String,
+    /// What it waits for.
+    pub step: Code<CaseStep>,
+    /// Where it stands.
+    pub state: Code<CaseState>,
+    /// The rule that denied it last.
+    pub rule: Option<Code<Rule>>,
+    /// When it was first wanted.
+    pub opened_at: Micros,
+    /// When it last changed.
+    pub changed_at: Micros,
+    /// When it was settled.
+    pub closed_at: Option<Micros>,
+}
+
+/// Opens a case, or moves the one that is open for this want.
+pub fn put(
+    db: &mut Db,
+    device: &str,
+    want: &str,
+    denied: Option<Rule>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let step = Code(match denied {
+        Some(_) => CaseStep::Denied,
+        None => CaseStep::Published,
+    });
+    let rule = denied.map(Code);
+    let moved = on!(db, c => diesel::update(table::table)
+        .filter(table::device_id.eq(device))
+        .filter(table::want.eq(want))
+        .filter(sql::<Bool>(OPEN))
+        .set((
+            table::step.eq(step),
+            table::rule.eq(rule),
+            table::changed_at.eq(Micros(now)),
+        ))
+        .execute(c))?;
+    if moved > 0 {
+        return Ok(());
+    }
+    let case = Case {
+        id: id::fresh(now),
+        device_id: device.to_owned(),
+        want: want.to_owned(),
+        step,
+        state: Code(CaseState::Open),
+        rule,
+        opened_at: Micros(now),
+        changed_at: Micros(now),
+        closed_at: None,
+    };
+    on!(db, c => diesel::insert_into(table::table).values(&case).execute(c))?;
+    Ok(())
+}
+
+/// The device signed for its set: what it waited for is there.
+pub fn activated(db: &mut Db, device: &str, now: Timestamp) -> Result<(), StoreError> {
+    on!(db, c => diesel::update(table::table)
+        .filter(table::device_id.eq(device))
+        .filter(sql::<Bool>(OPEN))
+        .filter(table::step.eq(Code(CaseStep::Published)))
+        .set((
+            table::state.eq(Code(CaseState::Activated)),
+            table::changed_at.eq(Micros(now)),
+            table::closed_at.eq(Micros(now)),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+/// Cases in a step since before an instant, the oldest first.
+pub fn stuck(
+    db: &mut Db,
+    step: CaseStep,
+    before: Timestamp,
+    limit: i64,
+) -> Result<Vec<Case>, StoreError> {
+    Ok(on!(db, c => table::table
+        .filter(sql::<Bool>(OPEN))
+        .filter(table::step.eq(Code(step)))
+        .filter(table::changed_at.lt(Micros(before)))
+        .order(table::changed_at)
+        .limit(limit)
+        .select(Case::as_select())
+        .load(c))?)
+}

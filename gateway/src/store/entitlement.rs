@@ -1,0 +1,125 @@
+//! What parties own.
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{
+    ContractId, EntitlementId, EntitlementState, LicenseModel, LicenseModelId, OrderLineId,
+    PartyId, ProductId, Purpose, Scope, Source, StartBasis,
+};
+
+use super::column::{Code, Micros, Octets};
+use super::schema::entitlements as table;
+use super::{Db, StoreError};
+
+/// A row.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = table, treat_none_as_null = true)]
+pub struct Entitlement {
+    /// Its id.
+    pub id: Octets<EntitlementId>,
+    /// The system that made it, or whose order did.
+    pub system: String,
+    /// What that system calls it.
+    pub reference: String,
+    /// Who owns it; none if it was sold by codes to nobody known yet.
+    pub owner_id: Option<Octets<PartyId>>,
+    /// What is licensed.
+    pub product_id: Octets<ProductId>,
+    /// Under which model.
+    pub license_model_id: Octets<LicenseModelId>,
+    /// The order line it came from.
+    pub order_line_id: Option<Octets<OrderLineId>>,
+    /// The frame it is under.
+    pub contract_id: Option<Octets<ContractId>>,
+    /// Where it stands.
+    pub state: Code<EntitlementState>,
+    /// Where it comes from.
+    pub source: Code<Source>,
+    /// What it is for.
+    pub purpose: Code<Purpose>,
+    /// What it covers.
+    pub scope: Code<Scope>,
+    /// The built-in model devices are told.
+    pub model_kind: Code<LicenseModel>,
+    /// The rules it was sold under, in JSON.
+    pub model_rules: String,
+    /// Seconds an activation goes on after its end, of the rules.
+    pub grace_seconds: i64,
+    /// Whether units are not counted.
+    pub unlimited: bool,
+    /// Units it has.
+    pub units: i64,
+    /// Units beyond them that policy allows.
+    pub overdraft: i64,
+    /// Units that activations hold now.
+    pub live_units: i64,
+    /// Units that were credited while in use; the next ones freed are lost to it.
+    pub pending_credit: i64,
+    /// What one device draws when it names no number.
+    pub units_per_device: i64,
+    /// When its term starts.
+    pub start_basis: Code<StartBasis>,
+    /// When that is, once it is known.
+    pub starts_at: Option<Micros>,
+    /// The latest start.
+    pub latest_start_at: Option<Micros>,
+    /// How long it runs, as ISO 8601 writes it (`P1Y`); none for ever, or until `ends_at`.
+    pub term: Option<String>,
+    /// Until when it runs, exclusive, where that is fixed.
+    pub ends_at: Option<Micros>,
+    /// An IANA name: where its term ends.
+    pub time_zone: String,
+    /// When it was made.
+    pub created_at: Micros,
+    /// When it last changed, takings aside.
+    pub changed_at: Micros,
+}
+
+/// The entitlement that a system calls by this reference.
+pub fn by_reference(
+    db: &mut Db,
+    system: &str,
+    reference: &str,
+) -> Result<Option<Entitlement>, StoreError> {
+    Ok(on!(db, c => table::table
+        .filter(table::system.eq(system))
+        .filter(table::reference.eq(reference))
+        .select(Entitlement::as_select())
+        .first(c)
+        .optional())?)
+}
+
+/// The entitlement of this id.
+pub fn find(db: &mut Db, id: EntitlementId) -> Result<Option<Entitlement>, StoreError> {
+    Ok(on!(db, c => table::table
+        .find(Octets(id))
+        .select(Entitlement::as_select())
+        .first(c)
+        .optional())?)
+}
+
+/// What came of an order line.
+pub fn of_order_line(
+    db: &mut Db,
+    line: Octets<OrderLineId>,
+) -> Result<Vec<Entitlement>, StoreError> {
+    Ok(on!(db, c => table::table
+        .filter(table::order_line_id.eq(line))
+        .order(table::id)
+        .select(Entitlement::as_select())
+        .load(c))?)
+}
+
+/// Adds an entitlement.
+pub fn insert(db: &mut Db, entitlement: &Entitlement) -> Result<(), StoreError> {
+    on!(db, c => diesel::insert_into(table::table).values(entitlement).execute(c))?;
+    Ok(())
+}
+
+/// Changes an entitlement, all but its live units, which only takings change.
+pub fn update(db: &mut Db, entitlement: &Entitlement) -> Result<(), StoreError> {
+    let live = table::live_units.eq(table::live_units);
+    on!(db, c => diesel::update(table::table.find(entitlement.id))
+        .set((entitlement, live))
+        .execute(c))?;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! Orders and their lines, as the ERP has them.
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{ContractId, OrderId, OrderLineId, OrderState, PartyId, SkuId};
+
+use super::column::{Code, Micros, Octets};
+use super::schema::{order_lines, orders};
+use super::{Db, StoreError};
+
+/// An order.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = orders, treat_none_as_null = true)]
+pub struct Order {
+    /// Its id.
+    pub id: Octets<OrderId>,
+    /// The system that made it.
+    pub system: String,
+    /// What that system calls it.
+    pub reference: String,
+    /// Grows with every change there.
+    pub revision: i64,
+    /// The date of the order, not of its import.
+    pub ordered_at: Micros,
+    /// Who pays.
+    pub sold_to_id: Octets<PartyId>,
+    /// Who receives.
+    pub ship_to_id: Option<Octets<PartyId>>,
+    /// Who uses, and so owns what comes of it.
+    pub end_user_id: Octets<PartyId>,
+    /// The frame it is under.
+    pub contract_id: Option<Octets<ContractId>>,
+    /// Where it stands.
+    pub state: Code<OrderState>,
+    /// When it was imported.
+    pub created_at: Micros,
+    /// When it last changed here.
+    pub changed_at: Micros,
+}
+
+/// A line of an order.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = order_lines, treat_none_as_null = true)]
+pub struct OrderLine {
+    /// Its id.
+    pub id: Octets<OrderLineId>,
+    /// Of which order.
+    pub order_id: Octets<OrderId>,
+    /// What the system calls it.
+    pub line: String,
+    /// What was bought.
+    pub sku_id: Octets<SkuId>,
+    /// How many copies; 0 once it is cancelled.
+    pub quantity: i64,
+    /// What it cost, in ten-thousandths of the currency.
+    pub value_e4: Option<i64>,
+    /// ISO 4217.
+    pub currency: Option<String>,
+    /// Where it stands.
+    pub state: Code<OrderState>,
+    /// When it was imported.
+    pub created_at: Micros,
+    /// When it last changed here.
+    pub changed_at: Micros,
+}
+
+/// The order that a system calls by this reference.
+pub fn by_reference(
+    db: &mut Db,
+    system: &str,
+    reference: &str,
+) -> Result<Option<Order>, StoreError> {
+    Ok(on!(db, c => orders::table
+        .filter(orders::system.eq(system))
+        .filter(orders::reference.eq(reference))
+        .select(Order::as_select())
+        .first(c)
+        .optional())?)
+}
+
+/// A line of an order.
+pub fn line(
+    db: &mut Db,
+    order: Octets<OrderId>,
+    line: &str,
+) -> Result<Option<OrderLine>, StoreError> {
+    Ok(on!(db, c => order_lines::table
+        .filter(order_lines::order_id.eq(order))
+        .filter(order_lines::line.eq(line))
+        .select(OrderLine::as_select())
+        .first(c)
+        .optional())?)
+}
+
+/// The lines of an order, in their order.
+pub fn lines(db: &mut Db, order: Octets<OrderId>) -> Result<Vec<OrderLine>, StoreError> {
+    Ok(on!(db, c => order_lines::table
+        .filter(order_lines::order_id.eq(order))
+        .order(order_lines::line)
+        .select(OrderLine::as_select())
+        .load(c))?)
+}
+
+/// Adds an order.
+pub fn insert(db: &mut Db, order: &Order) -> Result<(), StoreError> {
+    on!(db, c => diesel::insert_into(orders::table).values(order).execute(c))?;
+    Ok(())
+}
+
+/// Changes an order.
+pub fn update(db: &mut Db, order: &Order) -> Result<(), StoreError> {
+    on!(db, c => diesel::update(orders::table.find(order.id)).set(order).execute(c))?;
+    Ok(())
+}
+
+/// Adds a line.
+pub fn insert_line(db: &mut Db, line: &OrderLine) -> Result<(), StoreError> {
+    on!(db, c => diesel::insert_into(order_lines::table).values(line).execute(c))?;
+    Ok(())
+}
+
+/// Changes a line.
+pub fn update_line(db: &mut Db, line: &OrderLine) -> Result<(), StoreError> {
+    on!(db, c => diesel::update(order_lines::table.find(line.id)).set(line).execute(c))?;
+    Ok(())
+}
