@@ -13,9 +13,10 @@ mod set;
 
 use fleetgrant_core::ask::Want;
 use fleetgrant_core::domain::{DeviceId, MessageDigest, Timestamp};
-use fleetgrant_core::outcome::Outcome;
+use fleetgrant_core::outcome::{Deliveries, Outcome, WantVerdict};
 use fleetgrant_core::snapshot::Snapshot;
 
+use super::case;
 use super::dialect::Db;
 use super::error::StoreError;
 use super::event::{self, Occasion, Stream};
@@ -104,6 +105,7 @@ pub fn record(db: &mut Db, outcome: &Outcome, cause: &Cause) -> Result<Recorded,
         activation::write(db, &outcome.device.id, change, cause.at)?;
     }
     set::deliver(db, outcome, cause.at)?;
+    follow_up(db, outcome, cause.at)?;
     let message = cause.message.map(|digest| digest.0);
     let occasion = Occasion {
         at: cause.at,
@@ -113,6 +115,28 @@ pub fn record(db: &mut Db, outcome: &Outcome, cause: &Cause) -> Result<Recorded,
     let stream = Stream::Device(outcome.device.id.as_str());
     event::append(db, stream, occasion, &outcome.events)?;
     Ok(Recorded::Whole)
+}
+
+/// Opens and closes the cases of what the device wants.
+fn follow_up(db: &mut Db, outcome: &Outcome, now: Timestamp) -> Result<(), StoreError> {
+    let device = outcome.device.id.as_str();
+    for decided in &outcome.decided {
+        let denied = match &decided.verdict {
+            WantVerdict::Granted(_) => None,
+            WantVerdict::Denied { rule, .. } => Some(*rule),
+            WantVerdict::Served | WantVerdict::Returning(_) => continue,
+        };
+        let want = match &decided.want {
+            Some(Want::Feature { feature, .. }) => feature.to_string(),
+            Some(Want::Code { id, .. }) => format!("code/{id}"),
+            None => String::new(),
+        };
+        case::put(db, device, &want, denied, now)?;
+    }
+    if outcome.deliveries == Deliveries::Acknowledged {
+        case::activated(db, device, now)?;
+    }
+    Ok(())
 }
 
 /// A number of a column that the core counts unsigned.

@@ -25,7 +25,9 @@ use super::{corrupt, unsigned};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
-use crate::store::schema::{activation_codes, entitlements, features, product_features};
+use crate::store::schema::{
+    activation_codes, entitlements, features, product_features, shipment_serials, shipments,
+};
 
 /// Entitlements of one owner that one want is served from, at most.
 const MAX_POOL: i64 = 32;
@@ -66,8 +68,8 @@ struct Rules {
     returns_credit: bool,
 }
 
-/// Those of the activations and codes; those of the device's order line; those of its owner that
-/// have a wanted feature.
+/// Those of the activations and codes; those bound to the device; those of its owner that have a
+/// wanted feature.
 pub(super) fn candidates(
     db: &mut Db,
     device: &Device,
@@ -89,12 +91,9 @@ pub(super) fn candidates(
             .select(Row::as_select())
             .load(c))?);
     }
-    if let Some(line) = device.order_line {
-        keep(on!(db, c => entitlements::table
-            .filter(entitlements::order_line_id.eq(Octets(line)))
-            .select(Row::as_select())
-            .load(c))?);
-    }
+    let bound = bound(db, device)?;
+    let bound_ids: BTreeSet<_> = bound.iter().map(|row| row.id).collect();
+    keep(bound);
     if let Some(owner) = device.owner {
         for want in wants {
             if let Want::Feature { feature, .. } = want {
@@ -113,9 +112,30 @@ pub(super) fn candidates(
                     loaded
                 }
             };
-            entitlement(device, row, features)
+            let binding = binding(device, &row, bound_ids.contains(&row.id));
+            entitlement(row, features, binding)
         })
         .collect()
+}
+
+/// Those of the order line the device was made for, and of the order lines it was shipped with.
+fn bound(db: &mut Db, device: &Device) -> Result<Vec<Row>, StoreError> {
+    let mut rows: Vec<Row> = on!(db, c => entitlements::table
+        .filter(entitlements::order_line_id.eq_any(
+            shipment_serials::table
+                .inner_join(shipments::table)
+                .filter(shipment_serials::device_id.eq(device.id.as_str()))
+                .select(shipments::order_line_id.nullable()),
+        ))
+        .select(Row::as_select())
+        .load(c))?;
+    if let Some(line) = device.order_line {
+        rows.extend(on!(db, c => entitlements::table
+            .filter(entitlements::order_line_id.eq(Octets(line)))
+            .select(Row::as_select())
+            .load::<Row>(c))?);
+    }
+    Ok(rows)
 }
 
 /// The earliest to end first. Only where nothing is free, what is not free: it names the reason.
@@ -177,9 +197,9 @@ fn features_of(db: &mut Db, product: Octets<ProductId>) -> Result<Arc<[Feature]>
 }
 
 fn entitlement(
-    device: &Device,
     row: Row,
     features: Arc<[Feature]>,
+    binding: Binding,
 ) -> Result<Entitlement, StoreError> {
     let rules: Rules = serde_json::from_str(&row.model_rules).map_err(corrupt)?;
     Ok(Entitlement {
@@ -206,7 +226,7 @@ fn entitlement(
         units_per_device: unsigned("units_per_device", row.units_per_device)?,
         start: start(&row),
         term: term(&row)?,
-        binding: binding(device, &row),
+        binding,
         created_at: row.created_at.0,
     })
 }
@@ -238,10 +258,9 @@ fn term(row: &Row) -> Result<Term, StoreError> {
     })
 }
 
-fn binding(device: &Device, row: &Row) -> Binding {
-    let is_same = |a: Option<OrderLineId>, b: Option<OrderLineId>| a.is_some() && a == b;
+fn binding(device: &Device, row: &Row, is_bound: bool) -> Binding {
     let owner = row.owner_id.map(|owner| owner.0);
-    if is_same(device.order_line, row.order_line_id.map(|line| line.0)) {
+    if is_bound {
         Binding::Device
     } else if owner.is_some() && owner == device.owner {
         Binding::Owner
@@ -266,16 +285,24 @@ pub(super) fn apply(
             entitlements::live_units.eq(entitlements::live_units + change.units),
             entitlements::changed_at.eq(Micros(now)),
         );
-        let taken = if change.units > 0 {
-            on!(db, c => diesel::update(row)
+        if change.units > 0 {
+            let taken = on!(db, c => diesel::update(row)
                 .filter(entitlements::unlimited.or(fits))
                 .set(values)
-                .execute(c))?
+                .execute(c))?;
+            if taken == 0 {
+                return Ok(false);
+            }
         } else {
-            on!(db, c => diesel::update(row).set(values).execute(c))?
-        };
-        if taken == 0 {
-            return Ok(false);
+            let pending: Option<i64> = on!(db, c => diesel::update(row)
+                .set(values)
+                .returning(entitlements::pending_credit)
+                .get_result(c)
+                .optional())?;
+            let Some(pending) = pending else {
+                return Ok(false);
+            };
+            settle_credit(db, id, pending.min(-change.units))?;
         }
     }
     if let Some(start) = change.started_at {
@@ -291,6 +318,19 @@ pub(super) fn apply(
         }
     }
     Ok(true)
+}
+
+/// Units that were credited while in use leave with the units that are freed.
+fn settle_credit(db: &mut Db, id: EntitlementId, credited: i64) -> Result<(), StoreError> {
+    if credited > 0 {
+        on!(db, c => diesel::update(entitlements::table.find(Octets(id)))
+            .set((
+                entitlements::units.eq(entitlements::units - credited),
+                entitlements::pending_credit.eq(entitlements::pending_credit - credited),
+            ))
+            .execute(c))?;
+    }
+    Ok(())
 }
 
 pub(super) fn codes(db: &mut Db, wants: &[Want]) -> Result<Vec<ActivationCode>, StoreError> {
