@@ -16,6 +16,8 @@ class InvalidCode(Exception):
 def parse(text):
     """The id (5 bytes) and the secret (10 bytes) of a code as it was typed."""
     values = []
+    if not text.isascii():  # there are letters outside of ASCII whose capital is in it
+        raise InvalidCode("character")
     for character in text.upper().translate(READ_AS):
         if character not in ALPHABET:
             raise InvalidCode("character")

@@ -158,3 +158,14 @@ async fn a_device_that_lost_its_memory_finds_its_place_again() {
     assert_eq!(report.said["held"]["generation"], 2);
     scene.gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_key_for_one_id_is_told_so() {
+    let scene = Scene::new().await;
+    let first = scene.device("0003").run(&[]).await;
+    assert_eq!(first.said["notices"], json!(["challenge", "denied"]));
+    let second = scene.device("0003").run(&[]).await;
+    assert_eq!(second.said["result"], "identity-conflict", "{second:?}");
+    assert_eq!(second.code, 3);
+    scene.gateway.stop().await;
+}

@@ -123,7 +123,11 @@ impl<E: Entropy> Turn<'_, E> {
                     .with("reason", code.as_str()),
             );
         }
-        self.notice(code, request.ask.nonce, Said::default())
+        let said = Said {
+            to_key: Some(request.sender.key),
+            ..Said::default()
+        };
+        self.notice(code, request.ask.nonce, said)
     }
 
     /// Whether a message that is refused without counting is refused for the first time.

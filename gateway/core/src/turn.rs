@@ -49,6 +49,8 @@ pub(crate) enum Unissuable {
 /// What a notice says.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Said {
+    /// The key that is spoken to; none: the device's.
+    pub(crate) to_key: Option<KeyThumbprint>,
     pub(crate) expected_seq: Option<Seq>,
     pub(crate) retry_after: Option<u32>,
     pub(crate) text: Option<&'static str>,
@@ -161,7 +163,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
             device: self.device.id.as_wire(),
             issued_at: self.ctx.now.seconds(),
             cti,
-            confirmation: self.device.key,
+            confirmation: said.to_key.or(self.device.key),
             nonce: Some(nonce),
             code,
             seq_expected: said.expected_seq.map(Seq::get),

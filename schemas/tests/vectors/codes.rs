@@ -94,6 +94,7 @@ fn invalid() -> Vec<InvalidCodeText> {
         (good.replace('-', "_"), "character"),
         (good.replacen('0', "U", 1), "character"),
         (good.replacen('0', "é", 1), "character"),
+        (good.replacen('0', "ı", 1), "character"),
         (text(swapped), "check"),
         (text(wrong), "check"),
     ]
