@@ -3,11 +3,15 @@
 //! Data goes to standard output, everything else to standard error. The exit code says what kind
 //! of end it was, so that a script can tell: see [`Failure`].
 
+mod activations;
 mod broker;
 mod completions;
+mod devices;
 mod doctor;
+mod entitlements;
 mod failure;
 mod inspect;
+mod ledger;
 mod migrate;
 mod output;
 mod pki;
@@ -61,6 +65,9 @@ enum Command {
     Serve(serve::Args),
     Broker(broker::Args),
     Migrate(migrate::Args),
+    Devices(devices::Args),
+    Entitlements(entitlements::Args),
+    Activations(activations::Args),
     Inspect(inspect::Args),
     Doctor(doctor::Args),
     Pki(pki::Args),
@@ -74,6 +81,9 @@ pub fn main() -> ExitCode {
     let outcome = match command {
         Command::Serve(args) => serve::run(&global, &args),
         Command::Broker(args) => broker::run(&global, &args),
+        Command::Devices(args) => devices::run(&global, &args),
+        Command::Entitlements(args) => entitlements::run(&global, &args),
+        Command::Activations(args) => activations::run(&global, &args),
         Command::Migrate(args) => migrate::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Doctor(args) => doctor::run(&global, &args),
@@ -88,6 +98,12 @@ pub fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// Tells a person something that is no data.
+fn note(text: &str) {
+    // Nothing is left to tell when standard error is closed.
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 impl Global {

@@ -100,13 +100,7 @@ impl Gateway {
         let topics = topics(config)?;
         let tls = Arc::new(tls::client_config(&config.broker.tls)?);
         let store = open_store(config, schema).await?;
-        let rules = Arc::new(Rules {
-            authority: Authority {
-                realm: Realm::new(config.realm.as_str())?,
-                epoch: Epoch(key.epoch()),
-            },
-            policy: policy(config),
-        });
+        let rules = Arc::new(rules(config)?);
         let lanes = Lanes::start(&config.limits.lanes)?;
         let issuer = Arc::new(Issuer::new(key, lanes.sign.clone(), clock.clone()));
         let broker = match with_broker {
@@ -207,6 +201,17 @@ pub fn authority_key(config: &Config) -> Result<AuthorityKey, StartError> {
     )?)
 }
 
+/// What every decision is made under.
+pub fn rules(config: &Config) -> Result<Rules, StartError> {
+    Ok(Rules {
+        authority: Authority {
+            realm: Realm::new(config.realm.as_str())?,
+            epoch: Epoch(config.authority()?.epoch),
+        },
+        policy: policy(config),
+    })
+}
+
 /// The embedded broker, if the configuration has one.
 pub async fn embedded_broker(
     config: &Config,
@@ -270,7 +275,7 @@ fn policy(config: &Config) -> Policy {
 }
 
 /// Opens the database off the reactor: it may migrate.
-async fn open_store(config: &Config, schema: SchemaPolicy) -> Result<Store, StartError> {
+pub async fn open_store(config: &Config, schema: SchemaPolicy) -> Result<Store, StartError> {
     let options = StoreOptions {
         schema,
         batch: config.limits.batch.get(),

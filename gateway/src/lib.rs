@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod identity;
 pub mod issue;
 pub mod mqtt;
+pub mod operator;
 pub mod outbox;
 pub mod pki;
 pub mod quickstart;

@@ -18,6 +18,7 @@ pub mod event;
 pub mod id;
 pub mod import_run;
 pub mod license_model;
+pub mod listing;
 pub mod order;
 pub mod party;
 pub mod product;

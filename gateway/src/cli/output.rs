@@ -47,6 +47,42 @@ pub(crate) fn print<R: Row>(format: Format, rows: &[R]) -> io::Result<()> {
     out.flush()
 }
 
+/// Writes one thing to standard output as JSON.
+pub(crate) fn print_json(thing: &impl Serialize) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, thing)?;
+    writeln!(out)
+}
+
+/// Writes one thing to standard output for people: a line for each field that says something.
+pub(crate) fn print_record<R: Row>(row: &R) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let width = R::COLUMNS.iter().map(|name| name.len()).max().unwrap_or(0);
+    for record in records(std::slice::from_ref(row))? {
+        for (name, cell) in R::COLUMNS.iter().zip(&record) {
+            if !cell.is_empty() {
+                writeln!(
+                    out,
+                    "{:width$}  {}",
+                    name.replace('_', " "),
+                    printable(cell)
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes a list that belongs to a record, if there is anything in it.
+pub(crate) fn print_part<R: Row>(title: &str, rows: &[R]) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "\n{title}")?;
+    write(&mut out, Format::Table, rows)
+}
+
 fn write<R: Row>(out: &mut impl Write, format: Format, rows: &[R]) -> io::Result<()> {
     match format {
         Format::Json => {

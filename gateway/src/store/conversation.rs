@@ -12,7 +12,7 @@ mod pin;
 mod set;
 
 use fleetgrant_core::ask::Want;
-use fleetgrant_core::domain::{DeviceId, MessageDigest, Timestamp};
+use fleetgrant_core::domain::{DeviceId, EntitlementId, MessageDigest, Timestamp};
 use fleetgrant_core::outcome::{Deliveries, Outcome, WantVerdict};
 use fleetgrant_core::snapshot::Snapshot;
 
@@ -67,6 +67,23 @@ pub fn load(db: &mut Db, id: &DeviceId, wants: &[Want]) -> Result<Option<Snapsho
         evaluated,
         declined,
     }))
+}
+
+/// As [`load`], with an entitlement that an operator names, whether it fits the device or not.
+pub fn load_naming(
+    db: &mut Db,
+    id: &DeviceId,
+    named: Option<EntitlementId>,
+) -> Result<Option<Snapshot>, StoreError> {
+    let Some(mut snapshot) = load(db, id, &[])? else {
+        return Ok(None);
+    };
+    let missing = named.filter(|named| snapshot.entitlements.iter().all(|e| e.id != *named));
+    if let Some(named) = missing {
+        let found = entitlement::one(db, &snapshot.device, named)?;
+        snapshot.entitlements.extend(found);
+    }
+    Ok(Some(snapshot))
 }
 
 /// Records a device that was never recorded.

@@ -138,6 +138,25 @@ fn bound(db: &mut Db, device: &Device) -> Result<Vec<Row>, StoreError> {
     Ok(rows)
 }
 
+/// An entitlement that is none of the [`candidates`], so that nothing binds it to the device.
+pub(super) fn one(
+    db: &mut Db,
+    device: &Device,
+    id: EntitlementId,
+) -> Result<Option<Entitlement>, StoreError> {
+    let row: Option<Row> = on!(db, c => entitlements::table
+        .find(Octets(id))
+        .select(Row::as_select())
+        .first(c)
+        .optional())?;
+    row.map(|row| {
+        let features = features_of(db, row.product_id)?;
+        let binding = binding(device, &row, false);
+        entitlement(row, features, binding)
+    })
+    .transpose()
+}
+
 /// The earliest to end first. Only where nothing is free, what is not free: it names the reason.
 fn pool(db: &mut Db, owner: PartyId, feature: &FeatureName) -> Result<Vec<Row>, StoreError> {
     let free = owned(db, owner, feature, FREE)?;

@@ -1,99 +1,14 @@
 //! The command line as a person uses it: what is printed where, and the exit codes.
 #![allow(clippy::unwrap_used)]
 
+mod folder;
+mod ledger;
+
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Command, Output};
 
-const REFUSED: i32 = 1;
-const USAGE: i32 = 2;
-const CONFIG: i32 = 3;
-const UNAVAILABLE: i32 = 4;
-
-/// A folder to run `fleetgrant` in, without variables that reach it from outside.
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn with_config(text: &str) -> Self {
-        let folder = Self::new();
-        fs::write(folder.path().join("fleetgrant.toml"), text).unwrap();
-        folder
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn run(&self, args: &[&str]) -> Outcome {
-        self.run_with(args, &[])
-    }
-
-    fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Outcome {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fleetgrant"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("FLEETGRANT_") {
-                command.env_remove(name);
-            }
-        }
-        let output = command
-            .args(args)
-            .envs(variables.iter().copied())
-            .current_dir(self.path())
-            .output()
-            .unwrap();
-        Outcome::of(args, &output)
-    }
-}
-
-/// What a run left; shown whole when it is not as expected.
-#[derive(Debug)]
-#[allow(dead_code, reason = "the arguments are for whoever reads the failure")]
-struct Outcome {
-    args: Vec<String>,
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Outcome {
-    fn of(args: &[&str], output: &Output) -> Self {
-        Self {
-            args: args.iter().map(ToString::to_string).collect(),
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout.clone()).unwrap(),
-            err: String::from_utf8(output.stderr.clone()).unwrap(),
-        }
-    }
-
-    #[track_caller]
-    fn done(self) -> Self {
-        self.ends(0, &[])
-    }
-
-    /// Ends with `code`, and says all of `words` on standard error.
-    #[track_caller]
-    fn ends(self, code: i32, words: &[&str]) -> Self {
-        assert_eq!(self.code, code, "{self:#?}");
-        for word in words {
-            assert!(self.err.contains(word), "{word:?} is missing: {self:#?}");
-        }
-        self
-    }
-
-    #[track_caller]
-    fn shows(self, words: &[&str]) -> Self {
-        for word in words {
-            assert!(self.out.contains(word), "{word:?} is missing: {self:#?}");
-        }
-        self
-    }
-}
+use folder::{CONFIG, Folder, REFUSED, UNAVAILABLE, USAGE};
 
 const REALM: &str = "realm = \"acme\"\n";
 

@@ -1,0 +1,247 @@
+//! `fleetgrant activations`: units on devices.
+
+use anyhow::anyhow;
+use fleetgrant_core::domain::{ActivationId, ActivationState, DeviceId};
+use fleetgrant_core::operator::Publish;
+use fleetgrant_core::outcome::Outcome;
+
+use super::ledger::{Ledger, ListArgs, activation_id, device_id};
+use super::output::{self, Format, row};
+use super::{Failure, Global, OrUnavailable};
+use crate::operator::Act;
+use crate::store::listing::{self, ActivationFilter, ActivationRow};
+
+/// Lists activations, assigns units to devices and takes them back
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    List(List),
+    Show(Show),
+    Assign(Assign),
+    Cancel(Cancel),
+    Revoke(Revoke),
+}
+
+/// Lists activations, the oldest first
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only those on this device
+    #[arg(long, value_parser = device_id)]
+    device: Option<DeviceId>,
+    /// Only those of this entitlement: its reference or its id
+    #[arg(long, value_name = "ENTITLEMENT")]
+    entitlement: Option<String>,
+    /// Only those in this state, as activated
+    #[arg(long)]
+    state: Option<ActivationState>,
+    /// Only those of this owner's entitlements
+    #[arg(long, value_name = "PARTY")]
+    owner: Option<String>,
+    /// Only those after this id
+    #[arg(long, value_name = "ACTIVATION", value_parser = activation_id)]
+    after: Option<ActivationId>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// Shows an activation
+#[derive(Debug, clap::Args)]
+struct Show {
+    #[arg(value_parser = activation_id)]
+    activation: ActivationId,
+    /// The form of what is shown
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Assigns units of an entitlement to a device
+///
+/// The device gets them when it next asks, and until then `cancel` undoes it.
+#[derive(Debug, clap::Args)]
+struct Assign {
+    /// The device
+    #[arg(value_parser = device_id)]
+    device: DeviceId,
+    /// The entitlement: its reference or its id
+    entitlement: String,
+    /// Units
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    units: u32,
+    /// Pushes them now; only `revoke` takes them back then
+    #[arg(long)]
+    now: bool,
+}
+
+/// Undoes an assignment that was not published yet; its units are free at once
+#[derive(Debug, clap::Args)]
+struct Cancel {
+    #[arg(value_parser = activation_id)]
+    activation: ActivationId,
+}
+
+/// Takes an activation back; its units are free when the device has proven that it is gone
+#[derive(Debug, clap::Args)]
+struct Revoke {
+    #[arg(value_parser = activation_id)]
+    activation: ActivationId,
+}
+
+row!(
+    /// An activation in a list.
+    ActivationLine {
+        activation: String,
+        device: String,
+        entitlement: String,
+        product: String,
+        owner: Option<String>,
+        model: String,
+        units: i64,
+        state: String,
+        removal_reason: Option<String>,
+        kind: String,
+        origin: String,
+        starts: Option<String>,
+        ends: Option<String>,
+        usage: i64,
+        created: String,
+        activated: Option<String>,
+        ended: Option<String>,
+    }
+);
+
+impl From<ActivationRow> for ActivationLine {
+    fn from(row: ActivationRow) -> Self {
+        Self {
+            activation: row.id.0.to_string(),
+            device: row.device,
+            entitlement: row.entitlement,
+            product: row.product,
+            owner: row.owner,
+            model: row.model.0.to_string(),
+            units: row.units,
+            state: row.state.0.to_string(),
+            removal_reason: row.removal_reason.map(|reason| reason.0.to_string()),
+            kind: row.kind.0.to_string(),
+            origin: row.origin.0.to_string(),
+            starts: row.starts_at.map(|at| at.0.to_string()),
+            ends: row.ends_at.map(|at| at.0.to_string()),
+            usage: row.usage_total,
+            created: row.created_at.0.to_string(),
+            activated: row.activated_at.map(|at| at.0.to_string()),
+            ended: row.ended_at.map(|at| at.0.to_string()),
+        }
+    }
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    let ledger = Ledger::open(global)?;
+    match &args.command {
+        Command::List(args) => list(&ledger, args),
+        Command::Show(args) => show(&ledger, args),
+        Command::Assign(args) => assign(&ledger, args),
+        Command::Cancel(args) => {
+            let row = find(&ledger, args.activation)?;
+            let outcome = ledger.act(&device_of(&row)?, Act::Cancel(args.activation))?;
+            print(&ledger, &outcome)
+        }
+        Command::Revoke(args) => {
+            let row = find(&ledger, args.activation)?;
+            let outcome = ledger.act(&device_of(&row)?, Act::Revoke(args.activation))?;
+            super::note(&what_follows(&outcome));
+            print(&ledger, &outcome)
+        }
+    }
+}
+
+fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
+    let entitlement = args
+        .entitlement
+        .as_deref()
+        .map(|text| ledger.entitlement(text))
+        .transpose()?;
+    let filter = ActivationFilter {
+        id: None,
+        device: args.device.clone(),
+        entitlement: entitlement.map(|row| row.id.0),
+        state: args.state,
+        owners: ledger.parties(args.owner.as_deref())?,
+        after: args.after,
+    };
+    let limit = args.list.rows_to_read();
+    let rows = ledger.read(move |db| listing::activations(db, &filter, limit))?;
+    let rows = args.list.cut(rows, |row| row.id.0.to_string());
+    let lines: Vec<_> = rows.into_iter().map(ActivationLine::from).collect();
+    output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
+}
+
+fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
+    let line = ActivationLine::from(find(ledger, args.activation)?);
+    match args.output {
+        Format::Json => output::print_json(&line),
+        Format::Csv => output::print(Format::Csv, &[line]),
+        Format::Table => output::print_record(&line),
+    }
+    .or_unavailable(|| "cannot write the activation".to_owned())
+}
+
+fn assign(ledger: &Ledger, args: &Assign) -> Result<(), Failure> {
+    let entitlement = ledger.entitlement(&args.entitlement)?;
+    let act = Act::Assign {
+        entitlement: entitlement.id.0,
+        units: args.units,
+        publish: if args.now {
+            Publish::Now
+        } else {
+            Publish::AtContact
+        },
+    };
+    let outcome = ledger.act(&args.device, act)?;
+    super::note(&what_follows(&outcome));
+    print(ledger, &outcome)
+}
+
+fn find(ledger: &Ledger, id: ActivationId) -> Result<ActivationRow, Failure> {
+    let filter = ActivationFilter {
+        id: Some(id),
+        ..ActivationFilter::default()
+    };
+    let found = ledger.read(move |db| listing::activations(db, &filter, 1))?;
+    found.into_iter().next().ok_or_else(|| {
+        Failure::refused(anyhow!(
+            "there is no activation {id}: list them with `fleetgrant activations list`"
+        ))
+    })
+}
+
+fn device_of(row: &ActivationRow) -> Result<DeviceId, Failure> {
+    DeviceId::new(&row.device).map_err(Failure::refused)
+}
+
+/// Shows the activations that an act changed, as they are now.
+fn print(ledger: &Ledger, outcome: &Outcome) -> Result<(), Failure> {
+    let lines = outcome
+        .activations
+        .iter()
+        .map(|change| find(ledger, change.activation().id).map(ActivationLine::from))
+        .collect::<Result<Vec<_>, _>>()?;
+    for line in &lines {
+        output::print_record(line).or_unavailable(|| "cannot write the activation".to_owned())?;
+    }
+    Ok(())
+}
+
+/// What happens after an act.
+pub(super) fn what_follows(outcome: &Outcome) -> String {
+    match &outcome.issued {
+        Some(set) => format!(
+            "generation {} is pushed until {} acknowledges it",
+            set.set.key.generation, outcome.device.id
+        ),
+        None => format!("{} gets it when it next asks", outcome.device.id),
+    }
+}

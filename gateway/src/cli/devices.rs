@@ -1,0 +1,213 @@
+//! `fleetgrant devices`: who they are, and how they stand.
+
+use anyhow::anyhow;
+use fleetgrant_core::domain::{DeviceId, DeviceState};
+use serde::Serialize;
+
+use super::activations::{self, ActivationLine};
+use super::ledger::{Ledger, ListArgs, device_id};
+use super::output::{self, Format, row};
+use super::{Failure, Global, OrUnavailable};
+use crate::operator::Act;
+use crate::store::listing::{self, ActivationFilter, CredentialRow, DeviceFilter, DeviceRow};
+
+/// Lists devices, shows one, and acts on one
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    List(List),
+    Show(Show),
+    Push(Push),
+    Clear(Clear),
+}
+
+/// Lists devices, by id
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only those in this state, as admitted
+    #[arg(long)]
+    state: Option<DeviceState>,
+    /// Only those of this owner: a name, or the id that some system calls it by
+    #[arg(long, value_name = "PARTY")]
+    owner: Option<String>,
+    /// Only those of this product line
+    #[arg(long, value_name = "NAME")]
+    product_line: Option<String>,
+    /// Only those after this id
+    #[arg(long, value_name = "DEVICE")]
+    after: Option<String>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// Shows all that is known of a device
+#[derive(Debug, clap::Args)]
+struct Show {
+    #[arg(value_parser = device_id)]
+    device: DeviceId,
+    /// The form of what is shown
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Writes a set with what is meant to be on a device now, and pushes it
+#[derive(Debug, clap::Args)]
+struct Push {
+    #[arg(value_parser = device_id)]
+    device: DeviceId,
+}
+
+/// Takes back the suspicions against a device, so that it gets new rights again
+#[derive(Debug, clap::Args)]
+struct Clear {
+    #[arg(value_parser = device_id)]
+    device: DeviceId,
+}
+
+row!(
+    /// A device in a list.
+    DeviceLine {
+        device: String,
+        serial: String,
+        product_line: String,
+        state: String,
+        quarantine_reason: Option<String>,
+        owner: Option<String>,
+        site: Option<String>,
+        purpose: String,
+        software: Option<String>,
+        generation: Option<i64>,
+        acknowledged: Option<i64>,
+        first_contact: Option<String>,
+        last_contact: Option<String>,
+    }
+);
+
+impl From<DeviceRow> for DeviceLine {
+    fn from(row: DeviceRow) -> Self {
+        let software = [row.software_name, row.software_version];
+        let software: Vec<_> = software.into_iter().flatten().collect();
+        Self {
+            device: row.id,
+            serial: row.serial,
+            product_line: row.product_line,
+            state: row.state.0.to_string(),
+            quarantine_reason: row.quarantine_reason,
+            owner: row.owner,
+            site: row.site,
+            purpose: row.purpose.0.to_string(),
+            software: (!software.is_empty()).then(|| software.join(" ")),
+            generation: row.generation,
+            acknowledged: row.acked_generation,
+            first_contact: row.first_contact_at.map(|at| at.0.to_string()),
+            last_contact: row.last_contact_at.map(|at| at.0.to_string()),
+        }
+    }
+}
+
+row!(
+    /// A key of a device.
+    KeyLine {
+        key: String,
+        state: String,
+        anchor: String,
+        certificate_until: String,
+        since: String,
+    }
+);
+
+impl From<CredentialRow> for KeyLine {
+    fn from(row: CredentialRow) -> Self {
+        Self {
+            key: row.key.0.to_string(),
+            state: row.state.0.to_string(),
+            anchor: row.anchor,
+            certificate_until: row.not_after.0.to_string(),
+            since: row.created_at.0.to_string(),
+        }
+    }
+}
+
+/// All that is known of a device.
+#[derive(Serialize)]
+struct Sheet {
+    #[serde(flatten)]
+    device: DeviceLine,
+    keys: Vec<KeyLine>,
+    activations: Vec<ActivationLine>,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    let ledger = Ledger::open(global)?;
+    match &args.command {
+        Command::List(args) => list(&ledger, args),
+        Command::Show(args) => show(&ledger, args),
+        Command::Push(args) => {
+            let outcome = ledger.act(&args.device, Act::Push)?;
+            super::note(&activations::what_follows(&outcome));
+            Ok(())
+        }
+        Command::Clear(args) => ledger.act(&args.device, Act::Clear).map(drop),
+    }
+}
+
+fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
+    let filter = DeviceFilter {
+        id: None,
+        state: args.state,
+        owners: ledger.parties(args.owner.as_deref())?,
+        product_line: args.product_line.clone(),
+        after: args.after.clone(),
+    };
+    let limit = args.list.rows_to_read();
+    let rows = ledger.read(move |db| listing::devices(db, &filter, limit))?;
+    let rows = args.list.cut(rows, |row| row.id.clone());
+    let lines: Vec<_> = rows.into_iter().map(DeviceLine::from).collect();
+    output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
+}
+
+/// Rows of each part of a sheet.
+const PART: i64 = 200;
+
+fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
+    let device = args.device.clone();
+    let sheet = ledger.read(move |db| {
+        let filter = DeviceFilter {
+            id: Some(device.clone()),
+            ..DeviceFilter::default()
+        };
+        let Some(row) = listing::devices(db, &filter, 1)?.pop() else {
+            return Ok(None);
+        };
+        let keys = listing::credentials(db, &device)?;
+        let filter = ActivationFilter {
+            device: Some(device),
+            ..ActivationFilter::default()
+        };
+        let activations = listing::activations(db, &filter, PART)?;
+        Ok(Some(Sheet {
+            device: row.into(),
+            keys: keys.into_iter().map(Into::into).collect(),
+            activations: activations.into_iter().map(Into::into).collect(),
+        }))
+    })?;
+    let sheet = sheet.ok_or_else(|| {
+        Failure::refused(anyhow!(
+            "there is no device {}: list them with `fleetgrant devices list`",
+            args.device
+        ))
+    })?;
+    match args.output {
+        Format::Json => output::print_json(&sheet),
+        Format::Csv => output::print(Format::Csv, &[sheet.device]),
+        Format::Table => output::print_record(&sheet.device)
+            .and_then(|()| output::print_part("keys", &sheet.keys))
+            .and_then(|()| output::print_part("activations", &sheet.activations)),
+    }
+    .or_unavailable(|| "cannot write the device".to_owned())
+}

@@ -1,0 +1,155 @@
+//! `fleetgrant entitlements`: what parties own, and how much of it is in use.
+
+use fleetgrant_core::domain::{EntitlementId, EntitlementState};
+use serde::Serialize;
+
+use super::activations::ActivationLine;
+use super::ledger::{Ledger, ListArgs, entitlement_id};
+use super::output::{self, Format, row};
+use super::{Failure, Global, OrUnavailable};
+use crate::store::listing::{self, ActivationFilter, EntitlementFilter, EntitlementRow};
+
+/// Lists entitlements, and shows one with its activations
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    List(List),
+    Show(Show),
+}
+
+/// Lists entitlements, the oldest first
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only those in this state, as active
+    #[arg(long)]
+    state: Option<EntitlementState>,
+    /// Only those of this owner: a name, or the id that some system calls it by
+    #[arg(long, value_name = "PARTY")]
+    owner: Option<String>,
+    /// Only those of the product with this code
+    #[arg(long, value_name = "CODE")]
+    product: Option<String>,
+    /// Only those that some system calls so
+    #[arg(long)]
+    reference: Option<String>,
+    /// Only those after this id
+    #[arg(long, value_name = "ENTITLEMENT", value_parser = entitlement_id)]
+    after: Option<EntitlementId>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// Shows an entitlement and its activations
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// Its reference or its id
+    entitlement: String,
+    /// The form of what is shown
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+row!(
+    /// An entitlement in a list.
+    EntitlementLine {
+        entitlement: String,
+        system: String,
+        reference: String,
+        owner: Option<String>,
+        product: String,
+        model: String,
+        state: String,
+        source: String,
+        purpose: String,
+        units: Option<i64>,
+        in_use: i64,
+        pending_credit: i64,
+        start: String,
+        starts: Option<String>,
+        term: Option<String>,
+        ends: Option<String>,
+    }
+);
+
+impl From<EntitlementRow> for EntitlementLine {
+    fn from(row: EntitlementRow) -> Self {
+        Self {
+            entitlement: row.id.0.to_string(),
+            system: row.system,
+            reference: row.reference,
+            owner: row.owner,
+            product: row.product,
+            model: row.model.0.to_string(),
+            state: row.state.0.to_string(),
+            source: row.source.0.to_string(),
+            purpose: row.purpose.0.to_string(),
+            units: (!row.unlimited).then_some(row.units),
+            in_use: row.live_units,
+            pending_credit: row.pending_credit,
+            start: row.start_basis.0.to_string(),
+            starts: row.starts_at.map(|at| at.0.to_string()),
+            term: row.term,
+            ends: row.ends_at.map(|at| at.0.to_string()),
+        }
+    }
+}
+
+/// An entitlement and its activations.
+#[derive(Serialize)]
+struct Sheet {
+    #[serde(flatten)]
+    entitlement: EntitlementLine,
+    activations: Vec<ActivationLine>,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    let ledger = Ledger::open(global)?;
+    match &args.command {
+        Command::List(args) => list(&ledger, args),
+        Command::Show(args) => show(&ledger, args),
+    }
+}
+
+fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
+    let filter = EntitlementFilter {
+        id: None,
+        reference: args.reference.clone(),
+        state: args.state,
+        owners: ledger.parties(args.owner.as_deref())?,
+        product: args.product.clone(),
+        after: args.after,
+    };
+    let limit = args.list.rows_to_read();
+    let rows = ledger.read(move |db| listing::entitlements(db, &filter, limit))?;
+    let rows = args.list.cut(rows, |row| row.id.0.to_string());
+    let lines: Vec<_> = rows.into_iter().map(EntitlementLine::from).collect();
+    output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
+}
+
+/// Activations of a sheet at most; `activations list --entitlement` has them all.
+const PART: i64 = 200;
+
+fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
+    let row = ledger.entitlement(&args.entitlement)?;
+    let filter = ActivationFilter {
+        entitlement: Some(row.id.0),
+        ..ActivationFilter::default()
+    };
+    let activations = ledger.read(move |db| listing::activations(db, &filter, PART))?;
+    let sheet = Sheet {
+        entitlement: row.into(),
+        activations: activations.into_iter().map(Into::into).collect(),
+    };
+    match args.output {
+        Format::Json => output::print_json(&sheet),
+        Format::Csv => output::print(Format::Csv, &[sheet.entitlement]),
+        Format::Table => output::print_record(&sheet.entitlement)
+            .and_then(|()| output::print_part("activations", &sheet.activations)),
+    }
+    .or_unavailable(|| "cannot write the entitlement".to_owned())
+}

@@ -1,0 +1,175 @@
+//! What the commands share that look at the ledger or change it.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use fleetgrant_core::domain::{ActivationId, DeviceId, EntitlementId, PartyId};
+use fleetgrant_core::outcome::Outcome;
+
+use super::output::Format;
+use super::{Failure, Global};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gateway;
+use crate::operator::{Act, ActError, Operator};
+use crate::store::listing::{self, EntitlementRow};
+use crate::store::{Db, Store, StoreError, StoreOptions};
+
+/// What every list takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    /// Rows at most
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+    /// The form of the list
+    #[arg(long, short, value_enum, default_value_t)]
+    pub(super) output: Format,
+}
+
+impl ListArgs {
+    /// One more than is shown, so that it is known whether more follow.
+    pub(super) fn rows_to_read(&self) -> i64 {
+        i64::from(self.limit) + 1
+    }
+
+    /// Cuts the row too many, and tells how to go on after the last.
+    pub(super) fn cut<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> String) -> Vec<T> {
+        if rows.len() > self.limit as usize {
+            rows.truncate(self.limit as usize);
+            if let Some(last) = rows.last() {
+                super::note(&format!("more follow: go on with --after {}", key(last)));
+            }
+        }
+        rows
+    }
+}
+
+/// The ledger of the configured installation.
+pub(super) struct Ledger {
+    config: Config,
+    store: Store,
+}
+
+impl Ledger {
+    /// Opens it; its schema must be this version's.
+    pub(super) fn open(global: &Global) -> Result<Self, Failure> {
+        let (config, _telemetry) = global.start()?;
+        let options = StoreOptions {
+            readers: 1,
+            ..StoreOptions::default()
+        };
+        let store = Store::open_at(&config.database, options).map_err(Failure::database)?;
+        Ok(Self { config, store })
+    }
+
+    /// Looks at one state of it.
+    pub(super) fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut Db) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        Ok(self.store.read_blocking("cli", query)?)
+    }
+
+    /// The parties that people call so; there must be one.
+    pub(super) fn parties(&self, called: Option<&str>) -> Result<Option<Vec<PartyId>>, Failure> {
+        let Some(called) = called else {
+            return Ok(None);
+        };
+        let name = called.to_owned();
+        let found = self.read(move |db| listing::parties_called(db, &name))?;
+        if found.is_empty() {
+            return Err(Failure::refused(anyhow!(
+                "no party has the name or the external id {called:?}"
+            )));
+        }
+        Ok(Some(found))
+    }
+
+    /// The one entitlement of an id or a reference.
+    pub(super) fn entitlement(&self, text: &str) -> Result<EntitlementRow, Failure> {
+        let called = text.to_owned();
+        let mut found = self.read(move |db| match id(&called).map(EntitlementId) {
+            Ok(id) => {
+                let filter = listing::EntitlementFilter {
+                    id: Some(id),
+                    ..listing::EntitlementFilter::default()
+                };
+                listing::entitlements(db, &filter, 1)
+            }
+            Err(_) => listing::entitlement_named(db, &called),
+        })?;
+        match (found.pop(), found.is_empty()) {
+            (Some(row), true) => Ok(row),
+            (Some(_), false) => Err(Failure::refused(anyhow!(
+                "several systems call an entitlement {text:?}: give its id, from `fleetgrant \
+                 entitlements list --reference {text}`"
+            ))),
+            (None, _) => Err(Failure::refused(anyhow!(
+                "there is no entitlement {text:?}: list them with `fleetgrant entitlements list`"
+            ))),
+        }
+    }
+
+    /// Does something to a device in the name of whoever runs this process.
+    pub(super) fn act(&self, device: &DeviceId, act: Act) -> Result<Outcome, Failure> {
+        let operator = Operator {
+            store: self.store.clone(),
+            rules: Arc::new(gateway::rules(&self.config)?),
+            clock: Clock::system(),
+            actor: actor(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .map_err(Failure::unavailable)?;
+        Ok(runtime.block_on(operator.act(device, act))?)
+    }
+}
+
+/// Who runs this process, as the system has it.
+fn actor() -> String {
+    let name = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|variable| std::env::var(variable).ok())
+        .filter(|name| !name.is_empty() && name.len() <= 64);
+    name.map_or_else(|| "operator".to_owned(), |name| format!("operator {name}"))
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+impl From<ActError> for Failure {
+    fn from(error: ActError) -> Self {
+        match error {
+            ActError::UnknownDevice(_) | ActError::Refused(_) => Self::refused(error),
+            ActError::Clock(_) | ActError::Contended | ActError::Store(_) => {
+                Self::unavailable(error)
+            }
+        }
+    }
+}
+
+/// A device id on the command line.
+pub(super) fn device_id(text: &str) -> Result<DeviceId, String> {
+    DeviceId::new(text).map_err(|error| error.to_string())
+}
+
+/// An activation id on the command line.
+pub(super) fn activation_id(text: &str) -> Result<ActivationId, String> {
+    id(text).map(ActivationId)
+}
+
+/// An entitlement id on the command line.
+pub(super) fn entitlement_id(text: &str) -> Result<EntitlementId, String> {
+    id(text).map(EntitlementId)
+}
+
+fn id(text: &str) -> Result<[u8; 16], String> {
+    data_encoding::HEXLOWER_PERMISSIVE
+        .decode(text.as_bytes())
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| format!("{text:?} is no id: 32 hexadecimal digits, as the lists show them"))
+}

@@ -1,0 +1,156 @@
+//! What operators do to devices, decided by the core and recorded in one transaction each.
+
+use std::sync::Arc;
+
+use fleetgrant_core::domain::{ActivationId, DeviceId, EntitlementId, Timestamp};
+use fleetgrant_core::operator::{self, OperatorError, Publish};
+use fleetgrant_core::outcome::Outcome;
+use fleetgrant_core::snapshot::Snapshot;
+
+use crate::activation::{Rules, system_entropy};
+use crate::clock::{Clock, ClockJumped};
+use crate::store::conversation::{self, Cause, Recorded};
+use crate::store::{Db, Store, StoreError, Verdict};
+
+/// How often an act on a stale snapshot is tried anew.
+const ATTEMPTS: usize = 8;
+
+/// One act on one device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Gives units of an entitlement to the device.
+    Assign {
+        /// Of which entitlement.
+        entitlement: EntitlementId,
+        /// How many.
+        units: u32,
+        /// When they are put in a set.
+        publish: Publish,
+    },
+    /// Undoes an assignment that was never published.
+    Cancel(ActivationId),
+    /// Takes an activation back.
+    Revoke(ActivationId),
+    /// Writes and pushes a set with what is meant to be on the device now.
+    Push,
+    /// Takes back the suspicions against the device.
+    Clear,
+}
+
+/// Why an act was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// The device was never recorded.
+    #[error("there is no device {0}: list them with `fleetgrant devices list`")]
+    UnknownDevice(DeviceId),
+    /// The core refused it.
+    #[error(transparent)]
+    Refused(#[from] OperatorError),
+    /// What is written would bear a wrong time.
+    #[error(transparent)]
+    Clock(#[from] ClockJumped),
+    /// The device's rights change so often that the act never met a still moment.
+    #[error("the device is too busy: try again")]
+    Contended,
+    /// The database did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Acts on devices in the name of a person.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    /// The ledger.
+    pub store: Store,
+    /// What it is decided under.
+    pub rules: Arc<Rules>,
+    /// The gateway's clock.
+    pub clock: Clock,
+    /// Who acts, for the history.
+    pub actor: String,
+}
+
+/// What a run of the transaction came to.
+enum Settled {
+    Done(Box<Outcome>),
+    Refused(ActError),
+    Stale,
+}
+
+impl Operator {
+    /// Does it, or tells why not; a refusal leaves nothing behind.
+    ///
+    /// # Errors
+    /// See [`ActError`].
+    pub async fn act(&self, device: &DeviceId, act: Act) -> Result<Outcome, ActError> {
+        for _ in 0..ATTEMPTS {
+            let now = self.clock.trusted_now()?;
+            let (operator, device) = (self.clone(), device.clone());
+            let settled = self
+                .store
+                .transaction("operator", move |db| operator.run(db, &device, act, now))
+                .await?;
+            match settled {
+                Settled::Done(outcome) => return Ok(*outcome),
+                Settled::Refused(reason) => return Err(reason),
+                Settled::Stale => {
+                    metrics::counter!("fleetgrant_stale_snapshots_total").increment(1);
+                }
+            }
+        }
+        Err(ActError::Contended)
+    }
+
+    fn run(
+        &self,
+        db: &mut Db,
+        device: &DeviceId,
+        act: Act,
+        now: Timestamp,
+    ) -> Result<Verdict<Settled>, StoreError> {
+        let named = match act {
+            Act::Assign { entitlement, .. } => Some(entitlement),
+            _ => None,
+        };
+        let Some(snapshot) = conversation::load_naming(db, device, named)? else {
+            let unknown = ActError::UnknownDevice(device.clone());
+            return Ok(Verdict::Rollback(Settled::Refused(unknown)));
+        };
+        let outcome = match self.decide(snapshot, act, now) {
+            Ok(outcome) => outcome,
+            Err(reason) => return Ok(Verdict::Rollback(Settled::Refused(reason.into()))),
+        };
+        let cause = Cause {
+            actor: self.actor.clone(),
+            message: None,
+            at: now,
+        };
+        Ok(match conversation::record(db, &outcome, &cause)? {
+            Recorded::Whole => Verdict::Commit(Settled::Done(Box::new(outcome))),
+            Recorded::Stale => Verdict::Rollback(Settled::Stale),
+        })
+    }
+
+    fn decide(
+        &self,
+        snapshot: Snapshot,
+        act: Act,
+        now: Timestamp,
+    ) -> Result<Outcome, OperatorError> {
+        let context = self.rules.at(now);
+        let mut entropy = system_entropy();
+        match act {
+            Act::Assign {
+                entitlement,
+                units,
+                publish,
+            } => operator::assign(snapshot, entitlement, units, publish, context, &mut entropy),
+            Act::Cancel(activation) => operator::cancel(snapshot, activation, context),
+            Act::Revoke(activation) => {
+                operator::revoke(snapshot, activation, context, &mut entropy)
+            }
+            Act::Push => operator::push(snapshot, context, &mut entropy),
+            Act::Clear => Ok(operator::clear(snapshot, context)),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Lists for people: rows with the names of what they refer to, filtered, a page at a time.
+//!
+//! Every list is ordered by a key that only grows or is typed by people, and goes on after the
+//! last key that was read, so that a list of any length is read without holding it.
+
+mod activation;
+mod device;
+mod entitlement;
+
+pub use activation::{ActivationFilter, ActivationRow, activations};
+pub use device::{CredentialRow, DeviceFilter, DeviceRow, credentials, devices};
+pub use entitlement::{EntitlementFilter, EntitlementRow, entitlement_named, entitlements};
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::PartyId;
+
+use super::column::Octets;
+use super::dialect::Db;
+use super::error::StoreError;
+use super::schema::{parties, party_external_ids};
+
+/// Parties of one name or external id, at most: more is no name to go by.
+const MAX_PARTIES: i64 = 100;
+
+/// The parties that people mean by a name, or that some system calls by this id.
+pub fn parties_called(db: &mut Db, called: &str) -> Result<Vec<PartyId>, StoreError> {
+    let found: Vec<Octets<PartyId>> = on!(db, c => parties::table
+        .left_join(party_external_ids::table)
+        .filter(parties::name.eq(called)
+            .or(party_external_ids::external_id.nullable().eq(called)))
+        .select(parties::id)
+        .distinct()
+        .limit(MAX_PARTIES)
+        .load(c))?;
+    Ok(found.into_iter().map(|id| id.0).collect())
+}

@@ -1,0 +1,124 @@
+//! Activations, with the names of what they tie together.
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{
+    ActivationId, ActivationKind, ActivationState, DeviceId, EntitlementId, LicenseModel, Origin,
+    PartyId, RemovalReason,
+};
+
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::dialect::Db;
+use crate::store::error::StoreError;
+use crate::store::schema::{activations, entitlements, parties, products};
+
+/// Which activations.
+#[derive(Clone, Debug, Default)]
+pub struct ActivationFilter {
+    /// This one.
+    pub id: Option<ActivationId>,
+    /// Those on this device.
+    pub device: Option<DeviceId>,
+    /// Those of this entitlement.
+    pub entitlement: Option<EntitlementId>,
+    /// Those in this state.
+    pub state: Option<ActivationState>,
+    /// Those of entitlements of these owners.
+    pub owners: Option<Vec<PartyId>>,
+    /// Those after this id.
+    pub after: Option<ActivationId>,
+}
+
+/// Units of an entitlement on a device.
+#[derive(Clone, Debug, Queryable)]
+pub struct ActivationRow {
+    /// Its id.
+    pub id: Octets<ActivationId>,
+    /// The device.
+    pub device: String,
+    /// What a system calls the entitlement.
+    pub entitlement: String,
+    /// The code of the product.
+    pub product: String,
+    /// The name of the entitlement's owner.
+    pub owner: Option<String>,
+    /// The licence model.
+    pub model: Code<LicenseModel>,
+    /// Units.
+    pub units: i64,
+    /// Where it stands.
+    pub state: Code<ActivationState>,
+    /// Why it was or is being removed.
+    pub removal_reason: Option<Code<RemovalReason>>,
+    /// What kind of right it is.
+    pub kind: Code<ActivationKind>,
+    /// How it came about.
+    pub origin: Code<Origin>,
+    /// From when it may run.
+    pub starts_at: Option<Micros>,
+    /// Until when it may run.
+    pub ends_at: Option<Micros>,
+    /// Uses in total.
+    pub usage_total: i64,
+    /// When it was made.
+    pub created_at: Micros,
+    /// When the device's word that it is in was recorded.
+    pub activated_at: Option<Micros>,
+    /// When it ceased to hold its units.
+    pub ended_at: Option<Micros>,
+}
+
+/// Up to `limit` activations, the oldest first.
+pub fn activations(
+    db: &mut Db,
+    filter: &ActivationFilter,
+    limit: i64,
+) -> Result<Vec<ActivationRow>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = activations::table
+            .inner_join(entitlements::table
+                .inner_join(products::table)
+                .left_join(parties::table))
+            .select((
+                activations::id,
+                activations::device_id,
+                entitlements::reference,
+                products::code,
+                parties::name.nullable(),
+                entitlements::model_kind,
+                activations::units,
+                activations::state,
+                activations::removal_reason,
+                activations::kind,
+                activations::origin,
+                activations::starts_at,
+                activations::ends_at,
+                activations::usage_total,
+                activations::created_at,
+                activations::activated_at,
+                activations::ended_at,
+            ))
+            .order(activations::id)
+            .limit(limit)
+            .into_boxed();
+        if let Some(id) = filter.id {
+            query = query.filter(activations::id.eq(Octets(id)));
+        }
+        if let Some(device) = &filter.device {
+            query = query.filter(activations::device_id.eq(device.as_str()));
+        }
+        if let Some(entitlement) = filter.entitlement {
+            query = query.filter(activations::entitlement_id.eq(Octets(entitlement)));
+        }
+        if let Some(state) = filter.state {
+            query = query.filter(activations::state.eq(Code(state)));
+        }
+        if let Some(owners) = &filter.owners {
+            let owners: Vec<_> = owners.iter().copied().map(Octets).collect();
+            query = query.filter(entitlements::owner_id.eq_any(owners));
+        }
+        if let Some(after) = filter.after {
+            query = query.filter(activations::id.gt(Octets(after)));
+        }
+        query.load(c)
+    })?)
+}

@@ -1,0 +1,148 @@
+//! Devices, and what else is known of one.
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{
+    CredentialState, DeviceId, DeviceState, KeyThumbprint, PartyId, Purpose, StorageClass,
+};
+
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::dialect::Db;
+use crate::store::error::StoreError;
+use crate::store::schema::{conversations, credentials, devices, parties, product_lines};
+
+/// Which devices.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceFilter {
+    /// This one.
+    pub id: Option<DeviceId>,
+    /// Those in this state.
+    pub state: Option<DeviceState>,
+    /// Those of these owners.
+    pub owners: Option<Vec<PartyId>>,
+    /// Those of the product line of this name.
+    pub product_line: Option<String>,
+    /// Those after this id.
+    pub after: Option<String>,
+}
+
+/// A device, and how it stands.
+#[derive(Clone, Debug, Queryable)]
+pub struct DeviceRow {
+    /// Its id.
+    pub id: String,
+    /// The identity in its certificate.
+    pub serial: String,
+    /// The name of its product line.
+    pub product_line: String,
+    /// Where it stands.
+    pub state: Code<DeviceState>,
+    /// Why it waits for an operator.
+    pub quarantine_reason: Option<String>,
+    /// The name of its owner.
+    pub owner: Option<String>,
+    /// Where people say it is.
+    pub site: Option<String>,
+    /// What it is for.
+    pub purpose: Code<Purpose>,
+    /// How well its storage resists being set back.
+    pub storage_class: Code<StorageClass>,
+    /// The firmware it says it runs.
+    pub software_name: Option<String>,
+    /// Its version.
+    pub software_version: Option<String>,
+    /// The generation it should have.
+    pub generation: Option<i64>,
+    /// The generation it has signed for.
+    pub acked_generation: Option<i64>,
+    /// Whether new rights are frozen, on suspicion of a clone.
+    pub frozen: Option<bool>,
+    /// First authenticated request.
+    pub first_contact_at: Option<Micros>,
+    /// Latest authenticated message.
+    pub last_contact_at: Option<Micros>,
+    /// When it was pinned to its key.
+    pub admitted_at: Option<Micros>,
+}
+
+/// Up to `limit` devices, by id.
+pub fn devices(
+    db: &mut Db,
+    filter: &DeviceFilter,
+    limit: i64,
+) -> Result<Vec<DeviceRow>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = devices::table
+            .inner_join(product_lines::table)
+            .left_join(parties::table)
+            .left_join(conversations::table)
+            .select((
+                devices::id,
+                devices::serial,
+                product_lines::name,
+                devices::state,
+                devices::quarantine_reason,
+                parties::name.nullable(),
+                devices::site,
+                devices::purpose,
+                devices::storage_class,
+                devices::software_name,
+                devices::software_version,
+                conversations::generation.nullable(),
+                conversations::acked_generation.nullable(),
+                conversations::frozen.nullable(),
+                conversations::first_contact_at.nullable(),
+                conversations::last_contact_at.nullable(),
+                devices::admitted_at,
+            ))
+            .order(devices::id)
+            .limit(limit)
+            .into_boxed();
+        if let Some(id) = &filter.id {
+            query = query.filter(devices::id.eq(id.as_str()));
+        }
+        if let Some(state) = filter.state {
+            query = query.filter(devices::state.eq(Code(state)));
+        }
+        if let Some(owners) = &filter.owners {
+            let owners: Vec<_> = owners.iter().copied().map(Octets).collect();
+            query = query.filter(devices::owner_id.eq_any(owners));
+        }
+        if let Some(line) = &filter.product_line {
+            query = query.filter(product_lines::name.eq(line));
+        }
+        if let Some(after) = &filter.after {
+            query = query.filter(devices::id.gt(after));
+        }
+        query.load(c)
+    })?)
+}
+
+/// A key of a device.
+#[derive(Clone, Debug, Queryable)]
+pub struct CredentialRow {
+    /// Its thumbprint (RFC 9679).
+    pub key: Octets<KeyThumbprint>,
+    /// Where it stands.
+    pub state: Code<CredentialState>,
+    /// The trust anchor that vouched for it.
+    pub anchor: String,
+    /// The end of its certificate.
+    pub not_after: Micros,
+    /// When it was recorded.
+    pub created_at: Micros,
+}
+
+/// The keys of a device, the latest first.
+pub fn credentials(db: &mut Db, device: &DeviceId) -> Result<Vec<CredentialRow>, StoreError> {
+    Ok(on!(db, c => credentials::table
+        .filter(credentials::device_id.eq(device.as_str()))
+        .order(credentials::created_at.desc())
+        .select((
+            credentials::key_thumbprint,
+            credentials::state,
+            credentials::anchor,
+            credentials::not_after_at,
+            credentials::created_at,
+        ))
+        .load(c))?)
+}

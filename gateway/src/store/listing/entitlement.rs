@@ -1,0 +1,131 @@
+//! Entitlements, and how much of them is in use.
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{
+    EntitlementId, EntitlementState, LicenseModel, PartyId, Purpose, Source, StartBasis,
+};
+
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::dialect::Db;
+use crate::store::error::StoreError;
+use crate::store::schema::{entitlements, parties, products};
+
+/// Which entitlements.
+#[derive(Clone, Debug, Default)]
+pub struct EntitlementFilter {
+    /// This one.
+    pub id: Option<EntitlementId>,
+    /// Those that some system calls by this reference.
+    pub reference: Option<String>,
+    /// Those in this state.
+    pub state: Option<EntitlementState>,
+    /// Those of these owners.
+    pub owners: Option<Vec<PartyId>>,
+    /// Those of the product of this code.
+    pub product: Option<String>,
+    /// Those after this id.
+    pub after: Option<EntitlementId>,
+}
+
+/// An entitlement, and how much of it is in use.
+#[derive(Clone, Debug, Queryable)]
+pub struct EntitlementRow {
+    /// Its id.
+    pub id: Octets<EntitlementId>,
+    /// The system that made it, or whose order did.
+    pub system: String,
+    /// What that system calls it.
+    pub reference: String,
+    /// The name of its owner.
+    pub owner: Option<String>,
+    /// The code of its product.
+    pub product: String,
+    /// The licence model.
+    pub model: Code<LicenseModel>,
+    /// Where it stands.
+    pub state: Code<EntitlementState>,
+    /// Where it comes from.
+    pub source: Code<Source>,
+    /// What it is for.
+    pub purpose: Code<Purpose>,
+    /// Whether units are not counted.
+    pub unlimited: bool,
+    /// Units it has.
+    pub units: i64,
+    /// Units that activations hold.
+    pub live_units: i64,
+    /// Units credited while in use.
+    pub pending_credit: i64,
+    /// When its term starts.
+    pub start_basis: Code<StartBasis>,
+    /// When that is, once known.
+    pub starts_at: Option<Micros>,
+    /// How long it runs (ISO 8601).
+    pub term: Option<String>,
+    /// Until when it runs, where that is fixed.
+    pub ends_at: Option<Micros>,
+}
+
+/// Up to `limit` entitlements, the oldest first.
+pub fn entitlements(
+    db: &mut Db,
+    filter: &EntitlementFilter,
+    limit: i64,
+) -> Result<Vec<EntitlementRow>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = entitlements::table
+            .inner_join(products::table)
+            .left_join(parties::table)
+            .select((
+                entitlements::id,
+                entitlements::system,
+                entitlements::reference,
+                parties::name.nullable(),
+                products::code,
+                entitlements::model_kind,
+                entitlements::state,
+                entitlements::source,
+                entitlements::purpose,
+                entitlements::unlimited,
+                entitlements::units,
+                entitlements::live_units,
+                entitlements::pending_credit,
+                entitlements::start_basis,
+                entitlements::starts_at,
+                entitlements::term,
+                entitlements::ends_at,
+            ))
+            .order(entitlements::id)
+            .limit(limit)
+            .into_boxed();
+        if let Some(id) = filter.id {
+            query = query.filter(entitlements::id.eq(Octets(id)));
+        }
+        if let Some(reference) = &filter.reference {
+            query = query.filter(entitlements::reference.eq(reference));
+        }
+        if let Some(state) = filter.state {
+            query = query.filter(entitlements::state.eq(Code(state)));
+        }
+        if let Some(owners) = &filter.owners {
+            let owners: Vec<_> = owners.iter().copied().map(Octets).collect();
+            query = query.filter(entitlements::owner_id.eq_any(owners));
+        }
+        if let Some(product) = &filter.product {
+            query = query.filter(products::code.eq(product));
+        }
+        if let Some(after) = filter.after {
+            query = query.filter(entitlements::id.gt(Octets(after)));
+        }
+        query.load(c)
+    })?)
+}
+
+/// Up to two entitlements of a reference: one is what was meant, two are ambiguous.
+pub fn entitlement_named(db: &mut Db, reference: &str) -> Result<Vec<EntitlementRow>, StoreError> {
+    let filter = EntitlementFilter {
+        reference: Some(reference.to_owned()),
+        ..EntitlementFilter::default()
+    };
+    entitlements(db, &filter, 2)
+}
