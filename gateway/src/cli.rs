@@ -13,6 +13,7 @@ mod failure;
 mod inspect;
 mod ledger;
 mod migrate;
+mod orders;
 mod output;
 mod pki;
 mod serve;
@@ -65,6 +66,7 @@ enum Command {
     Serve(serve::Args),
     Broker(broker::Args),
     Migrate(migrate::Args),
+    Orders(orders::Args),
     Devices(devices::Args),
     Entitlements(entitlements::Args),
     Activations(activations::Args),
@@ -81,6 +83,7 @@ pub fn main() -> ExitCode {
     let outcome = match command {
         Command::Serve(args) => serve::run(&global, &args),
         Command::Broker(args) => broker::run(&global, &args),
+        Command::Orders(args) => orders::run(&global, &args),
         Command::Devices(args) => devices::run(&global, &args),
         Command::Entitlements(args) => entitlements::run(&global, &args),
         Command::Activations(args) => activations::run(&global, &args),

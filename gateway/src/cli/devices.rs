@@ -9,6 +9,7 @@ use super::ledger::{Ledger, ListArgs, device_id};
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable};
 use crate::operator::Act;
+use crate::store::case::{self, Case};
 use crate::store::listing::{self, ActivationFilter, CredentialRow, DeviceFilter, DeviceRow};
 
 /// Lists devices, shows one, and acts on one
@@ -133,6 +134,33 @@ impl From<CredentialRow> for KeyLine {
     }
 }
 
+row!(
+    /// What the device wanted, and how that stands.
+    CaseLine {
+        want: String,
+        step: String,
+        state: String,
+        denied_by: Option<String>,
+        remedy: Option<&'static str>,
+        opened: String,
+        closed: Option<String>,
+    }
+);
+
+impl From<Case> for CaseLine {
+    fn from(case: Case) -> Self {
+        Self {
+            want: case.want,
+            step: case.step.0.to_string(),
+            state: case.state.0.to_string(),
+            denied_by: case.rule.map(|rule| rule.0.to_string()),
+            remedy: case.rule.map(|rule| rule.0.remedy()),
+            opened: case.opened_at.0.to_string(),
+            closed: case.closed_at.map(|at| at.0.to_string()),
+        }
+    }
+}
+
 /// All that is known of a device.
 #[derive(Serialize)]
 struct Sheet {
@@ -140,6 +168,7 @@ struct Sheet {
     device: DeviceLine,
     keys: Vec<KeyLine>,
     activations: Vec<ActivationLine>,
+    cases: Vec<CaseLine>,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
@@ -185,6 +214,7 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
             return Ok(None);
         };
         let keys = listing::credentials(db, &device)?;
+        let cases = case::of_device(db, device.as_str(), PART)?;
         let filter = ActivationFilter {
             device: Some(device),
             ..ActivationFilter::default()
@@ -194,6 +224,7 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
             device: row.into(),
             keys: keys.into_iter().map(Into::into).collect(),
             activations: activations.into_iter().map(Into::into).collect(),
+            cases: cases.into_iter().map(Into::into).collect(),
         }))
     })?;
     let sheet = sheet.ok_or_else(|| {
@@ -207,7 +238,8 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
         Format::Csv => output::print(Format::Csv, &[sheet.device]),
         Format::Table => output::print_record(&sheet.device)
             .and_then(|()| output::print_part("keys", &sheet.keys))
-            .and_then(|()| output::print_part("activations", &sheet.activations)),
+            .and_then(|()| output::print_part("activations", &sheet.activations))
+            .and_then(|()| output::print_part("cases", &sheet.cases)),
     }
     .or_unavailable(|| "cannot write the device".to_owned())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use fleetgrant_core::domain::{ActivationId, DeviceId, EntitlementId, PartyId};
+use fleetgrant_core::domain::{ActivationId, DeviceId, EntitlementId, OrderId, PartyId};
 use fleetgrant_core::outcome::Outcome;
 
 use super::output::Format;
@@ -164,6 +164,11 @@ pub(super) fn activation_id(text: &str) -> Result<ActivationId, String> {
 /// An entitlement id on the command line.
 pub(super) fn entitlement_id(text: &str) -> Result<EntitlementId, String> {
     id(text).map(EntitlementId)
+}
+
+/// An order id on the command line.
+pub(super) fn order_id(text: &str) -> Result<OrderId, String> {
+    id(text).map(OrderId)
 }
 
 fn id(text: &str) -> Result<[u8; 16], String> {

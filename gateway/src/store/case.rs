@@ -93,6 +93,16 @@ pub fn activated(db: &mut Db, device: &str, now: Timestamp) -> Result<(), StoreE
     Ok(())
 }
 
+/// Up to `limit` cases of a device, the latest first.
+pub fn of_device(db: &mut Db, device: &str, limit: i64) -> Result<Vec<Case>, StoreError> {
+    Ok(on!(db, c => table::table
+        .filter(table::device_id.eq(device))
+        .order(table::opened_at.desc())
+        .limit(limit)
+        .select(Case::as_select())
+        .load(c))?)
+}
+
 /// Cases in a step since before an instant, the oldest first.
 pub fn stuck(
     db: &mut Db,

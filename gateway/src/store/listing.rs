@@ -6,10 +6,12 @@
 mod activation;
 mod device;
 mod entitlement;
+mod order;
 
 pub use activation::{ActivationFilter, ActivationRow, activations};
 pub use device::{CredentialRow, DeviceFilter, DeviceRow, credentials, devices};
 pub use entitlement::{EntitlementFilter, EntitlementRow, entitlement_named, entitlements};
+pub use order::{OrderFilter, OrderLineRow, OrderRow, Progress, order_lines, orders};
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::PartyId;

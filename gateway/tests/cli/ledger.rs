@@ -33,6 +33,14 @@ const ROWS: &str = r#"
         UNION ALL SELECT x'e2000000000000000000000000000000', 'O-2/10',
             x'a2000000000000000000000000000000'
     ) AS e WHERE m.code = 'perpetual';
+    INSERT INTO orders (id, system, reference, revision, ordered_at, sold_to_id, end_user_id, state,
+        created_at, changed_at) VALUES
+        (x'd1000000000000000000000000000000', 'erp', 'O-1', 1, 0,
+            x'a1000000000000000000000000000000', x'a2000000000000000000000000000000', 1, 0, 0),
+        (x'd2000000000000000000000000000000', 'erp', 'O-2', 3, 0,
+            x'a2000000000000000000000000000000', x'a2000000000000000000000000000000', 2, 0, 0),
+        (x'd3000000000000000000000000000000', 'web', 'O-2', 1, 0,
+            x'a1000000000000000000000000000000', x'a1000000000000000000000000000000', 1, 0, 0);
     UPDATE devices SET owner_id = x'a1000000000000000000000000000000' WHERE id = 'sc-1';
     UPDATE devices SET owner_id = x'a2000000000000000000000000000000' WHERE id = 'sc-2';
 "#;
@@ -101,6 +109,29 @@ fn devices_are_listed_by_id_filtered_and_a_page_at_a_time() {
     assert_eq!(first.out.lines().count(), 3, "{first:?}");
     let last = folder.run(&["devices", "list", "--limit", "3"]).done();
     assert!(!last.err.contains("more follow"), "{last:?}");
+}
+
+#[test]
+fn orders_are_listed_by_who_pays_or_uses_and_shown_by_reference() {
+    let folder = installation();
+    let orders = |args: &[&str]| {
+        let args = [&["orders", "list"], args].concat();
+        column(&json(&folder, &args), "reference")
+    };
+    assert_eq!(orders(&[]), ["O-1", "O-2", "O-2"]);
+    assert_eq!(orders(&["--party", "C-1"]), ["O-1", "O-2"]);
+    assert_eq!(orders(&["--state", "amended"]), ["O-2"]);
+    assert_eq!(orders(&["--system", "web"]), ["O-2"]);
+    folder.run(&["orders", "show", "O-1"]).done().shows(&[
+        "Acme Optics",
+        "=Bright & Co",
+        "1970-01-01",
+    ]);
+    folder
+        .run(&["orders", "show", "O-2"])
+        .ends(REFUSED, &["several systems", "--system"]);
+    let order = json(&folder, &["orders", "show", "O-2", "--system", "erp"]);
+    assert_eq!(order["revision"], 3);
 }
 
 #[test]

@@ -1,0 +1,205 @@
+//! `fleetgrant orders`: what was bought, and what became of it.
+
+use anyhow::anyhow;
+use fleetgrant_core::domain::{OrderId, OrderState};
+use serde::Serialize;
+
+use super::ledger::{Ledger, ListArgs, order_id};
+use super::output::{self, Format, row};
+use super::{Failure, Global, OrUnavailable};
+use crate::store::listing::{self, OrderFilter, OrderLineRow, OrderRow, Progress};
+
+/// Lists orders, and shows one with what became of its lines
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    List(List),
+    Show(Show),
+}
+
+/// Lists orders, in the order of their import
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only those in this state, as open
+    #[arg(long)]
+    state: Option<OrderState>,
+    /// Only those this party pays or uses: a name, or the id that some system calls it by
+    #[arg(long, value_name = "PARTY")]
+    party: Option<String>,
+    /// Only those of this system
+    #[arg(long)]
+    system: Option<String>,
+    /// Only those after this id
+    #[arg(long, value_name = "ORDER", value_parser = order_id)]
+    after: Option<OrderId>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// Shows an order, its lines, and how many units of each are in use
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// Its reference
+    reference: String,
+    /// The system, where several call an order so
+    #[arg(long)]
+    system: Option<String>,
+    /// The form of what is shown
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+row!(
+    /// An order in a list.
+    OrderEntry {
+        order: String,
+        system: String,
+        reference: String,
+        revision: i64,
+        ordered: String,
+        sold_to: String,
+        end_user: String,
+        state: String,
+    }
+);
+
+impl From<OrderRow> for OrderEntry {
+    fn from(row: OrderRow) -> Self {
+        Self {
+            order: row.id.0.to_string(),
+            system: row.system,
+            reference: row.reference,
+            revision: row.revision,
+            ordered: row.ordered_at.0.to_string(),
+            sold_to: row.sold_to,
+            end_user: row.end_user,
+            state: row.state.0.to_string(),
+        }
+    }
+}
+
+row!(
+    /// A line of an order, and what became of it.
+    LineEntry {
+        line: String,
+        sku: String,
+        quantity: i64,
+        value: Option<String>,
+        state: String,
+        shipped: i64,
+        units: Option<i64>,
+        in_use: i64,
+        activated: i64,
+    }
+);
+
+impl From<(OrderLineRow, Progress)> for LineEntry {
+    fn from((row, progress): (OrderLineRow, Progress)) -> Self {
+        let value = row.value_e4.zip(row.currency);
+        Self {
+            line: row.line,
+            sku: row.sku,
+            quantity: row.quantity,
+            value: value.map(|(e4, currency)| format!("{} {currency}", decimal(e4))),
+            state: row.state.0.to_string(),
+            shipped: progress.shipped,
+            units: progress.units,
+            in_use: progress.in_use,
+            activated: progress.activated,
+        }
+    }
+}
+
+/// Ten-thousandths, with as many decimals as say something and two at least.
+fn decimal(e4: i64) -> String {
+    let sign = if e4 < 0 { "-" } else { "" };
+    let (whole, fraction) = (e4.unsigned_abs() / 10_000, e4.unsigned_abs() % 10_000);
+    let fraction = format!("{fraction:04}");
+    let kept = fraction.trim_end_matches('0').len().max(2);
+    format!("{sign}{whole}.{}", &fraction[..kept])
+}
+
+/// An order and its lines.
+#[derive(Serialize)]
+struct Sheet {
+    #[serde(flatten)]
+    order: OrderEntry,
+    lines: Vec<LineEntry>,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    let ledger = Ledger::open(global)?;
+    match &args.command {
+        Command::List(args) => list(&ledger, args),
+        Command::Show(args) => show(&ledger, args),
+    }
+}
+
+fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
+    let filter = OrderFilter {
+        reference: None,
+        system: args.system.clone(),
+        state: args.state,
+        parties: ledger.parties(args.party.as_deref())?,
+        after: args.after,
+    };
+    let limit = args.list.rows_to_read();
+    let rows = ledger.read(move |db| listing::orders(db, &filter, limit))?;
+    let rows = args.list.cut(rows, |row| row.id.0.to_string());
+    let entries: Vec<_> = rows.into_iter().map(OrderEntry::from).collect();
+    output::print(args.list.output, &entries).or_unavailable(|| "cannot write the list".to_owned())
+}
+
+fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
+    let filter = OrderFilter {
+        reference: Some(args.reference.clone()),
+        system: args.system.clone(),
+        ..OrderFilter::default()
+    };
+    let mut found = ledger.read(move |db| listing::orders(db, &filter, 2))?;
+    let reference = &args.reference;
+    let row = match (found.pop(), found.is_empty()) {
+        (Some(row), true) => row,
+        (Some(_), false) => {
+            return Err(Failure::refused(anyhow!(
+                "several systems call an order {reference:?}: name one with --system"
+            )));
+        }
+        (None, _) => {
+            return Err(Failure::refused(anyhow!(
+                "there is no order {reference:?}: list them with `fleetgrant orders list`"
+            )));
+        }
+    };
+    let id = row.id.0;
+    let lines = ledger.read(move |db| listing::order_lines(db, id))?;
+    let sheet = Sheet {
+        order: row.into(),
+        lines: lines.into_iter().map(LineEntry::from).collect(),
+    };
+    match args.output {
+        Format::Json => output::print_json(&sheet),
+        Format::Csv => output::print(Format::Csv, &sheet.lines),
+        Format::Table => output::print_record(&sheet.order)
+            .and_then(|()| output::print_part("lines", &sheet.lines)),
+    }
+    .or_unavailable(|| "cannot write the order".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decimal;
+
+    #[test]
+    fn money_keeps_the_decimals_that_say_something() {
+        assert_eq!(decimal(0), "0.00");
+        assert_eq!(decimal(12_345_000), "1234.50");
+        assert_eq!(decimal(12_345_678), "1234.5678");
+        assert_eq!(decimal(-1), "-0.0001");
+    }
+}

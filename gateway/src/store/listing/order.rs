@@ -1,0 +1,180 @@
+//! Orders and their lines, and how much of each was activated.
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{
+    ActivationState, OrderId, OrderLineId, OrderState, PartyId, ShipmentState,
+};
+
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::dialect::Db;
+use crate::store::error::StoreError;
+use crate::store::schema::{
+    activations, entitlements, order_lines, orders, parties, shipments, skus,
+};
+
+diesel::alias!(parties as payers: Payers, parties as users: Users);
+
+/// Which orders.
+#[derive(Clone, Debug, Default)]
+pub struct OrderFilter {
+    /// Those that some system calls so.
+    pub reference: Option<String>,
+    /// Those of this system.
+    pub system: Option<String>,
+    /// Those in this state.
+    pub state: Option<OrderState>,
+    /// Those that these parties pay or use.
+    pub parties: Option<Vec<PartyId>>,
+    /// Those after this id.
+    pub after: Option<OrderId>,
+}
+
+/// An order.
+#[derive(Clone, Debug, Queryable)]
+pub struct OrderRow {
+    /// Its id.
+    pub id: Octets<OrderId>,
+    /// The system that made it.
+    pub system: String,
+    /// What that system calls it.
+    pub reference: String,
+    /// Its revision there.
+    pub revision: i64,
+    /// The date of the order.
+    pub ordered_at: Micros,
+    /// The name of who pays.
+    pub sold_to: String,
+    /// The name of who uses.
+    pub end_user: String,
+    /// Where it stands.
+    pub state: Code<OrderState>,
+}
+
+/// Up to `limit` orders, in the order of their import.
+pub fn orders(db: &mut Db, filter: &OrderFilter, limit: i64) -> Result<Vec<OrderRow>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = orders::table
+            .inner_join(payers.on(payers.field(parties::id).eq(orders::sold_to_id)))
+            .inner_join(users.on(users.field(parties::id).eq(orders::end_user_id)))
+            .select((
+                orders::id,
+                orders::system,
+                orders::reference,
+                orders::revision,
+                orders::ordered_at,
+                payers.field(parties::name),
+                users.field(parties::name),
+                orders::state,
+            ))
+            .order(orders::id)
+            .limit(limit)
+            .into_boxed();
+        if let Some(reference) = &filter.reference {
+            query = query.filter(orders::reference.eq(reference));
+        }
+        if let Some(system) = &filter.system {
+            query = query.filter(orders::system.eq(system));
+        }
+        if let Some(state) = filter.state {
+            query = query.filter(orders::state.eq(Code(state)));
+        }
+        if let Some(parties) = &filter.parties {
+            let parties: Vec<_> = parties.iter().copied().map(Octets).collect();
+            query = query.filter(
+                orders::sold_to_id
+                    .eq_any(parties.clone())
+                    .or(orders::end_user_id.eq_any(parties)),
+            );
+        }
+        if let Some(after) = filter.after {
+            query = query.filter(orders::id.gt(Octets(after)));
+        }
+        query.load(c)
+    })?)
+}
+
+/// A line of an order.
+#[derive(Clone, Debug, Queryable)]
+pub struct OrderLineRow {
+    /// Its id.
+    pub id: Octets<OrderLineId>,
+    /// What the system calls it.
+    pub line: String,
+    /// The part number that was bought.
+    pub sku: String,
+    /// Copies.
+    pub quantity: i64,
+    /// Ten-thousandths of the currency.
+    pub value_e4: Option<i64>,
+    /// ISO 4217.
+    pub currency: Option<String>,
+    /// Where it stands.
+    pub state: Code<OrderState>,
+}
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Copies that were shipped and did not come back.
+    pub shipped: i64,
+    /// Units of its entitlements; none if one of them is unlimited.
+    pub units: Option<i64>,
+    /// Units that activations hold.
+    pub in_use: i64,
+    /// Units that devices have signed for.
+    pub activated: i64,
+}
+
+/// The lines of an order, with what became of each.
+pub fn order_lines(
+    db: &mut Db,
+    order: OrderId,
+) -> Result<Vec<(OrderLineRow, Progress)>, StoreError> {
+    let lines: Vec<OrderLineRow> = on!(db, c => order_lines::table
+        .inner_join(skus::table)
+        .filter(order_lines::order_id.eq(Octets(order)))
+        .order(order_lines::line)
+        .select((
+            order_lines::id,
+            order_lines::line,
+            skus::part_number,
+            order_lines::quantity,
+            order_lines::value_e4,
+            order_lines::currency,
+            order_lines::state,
+        ))
+        .load(c))?;
+    lines
+        .into_iter()
+        .map(|line| {
+            let progress = progress(db, line.id)?;
+            Ok((line, progress))
+        })
+        .collect()
+}
+
+/// Sums are added here: the databases differ in what a SUM of BIGINT is.
+fn progress(db: &mut Db, line: Octets<OrderLineId>) -> Result<Progress, StoreError> {
+    let shipped: Vec<i64> = on!(db, c => shipments::table
+        .filter(shipments::order_line_id.eq(line))
+        .filter(shipments::state.eq(Code(ShipmentState::Shipped)))
+        .select(shipments::quantity)
+        .load(c))?;
+    let owned: Vec<(bool, i64, i64)> = on!(db, c => entitlements::table
+        .filter(entitlements::order_line_id.eq(line))
+        .select((entitlements::unlimited, entitlements::units, entitlements::live_units))
+        .load(c))?;
+    let activated: Vec<i64> = on!(db, c => activations::table
+        .inner_join(entitlements::table)
+        .filter(entitlements::order_line_id.eq(line))
+        .filter(activations::state.eq(Code(ActivationState::Activated)))
+        .select(activations::units)
+        .load(c))?;
+    let unlimited = owned.iter().any(|(unlimited, ..)| *unlimited);
+    Ok(Progress {
+        shipped: shipped.iter().sum(),
+        units: (!unlimited).then(|| owned.iter().map(|(_, units, _)| units).sum()),
+        in_use: owned.iter().map(|(.., live)| live).sum(),
+        activated: activated.iter().sum(),
+    })
+}
