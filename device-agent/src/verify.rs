@@ -60,7 +60,7 @@ refusals! {
     /// The key's validity has ended.
     KeyExpired "key-expired" "the authority's key has expired",
     /// The signature is wrong.
-    BadSignature "bad-signature" "the signature does not verify",
+    BadSignature "signature" "the signature does not verify",
     /// It is of another realm.
     OtherRealm "other-realm" "the message is of another realm",
     /// It is for another device.
@@ -210,7 +210,7 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
         if floor >= authority.not_after {
             return Err(Refusal::KeyExpired);
         }
-        if floor > grant.install_until {
+        if floor >= grant.install_until {
             return Err(Refusal::InstallWindow);
         }
         if grant.flags.factory && grant.generation != 1 {

@@ -108,11 +108,12 @@ class Outstanding:
 
 
 class Agent:
-    def __init__(self, profile, state_file=None, now=time.monotonic):
+    def __init__(self, profile, state_file=None, now=time.monotonic, random=secrets.token_bytes):
         self.profile = profile
         self.state_file = None if state_file is None else Path(state_file)
         self.state = State.load(self.state_file)
         self.now = now
+        self.random = random
         self.started = now()
         self.reserved = self.state.seq
         self.outstanding = None
@@ -125,7 +126,7 @@ class Agent:
     def ask(self, wish):
         """A new request, from now on the outstanding one."""
         profile, state = self.profile, self.state
-        nonce = secrets.token_bytes(16)
+        nonce = self.random(16)
         wants = [[0, feature, total] for feature, total in wish.features]
         wants += [[1, i, proof(s, profile.realm, profile.thumbprint, nonce)] for i, s in wish.codes]
         body = {
@@ -208,8 +209,10 @@ class Agent:
         body = notice[OURS]
         code = body[1]
         if not self.answers(notice):
-            if code not in (SEND_CHAIN, POKE) or not self.once_an_hour(code):
+            if code not in (SEND_CHAIN, POKE):
                 raise Refused("not-asked")
+            if not self.once_an_hour(code):
+                raise Refused("too-soon")
             if self.outstanding is None:
                 return code, "poked" if code == POKE else "nothing", 0
             self.with_chain |= code == SEND_CHAIN

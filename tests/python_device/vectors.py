@@ -4,9 +4,15 @@ import json
 import sys
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 import activation_code
+from agent import Agent, AuthorityKey, Profile, Wish
 from cbor import Refused
 from envelope import Envelope, thumbprint
 
@@ -28,6 +34,7 @@ def main():
                 if layer != vector.get("layer", "taken"):
                     failures.append(f"{vector['name']}: {layer} ({reason})")
     failures += list(check_codes(load("codes"), keys))
+    failures += list(check_judgements(load("judgements"), material, keys))
     for failure in failures:
         print(failure, file=sys.stderr)
     assert counts["valid"] > 40 and counts["invalid"] > 700, counts
@@ -71,6 +78,50 @@ def check_codes(codes, keys):
         except activation_code.InvalidCode as reason:
             if str(reason) != code["reason"]:
                 yield f"code {code['text']}: {reason}"
+
+
+def check_judgements(judgements, material, keys):
+    """Scenarios: what depends on who the device is, what it holds and what it asked."""
+    private = next(k["private_key_pem"] for k in material["keys"] if k["name"] == judgements["key"])
+    certificate = x509.load_pem_x509_certificate((VECTORS / "pki/device.pem").read_bytes())
+    trusted = judgements["authority"]
+    profile = Profile(
+        device=judgements["device"],
+        realm=judgements["realm"],
+        key=load_pem_private_key(private.encode(), None),
+        chain=(certificate.public_bytes(Encoding.DER),),
+        authority=(
+            AuthorityKey(
+                keys[trusted["key"]], trusted["epoch"], trusted["nbf"], trusted["exp"], trusted["role"]
+            ),
+        ),
+        roots=tuple(keys[root] for root in judgements["roots"]),
+        max_down=judgements["max_down"],
+    )
+    for scenario in judgements["scenarios"]:
+        uptime = 0
+        agent = Agent(profile, now=lambda: uptime, random=lambda _len: nonce)
+        for step in scenario["steps"]:
+            uptime += 1
+            if step["do"] == "ask":
+                nonce = bytes.fromhex(step["nonce"])
+                agent.ask(Wish("upgrade"))
+            elif (judged := judge(agent, step)) != (step.get("taken"), step.get("refused")):
+                yield f"{scenario['name']}, {step['says']}: {judged}"
+
+
+def judge(agent, step):
+    message = bytes.fromhex(step["message"])
+    try:
+        if step["topic"] == "grant":
+            return agent.on_grant(message), None
+        if step["topic"] == "notice":
+            agent.on_notice(message)
+        else:
+            agent.on_keys(message)
+        return step["topic"], None
+    except Refused as reason:
+        return None, str(reason)
 
 
 if __name__ == "__main__":

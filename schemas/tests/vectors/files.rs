@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::invalid::{self, Invalid};
 use crate::valid::{self, Valid};
-use crate::{codes, material};
+use crate::{codes, judgements, material};
 
 pub(crate) const WRITE: &str = "FLEETGRANT_WRITE_VECTORS";
 
@@ -27,6 +27,10 @@ fn files() -> BTreeMap<PathBuf, String> {
     let mut files = BTreeMap::from([
         (folder.join("material.json"), json(&material::material())),
         (folder.join("codes.json"), json(&codes::codes())),
+        (
+            folder.join("judgements.json"),
+            json(&judgements::judgements()),
+        ),
     ]);
     for kind in MessageType::ALL {
         let messages = Messages {

@@ -9,6 +9,7 @@ mod differential;
 mod files;
 mod invalid;
 mod item;
+mod judgements;
 mod material;
 mod names;
 mod prose;
