@@ -24,6 +24,9 @@ mod revocation;
 mod rules;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 pub use anchor::{AdmissionMode, AnchorConfig, AnchorError, AnchorMaterial, TrustAnchor};
 pub use authenticate::{
     Admission, AuthenticatedDevice, DeviceIdentity, DeviceVerifier, StoredCredential, TrustDigest,

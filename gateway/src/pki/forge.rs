@@ -7,7 +7,7 @@ mod name;
 use super::der;
 
 pub use extension::*;
-pub use key::{ForgeKey, Padding, spki};
+pub use key::{ForgeKey, Padding, algorithm, spki};
 pub use name::*;
 
 /// A certificate to be: every field can be set, and nothing is checked.
@@ -29,6 +29,8 @@ pub struct Forge {
     pub spki: Vec<u8>,
     /// The extensions; none leaves the field out.
     pub extensions: Vec<Extension>,
+    /// The AlgorithmIdentifier of the signature, where it is not to be the key's.
+    pub signature_algorithm: Option<Vec<u8>>,
     /// Bytes after the certificate.
     pub trailing: Vec<u8>,
 }
@@ -67,6 +69,7 @@ impl Forge {
             not_after: generalized("20600101000000Z"),
             spki: key.spki(),
             extensions: Vec::new(),
+            signature_algorithm: None,
             trailing: Vec::new(),
         }
     }
@@ -91,7 +94,10 @@ impl Forge {
         if self.issuer.is_empty() {
             self.issuer = issuer.to_vec();
         }
-        let algorithm = key.signature_algorithm();
+        let algorithm = self
+            .signature_algorithm
+            .take()
+            .unwrap_or_else(|| key.signature_algorithm());
         let tbs = self.to_be_signed(&algorithm);
         let signature = key::bit_string(&key.sign(&tbs));
         let mut certificate = der::sequence(&[&tbs, &algorithm, &signature]);

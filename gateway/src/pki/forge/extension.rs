@@ -58,12 +58,26 @@ impl Extension {
         Self::new(&[2, 5, 29, 15], der::tlv(0x03, &[unused, flags])).critical()
     }
 
+    /// certificatePolicies with anyPolicy.
+    #[must_use]
+    pub fn any_policy() -> Self {
+        let policy = der::sequence(&[&der::oid(&[2, 5, 29, 32, 0])]);
+        Self::new(&[2, 5, 29, 32], der::sequence(&[&policy]))
+    }
+
     /// extendedKeyUsage.
     #[must_use]
     pub fn extended_key_usage(purposes: &[&[u64]]) -> Self {
         let purposes: Vec<_> = purposes.iter().map(|oid| der::oid(oid)).collect();
         let value = der::sequence(&purposes.iter().map(Vec::as_slice).collect::<Vec<_>>());
         Self::new(&[2, 5, 29, 37], value)
+    }
+
+    /// nameConstraints that permit only DNS names below one.
+    #[must_use]
+    pub fn only_dns_names_below(name: &str) -> Self {
+        let permitted = der::tlv(der::context(0), &der::sequence(&[&dns(name)]));
+        Self::new(&[2, 5, 29, 30], der::sequence(&[&permitted])).critical()
     }
 
     /// subjectAltName of names already in DER.

@@ -160,7 +160,9 @@ pub fn spki(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
     der::sequence(&[algorithm, &bit_string(key)])
 }
 
-fn algorithm(id: &AlgorithmIdentifier) -> Vec<u8> {
+/// An AlgorithmIdentifier in DER.
+#[must_use]
+pub fn algorithm(id: &AlgorithmIdentifier) -> Vec<u8> {
     der::sequence(&[id.as_ref()])
 }
 
