@@ -31,3 +31,6 @@ mod decide;
 mod ledger;
 mod term;
 mod turn;
+
+#[cfg(test)]
+mod testkit;

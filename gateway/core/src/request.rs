@@ -244,3 +244,6 @@ impl Channel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
