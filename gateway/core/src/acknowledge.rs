@@ -14,6 +14,7 @@ use fleetgrant_schemas::ack;
 
 use crate::ask::{Acknowledgement, Exception, Sender, SignedAck, Verdict};
 use crate::context::{Context, Entropy};
+use crate::delivery;
 use crate::device::Acked;
 use crate::domain::{ActivationId, RemovalReason};
 use crate::event::{Event, EventKind};
@@ -163,11 +164,15 @@ impl<E: Entropy> Turn<'_, E> {
         let Some(latest) = self.latest().cloned() else {
             return;
         };
+        // What was written just now is on its way anyway.
+        let first_repeat = latest.issued_at.plus_seconds(delivery::INTERVALS[0]);
         if self.device.acked_key() == Some(latest.key) {
             self.deliveries = Deliveries::Acknowledged;
-        } else if self.ctx.now < latest.install_until
-            || self.push(latest.nonce, Why::WindowOver).is_err()
+        } else if latest.install_until <= self.ctx.now
+            && self.push(latest.nonce, Why::WindowOver).is_ok()
         {
+            // The new set supersedes it.
+        } else if first_repeat <= self.ctx.now {
             self.deliveries = Deliveries::Revived;
         }
     }
@@ -187,3 +192,6 @@ fn refusals(exceptions: &[Exception]) -> Vec<ActivationId> {
         .map(|exception| exception.activation)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,6 +109,13 @@ impl World {
         self.activations.get(&id).map(|(_, activation)| activation)
     }
 
+    /// An activation, to be changed behind the core's back.
+    pub fn activation_mut(&mut self, id: ActivationId) -> Option<&mut Activation> {
+        self.activations
+            .get_mut(&id)
+            .map(|(_, activation)| activation)
+    }
+
     /// A set, with its payload.
     #[must_use]
     pub fn set(&self, device: &DeviceId, key: SetKey) -> Option<&IssuedSet> {

@@ -192,7 +192,7 @@ enum Check {
 fn publish_now<E: Entropy>(mut turn: Turn<'_, E>, check: Check) -> Result<Outcome, OperatorError> {
     let ledger = turn.ledger.clone();
     let proposal = turn.propose(ledger, None, Vec::new(), crate::ask::Channel::Online)?;
-    if matches!(check, Check::Size) && !turn.fits(&proposal) {
+    if matches!(check, Check::Size) && !turn.fits(&proposal, 0) {
         return Err(OperatorError::Denied(Rule::SetFull));
     }
     turn.issue(proposal, Why::Operator);
@@ -230,3 +230,6 @@ impl<E: Entropy> Turn<'_, E> {
             .ok_or(OperatorError::UnknownActivation)
     }
 }
+
+#[cfg(test)]
+mod tests;

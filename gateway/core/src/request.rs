@@ -87,25 +87,21 @@ impl<E: Entropy> Turn<'_, E> {
         self.note_facts(ask);
         if self.device.key.is_none() && request.sender.verdict == Verdict::NotOnManifest {
             self.record(Event::new(EventKind::DeviceRefused).with("reason", "not-on-manifest"));
-            return Err(self.notice(NoticeCode::NotAdmitted, ask.nonce, self.later()));
+            return Err(self.notice_counted(NoticeCode::NotAdmitted, request, self.later()));
         }
         if echo.is_none() && needs_challenge(&self.device, ask) {
-            let said = Said {
-                challenge: Some(self.challenge(request.sender.channel)),
-                ..Said::default()
-            };
-            return Err(self.notice(NoticeCode::Challenge, ask.nonce, said));
+            return Err(self.notice_counted(NoticeCode::Challenge, request, Said::default()));
         }
         if let Some(echo) = echo {
             self.judge(ask, echo);
         }
         if let Some(held) = ask.held {
-            self.believe_held(held, ask.nonce)?;
+            self.believe_held(held, request)?;
         }
         for usage in &ask.usage {
             self.ledger.use_up_to(usage.activation, usage.total);
         }
-        self.admit(&request.sender, ask)?;
+        self.admit(request)?;
         self.lapse_due();
         self.answer(request)
     }
@@ -177,7 +173,8 @@ impl<E: Entropy> Turn<'_, E> {
             .clamp(limits::MIN_DOWN as u16, limits::MAX_DOWN as u16);
     }
 
-    fn admit(&mut self, sender: &Sender, ask: &Ask) -> Result<(), Answer> {
+    fn admit(&mut self, request: &Request) -> Result<(), Answer> {
+        let sender = &request.sender;
         match (self.device.state, sender.verdict) {
             (DeviceState::Quarantined, _) => {}
             (DeviceState::Admitted, _) | (_, Verdict::Pinned | Verdict::Admissible) => {
@@ -193,7 +190,7 @@ impl<E: Entropy> Turn<'_, E> {
                 self.record(Event::new(EventKind::DeviceQuarantined).with("key", sender.key));
             }
         }
-        Err(self.notice(NoticeCode::Quarantined, ask.nonce, self.later()))
+        Err(self.notice_counted(NoticeCode::Quarantined, request, self.later()))
     }
 
     pub(crate) fn later(&self) -> Said {

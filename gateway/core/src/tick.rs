@@ -66,3 +66,6 @@ impl<E: Entropy> Turn<'_, E> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

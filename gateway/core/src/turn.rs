@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fleetgrant_schemas::limits;
 use fleetgrant_schemas::notice::Notice;
 
-use crate::ask::{Channel, Reason};
+use crate::ask::{Channel, Reason, Request};
 use crate::content::{self, Content, Denial};
 use crate::context::{Context, Entropy};
 use crate::device::Device;
@@ -156,6 +156,21 @@ impl<'a, E: Entropy> Turn<'a, E> {
             .offer_resync(fresh, now, lifetime, acked)
     }
 
+    /// A notice that answers a request which counts. It bears a challenge, since the request used
+    /// up the device's.
+    pub(crate) fn notice_counted(
+        &mut self,
+        code: NoticeCode,
+        request: &Request,
+        said: Said,
+    ) -> Answer {
+        let said = Said {
+            challenge: Some(self.challenge(request.sender.channel)),
+            ..said
+        };
+        self.notice(code, request.ask.nonce, said)
+    }
+
     pub(crate) fn notice(&mut self, code: NoticeCode, nonce: DeviceNonce, said: Said) -> Answer {
         let cti = Cti(self.random());
         let notice = Notice {
@@ -206,9 +221,14 @@ impl<'a, E: Entropy> Turn<'a, E> {
         })
     }
 
-    /// Whether the device takes a set like this.
-    pub(crate) fn fits(&self, proposal: &Proposal) -> bool {
-        self.content(proposal).fits(self.device.max_down)
+    /// Whether the device takes a set like this, with so many of its denials.
+    pub(crate) fn fits(&self, proposal: &Proposal, denials: usize) -> bool {
+        let content = self.content(proposal);
+        Content {
+            denials: &content.denials[..denials.min(content.denials.len())],
+            ..content
+        }
+        .fits(self.device.max_down)
     }
 
     /// Writes the set: from now on it may be out there.

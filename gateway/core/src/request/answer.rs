@@ -22,21 +22,28 @@ impl<E: Entropy> Turn<'_, E> {
     pub(super) fn answer(&mut self, request: &Request) -> Result<Answer, Answer> {
         let ask = &request.ask;
         let mut full = BTreeSet::new();
-        let (plan, done, proposal) = loop {
+        let (plan, done, mut proposal) = loop {
             let plan = self.decide(request, &full);
             let (ledger, done) = self
                 .carry_out(&plan, request)
-                .map_err(|failed| self.unissuable(failed, ask))?;
+                .map_err(|failed| self.unissuable(failed, request))?;
             let denials = plan.denials(ask, self);
             let proposal = self
                 .propose(ledger, Some(ask.nonce), denials, request.sender.channel)
-                .map_err(|failed| self.unissuable(failed, ask))?;
-            match (self.fits(&proposal), plan.draws.last()) {
-                (true, _) => break (plan, done, proposal),
-                (false, Some(draw)) => full.insert(draw.source),
-                (false, None) => break (plan, done, self.squeeze(proposal, ask)?),
+                .map_err(|failed| self.unissuable(failed, request))?;
+            if self.fits(&proposal, 0) {
+                break (plan, done, proposal);
+            }
+            match plan.draws.last() {
+                Some(draw) => full.insert(draw.source),
+                None => {
+                    let said = Said::default();
+                    return Err(self.notice_counted(NoticeCode::TooLarge, request, said));
+                }
             };
         };
+        // A denial can be larger than a right, and is worth less.
+        while !self.fits(&proposal, proposal.denials.len()) && proposal.denials.pop().is_some() {}
         self.count_codes(&plan);
         let answer = match self.nothing_to_say(&plan, &proposal, ask) {
             Some(rule) => {
@@ -45,7 +52,7 @@ impl<E: Entropy> Turn<'_, E> {
                     retry_after: rule.retry_after(self.ctx.policy),
                     ..Said::default()
                 };
-                self.notice(NoticeCode::Denied, ask.nonce, said)
+                self.notice_counted(NoticeCode::Denied, request, said)
             }
             None => {
                 self.issue(proposal, Why::Asked(ask.reason));
@@ -114,17 +121,6 @@ impl<E: Entropy> Turn<'_, E> {
             }
         }
         Ok((ledger, done))
-    }
-
-    /// Leaves denials out of a set that is too large though nothing new is in it: the rights are
-    /// more than the reasons.
-    fn squeeze(&mut self, mut proposal: Proposal, ask: &Ask) -> Result<Proposal, Answer> {
-        while !self.fits(&proposal) {
-            if proposal.denials.pop().is_none() {
-                return Err(self.notice(NoticeCode::TooLarge, ask.nonce, Said::default()));
-            }
-        }
-        Ok(proposal)
     }
 
     /// The rule to tell, where a set would say nothing: nothing is in it, nothing was in the one
@@ -198,7 +194,7 @@ impl<E: Entropy> Turn<'_, E> {
         }
     }
 
-    fn unissuable(&mut self, failed: Unissuable, ask: &Ask) -> Answer {
+    fn unissuable(&mut self, failed: Unissuable, request: &Request) -> Answer {
         let text = match failed {
             Unissuable::NotPinned => "not-pinned",
             Unissuable::GenerationsExhausted => "generations-exhausted",
@@ -207,7 +203,7 @@ impl<E: Entropy> Turn<'_, E> {
             text: Some(text),
             ..Said::default()
         };
-        self.notice(NoticeCode::Denied, ask.nonce, said)
+        self.notice_counted(NoticeCode::Denied, request, said)
     }
 }
 

@@ -4,10 +4,9 @@ use std::cmp::Ordering;
 
 use fleetgrant_schemas::limits;
 
-use crate::ask::Held;
+use crate::ask::{Held, Request};
 use crate::context::Entropy;
 use crate::device::Acked;
-use crate::domain::DeviceNonce;
 use crate::event::{Event, EventKind};
 use crate::notice::NoticeCode;
 use crate::outcome::Answer;
@@ -18,7 +17,7 @@ impl<E: Entropy> Turn<'_, E> {
     ///
     /// A set that outranks everything this gateway can sign leaves nothing to answer: that is an
     /// `Err`, and somebody is paged.
-    pub(super) fn believe_held(&mut self, held: Held, nonce: DeviceNonce) -> Result<(), Answer> {
+    pub(super) fn believe_held(&mut self, held: Held, request: &Request) -> Result<(), Answer> {
         let ahead = held
             .key
             .generation
@@ -26,7 +25,7 @@ impl<E: Entropy> Turn<'_, E> {
             .saturating_sub(self.device.generation.get());
         if held.key.epoch > self.ctx.authority.epoch || ahead >= limits::MAX_SEQ_JUMP {
             self.record_never_issued(held);
-            return Err(self.notice(NoticeCode::RetryLater, nonce, self.later()));
+            return Err(self.notice_counted(NoticeCode::RetryLater, request, self.later()));
         }
         if ahead > 0 {
             // The request echoed a challenge: the device does hold it now.
