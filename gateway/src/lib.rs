@@ -8,6 +8,7 @@ pub mod config;
 pub mod crypto;
 pub mod gateway;
 pub mod identity;
+pub mod import;
 pub mod issue;
 pub mod mqtt;
 pub mod operator;

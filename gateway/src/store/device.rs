@@ -1,13 +1,15 @@
 //! Devices: who they are, and what others say of them.
 
+use diesel::dsl::{exists, sql};
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use fleetgrant_core::domain::{
     BatchId, DeviceState, OrderLineId, PartyId, ProductLineId, Purpose, StorageClass, Timestamp,
 };
 use fleetgrant_schemas::id::KeyThumbprint;
 
 use super::column::{Code, Micros, Octets};
-use super::schema::devices as table;
+use super::schema::{activations, devices as table};
 use super::{Db, StoreError};
 
 /// A row.
@@ -118,6 +120,15 @@ pub fn after(
         Some(state) => on!(db, c => rows.filter(table::state.eq(Code(state))).load(c))?,
         None => on!(db, c => rows.load(c))?,
     })
+}
+
+/// Whether activations on a device hold units.
+pub fn holds_units(db: &mut Db, id: &str) -> Result<bool, StoreError> {
+    Ok(on!(db, c => diesel::select(exists(activations::table
+        .filter(activations::device_id.eq(id))
+        // Literal, so that the partial index serves.
+        .filter(sql::<Bool>("state <= 6"))))
+    .get_result(c))?)
 }
 
 /// Adds a device.

@@ -231,6 +231,20 @@ impl Db {
         }
     }
 
+    /// Runs a step within a transaction so that its failure undoes its own effects only.
+    pub fn savepoint<T, E: From<StoreError>>(
+        &mut self,
+        step: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.control("SAVEPOINT step")?;
+        let result = step(self);
+        if result.is_err() {
+            self.control("ROLLBACK TO step")?;
+        }
+        self.control("RELEASE step")?;
+        result
+    }
+
     fn control(&mut self, statement: &str) -> Result<(), StoreError> {
         on!(self, c => c.batch_execute(statement)).map_err(Into::into)
     }

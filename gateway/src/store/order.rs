@@ -1,7 +1,9 @@
 //! Orders and their lines, as the ERP has them.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{ContractId, OrderId, OrderLineId, OrderState, PartyId, SkuId};
+use fleetgrant_core::domain::{
+    ContractId, OrderId, OrderLineId, OrderState, PartyId, Purpose, SkuId,
+};
 
 use super::column::{Code, Micros, Octets};
 use super::schema::{order_lines, orders};
@@ -55,6 +57,10 @@ pub struct OrderLine {
     pub value_e4: Option<i64>,
     /// ISO 4217.
     pub currency: Option<String>,
+    /// What the entitlements are for.
+    pub purpose: Code<Purpose>,
+    /// Where a fixed term starts, if not at the date of the order.
+    pub starts_at: Option<Micros>,
     /// Where it stands.
     pub state: Code<OrderState>,
     /// When it was imported.
@@ -122,4 +128,14 @@ pub fn insert_line(db: &mut Db, line: &OrderLine) -> Result<(), StoreError> {
 pub fn update_line(db: &mut Db, line: &OrderLine) -> Result<(), StoreError> {
     on!(db, c => diesel::update(order_lines::table.find(line.id)).set(line).execute(c))?;
     Ok(())
+}
+
+/// What systems call a line: the order's reference, a slash and the line's.
+pub fn name_of_line(db: &mut Db, line: Octets<OrderLineId>) -> Result<String, StoreError> {
+    let (order, line): (String, String) = on!(db, c => order_lines::table
+        .inner_join(orders::table)
+        .filter(order_lines::id.eq(line))
+        .select((orders::reference, order_lines::line))
+        .first(c))?;
+    Ok(format!("{order}/{line}"))
 }

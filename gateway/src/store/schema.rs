@@ -289,6 +289,8 @@ diesel::table! {
         quantity -> BigInt,
         value_e4 -> Nullable<BigInt>,
         currency -> Nullable<Text>,
+        purpose -> SmallInt,
+        starts_at -> Nullable<BigInt>,
         state -> SmallInt,
         created_at -> BigInt,
         changed_at -> BigInt,

@@ -1,5 +1,7 @@
 //! What left the house, and with which serial numbers.
 
+use std::collections::BTreeSet;
+
 use diesel::prelude::*;
 use fleetgrant_core::domain::{OrderLineId, ShipmentId, ShipmentState};
 
@@ -55,13 +57,13 @@ pub fn by_reference(
         .optional())?)
 }
 
-/// The devices of a shipment, by id.
-pub fn devices(db: &mut Db, shipment: Octets<ShipmentId>) -> Result<Vec<String>, StoreError> {
-    Ok(on!(db, c => shipment_serials::table
+/// The serial numbers of a shipment.
+pub fn serials(db: &mut Db, shipment: Octets<ShipmentId>) -> Result<BTreeSet<String>, StoreError> {
+    let serials: Vec<String> = on!(db, c => shipment_serials::table
         .filter(shipment_serials::shipment_id.eq(shipment))
-        .order(shipment_serials::device_id)
-        .select(shipment_serials::device_id)
-        .load(c))?)
+        .select(shipment_serials::serial)
+        .load(c))?;
+    Ok(serials.into_iter().collect())
 }
 
 /// Adds a shipment.

@@ -61,6 +61,9 @@ CREATE TABLE order_lines (
     quantity BIGINT NOT NULL,
     value_e4 BIGINT,
     currency TEXT,
+    purpose SMALLINT NOT NULL,
+    -- Where the term starts at a date other than that of the order.
+    starts_at BIGINT,
     state SMALLINT NOT NULL,
     created_at BIGINT NOT NULL,
     changed_at BIGINT NOT NULL,

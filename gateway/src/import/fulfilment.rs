@@ -1,0 +1,210 @@
+//! What order lines become, and what becomes of that when a line changes or ships.
+
+use fleetgrant_core::domain::{
+    EntitlementState, OrderId, OrderLineId, Scope, Source, StartBasis, Timestamp,
+};
+use fleetgrant_core::event::{Event, EventKind};
+
+use super::rows::Run;
+use super::{Halt, Reason, refuse};
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::entitlement::{self, Entitlement};
+use crate::store::event::{self, Stream};
+use crate::store::order::{self, Order, OrderLine};
+use crate::store::party::Party;
+use crate::store::sku::{self, SkuContent};
+use crate::store::{Db, StoreError, id, license_model, product};
+
+/// Makes the entitlements of a new line: one for each product that the SKU gives.
+pub(super) fn create(
+    db: &mut Db,
+    run: &Run<'_>,
+    order: &Order,
+    line: &OrderLine,
+    owner: &Party,
+) -> Result<(), Halt> {
+    let contents = sku::contents(db, line.sku_id)?;
+    if contents.is_empty() {
+        let reason = Reason::Unfit("gives no product; import what it gives first".to_owned());
+        return refuse("sku", reason);
+    }
+    for content in &contents {
+        let entitlement = sold(db, run, order, line, owner, content)?;
+        entitlement::insert(db, &entitlement)?;
+        note(db, run, EventKind::EntitlementCreated, &entitlement)?;
+    }
+    Ok(())
+}
+
+fn sold(
+    db: &mut Db,
+    run: &Run<'_>,
+    order: &Order,
+    line: &OrderLine,
+    owner: &Party,
+    content: &SkuContent,
+) -> Result<Entitlement, Halt> {
+    let model = license_model::find(db, content.license_model_id)?;
+    let rules = model.rules()?;
+    let product = product::find(db, content.product_id.0)?
+        .ok_or_else(|| StoreError::Corrupt(format!("product {}", content.product_id.0)))?;
+    let starts_at = match content.start_basis.0 {
+        StartBasis::Fixed => Some(line.starts_at.unwrap_or(order.ordered_at)),
+        StartBasis::Order => Some(order.ordered_at),
+        StartBasis::Shipment | StartBasis::FirstActivation | StartBasis::EachActivation => None,
+    };
+    Ok(Entitlement {
+        id: id::fresh(run.now()),
+        system: order.system.clone(),
+        reference: format!(
+            "{}/{}/{}/{}",
+            order.reference, line.line, product.code, model.code
+        ),
+        owner_id: Some(owner.id),
+        product_id: content.product_id,
+        license_model_id: content.license_model_id,
+        order_line_id: Some(line.id),
+        contract_id: order.contract_id,
+        state: Code(EntitlementState::Active),
+        source: Code(Source::Order),
+        purpose: line.purpose,
+        scope: Code(Scope::Device),
+        model_kind: model.kind,
+        grace_seconds: i64::from(rules.grace_seconds),
+        model_rules: model.rules,
+        unlimited: false,
+        units: units(line.quantity, content.units_per_copy)?,
+        overdraft: 0,
+        live_units: 0,
+        pending_credit: 0,
+        units_per_device: content.units_per_copy,
+        start_basis: content.start_basis,
+        starts_at,
+        latest_start_at: None,
+        term: content.term.clone(),
+        ends_at: None,
+        time_zone: owner.time_zone.clone(),
+        created_at: Micros(run.now()),
+        changed_at: Micros(run.now()),
+    })
+}
+
+/// A line has another quantity now: its entitlements follow, and never fall below what is in use.
+pub(super) fn resize(db: &mut Db, run: &Run<'_>, line: &OrderLine) -> Result<(), Halt> {
+    for entitlement in entitlement::of_order_line(db, line.id)? {
+        let wanted = units(line.quantity, entitlement.units_per_device)?;
+        let resized = with_units(entitlement, wanted, run.now());
+        entitlement::update(db, &resized)?;
+        note(db, run, EventKind::EntitlementAmended, &resized)?;
+    }
+    Ok(())
+}
+
+/// Sets the quantity. Where more is in use, the rest is a pending credit, which the next units
+/// freed go to. With nothing left and nothing in use it is closed, and opened again by more.
+pub(super) fn with_units(entitlement: Entitlement, wanted: i64, now: Timestamp) -> Entitlement {
+    let units = wanted.max(entitlement.live_units - entitlement.overdraft);
+    let state = match entitlement.state.0 {
+        EntitlementState::Active if units == 0 => EntitlementState::Closed,
+        EntitlementState::Closed if units > 0 => EntitlementState::Active,
+        other => other,
+    };
+    Entitlement {
+        units,
+        pending_credit: units - wanted,
+        state: Code(state),
+        changed_at: Micros(now),
+        ..entitlement
+    }
+}
+
+/// The order has another end user now: so has what came of it, as long as none of it is in use.
+pub(super) fn hand_over(
+    db: &mut Db,
+    run: &Run<'_>,
+    order: Octets<OrderId>,
+    to: &Party,
+) -> Result<(), Halt> {
+    for line in order::lines(db, order)? {
+        for entitlement in entitlement::of_order_line(db, line.id)? {
+            if entitlement.live_units > 0 {
+                let reason = Reason::Fixed {
+                    what: format!(
+                        "the owner of {} units in use of line {}",
+                        entitlement.live_units, line.line
+                    ),
+                    remedy: "return them on the devices first",
+                };
+                return refuse("end_user", reason);
+            }
+            let handed = Entitlement {
+                owner_id: Some(to.id),
+                time_zone: to.time_zone.clone(),
+                changed_at: Micros(run.now()),
+                ..entitlement
+            };
+            entitlement::update(db, &handed)?;
+            note(db, run, EventKind::EntitlementAmended, &handed)?;
+        }
+    }
+    Ok(())
+}
+
+/// A line shipped: terms that start with the shipment start, with the first one.
+pub(super) fn shipped(
+    db: &mut Db,
+    run: &Run<'_>,
+    line: Octets<OrderLineId>,
+    at: Timestamp,
+) -> Result<(), Halt> {
+    for entitlement in entitlement::of_order_line(db, line)? {
+        if entitlement.start_basis.0 != StartBasis::Shipment || entitlement.starts_at.is_some() {
+            continue;
+        }
+        let started = Entitlement {
+            starts_at: Some(Micros(at)),
+            changed_at: Micros(run.now()),
+            ..entitlement
+        };
+        entitlement::update(db, &started)?;
+        note(db, run, EventKind::EntitlementAmended, &started)?;
+    }
+    Ok(())
+}
+
+/// Writes into an entitlement's history how it is now.
+pub(super) fn note(
+    db: &mut Db,
+    run: &Run<'_>,
+    kind: EventKind,
+    entitlement: &Entitlement,
+) -> Result<(), StoreError> {
+    let mut happened = Event::new(kind)
+        .with("reference", entitlement.reference.as_str())
+        .with("state", entitlement.state.0.as_str())
+        .with("units", entitlement.units.unsigned_abs())
+        .with("pending_credit", entitlement.pending_credit.unsigned_abs());
+    happened.entitlement = Some(entitlement.id.0);
+    if let Some(owner) = entitlement.owner_id {
+        happened = happened.with("owner", owner.0.to_string().as_str());
+    }
+    event::append(
+        db,
+        Stream::Entitlement(entitlement.id.0),
+        run.occasion(),
+        &[happened],
+    )
+}
+
+fn units(copies: i64, units_per_copy: i64) -> Result<i64, Halt> {
+    match copies.checked_mul(units_per_copy) {
+        Some(units) if units <= i64::from(u32::MAX) => Ok(units),
+        _ => refuse(
+            "quantity",
+            Reason::Unfit(format!(
+                "{copies} copies of {units_per_copy} units are more than {}",
+                u32::MAX
+            )),
+        ),
+    }
+}

@@ -1,0 +1,340 @@
+//! Orders: a row for each line. A line becomes entitlements in the same transaction.
+
+use fleetgrant_core::domain::{OrderState, PartyId, Purpose, SkuId};
+use fleetgrant_core::event::{Event, EventKind};
+
+use super::cells::{Cells, Column, When};
+use super::diff::{Diff, Maybe};
+use super::rows::Run;
+use super::{Effect, Halt, Reason, Row, fulfilment, lookup, refuse};
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::event::{self, Stream};
+use crate::store::order::{self, Order, OrderLine};
+use crate::store::party::Party;
+use crate::store::{Db, id};
+
+pub(super) const COLUMNS: &[Column] = &[
+    Column::required("system"),
+    Column::required("order"),
+    Column::optional("revision"),
+    Column::required("ordered_at"),
+    Column::required("sold_to"),
+    Column::optional("ship_to"),
+    Column::optional("end_user"),
+    Column::required("line"),
+    Column::required("sku"),
+    Column::required("quantity"),
+    Column::optional("value"),
+    Column::optional("currency"),
+    Column::optional("purpose"),
+    Column::optional("starts_at"),
+];
+
+const CHANGED: &str = "order-changed";
+
+#[derive(Debug)]
+pub(super) struct OrderRow {
+    system: String,
+    reference: String,
+    revision: i64,
+    ordered_at: When,
+    sold_to: String,
+    ship_to: Option<String>,
+    end_user: String,
+    line: String,
+    sku: String,
+    quantity: i64,
+    value_e4: Option<i64>,
+    currency: Option<String>,
+    purpose: Purpose,
+    starts_at: Option<When>,
+}
+
+/// The parties of an order.
+struct Parties {
+    sold_to: Party,
+    ship_to: Option<Party>,
+    end_user: Party,
+}
+
+impl Row for OrderRow {
+    fn parse(cells: &mut Cells<'_>) -> Option<Self> {
+        let system = cells.text("system", 32);
+        let reference = cells.text("order", 64);
+        let revision = cells.optional_number("revision", 1, i64::from(u32::MAX));
+        let ordered_at = cells.when("ordered_at");
+        let sold_to = cells.text("sold_to", 64);
+        let ship_to = cells.optional("ship_to", 64);
+        let end_user = cells.optional("end_user", 64);
+        let line = cells.text("line", 32);
+        let sku = cells.text("sku", 64);
+        let quantity = cells.number("quantity", 0, i64::from(u32::MAX));
+        let value = cells.optional("value", 32);
+        let currency = cells.optional("currency", 3);
+        let purpose = cells.parsed_or("purpose", Purpose::Production);
+        let starts_at = cells.optional_when("starts_at");
+        let value_e4 = value.and_then(|value| amount(cells, &value));
+        if value_e4.is_some() != currency.is_some() {
+            let reason = Reason::Unfit("a value and a currency go together".to_owned());
+            cells.fault("currency", reason);
+        }
+        if let Some(currency) = currency.as_deref().filter(|c| !is_currency(c)) {
+            let reason = Reason::Invalid {
+                value: currency.to_owned(),
+                expected: "a currency as ISO 4217 writes it, as EUR".to_owned(),
+            };
+            cells.fault("currency", reason);
+        }
+        let sold_to = sold_to?;
+        Some(Self {
+            system: system?,
+            reference: reference?,
+            revision: revision.unwrap_or(1),
+            ordered_at: ordered_at?,
+            ship_to,
+            end_user: end_user.unwrap_or_else(|| sold_to.clone()),
+            sold_to,
+            line: line?,
+            sku: sku?,
+            quantity: quantity?,
+            value_e4,
+            currency,
+            purpose,
+            starts_at,
+        })
+    }
+
+    fn apply(self, db: &mut Db, run: &mut Run<'_>) -> Result<Effect, Halt> {
+        let parties = Parties {
+            sold_to: lookup::party(db, &self.system, &self.sold_to, "sold_to")?,
+            ship_to: lookup::optional_party(db, &self.system, self.ship_to.as_deref(), "ship_to")?,
+            end_user: lookup::party(db, &self.system, &self.end_user, "end_user")?,
+        };
+        let sku = lookup::sku(db, &self.sku)?.id;
+        let (order, of_order) = self.put_order(db, run, &parties)?;
+        let of_line = self.put_line(db, run, &order, sku, &parties.end_user)?;
+        let (effect, kind) = match (of_order, of_line) {
+            (Effect::Unchanged, Effect::Unchanged) => return Ok(Effect::Unchanged),
+            (_, Effect::Created) => (Effect::Created, EventKind::OrderCreated),
+            _ => (Effect::Amended, EventKind::OrderAmended),
+        };
+        let happened = Event::new(kind)
+            .with("system", self.system.as_str())
+            .with("order", self.reference.as_str())
+            .with("line", self.line.as_str())
+            .with("sku", self.sku.as_str())
+            .with("quantity", self.quantity.unsigned_abs())
+            .with("revision", self.revision.unsigned_abs());
+        event::append(db, Stream::Order(order.id.0), run.occasion(), &[happened])?;
+        Ok(effect)
+    }
+}
+
+impl OrderRow {
+    fn put_order(
+        &self,
+        db: &mut Db,
+        run: &Run<'_>,
+        parties: &Parties,
+    ) -> Result<(Order, Effect), Halt> {
+        let zone = lookup::zone_of(Some(&parties.end_user), run.zone());
+        let known = order::by_reference(db, &self.system, &self.reference)?;
+        let given = Order {
+            id: known
+                .as_ref()
+                .map_or_else(|| id::fresh(run.now()), |known| known.id),
+            system: self.system.clone(),
+            reference: self.reference.clone(),
+            revision: self.revision,
+            ordered_at: Micros(self.ordered_at.at(&zone)),
+            sold_to_id: parties.sold_to.id,
+            ship_to_id: parties.ship_to.as_ref().map(|party| party.id),
+            end_user_id: parties.end_user.id,
+            contract_id: known.as_ref().and_then(|known| known.contract_id),
+            state: Code(
+                known
+                    .as_ref()
+                    .map_or(OrderState::Open, |_| OrderState::Amended),
+            ),
+            created_at: known
+                .as_ref()
+                .map_or(Micros(run.now()), |known| known.created_at),
+            changed_at: Micros(run.now()),
+        };
+        let Some(known) = known else {
+            order::insert(db, &given)?;
+            return Ok((given, Effect::Created));
+        };
+        let diff = self.order_difference(db, &known, &given)?;
+        if !diff.settle(run.amend(), CHANGED)? {
+            return Ok((known, Effect::Unchanged));
+        }
+        if given.revision < known.revision {
+            let reason = Reason::Outdated {
+                given: given.revision,
+                stored: known.revision,
+            };
+            return refuse("revision", reason);
+        }
+        if given.end_user_id != known.end_user_id {
+            fulfilment::hand_over(db, run, given.id, &parties.end_user)?;
+        }
+        order::update(db, &given)?;
+        Ok((given, Effect::Amended))
+    }
+
+    fn order_difference(&self, db: &mut Db, known: &Order, given: &Order) -> Result<Diff, Halt> {
+        let mut diff = Diff::default();
+        diff.field("revision", &known.revision, &given.revision);
+        diff.field("ordered_at", &known.ordered_at.0, &given.ordered_at.0);
+        let parties = |order: &Order| {
+            [
+                ("sold_to", Some(order.sold_to_id)),
+                ("ship_to", order.ship_to_id),
+                ("end_user", Some(order.end_user_id)),
+            ]
+        };
+        for ((column, stored), (_, row)) in parties(known).into_iter().zip(parties(given)) {
+            if stored != row {
+                let mut name = |party: Option<Octets<PartyId>>| {
+                    lookup::party_name(db, &self.system, party).map(Maybe)
+                };
+                diff.field(column, &name(stored)?, &name(row)?);
+            }
+        }
+        Ok(diff)
+    }
+
+    fn put_line(
+        &self,
+        db: &mut Db,
+        run: &Run<'_>,
+        order: &Order,
+        sku: Octets<SkuId>,
+        end_user: &Party,
+    ) -> Result<Effect, Halt> {
+        let zone = lookup::zone_of(Some(end_user), run.zone());
+        let known = order::line(db, order.id, &self.line)?;
+        let given = OrderLine {
+            id: known
+                .as_ref()
+                .map_or_else(|| id::fresh(run.now()), |known| known.id),
+            order_id: order.id,
+            line: self.line.clone(),
+            sku_id: sku,
+            quantity: self.quantity,
+            value_e4: self.value_e4,
+            currency: self.currency.clone(),
+            purpose: Code(self.purpose),
+            starts_at: self.starts_at.map(|when| Micros(when.at(&zone))),
+            state: Code(OrderState::Open),
+            created_at: known
+                .as_ref()
+                .map_or(Micros(run.now()), |known| known.created_at),
+            changed_at: Micros(run.now()),
+        };
+        let Some(known) = known else {
+            if given.quantity == 0 {
+                let reason = Reason::Unfit("a new line needs a quantity of 1 or more".to_owned());
+                return refuse("quantity", reason);
+            }
+            order::insert_line(db, &given)?;
+            fulfilment::create(db, run, order, &given, end_user)?;
+            return Ok(Effect::Created);
+        };
+        if !line_difference(&known, &given).settle(run.amend(), CHANGED)? {
+            return Ok(Effect::Unchanged);
+        }
+        self.amend_line(db, run, &known, given)?;
+        Ok(Effect::Amended)
+    }
+
+    fn amend_line(
+        &self,
+        db: &mut Db,
+        run: &Run<'_>,
+        known: &OrderLine,
+        given: OrderLine,
+    ) -> Result<(), Halt> {
+        let mut fixed = Diff::default();
+        fixed.field("sku", &known.sku_id.0, &given.sku_id.0);
+        fixed.field("purpose", &known.purpose.0, &given.purpose.0);
+        fixed.field(
+            "starts_at",
+            &Maybe(known.starts_at.map(|at| at.0)),
+            &Maybe(given.starts_at.map(|at| at.0)),
+        );
+        fixed.forbid("set the quantity of this line to 0 and add another line")?;
+        let state = match given.quantity {
+            0 => OrderState::Cancelled,
+            less if less < known.quantity => OrderState::Credited,
+            _ => OrderState::Amended,
+        };
+        let given = OrderLine {
+            state: Code(state),
+            ..given
+        };
+        order::update_line(db, &given)?;
+        if given.quantity != known.quantity {
+            fulfilment::resize(db, run, &given)?;
+        }
+        Ok(())
+    }
+}
+
+fn line_difference(known: &OrderLine, given: &OrderLine) -> Diff {
+    let value = |line: &OrderLine| Maybe(line.value_e4.map(Amount));
+    let mut diff = Diff::default();
+    diff.field("sku", &known.sku_id.0, &given.sku_id.0);
+    diff.field("quantity", &known.quantity, &given.quantity);
+    diff.field("value", &value(known), &value(given));
+    diff.field(
+        "currency",
+        &Maybe(known.currency.as_deref()),
+        &Maybe(given.currency.as_deref()),
+    );
+    diff.field("purpose", &known.purpose.0, &given.purpose.0);
+    diff.field(
+        "starts_at",
+        &Maybe(known.starts_at.map(|at| at.0)),
+        &Maybe(given.starts_at.map(|at| at.0)),
+    );
+    diff
+}
+
+/// An amount in ten-thousandths.
+#[derive(PartialEq, Eq)]
+struct Amount(i64);
+
+impl std::fmt::Display for Amount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let e4 = self.0.unsigned_abs();
+        write!(f, "{sign}{}.{:04}", e4 / 10_000, e4 % 10_000)
+    }
+}
+
+/// Reads a decimal number with at most four places.
+fn amount(cells: &mut Cells<'_>, text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text),
+    };
+    let (whole, places) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let amount = (!whole.is_empty() && places.len() <= 4 && is_number(whole) && is_number(places))
+        .then(|| format!("{whole}{places:0<4}").parse::<i64>().ok())
+        .flatten();
+    if amount.is_none() {
+        let reason = Reason::Invalid {
+            value: text.to_owned(),
+            expected: "an amount with at most four places, as 1250.00".to_owned(),
+        };
+        cells.fault("value", reason);
+    }
+    amount.map(|amount| sign * amount)
+}
+
+fn is_currency(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}

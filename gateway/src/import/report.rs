@@ -1,0 +1,92 @@
+//! What came of an import.
+
+use fleetgrant_schemas::code::ActivationCode;
+
+use super::{Kind, MAX_REPORTED, Reason};
+
+/// What came of an import.
+#[derive(Clone, Debug)]
+pub struct ImportReport {
+    /// What was imported.
+    pub kind: Kind,
+    /// Rows read, the header not counted.
+    pub rows: u64,
+    /// Rows that made something.
+    pub created: u64,
+    /// Rows that changed something.
+    pub amended: u64,
+    /// Rows that said what was there.
+    pub unchanged: u64,
+    /// Rows that were refused.
+    pub refused: u64,
+    /// Why, up to [`MAX_REPORTED`] of them.
+    pub errors: Vec<RowError>,
+    /// Whether it was kept. It is not after a dry run, or where a row was refused and bad rows
+    /// are not to be skipped.
+    pub committed: bool,
+    /// Codes that were made. Nothing else ever has their secrets.
+    pub codes: Vec<IssuedCode>,
+}
+
+/// Why a row was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowError {
+    /// The line it begins on; the header's is 1.
+    pub line: u64,
+    /// The column at fault; none where the row as a whole is.
+    pub column: Option<&'static str>,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl std::fmt::Display for RowError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}", self.line)?;
+        if let Some(column) = self.column {
+            write!(f, ", {column}")?;
+        }
+        write!(f, ": {} [{}]", self.reason, self.reason.code())
+    }
+}
+
+/// A code that was made, to be printed or sent to who will type it.
+#[derive(Clone, Debug)]
+pub struct IssuedCode {
+    /// Of which pack.
+    pub pack: String,
+    /// The reference of the entitlement it gives units of.
+    pub entitlement: String,
+    /// The code with its secret; `Display` writes it as it is typed.
+    pub code: ActivationCode,
+}
+
+impl ImportReport {
+    pub(super) const fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            rows: 0,
+            created: 0,
+            amended: 0,
+            unchanged: 0,
+            refused: 0,
+            errors: Vec::new(),
+            committed: false,
+            codes: Vec::new(),
+        }
+    }
+
+    /// Notes one refused row with all that is wrong with it.
+    pub(super) fn refuse(&mut self, errors: impl IntoIterator<Item = RowError>) {
+        self.refused += 1;
+        for error in errors {
+            metrics::counter!(
+                "fleetgrant_import_refused_total",
+                "kind" => self.kind.as_str(), "reason" => error.reason.code()
+            )
+            .increment(1);
+            if self.errors.len() < MAX_REPORTED {
+                self.errors.push(error);
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Reads a file row by row, in bounded memory, and applies each within the transaction.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use csv::{ByteRecord, ReaderBuilder};
+use fleetgrant_core::domain::{ImportRunId, Timestamp};
+use jiff::tz::TimeZone;
+use sha2::{Digest, Sha256};
+
+use super::cells::{Cells, Header};
+use super::report::{ImportReport, IssuedCode, RowError};
+use super::{Effect, Halt, ImportError, ImportOptions, Kind, MAX_ROW_BYTES, MAX_ROWS, Reason, Row};
+use super::{codes, entitlements, manifest, orders, parties, products, shipments, skus};
+use crate::store::column::{Micros, Octets};
+use crate::store::event::Occasion;
+use crate::store::{Db, StoreError, id, import_run, product_line};
+
+/// What every row of a run shares.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    /// How the file is imported.
+    pub(super) options: &'a ImportOptions,
+    /// The run, which is the cause of its events.
+    pub(super) id: Octets<ImportRunId>,
+    /// Codes made by the row at work.
+    pub(super) codes: Vec<IssuedCode>,
+}
+
+impl Run<'_> {
+    pub(super) const fn now(&self) -> Timestamp {
+        self.options.now
+    }
+
+    /// The zone of dates that belong to no party.
+    pub(super) const fn zone(&self) -> &TimeZone {
+        &self.options.time_zone
+    }
+
+    pub(super) const fn amend(&self) -> bool {
+        self.options.amend
+    }
+
+    /// When, by whom and why, for the history.
+    pub(super) fn occasion(&self) -> Occasion<'_> {
+        Occasion {
+            at: self.options.now,
+            actor: &self.options.actor,
+            cause: &self.id.0.0,
+        }
+    }
+}
+
+/// Imports a file within a transaction, from its beginning.
+pub(super) fn import<R: Read + Seek>(
+    db: &mut Db,
+    kind: Kind,
+    source: &mut R,
+    options: &ImportOptions,
+) -> Result<ImportReport, ImportError> {
+    match kind {
+        Kind::Products => import_as::<products::ProductRow, R>(db, kind, source, options),
+        Kind::Skus => import_as::<skus::SkuRow, R>(db, kind, source, options),
+        Kind::Parties => import_as::<parties::PartyRow, R>(db, kind, source, options),
+        Kind::Orders => import_as::<orders::OrderRow, R>(db, kind, source, options),
+        Kind::Shipments => import_as::<shipments::ShipmentRow, R>(db, kind, source, options),
+        Kind::Manifest => import_as::<manifest::ManifestRow, R>(db, kind, source, options),
+        Kind::Entitlements => {
+            import_as::<entitlements::EntitlementRow, R>(db, kind, source, options)
+        }
+        Kind::Codes => import_as::<codes::PackRow, R>(db, kind, source, options),
+    }
+}
+
+fn import_as<T: Row, R: Read + Seek>(
+    db: &mut Db,
+    kind: Kind,
+    source: &mut R,
+    options: &ImportOptions,
+) -> Result<ImportReport, ImportError> {
+    source
+        .seek(SeekFrom::Start(0))
+        .map_err(ImportError::Rewind)?;
+    for (name, prefix) in &options.product_lines {
+        product_line::ensure(db, name, prefix.as_str(), options.now)?;
+    }
+    let mut run = Run {
+        options,
+        id: id::fresh(options.now),
+        codes: Vec::new(),
+    };
+    let left = Arc::new(AtomicUsize::new(MAX_ROW_BYTES));
+    let bounded = Bounded {
+        source,
+        left: Arc::clone(&left),
+        hash: Sha256::new(),
+    };
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(bounded);
+    let mut report = ImportReport::new(kind);
+    let mut record = ByteRecord::new();
+    let mut header = None;
+    loop {
+        left.store(MAX_ROW_BYTES, Ordering::Relaxed);
+        let line = reader.position().line();
+        let more = reader
+            .read_byte_record(&mut record)
+            .map_err(|source| ImportError::Read { line, source })?;
+        if !more {
+            break;
+        }
+        let Some(header) = &header else {
+            header = Some(parse_header(kind, &record)?);
+            continue;
+        };
+        report.rows += 1;
+        if report.rows > MAX_ROWS {
+            return Err(ImportError::TooManyRows);
+        }
+        let line = record.position().map_or(line, csv::Position::line);
+        apply::<T>(db, &mut run, header, &record, line, &mut report)?;
+    }
+    if header.is_none() {
+        return Err(header_error(kind, "the file is empty".to_owned()));
+    }
+    report.committed = !options.dry_run && (report.refused == 0 || options.skip_bad);
+    if report.committed {
+        let digest = reader.into_inner().hash.finalize().into();
+        note_run(db, &run, &report, digest)?;
+    } else {
+        report.codes.clear();
+    }
+    Ok(report)
+}
+
+fn apply<T: Row>(
+    db: &mut Db,
+    run: &mut Run<'_>,
+    header: &Header,
+    record: &ByteRecord,
+    line: u64,
+    report: &mut ImportReport,
+) -> Result<(), StoreError> {
+    let mut cells = Cells::new(header, record, line);
+    let row = T::parse(&mut cells);
+    let errors = cells.into_errors();
+    let row = match row {
+        Some(row) if errors.is_empty() => row,
+        _ => {
+            report.refuse(errors);
+            return Ok(());
+        }
+    };
+    let refused = match db.savepoint(|db| row.apply(db, run)) {
+        Ok(effect) => {
+            match effect {
+                Effect::Created => report.created += 1,
+                Effect::Amended => report.amended += 1,
+                Effect::Unchanged => report.unchanged += 1,
+            }
+            report.codes.append(&mut run.codes);
+            return Ok(());
+        }
+        Err(Halt::Refused { column, reason }) => (Some(column), reason),
+        Err(Halt::Store(StoreError::Constraint(text))) => (None, Reason::Constraint(text)),
+        Err(Halt::Store(error)) => return Err(error),
+    };
+    run.codes.clear();
+    let (column, reason) = refused;
+    report.refuse([RowError {
+        line,
+        column,
+        reason,
+    }]);
+    Ok(())
+}
+
+fn parse_header(kind: Kind, record: &ByteRecord) -> Result<Header, ImportError> {
+    Header::parse(record, kind.columns()).map_err(|problem| header_error(kind, problem))
+}
+
+fn header_error(kind: Kind, problem: String) -> ImportError {
+    let known: Vec<_> = kind.columns().iter().map(|column| column.name).collect();
+    ImportError::Header {
+        kind,
+        problem,
+        known: known.join(","),
+    }
+}
+
+fn note_run(
+    db: &mut Db,
+    run: &Run<'_>,
+    report: &ImportReport,
+    digest: [u8; 32],
+) -> Result<(), StoreError> {
+    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    import_run::insert(
+        db,
+        &import_run::ImportRun {
+            id: run.id,
+            kind: report.kind.as_str().to_owned(),
+            actor: run.options.actor.clone(),
+            amend: run.options.amend,
+            rows_read: count(report.rows),
+            created: count(report.created),
+            amended: count(report.amended),
+            unchanged: count(report.unchanged),
+            digest: Octets(digest),
+            at: Micros(run.now()),
+        },
+    )
+}
+
+/// Fails once a row takes more than it may, so that a quote that is never closed does not pull
+/// the whole file into memory. What the CSV reader has read ahead is not counted twice.
+struct Bounded<'a, R> {
+    source: &'a mut R,
+    left: Arc<AtomicUsize>,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for Bounded<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.load(Ordering::Relaxed);
+        if left == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("a row has more than {MAX_ROW_BYTES} bytes; a quote may be left open"),
+            ));
+        }
+        let wanted = buffer.len().min(left);
+        let read = self.source.read(&mut buffer[..wanted])?;
+        self.left.store(left - read, Ordering::Relaxed);
+        self.hash.update(&buffer[..read]);
+        Ok(read)
+    }
+}
