@@ -11,7 +11,7 @@ use super::{Failure, Global, OrUnavailable};
 use crate::operator::Act;
 use crate::store::listing::{self, ActivationFilter, ActivationRow};
 
-/// Lists activations, assigns units to devices and takes them back
+/// List activations, assign units to devices, or take them back
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -27,7 +27,7 @@ enum Command {
     Revoke(Revoke),
 }
 
-/// Lists activations, the oldest first
+/// List activations, the oldest first
 #[derive(Debug, clap::Args)]
 struct List {
     /// Only those on this device
@@ -49,7 +49,7 @@ struct List {
     list: ListArgs,
 }
 
-/// Shows an activation
+/// Show an activation
 #[derive(Debug, clap::Args)]
 struct Show {
     #[arg(value_parser = activation_id)]
@@ -59,7 +59,7 @@ struct Show {
     output: Format,
 }
 
-/// Assigns units of an entitlement to a device
+/// Assign units of an entitlement to a device
 ///
 /// The device gets them when it next asks, and until then `cancel` undoes it.
 #[derive(Debug, clap::Args)]
@@ -77,14 +77,14 @@ struct Assign {
     now: bool,
 }
 
-/// Undoes an assignment that was not published yet; its units are free at once
+/// Undo an assignment that was not published yet; its units are free at once
 #[derive(Debug, clap::Args)]
 struct Cancel {
     #[arg(value_parser = activation_id)]
     activation: ActivationId,
 }
 
-/// Takes an activation back; its units are free when the device has proven that it is gone
+/// Take an activation back; its units are free when the device has proven that it is gone
 #[derive(Debug, clap::Args)]
 struct Revoke {
     #[arg(value_parser = activation_id)]

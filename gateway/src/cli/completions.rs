@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use super::{Cli, Failure};
 
-/// Prints the completions for a shell
+/// Print the completions for a shell
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The shell

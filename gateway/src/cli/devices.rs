@@ -12,7 +12,7 @@ use crate::operator::Act;
 use crate::store::case::{self, Case};
 use crate::store::listing::{self, ActivationFilter, CredentialRow, DeviceFilter, DeviceRow};
 
-/// Lists devices, shows one, and acts on one
+/// List devices, show one, or act on one
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -27,7 +27,7 @@ enum Command {
     Clear(Clear),
 }
 
-/// Lists devices, by id
+/// List devices, by id
 #[derive(Debug, clap::Args)]
 struct List {
     /// Only those in this state, as admitted
@@ -46,7 +46,7 @@ struct List {
     list: ListArgs,
 }
 
-/// Shows all that is known of a device
+/// Show all that is known of a device
 #[derive(Debug, clap::Args)]
 struct Show {
     #[arg(value_parser = device_id)]
@@ -56,14 +56,14 @@ struct Show {
     output: Format,
 }
 
-/// Writes a set with what is meant to be on a device now, and pushes it
+/// Write a set with what is meant to be on a device now, and push it
 #[derive(Debug, clap::Args)]
 struct Push {
     #[arg(value_parser = device_id)]
     device: DeviceId,
 }
 
-/// Takes back the suspicions against a device, so that it gets new rights again
+/// Take back the suspicions against a device, so that it gets new rights again
 #[derive(Debug, clap::Args)]
 struct Clear {
     #[arg(value_parser = device_id)]

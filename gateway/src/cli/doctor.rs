@@ -14,7 +14,7 @@ use super::{Failure, Global, OrUnavailable};
 use crate::clock::Clock;
 use crate::config::Config;
 
-/// Checks configuration, keys, clock, database and broker, and says what to do
+/// Check configuration, keys, clock, database and broker, and say what to do
 ///
 /// Changes nothing. Ends with 0 if nothing failed.
 #[derive(Debug, clap::Args)]

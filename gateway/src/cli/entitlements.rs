@@ -9,7 +9,7 @@ use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable};
 use crate::store::listing::{self, ActivationFilter, EntitlementFilter, EntitlementRow};
 
-/// Lists entitlements, and shows one with its activations
+/// List entitlements, or show one with its activations
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -22,7 +22,7 @@ enum Command {
     Show(Show),
 }
 
-/// Lists entitlements, the oldest first
+/// List entitlements, the oldest first
 #[derive(Debug, clap::Args)]
 struct List {
     /// Only those in this state, as active
@@ -44,7 +44,7 @@ struct List {
     list: ListArgs,
 }
 
-/// Shows an entitlement and its activations
+/// Show an entitlement and its activations
 #[derive(Debug, clap::Args)]
 struct Show {
     /// Its reference or its id

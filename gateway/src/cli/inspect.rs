@@ -20,7 +20,7 @@ use fleetgrant_schemas::{Malformed, limits};
 
 use super::{Failure, OrUnavailable};
 
-/// Shows any message file in CBOR diagnostic notation, with the names of its claims
+/// Show any message file in CBOR diagnostic notation, with the names of its claims
 ///
 /// Ends with 0 if the message is well formed and its signature, where it was checked, is good.
 #[derive(Debug, clap::Args)]

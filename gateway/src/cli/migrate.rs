@@ -9,7 +9,7 @@ use anyhow::anyhow;
 use super::{Failure, Global, OrUnavailable};
 use crate::store::dialect::{self, OpenError};
 
-/// Makes the database, or brings its schema to this version
+/// Make the database, or bring its schema to this version
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Changes nothing; ends with 1 if migrations are missing

@@ -9,7 +9,7 @@ use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable};
 use crate::store::listing::{self, OrderFilter, OrderLineRow, OrderRow, Progress};
 
-/// Lists orders, and shows one with what became of its lines
+/// List orders, or show one with what became of its lines
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -22,7 +22,7 @@ enum Command {
     Show(Show),
 }
 
-/// Lists orders, in the order of their import
+/// List orders, in the order of their import
 #[derive(Debug, clap::Args)]
 struct List {
     /// Only those in this state, as open
@@ -41,7 +41,7 @@ struct List {
     list: ListArgs,
 }
 
-/// Shows an order, its lines, and how many units of each are in use
+/// Show an order, its lines, and how many units of each are in use
 #[derive(Debug, clap::Args)]
 struct Show {
     /// Its reference

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::identity::{AdmissionMode, device_id};
 use crate::pki::{DevPki, DevPkiOptions, NewAuthority, PkiError};
 
-/// Makes certificates and keys for development, and verifies any device certificate
+/// Make certificates and keys for development, or verify any device certificate
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -28,7 +28,7 @@ enum Command {
     Verify(verify::Args),
 }
 
-/// Makes a factory's CA, the certificates of gateway and broker, and the authority's key
+/// Make a factory's CA, the certificates of gateway and broker, and the authority's key
 #[derive(Debug, clap::Args)]
 struct Init {
     /// The folder to make it in
@@ -39,7 +39,7 @@ struct Init {
     broker_name: Vec<String>,
 }
 
-/// Issues device certificates
+/// Issue device certificates
 #[derive(Debug, clap::Args)]
 struct Device {
     /// The folder that `pki init` made
@@ -59,7 +59,7 @@ struct Device {
     output: Format,
 }
 
-/// Makes the authority's key of another epoch
+/// Make the authority's key of another epoch
 #[derive(Debug, clap::Args)]
 struct Authority {
     /// The folder to make it in
