@@ -9,11 +9,13 @@ use std::time::Duration;
 use diesel::prelude::*;
 use fleetgrant::gateway::Gateway;
 use fleetgrant::identity::AdmissionMode;
+use fleetgrant::import::{ImportReport, Kind};
 use fleetgrant::store::Db;
 use fleetgrant::store::schema::deliveries;
 use fleetgrant_core::domain::DeliveryState;
+use fleetgrant_tests::back_office::{CATALOGUE, import};
 use fleetgrant_tests::installation::{TestInstallation, UNLIMITED};
-use fleetgrant_tests::within;
+use fleetgrant_tests::{ledger, within};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -45,6 +47,33 @@ impl Scene {
         let test = TestInstallation::new(AdmissionMode::Open, UNLIMITED);
         let gateway = test.serve().await;
         Self { test, gateway }
+    }
+
+    async fn with_catalogue() -> Self {
+        let scene = Self::new().await;
+        for (kind, csv) in CATALOGUE {
+            scene.import(kind, csv).await;
+        }
+        scene
+    }
+
+    async fn import(&self, kind: Kind, csv: &str) -> ImportReport {
+        import(self.gateway.store(), kind, csv).await
+    }
+
+    /// Waits until so many units are held, by as many activations that devices signed for.
+    async fn units_in_force(&self, units: i64) {
+        within("the units are in force", async {
+            loop {
+                let found = ledger::units(self.gateway.store()).await;
+                assert_eq!(found.held, found.counted);
+                if (found.held, found.activated) == (units, units) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
     }
 
     fn device(&self, serial: &str) -> PythonDevice {
@@ -167,5 +196,54 @@ async fn a_second_key_for_one_id_is_told_so() {
     let second = scene.device("0003").run(&[]).await;
     assert_eq!(second.said["result"], "identity-conflict", "{second:?}");
     assert_eq!(second.code, 3);
+    scene.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_ordered_for_a_device_is_activated_and_given_back() {
+    let scene = Scene::with_catalogue().await;
+    let order = "system,order,ordered_at,sold_to,line,sku,quantity\n\
+                 erp,SO-1,2026-01-10,C-1,10,BW-500,1\n";
+    scene.import(Kind::Orders, order).await;
+    let manifest = "serial,product_line,hwmodel,system,order,line\n\
+                    0010,development,mk2,erp,SO-1,10\n";
+    scene.import(Kind::Manifest, manifest).await;
+
+    let device = scene.device("0010");
+    let report = device.run(&[]).await;
+    assert_eq!(report.code, 0, "{report:?}");
+    assert_eq!(report.said["features"], json!(["bandwidth-500"]));
+    scene.units_in_force(1).await;
+
+    let report = device
+        .run(&["--reason", "return", "--want", "bandwidth-500=0"])
+        .await;
+    assert_eq!(report.code, 0, "{report:?}");
+    assert_eq!(report.said["features"], json!([]));
+    // The acknowledgement of the set without it is the proof that it is gone.
+    scene.units_in_force(0).await;
+    scene.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_activation_code_gives_its_unit_once() {
+    let scene = Scene::with_catalogue().await;
+    let entitlement = "system,entitlement,product,model,units,source,term\n\
+                       crm,GW-1,SCOPE,subscription,5,goodwill,P90D\n";
+    scene.import(Kind::Entitlements, entitlement).await;
+    let pack = "pack,system,entitlement,count\nSHOW,crm,GW-1,1\n";
+    let codes = scene.import(Kind::Codes, pack).await.codes;
+    let code = codes[0].code.to_string().to_lowercase();
+
+    let first = scene.device("0020").run(&["--code", &code]).await;
+    assert_eq!(first.code, 0, "{first:?}");
+    assert_eq!(first.said["features"], json!(["bandwidth-500"]));
+    scene.units_in_force(1).await;
+
+    let second = scene.device("0021").run(&["--code", &code]).await;
+    assert_eq!(second.code, 3, "{second:?}");
+    assert_eq!(second.said["denials"][0]["rule"], "code-refused");
+    assert_eq!(second.said["features"], json!([]));
+    scene.units_in_force(1).await;
     scene.gateway.stop().await;
 }
