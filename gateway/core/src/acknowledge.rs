@@ -44,7 +44,7 @@ impl<E: Entropy> Turn<'_, E> {
     fn take_in(&mut self, signed: &SignedAck) {
         let ack = &signed.ack;
         if !self.may_prove(&signed.sender) {
-            if self.first_refusal_of(signed.digest) {
+            if self.is_refusal_worth_telling(signed.digest) {
                 self.record(
                     Event::new(EventKind::DeviceRefused)
                         .with("key", signed.sender.key)
@@ -100,7 +100,7 @@ impl<E: Entropy> Turn<'_, E> {
             return None;
         };
         if names_foreign(ack, &set) {
-            if self.first_refusal_of(signed.digest) {
+            if self.is_refusal_worth_telling(signed.digest) {
                 self.record(Event::new(EventKind::AckForeign).with("set", ack.held.key));
             }
             return None;
@@ -109,7 +109,7 @@ impl<E: Entropy> Turn<'_, E> {
     }
 
     fn page_never_issued(&mut self, signed: &SignedAck) {
-        if self.first_refusal_of(signed.digest) {
+        if self.is_refusal_worth_telling(signed.digest) {
             self.record_never_issued(signed.ack.held);
         }
     }

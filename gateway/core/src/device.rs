@@ -112,6 +112,8 @@ pub struct Watch {
     /// Digest of the last message that was refused without counting, so that its replays leave
     /// no trace in the history.
     pub refused: Option<MessageDigest>,
+    /// Messages refused without counting within a day, replays of the last one aside.
+    pub refusals: Tally,
 }
 
 /// How often something happened within a window that opens with the first time.

@@ -361,3 +361,6 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

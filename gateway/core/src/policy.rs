@@ -15,6 +15,9 @@ pub struct Policy {
     pub code_failures_per_device: u16,
     /// Wrong proofs for one code, after which it is refused for all.
     pub code_failures_per_code: u16,
+    /// Messages refused without counting that the history tells of each device and day. All are
+    /// counted elsewhere.
+    pub refusals_told_per_day: u16,
     /// After so long a device asks again.
     pub renew_after: u32,
     /// After so long a denied want may be asked for again, where time alone may lift it.
@@ -39,6 +42,7 @@ impl Default for Policy {
             resync_limit: 3,
             code_failures_per_device: 10,
             code_failures_per_code: 100,
+            refusals_told_per_day: 10,
             renew_after: 7 * 86_400,
             retry_after: 3_600,
             install_window: limits::INSTALL_WINDOW,

@@ -38,6 +38,8 @@ use crate::outcome::{Answer, Outcome};
 use crate::snapshot::Snapshot;
 use crate::turn::{Said, Turn, Why};
 
+const DAY: u64 = 86_400;
+
 /// Answers a verified request.
 pub fn on_request<E: Entropy>(
     snapshot: Snapshot,
@@ -108,7 +110,7 @@ impl<E: Entropy> Turn<'_, E> {
 
     /// A message by another key than the device's. Its replays leave no trace.
     fn refuse_foreign(&mut self, code: NoticeCode, request: &Request) -> Answer {
-        if self.first_refusal_of(request.digest) {
+        if self.is_refusal_worth_telling(request.digest) {
             let kind = match code {
                 NoticeCode::IdentityConflict => EventKind::IdentityConflict,
                 _ => EventKind::DeviceRefused,
@@ -126,9 +128,12 @@ impl<E: Entropy> Turn<'_, E> {
         self.notice(code, request.ask.nonce, said)
     }
 
-    /// Whether a message that is refused without counting is refused for the first time.
-    pub(crate) fn first_refusal_of(&mut self, digest: MessageDigest) -> bool {
-        self.device.watch.refused.replace(digest) != Some(digest)
+    /// Whether the history should tell of a message that is refused without counting: not of its
+    /// replays, and not of more than a few a day.
+    pub(crate) fn is_refusal_worth_telling(&mut self, digest: MessageDigest) -> bool {
+        let (now, limit) = (self.ctx.now, self.ctx.policy.refusals_told_per_day);
+        let watch = &mut self.device.watch;
+        watch.refused.replace(digest) != Some(digest) && watch.refusals.add(now, DAY) <= limit
     }
 
     /// The device itself was heard, not a replay of it.

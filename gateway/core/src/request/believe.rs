@@ -9,7 +9,7 @@ use crate::context::Entropy;
 use crate::device::Acked;
 use crate::event::{Event, EventKind};
 use crate::notice::NoticeCode;
-use crate::outcome::Answer;
+use crate::outcome::{Answer, Deliveries};
 use crate::turn::Turn;
 
 impl<E: Entropy> Turn<'_, E> {
@@ -66,6 +66,9 @@ impl<E: Entropy> Turn<'_, E> {
                             .with("by", "request"),
                     );
                     self.prove(&set, &[]);
+                    if self.latest().is_some_and(|latest| latest.key == set.key) {
+                        self.deliveries = Deliveries::Acknowledged;
+                    }
                 }
                 None if self.is_before_record(held) => {}
                 None => self.record_never_issued(held),

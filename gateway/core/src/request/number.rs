@@ -24,7 +24,7 @@ impl<E: Entropy> Turn<'_, E> {
             return Err(self.stale(request, last));
         }
         if ask.seq.get() - last.get() >= limits::MAX_SEQ_JUMP {
-            if self.first_refusal_of(request.digest) {
+            if self.is_refusal_worth_telling(request.digest) {
                 self.record(
                     Event::new(EventKind::SeqJumped)
                         .with("last", last)

@@ -16,6 +16,8 @@ struct Memory {
     resyncs: TallyRow,
     code_failures: TallyRow,
     refused: Option<[u8; 32]>,
+    #[serde(default)]
+    refusals: TallyRow,
 }
 
 /// Value, expiry in microseconds, and epoch and generation acknowledged when it was sent.
@@ -49,6 +51,7 @@ pub(super) fn encode(challenges: &Challenges, watch: &Watch) -> Result<Vec<u8>, 
         resyncs: tally(&watch.resyncs),
         code_failures: tally(&watch.code_failures),
         refused: watch.refused.map(|digest| digest.0),
+        refusals: tally(&watch.refusals),
     };
     serde_cbor::to_vec(&memory).map_err(corrupt)
 }
@@ -87,6 +90,7 @@ pub(super) fn decode(
         returns_stopped,
         code_failures: tally(memory.code_failures),
         refused: memory.refused.map(MessageDigest),
+        refusals: tally(memory.refusals),
     };
     Ok((challenges, watch))
 }

@@ -5,7 +5,7 @@ use fleetgrant_schemas::notice::{Notice, NoticeCode};
 
 use crate::ask::Reason;
 use crate::domain::LicenseModel;
-use crate::outcome::Answer;
+use crate::outcome::{Answer, Deliveries};
 use crate::rule::Rule;
 use crate::testkit::{Bench, denials, noticed, want};
 
@@ -101,6 +101,20 @@ fn it_names_the_rule_where_what_is_bound_cannot_be_had() {
     assert_eq!(notice.code, NoticeCode::Denied);
     assert_eq!(notice.text, Some("no-units-left"));
     assert_eq!(notice.retry_after, Some(bench.policy.retry_after));
+}
+
+/// The acknowledgement of the empty set was lost, and a notice answers the next request.
+#[test]
+fn a_notice_too_settles_the_delivery_of_what_is_held() {
+    let mut bench = Bench::new();
+    bench.sell("scan", 1);
+    let mut device = bench.activated("d", "scan", 1);
+    let request = device.request(Reason::Return, &[want("scan", 0)]);
+    let outcome = bench.receive(&device, &request);
+    bench.deliver(&mut device, &outcome);
+    let outcome = bench.ask(&mut device, Reason::Boot, &[]);
+    assert_eq!(noticed(&outcome), Some(NoticeCode::Denied));
+    assert_eq!(outcome.deliveries, Deliveries::Acknowledged);
 }
 
 /// A device that holds nothing, of which nothing is owed, is not sent empty sets.

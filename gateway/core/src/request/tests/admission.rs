@@ -43,6 +43,25 @@ fn another_key_changes_nothing_of_the_device_and_leaves_one_trace() {
     assert_eq!(bench.live(sold), 1);
 }
 
+/// The broker plays two such messages in turn, or somebody signs many.
+#[test]
+fn the_history_tells_of_a_few_refusals_a_day() {
+    let mut bench = Bench::new();
+    let device = bench.admitted("d");
+    let mut other = impostor(&device);
+    other.verdict = Verdict::IdentityConflict;
+    for _ in 0..50 {
+        let request = other.request(Reason::Boot, &[]);
+        bench.receive(&device, &request);
+    }
+    let limit = usize::from(bench.policy.refusals_told_per_day);
+    assert_eq!(bench.count(EventKind::IdentityConflict), limit);
+    bench.wait(86_400);
+    let request = other.request(Reason::Boot, &[]);
+    bench.receive(&device, &request);
+    assert_eq!(bench.count(EventKind::IdentityConflict), limit + 1);
+}
+
 /// Two keys were found admissible for one id at the same moment; the transaction decides.
 #[test]
 fn the_pin_is_looked_at_again_in_the_transaction() {

@@ -103,10 +103,9 @@ fn holding_more_than_is_recorded_proves_nothing() {
     let sold = bench.sell("scan", 1);
     let mut device = bench.activated("d", "scan", 1);
     let request = device.request(Reason::Return, &[want("scan", 0)]);
-    let outcome = bench.receive(&device, &request);
+    bench.receive(&device, &request);
     // It got the challenge, but not the set.
     device.challenge = bench.device(&device).challenges.newest.map(|c| c.value);
-    let _ = outcome;
     device.held = Some(held(&device, 5));
     let request = device.request(Reason::Renew, &[]);
     let outcome = bench.receive(&device, &request);
@@ -114,6 +113,11 @@ fn holding_more_than_is_recorded_proves_nothing() {
     assert_eq!(bench.count(EventKind::HeldBeyondRecord), 1);
     assert_eq!(bench.live(sold), 1);
     assert_eq!(bench.states(&device), [ActivationState::Removing]);
+    // Its acknowledgement may come late. It proves nothing either, and pages nobody again.
+    let late = device.acknowledgement();
+    let outcome = bench.acknowledge(&device, &late);
+    assert!(outcome.events.is_empty());
+    assert_eq!(bench.live(sold), 1);
 }
 
 /// A forged set, or one of a database that was set back: somebody must look.

@@ -1,0 +1,105 @@
+//! Whatever the interleaving: random lives of a small fleet whose broker loses, repeats, delays
+//! and reorders everything, with operators and time at work.
+//!
+//! After every step hold:
+//!
+//! - the invariants of [`crate::invariant`];
+//! - *no unit in two places*: for each entitlement, the units of what each device has or could
+//!   still install, at its worst, are together no more than there are. This looks at the devices
+//!   and at what was sent, not at the gateway's own books;
+//! - *twice is once*: the same message again changes no activation and no unit.
+//!
+//! And when the broker behaves again, every device comes to hold exactly what it should, and
+//! nothing stays published or removing.
+//!
+//! What is no failure: a device frozen as a suspected clone gets nothing new; a unit of a silent
+//! device stays taken.
+#![allow(clippy::unwrap_used)]
+
+mod fleet;
+
+use proptest::prelude::*;
+
+use fleet::{Fleet, Op, Pick};
+
+fn pick() -> impl Strategy<Value = Pick> {
+    (any::<prop::sample::Index>(), prop::bool::weighted(0.7))
+        .prop_map(|(index, recent)| Pick { index, recent })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let device = 0..fleet::DEVICES;
+    prop_oneof![
+        6 => (device.clone(), 0..5_u8, 0..4_u8).prop_map(|(device, reason, total)| {
+            Op::Ask { device, reason, total }
+        }),
+        6 => (device.clone(), 0..5_u8, 0..4_u8).prop_map(|(device, reason, total)| {
+            Op::Visit { device, reason, total }
+        }),
+        2 => device.clone().prop_map(Op::AskBound),
+        1 => device.clone().prop_map(Op::Redeem),
+        12 => pick().prop_map(Op::ToGateway),
+        4 => (pick(), pick()).prop_map(|(one, other)| Op::AtOnce(one, other)),
+        12 => pick().prop_map(Op::ToDevice),
+        2 => device.clone().prop_map(Op::Push),
+        2 => (0..12_u64).prop_map(Op::WaitDays),
+        2 => (1..7_200_u64).prop_map(Op::WaitSeconds),
+        1 => device.clone().prop_map(Op::Tick),
+        1 => device.clone().prop_map(Op::Wipe),
+        1 => device.clone().prop_map(Op::LoseSeq),
+        1 => (device.clone(), 0..2_usize, any::<bool>())
+            .prop_map(|(device, which, now)| Op::Assign { device, which, now }),
+        1 => (device.clone(), any::<prop::sample::Index>()).prop_map(|(d, i)| Op::Cancel(d, i)),
+        1 => (device.clone(), any::<prop::sample::Index>()).prop_map(|(d, i)| Op::Revoke(d, i)),
+        1 => (0..fleet::SOLD, 0..3_u8).prop_map(|(which, state)| Op::SetState(which, state)),
+        1 => (device, any::<bool>()).prop_map(|(device, refuses)| Op::Refuse(device, refuses)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        max_shrink_iters: 4_000,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_unit_is_ever_in_two_places(ops in prop::collection::vec(op(), 1..150)) {
+        let mut fleet = Fleet::new();
+        for op in &ops {
+            fleet.step(op);
+            fleet.check();
+        }
+        fleet.calm();
+        fleet.check_settled();
+    }
+}
+
+/// Every order in which two devices can ask for, get and sign for the last unit.
+#[test]
+fn the_last_unit_is_given_once_in_every_interleaving() {
+    // Each device: its request arrives, is answered, its acknowledgement arrives.
+    let mut seen = 0;
+    for order in interleavings(3, 3) {
+        for at_once in [false, true] {
+            let winners = fleet::race(&order, at_once);
+            assert_eq!(winners, 1, "{order:?}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 2 * 20);
+}
+
+/// All ways to merge `left` steps of one with `right` steps of another.
+fn interleavings(left: usize, right: usize) -> Vec<Vec<bool>> {
+    if left == 0 || right == 0 {
+        return vec![[vec![true; left], vec![false; right]].concat()];
+    }
+    let first = |step: bool, rest: Vec<Vec<bool>>| {
+        rest.into_iter()
+            .map(move |rest| [vec![step], rest].concat())
+    };
+    first(true, interleavings(left - 1, right))
+        .chain(first(false, interleavings(left, right - 1)))
+        .collect()
+}

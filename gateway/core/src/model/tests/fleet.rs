@@ -1,0 +1,524 @@
+//! A small fleet, a broker that keeps everything it ever saw, and the gateway in memory.
+
+use std::collections::BTreeMap;
+
+use proptest::sample::Index;
+
+use fleetgrant_schemas::code::ActivationCode;
+
+use crate::acknowledge::on_ack;
+use crate::ask::{Reason, Request, SignedAck, Verdict, Want};
+use crate::domain::{
+    ActivationState, CodeId, DeviceId, DeviceState, EntitlementId, EntitlementState, SetKey,
+};
+use crate::entitlement::{Code, Quantity, Start, Term};
+use crate::operator::{self, Publish};
+use crate::outcome::{Answer, Outcome};
+use crate::request::on_request;
+use crate::testkit::{Bench, DAY, Handset, features, want};
+
+pub(super) const DEVICES: usize = 3;
+pub(super) const SOLD: usize = 3;
+const FEATURES: [&str; 2] = ["scan", "print"];
+
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    Ask {
+        device: usize,
+        reason: u8,
+        total: u8,
+    },
+    /// A request, its answer and the acknowledgement get through at once.
+    Visit {
+        device: usize,
+        reason: u8,
+        total: u8,
+    },
+    AskBound(usize),
+    Redeem(usize),
+    /// Any message a device ever sent reaches the gateway, again or at last.
+    ToGateway(Pick),
+    /// Two such messages reach two replicas at the same moment.
+    AtOnce(Pick, Pick),
+    /// Anything the gateway ever sent reaches its device, again or at last.
+    ToDevice(Pick),
+    /// The outbox publishes the latest set.
+    Push(usize),
+    WaitDays(u64),
+    WaitSeconds(u64),
+    Tick(usize),
+    Wipe(usize),
+    LoseSeq(usize),
+    Assign {
+        device: usize,
+        which: usize,
+        now: bool,
+    },
+    Cancel(usize, Index),
+    Revoke(usize, Index),
+    SetState(usize, u8),
+    Refuse(usize, bool),
+}
+
+/// Which of all messages so far.
+#[derive(Clone, Debug)]
+pub(super) struct Pick {
+    pub(super) index: Index,
+    /// Only of the last few.
+    pub(super) recent: bool,
+}
+
+impl Pick {
+    fn of<T: Clone>(&self, all: &[T]) -> Option<T> {
+        let from = if self.recent {
+            all.len().saturating_sub(4)
+        } else {
+            0
+        };
+        let some = &all[from..];
+        (!some.is_empty()).then(|| self.index.get(some).clone())
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Up {
+    Request(usize, Request),
+    Ack(usize, SignedAck),
+}
+
+impl Up {
+    const fn device(&self) -> usize {
+        match self {
+            Self::Request(device, _) | Self::Ack(device, _) => *device,
+        }
+    }
+}
+
+/// What a set gives: entitlement, units, and the second from which it runs no more.
+type Gives = Vec<(EntitlementId, u32, Option<u64>)>;
+
+#[derive(Clone, Debug)]
+pub(super) struct Fleet {
+    bench: Bench,
+    devices: Vec<Handset>,
+    sold: Vec<EntitlementId>,
+    code: ActivationCode,
+    up: Vec<Up>,
+    down: Vec<(usize, Outcome)>,
+    gives: BTreeMap<(DeviceId, SetKey), Gives>,
+}
+
+impl Fleet {
+    pub(super) fn new() -> Self {
+        let mut bench = Bench::new();
+        let now = bench.now;
+        let sold = vec![
+            bench.sell_as("scan", 2, |e| e.features = features(&FEATURES)),
+            bench.sell_as("print", 1, |e| {
+                e.start = Start::FirstActivation { latest: None };
+                e.term = Term::For {
+                    months: 0,
+                    days: 20,
+                };
+                e.rules.grace = DAY as u32;
+            }),
+            bench.sell_as("scan", 1, |e| {
+                e.owner = None;
+                e.term = Term::Until(now.plus_seconds(40 * DAY));
+            }),
+        ];
+        let code = ActivationCode {
+            id: CodeId([3; 5]),
+            secret: *b"0123456789",
+        };
+        bench.world.add_code(Code {
+            id: code.id,
+            key: code.key(),
+            entitlement: sold[2],
+            units: 1,
+            uses_left: 2,
+            expires_at: None,
+            void: false,
+            failures: 0,
+        });
+        let devices: Vec<_> = (0..DEVICES)
+            .map(|n| bench.expected(&format!("device-{n}")))
+            .collect();
+        bench.world.bind(&devices[0].id, sold[0]);
+        Self {
+            bench,
+            devices,
+            sold,
+            code,
+            up: Vec::new(),
+            down: Vec::new(),
+            gives: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn step(&mut self, op: &Op) {
+        match op {
+            Op::Ask {
+                device,
+                reason,
+                total,
+            } => {
+                let (reason, wants) = asked(*reason, *total);
+                self.ask(*device, reason, &wants);
+            }
+            Op::Visit {
+                device,
+                reason,
+                total,
+            } => {
+                let (reason, wants) = asked(*reason, *total);
+                self.visit(*device, reason, &wants);
+            }
+            Op::AskBound(device) => self.ask(*device, Reason::Boot, &[]),
+            Op::Redeem(device) => {
+                let handset = &mut self.devices[*device];
+                let mut request = handset.request(Reason::Upgrade, &[]);
+                let claim = self
+                    .code
+                    .claim("realm", &request.sender.key, &request.ask.nonce);
+                request.ask.wants = vec![Want::Code {
+                    id: claim.id,
+                    proof: claim.proof,
+                }];
+                self.up.push(Up::Request(*device, request));
+            }
+            Op::ToGateway(pick) => {
+                if let Some(message) = pick.of(&self.up) {
+                    self.reach_gateway(&message);
+                    self.check_idempotent(&message);
+                }
+            }
+            Op::AtOnce(one, other) => {
+                if let (Some(one), Some(other)) = (one.of(&self.up), other.of(&self.up)) {
+                    self.at_once(&one, &other);
+                }
+            }
+            Op::ToDevice(pick) => {
+                if let Some((device, outcome)) = pick.of(&self.down) {
+                    self.reach_device(device, &outcome);
+                }
+            }
+            Op::Push(device) => {
+                let handset = &mut self.devices[*device];
+                if let Some(ack) = self.bench.push(handset) {
+                    self.up.push(Up::Ack(*device, ack));
+                }
+            }
+            Op::WaitDays(days) => self.bench.wait(days * DAY),
+            Op::WaitSeconds(seconds) => self.bench.wait(*seconds),
+            Op::Tick(device) => {
+                self.bench.tick(&self.devices[*device]);
+            }
+            Op::Wipe(device) => self.devices[*device].wipe(),
+            Op::LoseSeq(device) => self.devices[*device].seq = 0,
+            Op::Assign { device, which, now } => {
+                let publish = if *now {
+                    Publish::Now
+                } else {
+                    Publish::AtContact
+                };
+                let sold = self.sold[*which];
+                self.operate(*device, |s, ctx, dice| {
+                    operator::assign(s, sold, 1, publish, ctx, dice)
+                });
+            }
+            Op::Cancel(device, index) => {
+                if let Some(id) = self.pick(*device, index) {
+                    self.operate(*device, |s, ctx, _| operator::cancel(s, id, ctx));
+                }
+            }
+            Op::Revoke(device, index) => {
+                if let Some(id) = self.pick(*device, index) {
+                    self.operate(*device, |s, ctx, dice| operator::revoke(s, id, ctx, dice));
+                }
+            }
+            Op::SetState(which, state) => {
+                let states = [
+                    EntitlementState::Active,
+                    EntitlementState::Suspended,
+                    EntitlementState::Hold,
+                ];
+                let sold = self.bench.world.entitlement_mut(self.sold[*which]);
+                sold.unwrap().state = states[usize::from(*state)];
+            }
+            Op::Refuse(device, refuses) => {
+                self.devices[*device].refuses = match refuses {
+                    true => vec!["print".to_owned()],
+                    false => Vec::new(),
+                };
+            }
+        }
+    }
+
+    fn ask(&mut self, device: usize, reason: Reason, wants: &[Want]) {
+        let request = self.devices[device].request(reason, wants);
+        self.up.push(Up::Request(device, request));
+    }
+
+    fn visit(&mut self, device: usize, reason: Reason, wants: &[Want]) {
+        self.ask(device, reason, wants);
+        let Some(request) = self.up.last().cloned() else {
+            return;
+        };
+        let outcome = self.reach_gateway(&request);
+        let sent = self.up.len();
+        self.reach_device(device, &outcome);
+        if let Some(ack) = self.up.get(sent).cloned() {
+            self.reach_gateway(&ack);
+        }
+    }
+
+    fn pick(&self, device: usize, index: &Index) -> Option<crate::domain::ActivationId> {
+        let activations = self.bench.activations(&self.devices[device]);
+        (!activations.is_empty()).then(|| index.get(&activations).id)
+    }
+
+    fn operate(
+        &mut self,
+        device: usize,
+        act: impl FnOnce(
+            crate::snapshot::Snapshot,
+            crate::context::Context<'_>,
+            &mut crate::testkit::Dice<'_>,
+        ) -> Result<Outcome, operator::OperatorError>,
+    ) {
+        if let Ok(outcome) = self.bench.operate(&self.devices[device], act) {
+            self.sent(device, outcome);
+        }
+    }
+
+    /// What a gateway makes of a message, on what it knows now.
+    fn decide(&mut self, message: &Up) -> Outcome {
+        let id = &self.devices[message.device()].id;
+        match message {
+            Up::Request(_, request) => {
+                let snapshot = self.bench.world.snapshot(id, Some(&request.ask));
+                self.bench
+                    .decide(|ctx, dice| on_request(snapshot, request, ctx, dice))
+            }
+            Up::Ack(_, ack) => {
+                let snapshot = self.bench.world.snapshot(id, None);
+                self.bench
+                    .decide(|ctx, dice| on_ack(snapshot, ack, ctx, dice))
+            }
+        }
+    }
+
+    fn reach_gateway(&mut self, message: &Up) -> Outcome {
+        let outcome = self.decide(message);
+        self.bench.apply(&outcome);
+        self.sent(message.device(), outcome.clone());
+        outcome
+    }
+
+    /// Two replicas decide on the same state; who writes second may have to decide again. One
+    /// device's row is locked, so its messages are never decided at once.
+    fn at_once(&mut self, one: &Up, other: &Up) {
+        if one.device() == other.device() {
+            self.reach_gateway(one);
+            self.reach_gateway(other);
+            return;
+        }
+        let (first, second) = (self.decide(one), self.decide(other));
+        self.bench.apply(&first);
+        self.sent(one.device(), first);
+        match self.bench.world.apply(&second, self.bench.now) {
+            Ok(()) => self.sent(other.device(), second),
+            Err(_) => {
+                self.reach_gateway(other);
+            }
+        }
+    }
+
+    fn sent(&mut self, device: usize, outcome: Outcome) {
+        if let Some(issued) = &outcome.issued {
+            let world = &self.bench.world;
+            let gives = issued.set.activations.iter().map(|id| {
+                let activation = world.activation(*id).unwrap();
+                let run = activation.run.unwrap();
+                let end = run.end.map(|end| end.seconds() + u64::from(run.grace));
+                (activation.entitlement, activation.units, end)
+            });
+            let key = (self.devices[device].id.clone(), issued.set.key);
+            self.gives.insert(key, gives.collect());
+        }
+        if outcome.answer != Answer::None {
+            self.down.push((device, outcome));
+        }
+    }
+
+    fn reach_device(&mut self, device: usize, outcome: &Outcome) {
+        let handset = &mut self.devices[device];
+        if let Some(ack) = self.bench.deliver(handset, outcome) {
+            self.up.push(Up::Ack(device, ack));
+        }
+    }
+
+    fn check_idempotent(&self, message: &Up) {
+        let mut again = self.clone();
+        again.reach_gateway(message);
+        for (before, after) in self.devices.iter().zip(&again.devices) {
+            let (before, after) = (
+                self.bench.activations(before),
+                again.bench.activations(after),
+            );
+            assert_eq!(
+                before, after,
+                "a message that came twice did something twice"
+            );
+        }
+    }
+
+    pub(super) fn check(&self) {
+        assert_eq!(self.bench.world.violations(), []);
+        for sold in &self.sold {
+            let Quantity::Units(units) = self.bench.world.entitlement(*sold).unwrap().quantity
+            else {
+                continue;
+            };
+            let worst: u32 = self.devices.iter().map(|d| self.worst(d, *sold)).sum();
+            assert!(worst <= units, "{worst} of {units} units could be in use");
+        }
+    }
+
+    /// The most units of an entitlement that a device has, or has once it takes any set that was
+    /// ever sent and that it would take.
+    fn worst(&self, handset: &Handset, sold: EntitlementId) -> u32 {
+        let now = self.bench.now.seconds();
+        let units = |gives: &Gives| -> u32 {
+            gives
+                .iter()
+                .filter(|(id, _, end)| *id == sold && end.is_none_or(|end| now < end))
+                .map(|(_, units, _)| *units)
+                .sum()
+        };
+        let would_take = |key: SetKey| match handset.held {
+            Some(held) => key >= held.key,
+            None => {
+                let set = &self.bench.world.set(&handset.id, key).unwrap().set;
+                set.nonce.is_some() && set.nonce == handset.nonce
+            }
+        };
+        self.gives
+            .iter()
+            .filter(|((id, key), _)| *id == handset.id && would_take(*key))
+            .map(|(_, gives)| units(gives))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The broker behaves again, operators have cleared what they must, and devices ask until
+    /// they have what they should.
+    pub(super) fn calm(&mut self) {
+        for which in &self.sold {
+            self.bench.world.entitlement_mut(*which).unwrap().state = EntitlementState::Active;
+        }
+        for device in 0..DEVICES {
+            let key = self.devices[device].key;
+            self.devices[device].refuses.clear();
+            self.operate(device, |s, ctx, _| Ok(operator::clear(s, ctx)));
+            if self.bench.device(&self.devices[device]).state == DeviceState::Admitted {
+                self.devices[device].verdict = Verdict::Pinned;
+                assert_eq!(self.bench.device(&self.devices[device]).key, Some(key));
+            }
+            // A number to find, a challenge to get, a set to take, and what that set left out.
+            for _ in 0..4 {
+                self.visit(device, Reason::Boot, &[want("scan", 1)]);
+                self.check();
+            }
+        }
+    }
+
+    pub(super) fn check_settled(&self) {
+        for handset in &self.devices {
+            let latest = &self.bench.world.latest_set(&handset.id).unwrap().set;
+            assert_eq!(handset.held, Some(latest.held()));
+            assert_eq!(
+                self.bench.device(handset).acked_key(),
+                Some(latest.key),
+                "{}",
+                handset.id
+            );
+            for activation in self.bench.activations(handset) {
+                let state = activation.standing.state();
+                let settled = match state {
+                    ActivationState::Published
+                    | ActivationState::Removing
+                    | ActivationState::Orphaned
+                    | ActivationState::Suspended => false,
+                    ActivationState::Activated => latest.activations.contains(&activation.id),
+                    _ => true,
+                };
+                assert!(settled, "{} is still {state}", activation.id);
+            }
+        }
+    }
+}
+
+fn asked(reason: u8, total: u8) -> (Reason, [Want; 1]) {
+    let reason = [
+        Reason::Boot,
+        Reason::Upgrade,
+        Reason::Return,
+        Reason::Renew,
+        Reason::Rehost,
+    ][usize::from(reason)];
+    let feature = FEATURES[usize::from(total) % 2];
+    (reason, [want(feature, u32::from(total))])
+}
+
+/// Two devices want the last unit; `order` says whose step is next. Returns how many have it.
+pub(super) fn race(order: &[bool], at_once: bool) -> usize {
+    let mut bench = Bench::new();
+    let sold = bench.sell("scan", 1);
+    let mut devices = [bench.admitted("one"), bench.admitted("other")];
+    let requests = devices
+        .each_mut()
+        .map(|device| device.request(Reason::Upgrade, &[want("scan", 1)]));
+    let decide = |bench: &mut Bench, which: usize, device: &Handset| {
+        let snapshot = bench.world.snapshot(&device.id, Some(&requests[which].ask));
+        bench.decide(|ctx, dice| on_request(snapshot, &requests[which], ctx, dice))
+    };
+    // Both replicas may have decided before either writes.
+    let mut early = [0, 1].map(|which| at_once.then(|| decide(&mut bench, which, &devices[which])));
+    let mut outcomes = [None, None];
+    let mut acks = [None, None];
+    let mut steps = [0, 0];
+    for first in order {
+        let which = usize::from(!first);
+        match steps[which] {
+            0 => {
+                let decided = early[which].take();
+                let outcome = decided
+                    .filter(|outcome| bench.world.apply(outcome, bench.now).is_ok())
+                    .unwrap_or_else(|| {
+                        let outcome = decide(&mut bench, which, &devices[which]);
+                        bench.apply(&outcome);
+                        outcome
+                    });
+                outcomes[which] = Some(outcome);
+            }
+            1 => {
+                let outcome = outcomes[which].take().unwrap();
+                acks[which] = bench.deliver(&mut devices[which], &outcome);
+            }
+            _ => {
+                if let Some(ack) = acks[which].take() {
+                    bench.acknowledge(&devices[which], &ack);
+                }
+            }
+        }
+        steps[which] += 1;
+        assert_eq!(bench.world.violations(), []);
+    }
+    assert_eq!(bench.live(sold), 1);
+    devices
+        .iter()
+        .filter(|device| device.features() == ["scan"])
+        .count()
+}
