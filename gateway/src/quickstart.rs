@@ -1,5 +1,6 @@
 //! A gateway to try, with a factory, an order and a fleet of its own.
 
+pub mod fleet;
 mod installation;
 
 pub use installation::{Installation, InstallationError, InstallationOptions};

@@ -43,18 +43,22 @@ pub enum TlsError {
 
 /// The gateway as a client of the broker.
 pub fn client_config(tls: &GatewayTls) -> Result<ClientConfig, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for root in certificates(&tls.roots)? {
-        roots
-            .add(root)
-            .map_err(|source| rustls(&tls.roots, source))?;
-    }
+    let roots = root_store(&tls.roots)?;
     ClientConfig::builder_with_provider(tls_provider())
         .with_safe_default_protocol_versions()
         .map_err(|source| rustls(&tls.certificate, source))?
         .with_root_certificates(roots)
         .with_client_auth_cert(certificates(&tls.certificate)?, private_key(&tls.key)?)
         .map_err(|source| rustls(&tls.certificate, source))
+}
+
+/// The roots that a broker's certificate must chain to.
+pub fn root_store(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for root in certificates(path)? {
+        roots.add(root).map_err(|source| rustls(path, source))?;
+    }
+    Ok(roots)
 }
 
 /// The instance that the gateway's role certificate names: its common name.
