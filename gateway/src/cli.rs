@@ -12,6 +12,7 @@ mod entitlements;
 mod failure;
 mod inspect;
 mod ledger;
+mod load;
 mod migrate;
 mod orders;
 mod output;
@@ -65,6 +66,7 @@ struct Global {
 enum Command {
     Serve(serve::Args),
     Broker(broker::Args),
+    Load(load::Args),
     Migrate(migrate::Args),
     Orders(orders::Args),
     Devices(devices::Args),
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
     let outcome = match command {
         Command::Serve(args) => serve::run(&global, &args),
         Command::Broker(args) => broker::run(&global, &args),
+        Command::Load(args) => load::run(&args),
         Command::Orders(args) => orders::run(&global, &args),
         Command::Devices(args) => devices::run(&global, &args),
         Command::Entitlements(args) => entitlements::run(&global, &args),

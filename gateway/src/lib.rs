@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod identity;
 pub mod import;
 pub mod issue;
+pub mod load;
 pub mod mqtt;
 pub mod operator;
 pub mod outbox;

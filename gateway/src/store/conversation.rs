@@ -21,7 +21,7 @@ use super::dialect::Db;
 use super::error::StoreError;
 use super::event::{self, Occasion, Stream};
 
-pub use activation::devices_to_tick;
+pub use activation::{acknowledged, devices_to_tick};
 pub use pin::{Credential, Pins, chain_of_certificate};
 pub use set::{DueDelivery, close_delivery, due_deliveries, has_due, payload_of, postpone};
 

@@ -240,3 +240,17 @@ pub fn devices_to_tick(
         .map(|device| DeviceId::new(device).map_err(corrupt))
         .collect()
 }
+
+/// When each activation that is in force was first acknowledged, with its device, in the order in
+/// which they were made.
+pub fn acknowledged(db: &mut Db) -> Result<Vec<(String, Timestamp)>, StoreError> {
+    let rows: Vec<(String, Option<Micros>)> = on!(db, c => activations::table
+        .filter(activations::state.eq(Code(ActivationState::Activated)))
+        .order((activations::created_at, activations::id))
+        .select((activations::device_id, activations::activated_at))
+        .load(c))?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(device, at)| Some((device, at?.0)))
+        .collect())
+}
