@@ -17,6 +17,7 @@ mod migrate;
 mod orders;
 mod output;
 mod pki;
+mod quickstart;
 mod serve;
 
 use std::io::{self, Write};
@@ -64,6 +65,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Quickstart(quickstart::Args),
     Serve(serve::Args),
     Broker(broker::Args),
     Load(load::Args),
@@ -83,6 +85,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     let outcome = match command {
+        Command::Quickstart(args) => quickstart::run(&args),
         Command::Serve(args) => serve::run(&global, &args),
         Command::Broker(args) => broker::run(&global, &args),
         Command::Load(args) => load::run(&args),

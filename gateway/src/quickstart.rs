@@ -2,5 +2,8 @@
 
 pub mod fleet;
 mod installation;
+pub mod sample;
+mod summary;
 
 pub use installation::{Installation, InstallationError, InstallationOptions};
+pub use summary::Summary;

@@ -190,6 +190,8 @@ fn buyer(
         value_e4: None,
         currency: None,
         state: Code(OrderState::Open),
+        purpose: Code(Purpose::Production),
+        starts_at: None,
         created_at: at,
         changed_at: at,
     };

@@ -1,0 +1,168 @@
+//! `fleetgrant quickstart`: the whole path once, on this machine.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::runtime::Runtime;
+
+use super::Failure;
+use super::serve::interrupted;
+use crate::clock::Clock;
+use crate::gateway::{Gateway, WithBroker};
+use crate::quickstart::fleet::{self, Fleet, FleetError, Run};
+use crate::quickstart::sample::{self, SampleError};
+use crate::quickstart::{Installation, InstallationError, InstallationOptions, Summary};
+use crate::store::{SchemaPolicy, Store, device};
+use crate::telemetry;
+
+/// Make a data folder with a development PKI and a sample order, serve it, and let devices
+/// activate what was ordered
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Devices
+    #[arg(long, default_value_t = 100, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
+    devices: usize,
+    /// The data folder; what is in it is taken up
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    data: PathBuf,
+    /// Where a new data folder's broker listens
+    #[arg(long, default_value = "127.0.0.1:8883", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// End after the report instead of going on serving
+    #[arg(long)]
+    exit: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let clock = Clock::system();
+    let options = InstallationOptions {
+        listen: args.listen,
+        more: QUIET.to_owned(),
+        ..InstallationOptions::default()
+    };
+    let installation = Installation::open_or_create(&args.data, &options, clock.now())?;
+    let _telemetry = telemetry::init(&installation.config.log).map_err(Failure::config)?;
+    let runtime = Runtime::new().map_err(Failure::unavailable)?;
+    runtime.block_on(async {
+        let config = &installation.config;
+        let (schema, broker) = (SchemaPolicy::Migrate, WithBroker::IfConfigured);
+        let gateway = Gateway::start(config, schema, broker, clock.clone()).await?;
+        say(&format!(
+            "Data folder   {}\nBroker        {} (mutual TLS)",
+            installation.folder().display(),
+            config.broker.address,
+        ))?;
+        let outcome = activate(args, &installation, gateway.store(), &clock).await;
+        if outcome.is_ok() && !args.exit {
+            say("\nServing until Ctrl-C.")?;
+            interrupted().await.map_err(Failure::unavailable)?;
+        }
+        gateway.stop().await;
+        outcome
+    })
+}
+
+/// What a person watches is the bar and the report.
+const QUIET: &str = "\n[log]\nlevel = \"warn\"\n";
+
+async fn activate(
+    args: &Args,
+    installation: &Installation,
+    store: &Store,
+    clock: &Clock,
+) -> Result<(), Failure> {
+    tokio::task::block_in_place(|| {
+        let known = known_devices(store)?;
+        sample::import(installation, store, known, args.devices, clock.now()).map_err(Failure::from)
+    })?;
+    let fleet = Fleet::new(installation, &sample::FEATURES)?;
+    let devices = (0..args.devices)
+        .map(|index| fleet.device(installation, &sample::serial(index)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let bar = ProgressBar::new(args.devices as u64).with_style(bar_style());
+    bar.set_message("activating");
+    let runs = fleet::run(devices, |_, _| bar.inc(1)).await;
+    bar.finish_and_clear();
+    settled(store, args.devices).await?;
+    let failed: Vec<_> = runs
+        .iter()
+        .filter(|(_, run)| *run != Run::Acknowledged)
+        .collect();
+    let summary = Summary::read(store).await.map_err(Failure::unavailable)?;
+    say(&summary.to_string())?;
+    match failed.first() {
+        None => Ok(()),
+        Some((device, run)) => Err(Failure::refused(anyhow::anyhow!(
+            "{} of {} devices did not acknowledge; {device}: {run:?}",
+            failed.len(),
+            args.devices,
+        ))),
+    }
+}
+
+/// Devices of the sample that are on the manifest already: they were imported in order.
+fn known_devices(store: &Store) -> Result<usize, Failure> {
+    store
+        .read_blocking("quickstart-known", |db| {
+            let mut known = 0;
+            while device::find(db, &format!("dev-{}", sample::serial(known)))?.is_some() {
+                known += 1;
+            }
+            Ok(known)
+        })
+        .map_err(Failure::unavailable)
+}
+
+/// The last acknowledgements may still be on their way when the devices have sent them.
+async fn settled(store: &Store, devices: usize) -> Result<(), Failure> {
+    for _ in 0..100 {
+        let acknowledged = store
+            .read(
+                "quickstart-settled",
+                crate::store::conversation::acknowledged,
+            )
+            .await
+            .map_err(Failure::unavailable)?;
+        if acknowledged.len() >= devices * sample::FEATURES.len() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+fn bar_style() -> ProgressStyle {
+    ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} devices")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    writeln!(io::stdout(), "{text}").map_err(Failure::unavailable)
+}
+
+impl From<InstallationError> for Failure {
+    fn from(error: InstallationError) -> Self {
+        match error {
+            InstallationError::Unwritable { .. } => Self::unavailable(error),
+            InstallationError::Pki(_) | InstallationError::Config(_) => Self::config(error),
+        }
+    }
+}
+
+impl From<SampleError> for Failure {
+    fn from(error: SampleError) -> Self {
+        match error {
+            SampleError::Write { .. } => Self::unavailable(error),
+            SampleError::Import { .. } | SampleError::Refused { .. } => Self::refused(error),
+        }
+    }
+}
+
+impl From<FleetError> for Failure {
+    fn from(error: FleetError) -> Self {
+        Self::unavailable(error)
+    }
+}
