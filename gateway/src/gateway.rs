@@ -109,7 +109,7 @@ impl Gateway {
         };
         let (link, inbound, outbound) = MqttLink::spawn(link_config(config, topics)?, tls);
         let conductor = Arc::new(Conductor {
-            recorder: Recorder::new(store.clone(), Arc::clone(&rules), Arc::clone(&verifier)),
+            recorder: Recorder::new(store.clone(), Arc::clone(&rules)),
             verifier,
             lanes,
             issuer: Arc::clone(&issuer),

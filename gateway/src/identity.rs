@@ -18,24 +18,25 @@ mod cache;
 mod certificate;
 mod chain;
 mod device_id;
+mod device_identity;
 mod identity_rule;
 mod refusal;
 mod revocation;
 mod rules;
 mod tls;
+mod verifier;
 
 #[cfg(test)]
 mod tests;
 
 pub use anchor::{AdmissionMode, AnchorConfig, AnchorError, AnchorMaterial, TrustAnchor};
-pub use authenticate::{
-    Admission, AuthenticatedDevice, DeviceIdentity, DeviceVerifier, StoredCredential, TrustDigest,
-    VerifiedCertificate, VerifierError,
-};
+pub use authenticate::{AuthenticatedDevice, VerifiedCertificate};
 pub use chain::InvalidTrust;
 pub use device_id::{IdPrefix, InvalidIdPrefix, device_id};
+pub use device_identity::{Admission, DeviceIdentity, StoredCredential, TrustDigest};
 pub use identity_rule::{IdentityRule, InvalidIdentityRule};
 pub use refusal::{Place, Refusal};
 pub use revocation::InvalidCrl;
 pub use rules::Purpose;
 pub use tls::{PeerIdentity, PeerVerifier, Role, RoleIdentity, RoleVerifier, SharedRoot};
+pub use verifier::{DeviceVerifier, VerifierError};

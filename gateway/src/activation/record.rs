@@ -17,7 +17,7 @@ use super::authenticate::Opened;
 use super::verdict::verdict;
 use super::wire::Said;
 use super::{Again, Rules, Settled};
-use crate::identity::{AuthenticatedDevice, DeviceVerifier};
+use crate::identity::AuthenticatedDevice;
 use crate::store::conversation::{self, Cause, Credential, Pins, Provenance, Recorded, payload_of};
 use crate::store::{Db, Store, StoreError, Verdict};
 
@@ -29,7 +29,6 @@ const ATTEMPTS: usize = 8;
 pub struct Recorder {
     store: Store,
     rules: Arc<Rules>,
-    verifier: Arc<DeviceVerifier>,
 }
 
 /// What a verified message asks the core.
@@ -69,12 +68,8 @@ struct Turn {
 impl Recorder {
     /// A recorder on this store.
     #[must_use]
-    pub const fn new(store: Store, rules: Arc<Rules>, verifier: Arc<DeviceVerifier>) -> Self {
-        Self {
-            store,
-            rules,
-            verifier,
-        }
+    pub const fn new(store: Store, rules: Arc<Rules>) -> Self {
+        Self { store, rules }
     }
 
     pub(super) const fn store(&self) -> &Store {
@@ -98,7 +93,7 @@ impl Recorder {
             }
         };
         let turn = Turn {
-            credential: Arc::new(self.credential(&opened.sender)),
+            credential: Arc::new(credential(&opened.sender)),
             sender: opened.sender,
             question,
             channel: Channel::Online,
@@ -126,15 +121,6 @@ impl Recorder {
             }
         }
         Err(Again::Contended)
-    }
-
-    fn credential(&self, sender: &AuthenticatedDevice) -> Credential {
-        Credential {
-            key: sender.key_thumbprint(),
-            certificate: sender.certificate(),
-            not_after: sender.not_after(),
-            verified: sender.to_stored(&self.verifier),
-        }
     }
 
     async fn settled(&self, outcome: Outcome) -> Result<Settled, Again> {
@@ -172,6 +158,15 @@ const fn is_permanent(error: &StoreError) -> bool {
         error,
         StoreError::Constraint(_) | StoreError::Corrupt(_) | StoreError::Panicked(_)
     )
+}
+
+fn credential(sender: &AuthenticatedDevice) -> Credential {
+    Credential {
+        key: sender.key_thumbprint(),
+        certificate: sender.certificate(),
+        not_after: sender.not_after(),
+        verified: sender.to_stored(),
+    }
 }
 
 impl Turn {

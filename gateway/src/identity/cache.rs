@@ -5,7 +5,8 @@ use fleetgrant_schemas::id::CertificateThumbprint;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::authenticate::{TrustDigest, VerifiedCertificate};
+use super::authenticate::VerifiedCertificate;
+use super::device_identity::TrustDigest;
 
 /// What an entry takes beside its chain, in bytes, roughly.
 const OVERHEAD: u64 = 512;
@@ -40,9 +41,12 @@ impl CredentialCache {
         }
     }
 
-    pub(super) fn insert(&self, trust: TrustDigest, verified: VerifiedCertificate) {
-        let certificate = verified.certificate();
-        self.entries.insert(Key { trust, certificate }, verified);
+    pub(super) fn insert(&self, verified: VerifiedCertificate) {
+        let key = Key {
+            trust: verified.trust(),
+            certificate: verified.certificate(),
+        };
+        self.entries.insert(key, verified);
     }
 
     pub(super) fn find(

@@ -13,13 +13,13 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::oid_registry::OID_X509_ORGANIZATIONAL_UNIT;
 
-use super::authenticate::{DeviceVerifier, within_limits};
 use super::certificate::Certificate;
 use super::chain::{InvalidTrust, Trust};
 
 use super::identity_rule::IdentityRule;
 use super::refusal::{Place, Refusal};
 use super::rules::{self, Purpose};
+use super::verifier::{DeviceVerifier, within_limits};
 
 /// Who a TLS peer is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

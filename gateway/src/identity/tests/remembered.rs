@@ -79,17 +79,14 @@ fn a_stored_credential_is_taken_up_without_verifying_it_again() {
     let chain = [issuing.device(), issuing.der.clone()];
     let stored = {
         let verifier = verifier(serial_numbers(), material(&root));
-        verifier
-            .verify(&slices(&chain), NOW)
-            .unwrap()
-            .to_stored(&verifier)
+        verifier.verify(&slices(&chain), NOW).unwrap().to_stored()
     };
     assert_eq!(stored.chain, chain.concat());
 
     let restarted = verifier(serial_numbers(), material(&root));
     let recalled = restarted.recall(&stored, NOW).unwrap();
     assert_eq!(recalled.device().as_str(), "acme-SN1");
-    assert_eq!(recalled.to_stored(&restarted), stored);
+    assert_eq!(recalled.to_stored(), stored);
 
     // A chain that no longer verifies is still taken up under the digest it was stored with, so
     // nothing was verified; under another it is not.
@@ -108,7 +105,7 @@ fn a_stored_credential_is_verified_anew_when_crls_have_changed() {
     let root = Ca::root();
     let leaf = root.device_with(|it| it.serial = vec![7]);
     let before = verifier(serial_numbers(), material(&root));
-    let stored = before.verify(&[&leaf], NOW).unwrap().to_stored(&before);
+    let stored = before.verify(&[&leaf], NOW).unwrap().to_stored();
 
     let with_crl = |serials: &[&[u8]]| {
         let mut material = material(&root);
@@ -121,7 +118,7 @@ fn a_stored_credential_is_verified_anew_when_crls_have_changed() {
     );
     let spared = with_crl(&[&[8]]);
     let recalled = spared.recall(&stored, NOW).unwrap();
-    assert_eq!(recalled.to_stored(&spared).trust, spared.trust());
+    assert_eq!(recalled.to_stored().trust, spared.trust());
 }
 
 #[test]
@@ -129,7 +126,7 @@ fn a_stored_credential_ends_with_its_path_and_its_anchor() {
     let root = Ca::root();
     let leaf = root.device_with(|it| it.not_after = utc("270115080010Z"));
     let verifier = verifier(serial_numbers(), material(&root));
-    let stored = verifier.verify(&[&leaf], NOW).unwrap().to_stored(&verifier);
+    let stored = verifier.verify(&[&leaf], NOW).unwrap().to_stored();
     let later = verifier.recall(&stored, NOW.plus_seconds(11));
     assert_eq!(later.unwrap_err(), Refusal::Expired);
 
