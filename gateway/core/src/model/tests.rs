@@ -16,7 +16,9 @@
 //! device stays taken.
 #![allow(clippy::unwrap_used)]
 
+mod check;
 mod fleet;
+mod race;
 
 use proptest::prelude::*;
 
@@ -82,7 +84,7 @@ fn the_last_unit_is_given_once_in_every_interleaving() {
     let mut seen = 0;
     for order in interleavings(3, 3) {
         for at_once in [false, true] {
-            let winners = fleet::race(&order, at_once);
+            let winners = race::race(&order, at_once);
             assert_eq!(winners, 1, "{order:?}");
             seen += 1;
         }

@@ -8,10 +8,8 @@ use fleetgrant_schemas::code::ActivationCode;
 
 use crate::acknowledge::on_ack;
 use crate::ask::{Reason, Request, SignedAck, Verdict, Want};
-use crate::domain::{
-    ActivationState, CodeId, DeviceId, DeviceState, EntitlementId, EntitlementState, SetKey,
-};
-use crate::entitlement::{Code, Quantity, Start, Term};
+use crate::domain::{CodeId, DeviceId, DeviceState, EntitlementId, EntitlementState, SetKey};
+use crate::entitlement::{Code, Start, Term};
 use crate::operator::{self, Publish};
 use crate::outcome::{Answer, Outcome};
 use crate::request::on_request;
@@ -81,7 +79,7 @@ impl Pick {
 }
 
 #[derive(Clone, Debug)]
-enum Up {
+pub(super) enum Up {
     Request(usize, Request),
     Ack(usize, SignedAck),
 }
@@ -95,17 +93,17 @@ impl Up {
 }
 
 /// What a set gives: entitlement, units, and the second from which it runs no more.
-type Gives = Vec<(EntitlementId, u32, Option<u64>)>;
+pub(super) type Gives = Vec<(EntitlementId, u32, Option<u64>)>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Fleet {
-    bench: Bench,
-    devices: Vec<Handset>,
-    sold: Vec<EntitlementId>,
+    pub(super) bench: Bench,
+    pub(super) devices: Vec<Handset>,
+    pub(super) sold: Vec<EntitlementId>,
     code: ActivationCode,
     up: Vec<Up>,
     down: Vec<(usize, Outcome)>,
-    gives: BTreeMap<(DeviceId, SetKey), Gives>,
+    pub(super) gives: BTreeMap<(DeviceId, SetKey), Gives>,
 }
 
 impl Fleet {
@@ -309,7 +307,7 @@ impl Fleet {
         }
     }
 
-    fn reach_gateway(&mut self, message: &Up) -> Outcome {
+    pub(super) fn reach_gateway(&mut self, message: &Up) -> Outcome {
         let outcome = self.decide(message);
         self.bench.apply(&outcome);
         self.sent(message.device(), outcome.clone());
@@ -359,59 +357,6 @@ impl Fleet {
         }
     }
 
-    fn check_idempotent(&self, message: &Up) {
-        let mut again = self.clone();
-        again.reach_gateway(message);
-        for (before, after) in self.devices.iter().zip(&again.devices) {
-            let (before, after) = (
-                self.bench.activations(before),
-                again.bench.activations(after),
-            );
-            assert_eq!(
-                before, after,
-                "a message that came twice did something twice"
-            );
-        }
-    }
-
-    pub(super) fn check(&self) {
-        assert_eq!(self.bench.world.violations(), []);
-        for sold in &self.sold {
-            let Quantity::Units(units) = self.bench.world.entitlement(*sold).unwrap().quantity
-            else {
-                continue;
-            };
-            let worst: u32 = self.devices.iter().map(|d| self.worst(d, *sold)).sum();
-            assert!(worst <= units, "{worst} of {units} units could be in use");
-        }
-    }
-
-    /// The most units of an entitlement that a device has, or has once it takes any set that was
-    /// ever sent and that it would take.
-    fn worst(&self, handset: &Handset, sold: EntitlementId) -> u32 {
-        let now = self.bench.now.seconds();
-        let units = |gives: &Gives| -> u32 {
-            gives
-                .iter()
-                .filter(|(id, _, end)| *id == sold && end.is_none_or(|end| now < end))
-                .map(|(_, units, _)| *units)
-                .sum()
-        };
-        let would_take = |key: SetKey| match handset.held {
-            Some(held) => key >= held.key,
-            None => {
-                let set = &self.bench.world.set(&handset.id, key).unwrap().set;
-                set.nonce.is_some() && set.nonce == handset.nonce
-            }
-        };
-        self.gives
-            .iter()
-            .filter(|((id, key), _)| *id == handset.id && would_take(*key))
-            .map(|(_, gives)| units(gives))
-            .max()
-            .unwrap_or(0)
-    }
-
     /// The broker behaves again, operators have cleared what they must, and devices ask until
     /// they have what they should.
     pub(super) fn calm(&mut self) {
@@ -433,31 +378,6 @@ impl Fleet {
             }
         }
     }
-
-    pub(super) fn check_settled(&self) {
-        for handset in &self.devices {
-            let latest = &self.bench.world.latest_set(&handset.id).unwrap().set;
-            assert_eq!(handset.held, Some(latest.held()));
-            assert_eq!(
-                self.bench.device(handset).acked_key(),
-                Some(latest.key),
-                "{}",
-                handset.id
-            );
-            for activation in self.bench.activations(handset) {
-                let state = activation.standing.state();
-                let settled = match state {
-                    ActivationState::Published
-                    | ActivationState::Removing
-                    | ActivationState::Orphaned
-                    | ActivationState::Suspended => false,
-                    ActivationState::Activated => latest.activations.contains(&activation.id),
-                    _ => true,
-                };
-                assert!(settled, "{} is still {state}", activation.id);
-            }
-        }
-    }
 }
 
 fn asked(reason: u8, total: u8) -> (Reason, [Want; 1]) {
@@ -470,55 +390,4 @@ fn asked(reason: u8, total: u8) -> (Reason, [Want; 1]) {
     ][usize::from(reason)];
     let feature = FEATURES[usize::from(total) % 2];
     (reason, [want(feature, u32::from(total))])
-}
-
-/// Two devices want the last unit; `order` says whose step is next. Returns how many have it.
-pub(super) fn race(order: &[bool], at_once: bool) -> usize {
-    let mut bench = Bench::new();
-    let sold = bench.sell("scan", 1);
-    let mut devices = [bench.admitted("one"), bench.admitted("other")];
-    let requests = devices
-        .each_mut()
-        .map(|device| device.request(Reason::Upgrade, &[want("scan", 1)]));
-    let decide = |bench: &mut Bench, which: usize, device: &Handset| {
-        let snapshot = bench.world.snapshot(&device.id, Some(&requests[which].ask));
-        bench.decide(|ctx, dice| on_request(snapshot, &requests[which], ctx, dice))
-    };
-    // Both replicas may have decided before either writes.
-    let mut early = [0, 1].map(|which| at_once.then(|| decide(&mut bench, which, &devices[which])));
-    let mut outcomes = [None, None];
-    let mut acks = [None, None];
-    let mut steps = [0, 0];
-    for first in order {
-        let which = usize::from(!first);
-        match steps[which] {
-            0 => {
-                let decided = early[which].take();
-                let outcome = decided
-                    .filter(|outcome| bench.world.apply(outcome, bench.now).is_ok())
-                    .unwrap_or_else(|| {
-                        let outcome = decide(&mut bench, which, &devices[which]);
-                        bench.apply(&outcome);
-                        outcome
-                    });
-                outcomes[which] = Some(outcome);
-            }
-            1 => {
-                let outcome = outcomes[which].take().unwrap();
-                acks[which] = bench.deliver(&mut devices[which], &outcome);
-            }
-            _ => {
-                if let Some(ack) = acks[which].take() {
-                    bench.acknowledge(&devices[which], &ack);
-                }
-            }
-        }
-        steps[which] += 1;
-        assert_eq!(bench.world.violations(), []);
-    }
-    assert_eq!(bench.live(sold), 1);
-    devices
-        .iter()
-        .filter(|device| device.features() == ["scan"])
-        .count()
 }

@@ -1,0 +1,259 @@
+//! Where an activation goes from where it stands. What is not allowed from there is left undone.
+
+use super::Ledger;
+use crate::activation::{Activation, Removal, Run, Standing};
+use crate::domain::{ActivationId, RemovalReason, SetKey, Timestamp};
+use crate::entitlement::Start;
+use crate::event::{Event, EventKind};
+
+impl Ledger {
+    /// It is in the set that is being written, and may run like this.
+    pub(crate) fn publish(&mut self, id: ActivationId, run: Run, key: SetKey) {
+        let Some(entry) = self.activations.get_mut(&id) else {
+            return;
+        };
+        let activation = &mut entry.activation;
+        let kind = match activation.standing {
+            Standing::Reserved => Some(EventKind::Published),
+            Standing::Suspended => Some(EventKind::Resumed),
+            Standing::Published | Standing::Activated => None,
+            _ => return,
+        };
+        if kind.is_none() && activation.run == Some(run) {
+            return;
+        }
+        activation.run = Some(run);
+        if let Some(kind) = kind {
+            activation.standing = Standing::Published;
+            self.events.push(
+                about(kind, activation)
+                    .with("set", key)
+                    .with("units", activation.units)
+                    .with("origin", activation.origin.as_str())
+                    .with_some("end", run.end.map(Timestamp::seconds)),
+            );
+        }
+        entry.touch();
+        self.start_term(id, run);
+    }
+
+    /// The device signed that it has the set with this activation.
+    pub(crate) fn activate(&mut self, id: ActivationId, key: SetKey, now: Timestamp) {
+        let Some(entry) = self.activations.get_mut(&id) else {
+            return;
+        };
+        let activation = &mut entry.activation;
+        let first = activation.activated_at.is_none();
+        match activation.standing {
+            Standing::Published => activation.standing = Standing::Activated,
+            // It was in, and is on its way out: that it was in stays a fact.
+            Standing::Removing(_) | Standing::Orphaned(_) | Standing::Suspended if first => {}
+            _ => return,
+        }
+        if first {
+            activation.activated_at = Some(now);
+            self.events.push(
+                about(EventKind::Activated, activation)
+                    .with("set", key)
+                    .with("units", activation.units),
+            );
+        }
+        entry.touch();
+    }
+
+    /// The set that is being written leaves it out, and keeps its units.
+    pub(crate) fn suspend(&mut self, id: ActivationId, key: SetKey) {
+        self.change(id, |activation, events| {
+            if matches!(
+                activation.standing,
+                Standing::Published | Standing::Activated
+            ) {
+                activation.standing = Standing::Suspended;
+                events.push(about(EventKind::Suspended, activation).with("set", key));
+                return true;
+            }
+            false
+        });
+    }
+
+    /// It goes: at once if it was never out there, else when that is proven.
+    pub(crate) fn remove(
+        &mut self,
+        id: ActivationId,
+        reason: RemovalReason,
+        removed_in: SetKey,
+        now: Timestamp,
+    ) {
+        let Some(activation) = self.activation(id) else {
+            return;
+        };
+        match activation.standing {
+            Standing::Reserved => self.cancel(id),
+            Standing::Published | Standing::Activated | Standing::Suspended => {
+                self.change(id, |activation, events| {
+                    activation.standing = Standing::Removing(Removal {
+                        reason,
+                        removed_in,
+                        since: now,
+                    });
+                    events.push(
+                        about(EventKind::Removing, activation)
+                            .with("reason", reason)
+                            .with("set", removed_in)
+                            .with("units", activation.units),
+                    );
+                    true
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes `units` of an activation one of their own that goes; the rest stays as it was.
+    pub(crate) fn split_off(
+        &mut self,
+        id: ActivationId,
+        units: u32,
+        part: ActivationId,
+        removal: Removal,
+    ) {
+        let Some(entry) = self.activations.get_mut(&id) else {
+            return;
+        };
+        let rest = match entry.activation.units.checked_sub(units) {
+            Some(rest) if rest > 0 && units > 0 && entry.activation.is_wanted() => rest,
+            _ => return,
+        };
+        if entry.activation.standing == Standing::Reserved {
+            let entitlement = entry.activation.entitlement;
+            entry.activation.units = rest;
+            entry.touch();
+            self.free(entitlement, units);
+            return;
+        }
+        let removed = Activation {
+            id: part,
+            units,
+            predecessor: Some(id),
+            standing: Standing::Removing(removal),
+            ..entry.activation.clone()
+        };
+        entry.activation.units = rest;
+        self.events.push(
+            about(EventKind::Split, &entry.activation)
+                .with("part", part)
+                .with("units", units),
+        );
+        self.events.push(
+            about(EventKind::Removing, &removed)
+                .with("reason", removal.reason)
+                .with("set", removal.removed_in)
+                .with("units", units),
+        );
+        entry.touch();
+        self.insert(removed);
+    }
+
+    /// The device signed that it holds the set that left it out, or a later one.
+    pub(crate) fn prove_removed(&mut self, id: ActivationId, held: SetKey) {
+        let removal = self
+            .activation(id)
+            .and_then(|activation| activation.standing.removal())
+            .filter(|removal| held >= removal.removed_in);
+        if let Some(removal) = removal {
+            self.end(id, Standing::Removed(removal.reason), EventKind::Removed);
+        }
+    }
+
+    /// Undone before any device could have it.
+    pub(crate) fn cancel(&mut self, id: ActivationId) {
+        if self.standing(id) == Some(Standing::Reserved) {
+            self.end(id, Standing::Cancelled, EventKind::Cancelled);
+        }
+    }
+
+    /// The last moment at which any set lets it run has passed.
+    pub(crate) fn lapse(&mut self, id: ActivationId, now: Timestamp) {
+        let is_over = self.activation(id).is_some_and(|activation| {
+            activation.holds_units() && activation.run_out().is_some_and(|run_out| run_out <= now)
+        });
+        if is_over {
+            self.end(id, Standing::Lapsed, EventKind::Lapsed);
+        }
+    }
+
+    /// Nobody expects the proof any more; the units stay taken.
+    pub(crate) fn orphan(&mut self, id: ActivationId) {
+        self.change(id, |activation, events| {
+            if let Standing::Removing(removal) = activation.standing {
+                activation.standing = Standing::Orphaned(removal);
+                events.push(
+                    about(EventKind::Orphaned, activation)
+                        .with("reason", removal.reason)
+                        .with("units", activation.units),
+                );
+                return true;
+            }
+            false
+        });
+    }
+
+    /// A usage total only grows; a lower one is an older message.
+    pub(crate) fn use_up_to(&mut self, id: ActivationId, total: u64) {
+        self.change(id, |activation, _| {
+            let grows = total > activation.usage;
+            activation.usage = activation.usage.max(total);
+            grows
+        });
+    }
+
+    fn standing(&self, id: ActivationId) -> Option<Standing> {
+        self.activation(id).map(|activation| activation.standing)
+    }
+
+    fn change(
+        &mut self,
+        id: ActivationId,
+        change: impl FnOnce(&mut Activation, &mut Vec<Event>) -> bool,
+    ) {
+        if let Some(entry) = self.activations.get_mut(&id)
+            && change(&mut entry.activation, &mut self.events)
+        {
+            entry.touch();
+        }
+    }
+
+    /// It stops holding its units.
+    fn end(&mut self, id: ActivationId, standing: Standing, kind: EventKind) {
+        debug_assert!(!standing.state().holds_units());
+        let Some(entry) = self.activations.get_mut(&id) else {
+            return;
+        };
+        entry.activation.standing = standing;
+        entry.touch();
+        let (entitlement, units) = (entry.activation.entitlement, entry.activation.units);
+        self.events.push(
+            about(kind, &entry.activation)
+                .with_some("reason", standing.removal_reason())
+                .with("units", units),
+        );
+        self.free(entitlement, units);
+    }
+
+    /// The first activation of an entitlement may be what starts its term.
+    fn start_term(&mut self, id: ActivationId, run: Run) {
+        let Some(id) = self.activation(id).map(|activation| activation.entitlement) else {
+            return;
+        };
+        if let Some(entitlement) = self.entitlements.get_mut(&id)
+            && let (Start::FirstActivation { .. }, Some(start)) = (entitlement.start, run.start)
+        {
+            entitlement.start = Start::At(start);
+            self.changes.entry(id).or_default().started_at = Some(start);
+        }
+    }
+}
+
+fn about(kind: EventKind, activation: &Activation) -> Event {
+    Event::new(kind).about(activation.id, activation.entitlement)
+}

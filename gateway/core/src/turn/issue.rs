@@ -1,0 +1,158 @@
+//! A set: laid out, looked at, and written.
+
+use fleetgrant_schemas::limits;
+
+use super::{Turn, Unissuable};
+use crate::ask::{Channel, Reason};
+use crate::content::{self, Content, Denial};
+use crate::context::Entropy;
+use crate::domain::{ActivationId, Challenge, Cti, DeviceNonce, KeyThumbprint, SetKey, Timestamp};
+use crate::event::{Event, EventKind};
+use crate::ledger::Ledger;
+use crate::outcome::Deliveries;
+use crate::set::{CommittedSet, IssuedSet};
+
+/// A set before it is written.
+pub(crate) struct Proposal {
+    pub(crate) ledger: Ledger,
+    included: Vec<ActivationId>,
+    key: SetKey,
+    cti: Cti,
+    confirmation: KeyThumbprint,
+    challenge: Challenge,
+    pub(crate) nonce: Option<DeviceNonce>,
+    pub(crate) denials: Vec<Denial>,
+}
+
+impl<E: Entropy> Turn<'_, E> {
+    /// Lays out a set over `ledger`, which this turn may still discard.
+    pub(crate) fn propose(
+        &mut self,
+        mut ledger: Ledger,
+        nonce: Option<DeviceNonce>,
+        denials: Vec<Denial>,
+        channel: Channel,
+    ) -> Result<Proposal, Unissuable> {
+        let key = self.next_key()?;
+        let confirmation = self.device.key.ok_or(Unissuable::NotPinned)?;
+        let included = content::settle(
+            &mut ledger,
+            self.device.watch.frozen,
+            self.ctx.policy,
+            key,
+            self.ctx.now,
+        );
+        Ok(Proposal {
+            ledger,
+            included,
+            key,
+            cti: Cti(self.random()),
+            confirmation,
+            challenge: self.challenge(channel),
+            nonce,
+            denials,
+        })
+    }
+
+    /// Whether the device takes a set like this, with so many of its denials.
+    pub(crate) fn fits(&self, proposal: &Proposal, denials: usize) -> bool {
+        let content = self.content(proposal);
+        Content {
+            denials: &content.denials[..denials.min(content.denials.len())],
+            ..content
+        }
+        .fits(self.device.max_down)
+    }
+
+    /// Writes the set: from now on it may be out there.
+    pub(crate) fn issue(&mut self, proposal: Proposal, why: Why) {
+        let content = self.content(&proposal);
+        let payload = content.encode();
+        let install_until = content.install_until;
+        let Proposal {
+            ledger,
+            included,
+            key,
+            cti,
+            nonce,
+            ..
+        } = proposal;
+        self.ledger = ledger;
+        let set = CommittedSet {
+            key,
+            cti,
+            issued_at: self.ctx.now,
+            install_until,
+            nonce,
+            activations: included,
+        };
+        self.device.generation = key.generation;
+        self.deliveries = Deliveries::Superseded;
+        self.record(
+            Event::new(EventKind::SetIssued)
+                .with("set", key)
+                .with("cti", cti)
+                .with("activations", set.activations.len() as u64)
+                .with("why", why.as_str()),
+        );
+        self.sets.push(set.clone());
+        self.issued = Some(IssuedSet { set, payload });
+    }
+
+    /// Writes a set that nobody asked for, with what is meant to be on the device now.
+    pub(crate) fn push(&mut self, nonce: Option<DeviceNonce>, why: Why) -> Result<(), Unissuable> {
+        let proposal = self.propose(self.ledger.clone(), nonce, Vec::new(), Channel::Online)?;
+        self.issue(proposal, why);
+        Ok(())
+    }
+
+    fn content<'p>(&'p self, proposal: &'p Proposal) -> Content<'p> {
+        let (policy, now) = (self.ctx.policy, self.ctx.now);
+        let last = Timestamp::from_seconds(limits::MAX_INSTANT - 1);
+        Content {
+            realm: &self.ctx.authority.realm,
+            device: &self.device.id,
+            confirmation: proposal.confirmation,
+            key: proposal.key,
+            cti: proposal.cti,
+            nonce: proposal.nonce,
+            challenge: proposal.challenge,
+            issued_at: now,
+            install_until: now.plus_seconds(policy.install_window).min(last),
+            renew_after: policy.renew_after,
+            ledger: &proposal.ledger,
+            included: &proposal.included,
+            denials: &proposal.denials,
+        }
+    }
+}
+
+impl Proposal {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.included.is_empty()
+    }
+}
+
+/// Why a set was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The device asked.
+    Asked(Reason),
+    /// The device refused part of the one before.
+    Refused,
+    /// The one before can no longer be installed.
+    WindowOver,
+    /// An operator changed something.
+    Operator,
+}
+
+impl Why {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked(reason) => reason.as_str(),
+            Self::Refused => "refused",
+            Self::WindowOver => "window-over",
+            Self::Operator => "operator",
+        }
+    }
+}
