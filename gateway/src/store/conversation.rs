@@ -167,3 +167,6 @@ fn unsigned<T: TryFrom<i64>>(column: &'static str, value: i64) -> Result<T, Stor
 fn corrupt(reason: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(reason.to_string())
 }
+
+#[cfg(test)]
+mod tests;

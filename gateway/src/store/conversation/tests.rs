@@ -1,0 +1,265 @@
+//! The conversation's tables under the real core: races, repetition, and what a message costs.
+#![allow(clippy::unwrap_used)]
+
+mod cost;
+mod race;
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use fleetgrant_core::acknowledge::on_ack;
+use fleetgrant_core::ask::{
+    Acknowledgement, Ask, Channel, Facts, Held, Reason, Request, Sender, SignedAck, Verdict, Want,
+};
+use fleetgrant_core::context::{Authority, Context};
+use fleetgrant_core::domain::{
+    Challenge, DeviceId, DeviceNonce, Epoch, FeatureName, KeyThumbprint, MessageDigest, Realm, Seq,
+    Timestamp,
+};
+use fleetgrant_core::outcome::Outcome;
+use fleetgrant_core::policy::Policy;
+use fleetgrant_core::request::on_request;
+use fleetgrant_schemas::id::CertificateThumbprint;
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::identity::{StoredCredential, TrustDigest};
+use crate::import::{self, ImportOptions, Kind};
+use crate::store::{SchemaPolicy, Store, StoreOptions};
+
+/// 2026-12-01T12:00:00Z.
+const NOW: Timestamp = Timestamp::from_seconds(1_796_126_400);
+
+struct Fixture {
+    folder: tempfile::TempDir,
+    store: Store,
+    authority: Arc<Authority>,
+}
+
+impl Fixture {
+    /// Devices `d-1` to `d-{devices}` of one owner, who has `units` of the feature `pump`.
+    fn new(devices: usize, units: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder);
+        let fixture = Self {
+            folder,
+            store,
+            authority: Arc::new(Authority {
+                realm: Realm::new("test").unwrap(),
+                epoch: Epoch(1),
+            }),
+        };
+        fixture.import(Kind::Products, "product,title,feature\nP,Pump,pump\n");
+        fixture.import(Kind::Skus, "sku,title,product,model\nS,Pump,P,perpetual\n");
+        fixture.import(Kind::Parties, "system,party,name\nerp,C,Customer\n");
+        let order = "system,order,ordered_at,sold_to,line,sku,quantity";
+        fixture.import(
+            Kind::Orders,
+            &format!("{order}\nerp,O,2026-11-01,C,1,S,{units}\n"),
+        );
+        let mut manifest = String::from("serial,system,owner\n");
+        for n in 1..=devices {
+            manifest.push_str(&format!("{n},erp,C\n"));
+        }
+        fixture.import(Kind::Manifest, &manifest);
+        fixture
+    }
+
+    fn import(&self, kind: Kind, text: &str) {
+        let options = ImportOptions {
+            dry_run: false,
+            amend: false,
+            skip_bad: false,
+            actor: "tester".to_owned(),
+            now: NOW,
+            product_lines: vec![("devices".to_owned(), "d".parse().unwrap())],
+            time_zone: TimeZone::UTC,
+        };
+        let source = Cursor::new(text.as_bytes().to_vec());
+        let report = import::run(kind, source, options, &self.store).unwrap();
+        assert!(report.committed, "{:?}", report.errors);
+    }
+
+    /// A second gateway's connection to the same database.
+    fn another(&self) -> Store {
+        open(&self.folder)
+    }
+
+    fn handset(&self, n: usize) -> Handset {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        Handset {
+            id: DeviceId::new(&format!("d-{n}")).unwrap(),
+            key: KeyThumbprint(key),
+            authority: Arc::clone(&self.authority),
+            seq: 0,
+            challenge: None,
+            held: None,
+        }
+    }
+}
+
+fn open(folder: &tempfile::TempDir) -> Store {
+    let url = format!("sqlite:{}", folder.path().join("test.db").display());
+    let options = StoreOptions {
+        schema: SchemaPolicy::Migrate,
+        ..StoreOptions::default()
+    };
+    Store::open(&url, options).unwrap()
+}
+
+/// A device as far as the tables see it.
+#[derive(Clone)]
+struct Handset {
+    id: DeviceId,
+    key: KeyThumbprint,
+    authority: Arc<Authority>,
+    seq: u64,
+    challenge: Option<Challenge>,
+    held: Option<Held>,
+}
+
+impl Handset {
+    /// A digest that is this message's alone.
+    fn digest(&self, kind: u8) -> MessageDigest {
+        let mut digest = self.key.0;
+        digest[8..16].copy_from_slice(&self.seq.to_be_bytes());
+        digest[16] = kind;
+        MessageDigest(digest)
+    }
+
+    fn ask(&self, total: u32) -> Ask {
+        Ask {
+            seq: Seq::new(self.seq).unwrap(),
+            held: self.held,
+            key_set: 0,
+            reason: Reason::Boot,
+            nonce: DeviceNonce([7; 16]),
+            wants: vec![Want::Feature {
+                feature: FeatureName::new("pump").unwrap(),
+                total,
+            }],
+            usage: Vec::new(),
+            concerned: Vec::new(),
+            challenge: self.challenge,
+            max_down: 4_096,
+            facts: Facts::default(),
+        }
+    }
+
+    fn sender(&self, pinned: Option<KeyThumbprint>) -> Sender {
+        Sender {
+            key: self.key,
+            verdict: match pinned {
+                Some(_) => Verdict::Pinned,
+                None => Verdict::Admissible,
+            },
+            channel: Channel::Online,
+        }
+    }
+
+    fn context<'a>(&'a self, policy: &'a Policy) -> Context<'a> {
+        Context {
+            authority: &self.authority,
+            policy,
+            now: NOW,
+        }
+    }
+
+    /// The transaction of a request for so many units, as the conductor runs it.
+    fn request(&self, db: &mut Db, total: u32) -> Result<Outcome, StoreError> {
+        let ask = self.ask(total);
+        let snapshot = load(db, &self.id, &ask.wants)?.unwrap();
+        let was_pinned = snapshot.device.key;
+        let request = Request {
+            digest: self.digest(0),
+            sender: self.sender(was_pinned),
+            ask,
+        };
+        let policy = Policy::default();
+        let outcome = on_request(snapshot, &request, self.context(&policy), &mut entropy());
+        self.record(db, &outcome, request.digest)?;
+        if outcome.device.key.is_some() && was_pinned.is_none() {
+            self.credential().record(db, &self.id, NOW)?;
+        }
+        Ok(outcome)
+    }
+
+    /// The transaction of an acknowledgement of what is held.
+    fn acknowledge(&self, db: &mut Db, n: u32) -> Result<Outcome, StoreError> {
+        let snapshot = load(db, &self.id, &[])?.unwrap();
+        let signed = SignedAck {
+            digest: self.digest(1),
+            sender: self.sender(snapshot.device.key),
+            ack: Acknowledgement {
+                n,
+                held: self.held.unwrap(),
+                exceptions: Vec::new(),
+                usage: Vec::new(),
+            },
+        };
+        let policy = Policy::default();
+        let outcome = on_ack(snapshot, &signed, self.context(&policy), &mut entropy());
+        self.record(db, &outcome, signed.digest)?;
+        Ok(outcome)
+    }
+
+    fn record(
+        &self,
+        db: &mut Db,
+        outcome: &Outcome,
+        message: MessageDigest,
+    ) -> Result<(), StoreError> {
+        let cause = Cause {
+            actor: "device".to_owned(),
+            message: Some(message),
+            at: NOW,
+        };
+        match record(db, outcome, &cause)? {
+            Recorded::Whole => Ok(()),
+            Recorded::Stale => Err(StoreError::Stale),
+        }
+    }
+
+    fn credential(&self) -> Credential {
+        Credential {
+            key: self.key,
+            certificate: CertificateThumbprint(self.key.0),
+            not_after: Timestamp::from_seconds(253_402_300_799),
+            verified: StoredCredential {
+                chain: vec![0x30; 600],
+                anchor: "factory".to_owned(),
+                trust: TrustDigest([1; 32]),
+                in_force_until: Timestamp::from_seconds(253_402_300_799),
+                issuer_expired: false,
+            },
+        }
+    }
+
+    /// Takes up what the gateway answered.
+    fn take_in(&mut self, outcome: &Outcome) {
+        self.challenge = outcome.device.challenges.newest.map(|c| c.value);
+        if let Some(issued) = &outcome.issued {
+            self.held = Some(issued.set.held());
+        }
+    }
+
+    /// Asks until it is admitted: the first answer bears the challenge that the second echoes.
+    fn admit(&mut self, store: &Store, total: u32) -> Outcome {
+        loop {
+            self.seq += 1;
+            let handset = self.clone();
+            let outcome = store
+                .write_blocking("request", move |db| handset.request(db, total))
+                .unwrap();
+            self.take_in(&outcome);
+            if outcome.device.key.is_some() {
+                return outcome;
+            }
+        }
+    }
+}
+
+fn entropy() -> impl FnMut(&mut [u8]) {
+    |buffer: &mut [u8]| rand::fill(buffer)
+}
