@@ -13,7 +13,6 @@ mod authenticate;
 mod bucket;
 mod record;
 mod verdict;
-mod wire;
 
 use std::sync::Arc;
 

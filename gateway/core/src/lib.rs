@@ -54,6 +54,7 @@ pub mod rule;
 pub mod set;
 pub mod snapshot;
 pub mod tick;
+pub mod wire;
 
 mod challenge;
 mod content;

@@ -1,6 +1,7 @@
 //! Step 5: exactly one answer to a nonce, and none that a stranger could have asked for.
 
 use fleetgrant_core::domain::{DeviceId, Timestamp};
+use fleetgrant_core::wire::Said;
 use fleetgrant_schemas::id::{self, Cti};
 use fleetgrant_schemas::notice::{Notice, NoticeCode};
 use fleetgrant_schemas::topic::MessageType;
@@ -8,7 +9,6 @@ use fleetgrant_schemas::{Message, Writer};
 
 use super::authenticate::{Dropped, Opened};
 use super::bucket::Rate;
-use super::wire::Said;
 use super::{Conductor, Settled};
 use crate::mqtt::{InboundMessage, PublishOutcome};
 

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use fleetgrant_core::domain::Timestamp;
+use fleetgrant_core::wire::{self, Said};
 use fleetgrant_schemas::envelope::{Envelope, Signer};
 use fleetgrant_schemas::id::CertificateThumbprint;
 
-use super::wire::{self, Said};
 use super::{Again, Conductor};
 use crate::crypto::Ring;
 use crate::identity::{AuthenticatedDevice, Refusal, VerifiedCertificate};
@@ -153,7 +153,7 @@ fn open(payload: &Bytes, certificate: &VerifiedCertificate) -> Result<Opened, Dr
         .map_err(|_| Dropped::Signature)?;
     let sender = sender.ok_or(Dropped::Signature)?;
     Ok(Opened {
-        said: wire::read(&verified, &sender),
+        said: wire::read(&verified, sender.device()),
         sender,
     })
 }

@@ -10,12 +10,12 @@ use fleetgrant_core::domain::Timestamp;
 use fleetgrant_core::outcome::{Answer, Outcome};
 use fleetgrant_core::request::on_request;
 use fleetgrant_core::snapshot::Snapshot;
+use fleetgrant_core::wire::Said;
 use fleetgrant_schemas::topic::MessageType;
 
 use super::answer::Reply;
 use super::authenticate::Opened;
 use super::verdict::verdict;
-use super::wire::Said;
 use super::{Again, Rules, Settled};
 use crate::identity::AuthenticatedDevice;
 use crate::store::conversation::{self, Cause, Credential, Pins, Provenance, Recorded, payload_of};

@@ -1,28 +1,28 @@
-//! From the wire's borrowed types to the core's owned ones.
+//! From the wire's borrowed types to this crate's owned ones.
 
-use fleetgrant_core::ask;
-use fleetgrant_core::domain::{FeatureName, Realm, Seq, Timestamp};
 use fleetgrant_schemas::ack::Ack;
 use fleetgrant_schemas::envelope::Verified;
 use fleetgrant_schemas::request::{self, Request};
 use fleetgrant_schemas::topic::MessageType;
 use fleetgrant_schemas::{Held, Malformed, OemId, Platform, Want};
 
-use crate::identity::AuthenticatedDevice;
+use crate::ask;
+use crate::domain::{DeviceId, FeatureName, Realm, Seq, Timestamp};
 
 /// What a verified message says.
 #[derive(Debug)]
-pub(super) enum Said {
-    /// A request for this realm.
+pub enum Said {
+    /// A request, and the realm that it is for.
     Request(String, ask::Ask),
-    /// An acknowledgement for this realm.
+    /// An acknowledgement, and the realm that it is for.
     Ack(String, ask::Acknowledgement),
     /// Signed by the device, and not understood.
     Malformed(Malformed),
 }
 
-/// Reads what a device signed.
-pub(super) fn read(verified: &Verified<'_>, sender: &AuthenticatedDevice) -> Said {
+/// Reads what a device signed; `sender` is the device whose certificate has the key.
+#[must_use]
+pub fn read(verified: &Verified<'_>, sender: &DeviceId) -> Said {
     let said = match verified.message() {
         MessageType::Request => verified.read::<Request<'_>>().and_then(|request| {
             speaks_for_itself(request.device.as_str(), sender)?;
@@ -39,7 +39,8 @@ pub(super) fn read(verified: &Verified<'_>, sender: &AuthenticatedDevice) -> Sai
 
 impl Said {
     /// Whether it is for this realm; what was not understood is for nobody else.
-    pub(super) fn is_for(&self, realm: &Realm) -> bool {
+    #[must_use]
+    pub fn is_for(&self, realm: &Realm) -> bool {
         match self {
             Self::Request(audience, _) | Self::Ack(audience, _) => audience == realm.as_str(),
             Self::Malformed(_) => true,
@@ -48,8 +49,8 @@ impl Said {
 }
 
 /// `iss` must be the device of the certificate, as the topic is.
-fn speaks_for_itself(issuer: &str, sender: &AuthenticatedDevice) -> Result<(), Malformed> {
-    if issuer == sender.device().as_str() {
+fn speaks_for_itself(issuer: &str, sender: &DeviceId) -> Result<(), Malformed> {
+    if issuer == sender.as_str() {
         Ok(())
     } else {
         Err(Malformed::OutOfRange)
@@ -129,7 +130,7 @@ const fn reason(reason: request::Reason) -> ask::Reason {
 fn facts(platform: &Platform<'_>, issued_at: Option<u64>) -> ask::Facts {
     let maker = platform.oem_id.map(|oem| match oem {
         OemId::Pen(number) => number.to_string(),
-        OemId::Bytes(bytes) => data_encoding::HEXLOWER.encode(bytes),
+        OemId::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
     });
     ask::Facts {
         hardware: maker
