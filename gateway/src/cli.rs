@@ -18,6 +18,7 @@ mod orders;
 mod output;
 mod pki;
 mod quickstart;
+mod report;
 mod serve;
 
 use std::io::{self, Write};
@@ -75,6 +76,7 @@ enum Command {
     Entitlements(entitlements::Args),
     Activations(activations::Args),
     Inspect(inspect::Args),
+    Report(report::Args),
     Doctor(doctor::Args),
     Pki(pki::Args),
     Completions(completions::Args),
@@ -95,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Activations(args) => activations::run(&global, &args),
         Command::Migrate(args) => migrate::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Report(args) => report::run(&global, &args),
         Command::Doctor(args) => doctor::run(&global, &args),
         Command::Pki(args) => pki::run(&args),
         Command::Completions(args) => completions::run(&args),

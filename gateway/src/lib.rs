@@ -16,6 +16,7 @@ pub mod operator;
 pub mod outbox;
 pub mod pki;
 pub mod quickstart;
+pub mod report;
 pub mod store;
 pub mod telemetry;
 pub mod tls;

@@ -31,6 +31,7 @@ macro_rules! on {
         }
     };
 }
+pub(crate) use on;
 
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
 

@@ -289,9 +289,14 @@ impl Stored {
 
     /// The body by name.
     pub fn fields(&self) -> Result<BTreeMap<String, Value>, StoreError> {
-        serde_cbor::from_slice(&self.body)
-            .map_err(|error| StoreError::Corrupt(format!("body of an event: {error}")))
+        fields(&self.body)
     }
+}
+
+/// The body of an event by name.
+pub fn fields(body: &[u8]) -> Result<BTreeMap<String, Value>, StoreError> {
+    serde_cbor::from_slice(body)
+        .map_err(|error| StoreError::Corrupt(format!("body of an event: {error}")))
 }
 
 struct Bytes<'a>(&'a [u8]);

@@ -125,7 +125,10 @@ pub(super) fn write(
     let ended_at = (!activation.holds_units()).then_some(Micros(now));
     match change {
         Change::New(_) => {
-            let lineage = activation.predecessor.unwrap_or(activation.id);
+            let lineage = match activation.predecessor {
+                Some(predecessor) => lineage_of(db, predecessor)?,
+                None => Octets(activation.id),
+            };
             on!(db, c => diesel::insert_into(activations::table)
                 .values((
                     activations::id.eq(Octets(activation.id)),
@@ -133,7 +136,7 @@ pub(super) fn write(
                     activations::device_id.eq(device.as_str()),
                     activations::kind.eq(Code(activation.kind)),
                     activations::origin.eq(Code(activation.origin)),
-                    activations::lineage_id.eq(Octets(lineage)),
+                    activations::lineage_id.eq(lineage),
                     activations::predecessor_id.eq(activation.predecessor.map(Octets)),
                     activations::code_id.eq(activation.code.map(Octets)),
                     activations::created_at.eq(Micros(activation.created_at)),
@@ -154,6 +157,15 @@ pub(super) fn write(
         }
     }
     Ok(())
+}
+
+fn lineage_of(db: &mut Db, id: ActivationId) -> Result<Octets<ActivationId>, StoreError> {
+    let lineage = on!(db, c => activations::table
+        .find(Octets(id))
+        .select(activations::lineage_id)
+        .first(c)
+        .optional())?;
+    lineage.ok_or_else(|| corrupt(format_args!("predecessor {id} is not recorded")))
 }
 
 fn progress(activation: &Activation) -> Result<Progress, StoreError> {

@@ -1,0 +1,28 @@
+//! Step 10: what the ledger says, for people.
+//!
+//! Read models over the tables that decide; nothing here is counted apart. Queries are thin, and
+//! what is computed of their rows is pure. `docs/reports.md` defines each measure.
+
+pub mod activation;
+pub mod first;
+pub mod refusal;
+pub mod wait;
+mod written;
+
+use fleetgrant_core::domain::Timestamp;
+
+pub use activation::ActivationReport;
+pub use wait::{DataError, Summary, Wait};
+
+use crate::store::{Store, StoreError};
+
+/// How devices, activations and refusals stand at `now`; what happened counts from `since` on.
+pub async fn activation(
+    store: &Store,
+    now: Timestamp,
+    since: Option<Timestamp>,
+) -> Result<ActivationReport, StoreError> {
+    store
+        .read("report", move |db| activation::read(db, now, since))
+        .await
+}

@@ -1,0 +1,232 @@
+//! How the fleet stands, and how fast it activates: what operators look at first.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use diesel::dsl::{count_star, sql};
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use fleetgrant_core::domain::{ActivationState, DeviceState, Purpose, Timestamp};
+use serde::Serialize;
+
+use super::first::{self, Activated};
+use super::refusal::{Refusals, refusals};
+use super::wait::{DataError, Summary, Wait};
+use super::written;
+use crate::store::column::{Code, Micros};
+use crate::store::dialect::on;
+use crate::store::schema::{activations, conversations, devices};
+use crate::store::{Db, StoreError};
+
+const HOUR: u64 = 3_600;
+const DAY: u64 = 86_400;
+
+/// How devices, activations and refusals stand.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ActivationReport {
+    /// The instant it is of.
+    #[serde(serialize_with = "written::instant")]
+    pub at: Timestamp,
+    /// What happened before this is left out of what is counted over time.
+    #[serde(serialize_with = "written::optional_instant")]
+    pub since: Option<Timestamp>,
+    /// Devices by state, now.
+    #[serde(serialize_with = "written::by_name")]
+    pub devices: BTreeMap<DeviceState, u64>,
+    /// Units by the state of their activation, now.
+    #[serde(serialize_with = "written::by_name")]
+    pub units: BTreeMap<ActivationState, u64>,
+    /// Units activated for the first time.
+    pub activated: Activations,
+    /// What was refused.
+    pub refusals: Refusals,
+    /// Messages rejected before anybody knew who sent them, by reason; none where the process
+    /// that counts them was not asked.
+    pub unauthenticated: Option<BTreeMap<String, u64>>,
+    /// Devices, from their first authenticated request to the first activation on them.
+    pub contact_to_activation: Summary,
+    /// Devices whose dates contradict each other.
+    pub data_errors: Vec<DataError>,
+}
+
+/// Units activated for the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Activations {
+    /// Since the report's beginning.
+    pub units: u64,
+    /// In the last hour.
+    pub last_hour: u64,
+    /// In the last 24 hours.
+    pub last_day: u64,
+}
+
+/// Reads the report.
+pub fn read(
+    db: &mut Db,
+    now: Timestamp,
+    since: Option<Timestamp>,
+) -> Result<ActivationReport, StoreError> {
+    let firsts = first::firsts(db)?;
+    let contacts = contacts(db, since)?;
+    let (contact_to_activation, data_errors) = contact_to_activation(contacts, &firsts, now);
+    Ok(ActivationReport {
+        at: now,
+        since,
+        devices: devices_by_state(db)?,
+        units: units_by_state(db)?,
+        activated: Activations {
+            units: units_since(&firsts, since),
+            last_hour: units_since(&firsts, Some(now.minus_seconds(HOUR))),
+            last_day: units_since(&firsts, Some(now.minus_seconds(DAY))),
+        },
+        refusals: refusals(db, since)?,
+        unauthenticated: None,
+        contact_to_activation,
+        data_errors,
+    })
+}
+
+impl ActivationReport {
+    /// With what the process counted that no device could be told from.
+    #[must_use]
+    pub fn with_unauthenticated(mut self, by_reason: BTreeMap<String, u64>) -> Self {
+        self.unauthenticated = Some(by_reason);
+        self
+    }
+
+    /// The report as (section, item, value), for tables and spreadsheets.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(&'static str, String, String)> {
+        let mut lines = Vec::new();
+        lines.extend(counts("devices", &self.devices));
+        lines.extend(counts("units", &self.units));
+        let Activations {
+            units,
+            last_hour,
+            last_day,
+        } = self.activated;
+        for (item, units) in [
+            ("units", units),
+            ("last hour", last_hour),
+            ("last 24 hours", last_day),
+        ] {
+            lines.push(("first activated", item.to_owned(), units.to_string()));
+        }
+        lines.extend(counts("wants refused", &self.refusals.wants));
+        lines.extend(counts("devices refused", &self.refusals.devices));
+        match &self.unauthenticated {
+            Some(by_reason) => lines.extend(counts("unauthenticated", by_reason)),
+            None => lines.push((
+                "unauthenticated",
+                "messages".to_owned(),
+                "see the metrics of the gateway".to_owned(),
+            )),
+        }
+        let waited = self.contact_to_activation.lines("devices");
+        lines.extend(waited.map(|(item, value)| ("contact to activation", item, value)));
+        let errors = self.data_errors.len();
+        lines.push(("data errors", "devices".to_owned(), errors.to_string()));
+        lines
+    }
+}
+
+/// A line for each, and one for all.
+fn counts<K: fmt::Display>(
+    section: &'static str,
+    counted: &BTreeMap<K, u64>,
+) -> impl Iterator<Item = (&'static str, String, String)> {
+    let all: u64 = counted.values().sum();
+    let each = counted
+        .iter()
+        .map(move |(key, count)| (section, key.to_string(), count.to_string()));
+    each.chain([(section, "all".to_owned(), all.to_string())])
+}
+
+impl fmt::Display for ActivationReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut section = "";
+        for (of, item, value) in self.lines() {
+            let heading = if of == section { "" } else { of };
+            writeln!(f, "{heading:<21}  {item:<24}  {value:>12}")?;
+            section = of;
+        }
+        Ok(())
+    }
+}
+
+fn devices_by_state(db: &mut Db) -> Result<BTreeMap<DeviceState, u64>, StoreError> {
+    let counted: Vec<(Code<DeviceState>, i64)> = on!(db, c => devices::table
+        .group_by(devices::state)
+        .select((devices::state, count_star()))
+        .load(c))?;
+    Ok(counted
+        .into_iter()
+        .map(|(state, devices)| (state.0, devices.unsigned_abs()))
+        .collect())
+}
+
+fn units_by_state(db: &mut Db) -> Result<BTreeMap<ActivationState, u64>, StoreError> {
+    let counted: Vec<(Code<ActivationState>, i64)> = on!(db, c => activations::table
+        .group_by(activations::state)
+        // What PostgreSQL sums of BIGINT is NUMERIC.
+        .select((activations::state, sql::<BigInt>("CAST(sum(units) AS BIGINT)")))
+        .load(c))?;
+    Ok(counted
+        .into_iter()
+        .map(|(state, units)| (state.0, units.unsigned_abs()))
+        .collect())
+}
+
+fn units_since(firsts: &[Activated], since: Option<Timestamp>) -> u64 {
+    firsts
+        .iter()
+        .filter(|first| since.is_none_or(|since| first.at() >= since))
+        .map(Activated::units)
+        .sum()
+}
+
+type Contact = (String, Micros);
+
+/// Production devices with their first authenticated request.
+fn contacts(db: &mut Db, since: Option<Timestamp>) -> Result<Vec<Contact>, StoreError> {
+    let since = since.map_or(i64::MIN, Timestamp::micros);
+    Ok(on!(db, c => conversations::table
+        .inner_join(devices::table)
+        .filter(devices::purpose.eq(Code(Purpose::Production)))
+        .filter(conversations::first_contact_at.ge(Micros(Timestamp::from_micros(since))))
+        .select((devices::id, conversations::first_contact_at.assume_not_null()))
+        .order(devices::id)
+        .load(c))?)
+}
+
+fn contact_to_activation(
+    contacts: Vec<Contact>,
+    firsts: &[Activated],
+    now: Timestamp,
+) -> (Summary, Vec<DataError>) {
+    let mut activated: HashMap<&str, Timestamp> = HashMap::new();
+    // The oldest come first.
+    for first in firsts {
+        activated.entry(&first.device).or_insert(first.at());
+    }
+    let mut waits = Vec::with_capacity(contacts.len());
+    let mut errors = Vec::new();
+    for (device, contact) in contacts {
+        let from = contact.0;
+        let wait = match activated.get(device.as_str()) {
+            Some(at) => Wait::over(from, *at, 1),
+            None => Wait::ongoing(from, now, 1),
+        };
+        match wait {
+            Ok(wait) => waits.push(wait),
+            Err(negative) => errors.push(DataError {
+                subject: "first contact".to_owned(),
+                device: Some(device),
+                units: 1,
+                from: negative.from,
+                to: negative.to,
+            }),
+        }
+    }
+    (Summary::of(waits), errors)
+}
