@@ -3,7 +3,5 @@
 pub mod fleet;
 mod installation;
 pub mod sample;
-mod summary;
 
 pub use installation::{Installation, InstallationError, InstallationOptions};
-pub use summary::Summary;

@@ -1,5 +1,6 @@
 //! Lists, as a person, a program or a spreadsheet wants them.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
@@ -52,6 +53,13 @@ pub(crate) fn print_json(thing: &impl Serialize) -> io::Result<()> {
     let mut out = io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, thing)?;
     writeln!(out)
+}
+
+/// Writes what is laid out for people already to standard output.
+pub(crate) fn print_text(text: &impl Display) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "{text}")?;
+    out.flush()
 }
 
 /// Writes one thing to standard output for people: a line for each field that says something.

@@ -14,7 +14,8 @@ use crate::clock::Clock;
 use crate::gateway::{Gateway, WithBroker};
 use crate::quickstart::fleet::{self, Fleet, FleetError, Run};
 use crate::quickstart::sample::{self, SampleError};
-use crate::quickstart::{Installation, InstallationError, InstallationOptions, Summary};
+use crate::quickstart::{Installation, InstallationError, InstallationOptions};
+use crate::report;
 use crate::store::{SchemaPolicy, Store, device};
 use crate::telemetry;
 
@@ -91,8 +92,10 @@ async fn activate(
         .iter()
         .filter(|(_, run)| *run != Run::Acknowledged)
         .collect();
-    let summary = Summary::read(store).await.map_err(Failure::unavailable)?;
-    say(&summary.to_string())?;
+    let report = report::activation(store, clock.now(), None)
+        .await
+        .map_err(Failure::unavailable)?;
+    say(&report.to_string())?;
     match failed.first() {
         None => Ok(()),
         Some((device, run)) => Err(Failure::refused(anyhow::anyhow!(

@@ -59,7 +59,8 @@ fn activation(ledger: &Ledger, args: &Activation, now: Timestamp) -> Result<(), 
     let report = ledger.read(move |db| report::activation::read(db, now, since))?;
     match args.output.output {
         Format::Json => output::print_json(&report),
-        form => {
+        Format::Table => output::print_text(&report),
+        Format::Csv => {
             let figures: Vec<_> = report
                 .lines()
                 .into_iter()
@@ -69,7 +70,7 @@ fn activation(ledger: &Ledger, args: &Activation, now: Timestamp) -> Result<(), 
                     value,
                 })
                 .collect();
-            output::print(form, &figures)
+            output::print(Format::Csv, &figures)
         }
     }
     .or_unavailable(|| "cannot write the report".to_owned())

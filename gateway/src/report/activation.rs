@@ -114,18 +114,15 @@ impl ActivationReport {
         }
         lines.extend(counts("wants refused", &self.refusals.wants));
         lines.extend(counts("devices refused", &self.refusals.devices));
-        match &self.unauthenticated {
-            Some(by_reason) => lines.extend(counts("unauthenticated", by_reason)),
-            None => lines.push((
-                "unauthenticated",
-                "messages".to_owned(),
-                "see the metrics of the gateway".to_owned(),
-            )),
+        if let Some(by_reason) = &self.unauthenticated {
+            lines.extend(counts("unauthenticated", by_reason));
         }
         let waited = self.contact_to_activation.lines("devices");
         lines.extend(waited.map(|(item, value)| ("contact to activation", item, value)));
-        let errors = self.data_errors.len();
-        lines.push(("data errors", "devices".to_owned(), errors.to_string()));
+        if !self.data_errors.is_empty() {
+            let errors = self.data_errors.len();
+            lines.push(("data errors", "devices".to_owned(), errors.to_string()));
+        }
         lines
     }
 }

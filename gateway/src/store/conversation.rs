@@ -10,7 +10,6 @@ mod entitlement;
 mod memory;
 mod pin;
 mod set;
-mod tally;
 
 use fleetgrant_core::ask::Want;
 use fleetgrant_core::domain::{DeviceId, EntitlementId, MessageDigest, Timestamp};
@@ -25,7 +24,6 @@ use super::event::{self, Occasion, Stream};
 pub use activation::{acknowledged, devices_to_tick};
 pub use pin::{Credential, Pins, chain_of_certificate};
 pub use set::{DueDelivery, close_delivery, due_deliveries, has_due, payload_of, postpone};
-pub use tally::{activations_by_state, contact_to_activation, denials_by_rule, devices_by_state};
 
 /// What a device that was never recorded is recorded with.
 #[derive(Clone, Debug)]
