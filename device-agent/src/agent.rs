@@ -16,7 +16,7 @@ use crate::crypto::KeyOperations;
 use crate::enforcing::Enforcing;
 use crate::event::{Event, Events};
 use crate::key_ring::KeyRing;
-use crate::profile::Profile;
+use crate::profile::{InvalidProfile, Profile};
 use crate::receiving::Gates;
 use crate::rights::{self, Status, UseError};
 use crate::state::State;
@@ -51,6 +51,7 @@ pub struct Agent<'c, K, S, B, const RIGHTS: usize> {
     pub(crate) ask_again_at: Option<Instant>,
     pub(crate) acks: AckTurn,
     pub(crate) checks: Bucket,
+    pub(crate) requests: Bucket,
     pub(crate) unsolicited: Bucket,
     pub(crate) gates: Gates,
     pub(crate) events: Events,
@@ -91,6 +92,8 @@ pub enum Taken<'b> {
 /// Why the agent cannot start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartError {
+    /// The profile is wrong.
+    Profile(InvalidProfile),
     /// Storage cannot be read. (A record that is damaged does not stop a start: see
     /// [`Event::Storage`].)
     Storage(crate::StorageError),
@@ -101,6 +104,7 @@ pub enum StartError {
 impl core::fmt::Display for StartError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
+            Self::Profile(reason) => reason.fmt(f),
             Self::Storage(reason) => reason.fmt(f),
             Self::ScratchTooSmall => f.write_str("the scratch buffer is shorter than the set"),
         }
@@ -117,7 +121,8 @@ where
 {
     /// Asks the authority. Call it when someone wants something; the answer comes as an event.
     ///
-    /// One request is outstanding at a time: a routine one gives way, another ask does not.
+    /// One request is outstanding at a time: a routine one gives way, another ask does not (see
+    /// [`Agent::withdraw`]).
     pub fn ask(&mut self, ask: &Ask<'_>, now: Instant) -> Result<(), AskError> {
         self.now = now;
         if self.contact.is_explicit() {
@@ -172,13 +177,22 @@ where
             .min()
     }
 
-    /// Sends what is outstanding at once. Call it when a connection is there (again).
+    /// Sends what is outstanding at once, unless the gateway said when. Call it when a connection
+    /// is there (again).
     pub fn resend(&mut self, now: Instant) {
         self.now = now;
-        match &mut self.contact {
-            Contact::Asking(asking) => asking.resend(),
-            Contact::Wanting(wanting) => wanting.at = now,
-            Contact::Idle => {}
+        if let Contact::Asking(asking) = &mut self.contact {
+            asking.hurry();
+        }
+    }
+
+    /// Gives up what was asked, if that is not answered yet; another ask may follow. The gateway
+    /// may have done it all the same, and then its grant is taken.
+    pub fn withdraw(&mut self, now: Instant) {
+        self.now = now;
+        if self.contact.is_explicit() {
+            let wish = Wish::routine(Reason::Renew);
+            self.contact = Contact::Wanting(Wanting { wish, at: now });
         }
     }
 

@@ -49,6 +49,8 @@ pub enum AskError {
     Outstanding,
     /// More than eight wants.
     TooManyWants,
+    /// A feature stands twice among the wants.
+    RepeatedWant,
     /// The profile does not name this feature.
     UnknownFeature,
     /// No such activation is held.
@@ -68,6 +70,7 @@ impl core::fmt::Display for AskError {
         f.write_str(match self {
             Self::Outstanding => "an earlier ask is not answered yet",
             Self::TooManyWants => "a request holds at most eight wants",
+            Self::RepeatedWant => "a feature stands twice among the wants",
             Self::UnknownFeature => "the profile does not name this feature",
             Self::UnknownActivation => "no such activation is held",
             Self::BufferTooSmall => "the buffer is too small for the request",
@@ -136,15 +139,25 @@ impl Wish {
         if ask.features.len() + usize::from(ask.code.is_some()) > limits::MAX_WANTS {
             return Err(AskError::TooManyWants);
         }
+        let mut wanted = 0_u64;
         let slots = wish.features.iter_mut().zip(&mut wish.totals);
         for ((name, total), (feature, slot)) in ask.features.iter().zip(slots) {
             *feature = profile.feature(name).ok_or(AskError::UnknownFeature)?;
+            if wanted >> *feature & 1 == 1 {
+                return Err(AskError::RepeatedWant);
+            }
+            wanted |= 1 << *feature;
             *slot = *total;
             wish.len += 1;
         }
         wish.concerned =
             rights::slots_of(rights, ask.concerned).ok_or(AskError::UnknownActivation)?;
         Ok(wish)
+    }
+
+    /// It waits for a person: whoever wants something else meanwhile goes first.
+    pub(crate) fn give_way(&mut self) {
+        self.is_explicit = false;
     }
 
     /// The set changed under it: slots may hold other activations now.
@@ -227,8 +240,10 @@ pub(crate) struct Asking {
 enum Turn {
     /// It is to be sent.
     Send,
-    /// If nothing comes until then, it is sent again.
+    /// If nothing comes until then, it is sent again; a new connection is reason enough too.
     Wait(Instant),
+    /// It is not sent before, whatever happens.
+    Hold(Instant),
 }
 
 impl Asking {
@@ -253,20 +268,27 @@ impl Asking {
         self.turn = Turn::Wait(self.backoff.next(now, random));
     }
 
-    /// Sends it again at once.
+    /// There may be a better chance now than when it was sent.
+    pub(crate) fn hurry(&mut self) {
+        if let Turn::Wait(_) = self.turn {
+            self.turn = Turn::Send;
+        }
+    }
+
+    /// Its time has come.
     pub(crate) fn resend(&mut self) {
         self.turn = Turn::Send;
     }
 
     /// Sends it again then, not earlier.
-    pub(crate) fn wait_until(&mut self, at: Instant) {
-        self.turn = Turn::Wait(at);
+    pub(crate) fn hold_until(&mut self, at: Instant) {
+        self.turn = Turn::Hold(at);
     }
 
     pub(crate) fn due(&self) -> Option<Instant> {
         match self.turn {
             Turn::Send => None,
-            Turn::Wait(at) => Some(at),
+            Turn::Wait(at) | Turn::Hold(at) => Some(at),
         }
     }
 
@@ -278,6 +300,11 @@ impl Asking {
     pub(crate) fn set_changed(&mut self) {
         self.is_of_current_set = false;
         self.wish.forget_concerned();
+    }
+
+    /// What it asked, when the answer leaves that open.
+    pub(crate) const fn into_wish(self) -> Wish {
+        self.wish
     }
 
     /// It was answered by a reason to ask anew: another seq, another nonce, the same wish.

@@ -21,6 +21,11 @@ impl Bucket {
         }
     }
 
+    /// When the next token comes, if there is none.
+    pub(crate) fn next(&self) -> Instant {
+        self.refilled.plus_millis(self.refill_millis.into())
+    }
+
     /// Takes a token if there is one.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         let refill = u64::from(self.refill_millis);

@@ -107,7 +107,7 @@ impl KeyRing {
 
     /// The root with this id, unless it was retired.
     pub(crate) fn root(&self, kid: &KeyId, profile: &Profile<'_>) -> Option<PublicKey> {
-        let mut roots = profile.roots.iter().zip(0..MAX_ROOTS);
+        let mut roots = profile.roots.iter().zip(0_u8..);
         let (root, place) = roots.find(|(root, _)| root.thumbprint().key_id() == *kid)?;
         (self.retired_roots >> place & 1 == 0).then_some(*root)
     }
@@ -122,7 +122,7 @@ impl KeyRing {
     ) -> Result<Self, StorageError> {
         let mut retired_roots = self.retired_roots;
         for kid in set.retired_roots.iter() {
-            let mut roots = profile.roots.iter().zip(0..MAX_ROOTS);
+            let mut roots = profile.roots.iter().zip(0_u8..);
             if let Some((_, place)) = roots.find(|(root, _)| root.thumbprint().key_id() == kid) {
                 retired_roots |= 1 << place;
             }
@@ -155,8 +155,6 @@ impl KeyRing {
         })
     }
 }
-
-const MAX_ROOTS: u8 = 8;
 
 const fn grants_epoch(authority: &AuthorityKey) -> u32 {
     match authority.role {

@@ -46,7 +46,7 @@ pub use agent::{Agent, StartError, Taken, Transmit};
 pub use asking::{Ask, AskError};
 pub use crypto::{KeyError, KeyOperations};
 pub use event::Event;
-pub use profile::Profile;
+pub use profile::{InvalidProfile, Profile};
 pub use rights::{Off, Status, UseError};
 pub use storage::{Record, Storage, StorageError};
 pub use time::Instant;

@@ -170,14 +170,15 @@ where
         match answers {
             Answers::Nothing => self.unsolicited_notice(notice.code, now)?,
             Answers::Online | Answers::File => {
-                self.clock.prove(notice.issued_at, now);
-                if notice.challenge.is_some() {
-                    self.challenge = notice.challenge;
-                }
                 if answers == Answers::Online {
                     self.answer(&notice, now)?;
                 } else {
                     self.state.file_nonce = None;
+                    self.store_state(now);
+                }
+                self.clock.prove(notice.issued_at, now);
+                if notice.challenge.is_some() {
+                    self.challenge = notice.challenge;
                 }
             }
         }
@@ -193,8 +194,8 @@ where
                 }
                 match &mut self.contact {
                     Contact::Idle => self.want(Wish::routine(Reason::Renew), now),
-                    Contact::Wanting(_) => {}
-                    Contact::Asking(asking) => asking.resend(),
+                    Contact::Wanting(wanting) => wanting.at = now,
+                    Contact::Asking(asking) => asking.hurry(),
                 }
                 Ok(())
             }
@@ -225,33 +226,59 @@ where
                 let secs = secs.min(limits::MAX_RETRY_AFTER);
                 let at = retry::after_secs(now, secs, self.random());
                 if let Contact::Asking(asking) = &mut self.contact {
-                    asking.wait_until(at);
+                    asking.hold_until(at);
                 }
             }
             NoticeCode::ShowGrant => {
                 self.acks.show = self.enforcing.held.is_some();
-                self.refused_until(notice.retry_after, AFTER_SHOWING_SECS, now);
+                let at = self.refused_until(notice.retry_after, AFTER_SHOWING_SECS, now);
+                self.keep_wish_until(at);
             }
             NoticeCode::Poke => self.ask_anew(now),
-            NoticeCode::NotAdmitted
-            | NoticeCode::Quarantined
-            | NoticeCode::Revoked
+            NoticeCode::NotAdmitted | NoticeCode::Quarantined => {
+                let at = self.refused_until(notice.retry_after, ASK_AGAIN_SECS, now);
+                self.keep_wish_until(at);
+            }
+            NoticeCode::Revoked
             | NoticeCode::Denied
             | NoticeCode::TooLarge
             | NoticeCode::Malformed
             | NoticeCode::WrongRealm
             | NoticeCode::IdentityConflict => {
-                self.refused_until(notice.retry_after, ASK_AGAIN_SECS, now);
+                let at = self.refused_until(notice.retry_after, ASK_AGAIN_SECS, now);
+                self.forget_wish_until(at);
             }
         }
         Ok(())
     }
 
-    fn refused_until(&mut self, retry_after: Option<u32>, default_secs: u64, now: Instant) {
+    fn refused_until(
+        &mut self,
+        retry_after: Option<u32>,
+        default_secs: u64,
+        now: Instant,
+    ) -> Instant {
         let secs = retry_after.map_or(default_secs, u64::from);
         let secs = secs.clamp(MIN_RENEW_SECS, limits::MAX_RETRY_AFTER);
+        retry::after_secs(now, secs, self.random())
+    }
+
+    /// The wish is left open: it is asked again, unless something else is wanted before.
+    fn keep_wish_until(&mut self, at: Instant) {
+        self.contact = match core::mem::replace(&mut self.contact, Contact::Idle) {
+            Contact::Asking(asking) => {
+                let mut wish = asking.into_wish();
+                wish.give_way();
+                Contact::Wanting(Wanting { wish, at })
+            }
+            contact => contact,
+        };
+    }
+
+    /// The wish is denied, and not repeated; the device asks for what it is owed by then.
+    fn forget_wish_until(&mut self, at: Instant) {
         self.contact = Contact::Idle;
-        self.ask_again_at = Some(retry::after_secs(now, secs, self.random()));
+        self.ask_again_at = Some(at);
     }
 
     fn send_chain(&mut self, now: Instant) -> Result<(), Refusal> {

@@ -23,6 +23,8 @@ use crate::time::Instant;
 
 /// Signature checks: one a second, ten at once.
 const CHECKS: (u8, u32) = (10, 1_000);
+/// Requests: one per 10 s, five at once.
+const REQUESTS: (u8, u32) = (5, 10_000);
 /// What the device answers without having asked: 20 a day.
 const UNSOLICITED: (u8, u32) = (20, 86_400_000 / 20);
 
@@ -46,6 +48,7 @@ where
         now: Instant,
     ) -> Result<Self, StartError> {
         const { assert!(RIGHTS >= 1 && RIGHTS <= 64, "1 to 64 rights") };
+        profile.check().map_err(StartError::Profile)?;
         let mut agent = Self {
             profile,
             keys,
@@ -63,6 +66,7 @@ where
             ask_again_at: None,
             acks: AckTurn::default(),
             checks: Bucket::full(CHECKS.0, CHECKS.1, now),
+            requests: Bucket::full(REQUESTS.0, REQUESTS.1, now),
             unsolicited: Bucket::full(UNSOLICITED.0, UNSOLICITED.1, now),
             gates: Gates::default(),
             events: Events::new(),

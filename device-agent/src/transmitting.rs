@@ -31,8 +31,8 @@ where
     /// The next message to publish, written into `buffer`. Call it until it gives nothing, while
     /// there is a connection: what it gives counts as sent.
     ///
-    /// The buffer must be as long as the request's buffer, at least 512 bytes and 50 for each
-    /// right; where the gateway asks to see the grant, twice the largest grant besides.
+    /// The buffer must be as long as the request's buffer, and at least 512 bytes and 50 for each
+    /// right. To show the grant to a gateway that asks for it, it takes twice the grant more.
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
         if self.is_ack_due() {
             match self.write_ack(buffer, self.now) {
@@ -47,19 +47,31 @@ where
             }
             self.acks = AckTurn::default();
         }
-        let random = self.random();
-        let Contact::Asking(asking) = &mut self.contact else {
-            return None;
+        self.write_request(buffer)
+    }
+
+    fn write_request(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
+        let len = match &mut self.contact {
+            Contact::Asking(asking) => {
+                let len = asking.to_send()?;
+                if !self.requests.take(self.now) {
+                    asking.hold_until(self.requests.next());
+                    return None;
+                }
+                len
+            }
+            _ => return None,
         };
-        let len = asking.to_send()?;
+        let random = self.random();
+        if let Contact::Asking(asking) = &mut self.contact {
+            asking.sent(self.now, random);
+        }
         let request = self.request.as_ref().get(..len)?;
         let Some(free) = buffer.get_mut(..len) else {
             self.events.push(Event::CannotAsk(AskError::BufferTooSmall));
-            asking.sent(self.now, random);
             return None;
         };
         free.copy_from_slice(request);
-        asking.sent(self.now, random);
         Some(Transmit {
             message: MessageType::Request,
             len,
