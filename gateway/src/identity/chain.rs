@@ -20,6 +20,8 @@ use super::rules::{self, Purpose};
 const CLIENT_AUTH: [usize; 9] = [1, 3, 6, 1, 5, 5, 7, 3, 2];
 const ANY_EXTENDED_KEY_USAGE: [usize; 5] = [2, 5, 29, 37, 0];
 
+const NO_CRL_SIGN: &str = "the issuer's keyUsage lacks cRLSign";
+
 /// What a path may end at, go through, and be stopped by.
 #[derive(Debug)]
 pub(super) struct Trust {
@@ -58,7 +60,8 @@ pub(super) struct Path {
 }
 
 impl Trust {
-    /// Checks what holds for any certificate at any time.
+    /// Reads the certificates and lists. Whether a certificate may issue is judged where a path
+    /// goes through it, so that one of many that may not stops no device of the others.
     pub(super) fn new(
         roots: Vec<Vec<u8>>,
         intermediates: Vec<Vec<u8>>,
@@ -70,7 +73,7 @@ impl Trust {
         }
         for (place, ders) in [(Place::Root, &roots), (Place::Issuer(1), &intermediates)] {
             for der in ders {
-                rules::check_any(&Certificate::parse(place, der)?)?;
+                Certificate::parse(place, der)?;
             }
         }
         let digest = digest(&[&roots, &intermediates, crls], refuse_stale_crls);
@@ -103,9 +106,9 @@ impl Trust {
         now: Timestamp,
         purpose: Purpose,
     ) -> Result<Path, Refusal> {
-        let leaf = CertificateDer::from(leaf);
+        let leaf_der = CertificateDer::from(leaf);
         let leaf =
-            EndEntityCert::try_from(&leaf).map_err(|error| malformed(Place::Leaf, &error))?;
+            EndEntityCert::try_from(&leaf_der).map_err(|error| malformed(Place::Leaf, &error))?;
         let intermediates: Vec<_> = presented
             .iter()
             .map(|der| CertificateDer::from(*der))
@@ -137,7 +140,9 @@ impl Trust {
         );
         match (verified, verdict.take()) {
             (_, Some(verdict)) => verdict,
-            (Err(error), None) => Err(refusal(&error)),
+            (Err(error), None) => Err(self
+                .broken_issuer(&error, &leaf_der, &intermediates)
+                .unwrap_or_else(|| refusal(&error))),
             (Ok(_), None) => Err(Refusal::UnknownIssuer),
         }
     }
@@ -151,6 +156,7 @@ impl Trust {
         for (cas_below, issuer) in path.intermediate_certificates().enumerate() {
             let der = issuer.der();
             let certificate = Certificate::parse(Place::Issuer(cas_below + 1), &der)?;
+            rules::check_any(&certificate)?;
             rules::check_issuer(&certificate, now, cas_below)?;
             found.in_force_until = found.in_force_until.min(certificate.not_after());
             found.issuers.push(der.to_vec());
@@ -162,9 +168,48 @@ impl Trust {
             .map(|index| &self.roots[index])
             .ok_or(Refusal::UnknownIssuer)?;
         let root = Certificate::parse(Place::Root, root)?;
+        rules::check_any(&root)?;
         rules::check_issuer(&root, now, found.issuers.len())?;
+        if self.revocation.has_list_of(&root) && !rules::may_sign_crls(&root) {
+            return Err(Refusal::CrlUnusable(NO_CRL_SIGN.to_owned()));
+        }
         found.in_force_until = found.in_force_until.min(root.not_after());
         Ok(found)
+    }
+
+    /// rustls-webpki does not say which certificate it could not use: the first above the leaf, by
+    /// name, that breaks a rule for every certificate.
+    fn broken_issuer(
+        &self,
+        error: &Error,
+        leaf: &[u8],
+        intermediates: &[CertificateDer<'_>],
+    ) -> Option<Refusal> {
+        if !is_about_form(error) {
+            return None;
+        }
+        let mut candidates: Vec<_> = intermediates
+            .iter()
+            .map(|der| (Place::Issuer(1), der.as_ref()))
+            .chain(
+                self.roots
+                    .iter()
+                    .map(|Root(der)| (Place::Root, der.as_ref())),
+            )
+            .filter_map(|(place, der)| Certificate::parse(place, der).ok())
+            .collect();
+        let leaf = Certificate::parse(Place::Leaf, leaf).ok()?;
+        let mut wanted = leaf.x509().issuer().as_raw();
+        loop {
+            let next = candidates
+                .iter()
+                .position(|candidate| candidate.x509().subject().as_raw() == wanted)?;
+            let candidate = candidates.swap_remove(next);
+            if let Err(refusal) = rules::check_any(&candidate) {
+                return Some(refusal);
+            }
+            wanted = candidate.x509().issuer.as_raw();
+        }
     }
 
     /// What an operator should know: roots and intermediates that could not issue now, and CRLs
@@ -174,7 +219,9 @@ impl Trust {
         let intermediates = self.intermediates.iter().map(|der| (Place::Issuer(1), der));
         let broken = roots.chain(intermediates).filter_map(|(place, der)| {
             let certificate = Certificate::parse(place, der).ok()?;
-            let refusal = rules::check_issuer(&certificate, now, 0).err()?;
+            let refusal = rules::check_any(&certificate)
+                .and_then(|()| rules::check_issuer(&certificate, now, 0))
+                .err()?;
             Some(format!("{}: {refusal}", certificate.x509().subject()))
         });
         let stale = self.revocation.stale(now);
@@ -233,6 +280,21 @@ impl ExtendedKeyUsageValidator for ForClients {
     }
 }
 
+/// Whether an error speaks of how a certificate is built, and not of what it says.
+const fn is_about_form(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::UnsupportedCertVersion
+            | Error::UnsupportedCriticalExtension
+            | Error::ExtensionValueInvalid
+            | Error::MalformedExtensions
+            | Error::TrailingData(_)
+            | Error::BadDer
+            | Error::UnsupportedSignatureAlgorithmContext(_)
+            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+    )
+}
+
 /// The leaf has passed its rules by now, so what speaks of one certificate speaks of an issuer.
 fn refusal(error: &Error) -> Refusal {
     match error {
@@ -281,7 +343,7 @@ const fn crl_detail(error: &Error) -> &'static str {
     match error {
         Error::CrlExpired { .. } => "it is past its nextUpdate",
         Error::InvalidCrlSignatureForPublicKey => "its signature is not the issuer's",
-        Error::IssuerNotCrlSigner => "the issuer's keyUsage lacks cRLSign",
+        Error::IssuerNotCrlSigner => NO_CRL_SIGN,
         _ => "its signature algorithm is not supported",
     }
 }

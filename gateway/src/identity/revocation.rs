@@ -9,21 +9,28 @@ use webpki::{
 use x509_parser::asn1_rs::FromDer as _;
 use x509_parser::revocation_list::CertificateRevocationList;
 
+use super::certificate::Certificate;
+
 /// The CRLs of one anchor. They speak for the leaf and every CA between it and the root; a
 /// certificate that no CRL covers passes, since not every CA publishes one.
 #[derive(Debug, Default)]
 pub(super) struct RevocationLists {
     lists: Vec<CertRevocationList<'static>>,
-    next_updates: Vec<(String, Option<Timestamp>)>,
+    headers: Vec<Header>,
     refuse_stale: bool,
+}
+
+/// Whose a CRL is, and until when.
+#[derive(Debug)]
+struct Header {
+    issuer: String,
+    issuer_der: Vec<u8>,
+    next_update: Option<Timestamp>,
 }
 
 /// The bytes are no usable CRL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "not a usable CRL: {0} (it must be version 2, complete, direct, and have a nextUpdate \
-     and a CRL number)"
-)]
+#[error("not a usable CRL: {0} (it must be version 2, complete, direct, and have a nextUpdate)")]
 pub struct InvalidCrl(String);
 
 impl RevocationLists {
@@ -42,19 +49,27 @@ impl RevocationLists {
             let next_update = parsed
                 .next_update()
                 .map(|time| Timestamp::from_micros(time.timestamp().saturating_mul(1_000_000)));
-            found
-                .next_updates
-                .push((parsed.issuer().to_string(), next_update));
+            found.headers.push(Header {
+                issuer: parsed.issuer().to_string(),
+                issuer_der: parsed.issuer().as_raw().to_vec(),
+                next_update,
+            });
         }
         Ok(found)
     }
 
     /// Issuers whose CRL is past its nextUpdate.
     pub(super) fn stale(&self, now: Timestamp) -> impl Iterator<Item = &str> {
-        self.next_updates
+        self.headers
             .iter()
-            .filter(move |(_, next)| next.is_some_and(|next| next <= now))
-            .map(|(issuer, _)| issuer.as_str())
+            .filter(move |list| list.next_update.is_some_and(|next| next <= now))
+            .map(|list| list.issuer.as_str())
+    }
+
+    /// Whether one of the lists is this CA's.
+    pub(super) fn has_list_of(&self, ca: &Certificate<'_>) -> bool {
+        let name = ca.x509().subject().as_raw();
+        self.headers.iter().any(|list| list.issuer_der == name)
     }
 
     pub(super) fn borrowed(&self) -> Vec<&CertRevocationList<'static>> {

@@ -73,7 +73,7 @@ const ISSUER: &[Rule] = &[
     issuer_is_in_force,
 ];
 
-/// What holds for every certificate that is read, wherever it stands and whenever.
+/// What holds for every certificate in a path, wherever it stands and whenever.
 pub(super) fn check_any(certificate: &Certificate<'_>) -> Result<(), Refusal> {
     check(
         EVERY,
@@ -275,6 +275,11 @@ fn issuer_may_sign_certificates(it: &Placed<'_>) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
+}
+
+/// rustls-webpki asks this of every issuer but the root.
+pub(super) fn may_sign_crls(root: &Certificate<'_>) -> bool {
+    root.key_usage().is_none_or(|usage| usage.crl_sign())
 }
 
 fn path_is_short_enough(it: &Placed<'_>) -> Result<(), Refusal> {

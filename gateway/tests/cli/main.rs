@@ -3,6 +3,7 @@
 
 mod folder;
 mod ledger;
+mod pki;
 
 use std::fs;
 use std::net::TcpListener;

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use rustls_pki_types::alg_id;
 
 use super::*;
-use crate::pki::forge::{Extension, Padding, SERVER_AUTH, algorithm, dns, generalized, spki, utc};
+use crate::pki::forge::{
+    Attribute, Extension, Padding, SERVER_AUTH, algorithm, dns, generalized, name, spki, utc,
+};
 
 pub(super) fn cases() -> Vec<Case> {
     let root = Ca::root();
@@ -36,7 +38,7 @@ fn presented(root: &Ca, issuing: &Ca) -> Vec<Case> {
         ));
     });
     let stranger = Ca::root_with(ForgeKey::p256(), |it| {
-        it.subject = crate::pki::forge::name(&[crate::pki::forge::Attribute::common_name("Other")]);
+        it.subject = name(&[Attribute::common_name("Other")]);
     });
     let impostor = Ca::root();
     vec![
@@ -336,6 +338,13 @@ fn roots() -> Vec<Case> {
         let issuing = root.below("Issuing");
         Case::new(name, &root, [issuing.device(), issuing.der], Err(refusal))
     };
+    let pss = Ca::root_with(ForgeKey::rsa(Padding::PssOnly), |_| {});
+    let pss = Case::new(
+        "root with a key of type id-RSASSA-PSS",
+        &pss,
+        [pss.device()],
+        Err("issuer-key-rsassa-pss"),
+    );
     vec![
         with(
             "root expired",
@@ -358,6 +367,20 @@ fn roots() -> Vec<Case> {
             "issuer-key-usage",
         ),
         with(
+            "version 1 at the root",
+            |it| {
+                it.version = None;
+                it.extensions.clear();
+            },
+            "not-version-3",
+        ),
+        with(
+            "an unknown critical extension at the root",
+            |it| it.extensions.push(Extension::any_policy().critical()),
+            "unknown-critical-extension",
+        ),
+        pss,
+        with(
             "one CA more than the root allows",
             |it| it.extensions = vec![Extension::ca(Some(0)), Extension::key_usage(&[5])],
             "path-too-long",
@@ -366,47 +389,48 @@ fn roots() -> Vec<Case> {
 }
 
 #[test]
-fn a_root_that_could_never_serve_is_refused_at_the_start() {
-    let refusal = |key, change: fn(&mut Forge)| {
-        let root = Ca::root_with(key, change);
-        let config = config(IdentityRule::SubjectSerialNumber);
-        match TrustAnchor::new(config, material(&root)).unwrap_err() {
-            AnchorError::Invalid {
-                source: InvalidTrust::Certificate(refusal),
-                ..
-            } => refusal.name(),
-            other => panic!("{other}"),
-        }
+fn a_root_that_cannot_be_read_stops_the_start() {
+    let made = |material| {
+        TrustAnchor::new(config(IdentityRule::SubjectSerialNumber), material)
+            .map(|_| ())
+            .map_err(|error| match error {
+                AnchorError::Invalid { source, .. } => source,
+                other => panic!("{other}"),
+            })
     };
+    let followed = Ca::root_with(ForgeKey::p256(), |it| it.trailing = vec![0]);
+    let refused = made(material(&followed)).unwrap_err();
     assert_eq!(
-        refusal(ForgeKey::p256(), |it| it.version = None),
-        "not-version-3"
-    );
-    assert_eq!(
-        refusal(ForgeKey::p256(), |it| it.trailing = vec![0]),
-        "trailing-bytes"
-    );
-    assert_eq!(
-        refusal(ForgeKey::rsa(Padding::PssOnly), |_| {}),
-        "issuer-key-rsassa-pss"
-    );
-    assert_eq!(
-        refusal(ForgeKey::p256(), |it| {
-            it.extensions.push(Extension::any_policy().critical());
-        }),
-        "unknown-critical-extension"
-    );
-    let none = TrustAnchor::new(
-        config(IdentityRule::SubjectSerialNumber),
-        AnchorMaterial::default(),
-    );
-    assert!(matches!(
-        none,
-        Err(AnchorError::Invalid {
-            source: InvalidTrust::NoRoot,
-            ..
+        refused,
+        InvalidTrust::Certificate(Refusal::TrailingBytes {
+            place: Place::Root,
+            count: 1
         })
-    ));
+    );
+    let none = made(AnchorMaterial::default()).unwrap_err();
+    assert_eq!(none, InvalidTrust::NoRoot);
+}
+
+#[test]
+fn a_broken_root_or_intermediate_stops_only_its_own_devices() {
+    let root = Ca::root();
+    let other = Ca::root_with(ForgeKey::rsa(Padding::PssOnly), |it| {
+        it.subject = name(&[Attribute::common_name("Other Root")]);
+        it.extensions.push(Extension::any_policy().critical());
+    });
+    let unrelated = other.below_with("Unrelated", ForgeKey::p256(), |it| it.version = None);
+    let mut material = material(&root);
+    material.roots.insert(0, other.der.clone());
+    material.intermediates.push(unrelated.der.clone());
+    let anchor = TrustAnchor::new(config(IdentityRule::SubjectSerialNumber), material).unwrap();
+    let faults = anchor.faults(NOW);
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    let verifier = DeviceVerifier::new(vec![anchor], 1 << 20).unwrap();
+    let ours = root.device();
+    assert!(verifier.verify(&[&ours], NOW).is_ok());
+    assert!(verifier.verify(&[&ours, &unrelated.der], NOW).is_ok());
+    let theirs = verifier.verify(&[&unrelated.device()], NOW).unwrap_err();
+    assert_eq!(theirs.name(), "not-version-3");
 }
 
 #[test]

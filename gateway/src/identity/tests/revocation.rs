@@ -56,6 +56,9 @@ pub(super) fn cases() -> Vec<Case> {
     let silent = root.below_with("Silent", ForgeKey::p256(), |it| {
         it.extensions = vec![Extension::ca(None), Extension::key_usage(&[5])];
     });
+    let silent_root = Ca::root_with(ForgeKey::p256(), |it| {
+        it.extensions = vec![Extension::ca(None), Extension::key_usage(&[5])];
+    });
     let mut refuse_stale = case(
         "a stale CRL, where it must be fresh",
         crl(&issuing, &[], 2026 + 1),
@@ -111,6 +114,13 @@ pub(super) fn cases() -> Vec<Case> {
             Err("crl-unusable"),
         )
         .crl(crl(&silent, &[], 2028)),
+        Case::new(
+            "a CRL of a root without cRLSign",
+            &silent_root,
+            [silent_root.device()],
+            Err("crl-unusable"),
+        )
+        .crl(crl(&silent_root, &[], 2028)),
     ]
 }
 
