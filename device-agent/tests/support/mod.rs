@@ -110,6 +110,11 @@ impl Flash {
         self.cut.set(Some(cut));
     }
 
+    /// Whether the power is gone.
+    pub fn is_cut(&self) -> bool {
+        self.cut.get().is_some_and(|cut| self.writes.get() > cut.at)
+    }
+
     /// The power is back.
     pub fn mend(&self) {
         self.cut.set(None);
