@@ -393,12 +393,11 @@ fn renewal_is_asked_for_about_when_the_grant_says() {
         let answer = signed(AUTHORITY_SEED, &answer);
         take(&mut agent, &answer, MessageType::Grant, Instant(0)).unwrap();
         sent(&mut agent);
-        let mut now = Instant(0);
-        let request = loop {
-            now = agent.poll_timeout().unwrap();
+        let (now, request) = loop {
+            let now = agent.poll_timeout().unwrap();
             agent.handle_timeout(now);
             if let Some((_, request)) = sent(&mut agent).pop() {
-                break request;
+                break (now, request);
             }
         };
         assert!((900_000..=1_100_000).contains(&(now.0 / 1_000)), "{now:?}");

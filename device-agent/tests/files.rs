@@ -59,7 +59,9 @@ fn a_blank_device_is_activated_by_files_across_a_restart() {
     assert_eq!((ack.held, ack.n), (held(1), 1));
     let len = agent.export_ack(&mut buffer, NOW).unwrap().unwrap();
     assert_eq!(read_ack(&buffer[..len]).n, 2, "each ack counts");
-    assert!(matches!(Agent::<'_, fleetgrant_agent::software::SoftwareKeys<'_, Random>, Flash, Vec<u8>, RIGHTS>::file_type(b"no message"), None));
+    assert!(
+        Agent::<'_, fleetgrant_agent::software::SoftwareKeys<'_, Random>, Flash, Vec<u8>, RIGHTS>::file_type(b"no message").is_none()
+    );
 }
 
 #[test]
