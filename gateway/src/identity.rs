@@ -25,6 +25,7 @@ mod revocation;
 mod rules;
 mod tls;
 mod verifier;
+mod webpki_error;
 
 #[cfg(test)]
 mod tests;

@@ -9,18 +9,16 @@ use webpki::{
     EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, RequiredEkuNotFoundContext,
     VerifiedPath,
 };
-use x509_parser::asn1_rs::{FromDer as _, Oid};
 
 use super::certificate::Certificate;
 use super::refusal::{Place, Refusal};
 use super::revocation::{InvalidCrl, RevocationLists, unix_time};
 use super::rules::{self, Purpose};
+use super::webpki_error::{NO_CRL_SIGN, is_about_form, malformed, refusal};
 
 /// id-kp-clientAuth and anyExtendedKeyUsage (RFC 5280 section 4.2.1.12).
 const CLIENT_AUTH: [usize; 9] = [1, 3, 6, 1, 5, 5, 7, 3, 2];
 const ANY_EXTENDED_KEY_USAGE: [usize; 5] = [2, 5, 29, 37, 0];
-
-const NO_CRL_SIGN: &str = "the issuer's keyUsage lacks cRLSign";
 
 /// What a path may end at, go through, and be stopped by.
 #[derive(Debug)]
@@ -277,80 +275,5 @@ impl ExtendedKeyUsageValidator for ForClients {
                 present,
             },
         ))
-    }
-}
-
-/// Whether an error speaks of how a certificate is built, and not of what it says.
-const fn is_about_form(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::UnsupportedCertVersion
-            | Error::UnsupportedCriticalExtension
-            | Error::ExtensionValueInvalid
-            | Error::MalformedExtensions
-            | Error::TrailingData(_)
-            | Error::BadDer
-            | Error::UnsupportedSignatureAlgorithmContext(_)
-            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
-    )
-}
-
-/// The leaf has passed its rules by now, so what speaks of one certificate speaks of an issuer.
-fn refusal(error: &Error) -> Refusal {
-    match error {
-        Error::UnknownIssuer => Refusal::UnknownIssuer,
-        Error::CertExpired { .. } => Refusal::IssuerExpired,
-        Error::CertNotValidYet { .. } => Refusal::IssuerNotYetValid,
-        Error::CertRevoked => Refusal::Revoked,
-        Error::InvalidSignatureForPublicKey => Refusal::BadSignature,
-        Error::CaUsedAsEndEntity => Refusal::LeafIsCa,
-        Error::EndEntityUsedAsCa => Refusal::IssuerNotCa,
-        Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
-            Refusal::IssuerExtendedKeyUsage
-        }
-        Error::PathLenConstraintViolated | Error::MaximumPathDepthExceeded => Refusal::PathTooLong,
-        Error::NameConstraintViolation
-        | Error::MalformedNameConstraint
-        | Error::InvalidNetworkMaskConstraint
-        | Error::UnsupportedNameType => Refusal::NameConstraint,
-        Error::MaximumSignatureChecksExceeded
-        | Error::MaximumPathBuildCallsExceeded
-        | Error::MaximumNameConstraintComparisonsExceeded => Refusal::PathTooComplex,
-        Error::UnsupportedSignatureAlgorithmContext(algorithm) => {
-            unsupported(&algorithm.signature_algorithm_id)
-        }
-        Error::UnsupportedSignatureAlgorithmForPublicKeyContext(algorithm) => {
-            unsupported(&algorithm.public_key_algorithm_id)
-        }
-        Error::CrlExpired { .. }
-        | Error::InvalidCrlSignatureForPublicKey
-        | Error::IssuerNotCrlSigner
-        | Error::UnsupportedCrlSignatureAlgorithmContext(_)
-        | Error::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
-            Refusal::CrlUnusable(crl_detail(error).to_owned())
-        }
-        _ => malformed(Place::Issuer(1), error),
-    }
-}
-
-/// Names the OID that an AlgorithmIdentifier begins with; the SEQUENCE around it is gone.
-fn unsupported(algorithm: &[u8]) -> Refusal {
-    let oid = Oid::from_der(algorithm).map(|(_, oid)| oid.to_id_string());
-    Refusal::UnsupportedAlgorithm(oid.unwrap_or_else(|_| "unreadable".to_owned()))
-}
-
-const fn crl_detail(error: &Error) -> &'static str {
-    match error {
-        Error::CrlExpired { .. } => "it is past its nextUpdate",
-        Error::InvalidCrlSignatureForPublicKey => "its signature is not the issuer's",
-        Error::IssuerNotCrlSigner => NO_CRL_SIGN,
-        _ => "its signature algorithm is not supported",
-    }
-}
-
-fn malformed(place: Place, error: &Error) -> Refusal {
-    Refusal::Malformed {
-        place,
-        detail: error.to_string(),
     }
 }
