@@ -1,7 +1,7 @@
 //! The command line: what it accepts, and what it answers.
 //!
 //! Data goes to standard output, everything else to standard error. The exit code says what kind
-//! of end it was, so that a script can tell: see [`Failure`].
+//! of end it was, so that a script can tell; `--help` lists them.
 
 mod activations;
 mod broker;
@@ -10,6 +10,7 @@ mod devices;
 mod doctor;
 mod entitlements;
 mod failure;
+mod import;
 mod inspect;
 mod ledger;
 mod load;
@@ -71,6 +72,7 @@ enum Command {
     Broker(broker::Args),
     Load(load::Args),
     Migrate(migrate::Args),
+    Import(import::Args),
     Orders(orders::Args),
     Devices(devices::Args),
     Entitlements(entitlements::Args),
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&global, &args),
         Command::Broker(args) => broker::run(&global, &args),
         Command::Load(args) => load::run(&args),
+        Command::Import(args) => import::run(&global, &args),
         Command::Orders(args) => orders::run(&global, &args),
         Command::Devices(args) => devices::run(&global, &args),
         Command::Entitlements(args) => entitlements::run(&global, &args),

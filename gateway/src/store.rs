@@ -1,6 +1,6 @@
 //! The database: what is written commits in groups on a thread of its own, what is read runs beside it.
 //!
-//! Every query is written once, for every database, with [`on!`]; what differs stands in
+//! Every query is written once, for every database, with `on!`; what differs stands in
 //! [`dialect`]. The free functions of the table modules take `&mut Db` and belong inside
 //! [`Store::write`] or [`Store::read`].
 

@@ -62,6 +62,16 @@ impl Ledger {
         Ok(Self { config, store })
     }
 
+    /// What the installation is told.
+    pub(super) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Its database.
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Looks at one state of it.
     pub(super) fn read<T: Send + 'static>(
         &self,
@@ -126,7 +136,7 @@ impl Ledger {
 }
 
 /// Who runs this process, as the system has it.
-fn actor() -> String {
+pub(super) fn actor() -> String {
     let name = ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .find_map(|variable| std::env::var(variable).ok())

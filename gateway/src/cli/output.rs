@@ -140,7 +140,7 @@ fn records<R: Row>(rows: &[R]) -> io::Result<Vec<csv::StringRecord>> {
 
 /// A cell that no spreadsheet takes for a formula: one that starts like one, and is no number, is
 /// led by an apostrophe, which spreadsheets hide.
-fn inert(cell: &str) -> String {
+pub(crate) fn inert(cell: &str) -> String {
     let runs = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err();
     if runs {
         format!("'{cell}")

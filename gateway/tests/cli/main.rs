@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod folder;
+mod import;
 mod ledger;
 mod pki;
 

@@ -1,0 +1,237 @@
+//! `fleetgrant import`: what the back office knows, from CSV.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::ledger::{Ledger, actor};
+use super::output;
+use super::{Failure, Global, OrUnavailable};
+use crate::clock::Clock;
+use crate::import::{self, ImportError, ImportOptions, ImportReport, IssuedCode, Kind};
+
+/// Import a CSV file of the back office
+///
+/// The kinds build on each other: products, skus, parties, orders, shipments, manifest,
+/// entitlements, codes. The same file again changes nothing, and one bad row undoes the whole
+/// file. docs/imports.md describes the columns.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What the file holds
+    kind: Kind,
+    /// The file
+    file: PathBuf,
+    /// Tell what would come of it, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Take rows that say something else than what is stored
+    #[arg(long)]
+    amend: bool,
+    /// Leave bad rows out and import the rest, instead of nothing
+    #[arg(long)]
+    skip_bad: bool,
+    /// Where the activation codes are written that a codes file makes (CSV, mode 0600); nothing
+    /// else ever has their secrets
+    #[arg(long, value_name = "FILE")]
+    codes: Option<PathBuf>,
+    /// The form of the report
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Form,
+}
+
+/// The form of the report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    /// For people: bad rows on standard error, the sum on standard output.
+    #[default]
+    Text,
+    /// One object.
+    Json,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if args.kind == Kind::Codes && !args.dry_run && args.codes.is_none() {
+        return Err(Failure::input(anyhow!(
+            "say with --codes FILE where the codes are written: nothing else ever has their secrets"
+        )));
+    }
+    let ledger = Ledger::open(global)?;
+    let reading = || format!("cannot read {}", args.file.display());
+    let file = File::open(&args.file).or_unavailable(reading)?;
+    let size = file.metadata().or_unavailable(reading)?.len();
+    // Made before anything is imported, since codes that cannot be written are lost.
+    let codes = args.codes.as_deref().map(CodesFile::create).transpose()?;
+    let config = ledger.config();
+    let options = ImportOptions {
+        dry_run: args.dry_run,
+        amend: args.amend,
+        skip_bad: args.skip_bad,
+        actor: actor(),
+        now: Clock::system().now(),
+        product_lines: config
+            .trust_anchors
+            .iter()
+            .map(|anchor| (anchor.product_line.clone(), anchor.id_prefix.clone()))
+            .collect(),
+        time_zone: config.time_zone.clone(),
+    };
+    let progress = ProgressBar::new(size).with_style(style());
+    let imported = import::run(args.kind, progress.wrap_read(file), options, ledger.store());
+    progress.finish_and_clear();
+    let report = imported.map_err(|cause| failure(&args.file, cause))?;
+    if let (Some(codes), true) = (codes, report.committed) {
+        codes.fill(&report.codes)?;
+    }
+    tell(args, &report).or_unavailable(|| "cannot write the report".to_owned())?;
+    if report.refused > 0 && !args.skip_bad {
+        return Err(Failure::refused(anyhow!(
+            "{} of {} rows are bad, so nothing was imported; repair them, or leave them out with \
+             --skip-bad",
+            report.refused,
+            report.rows
+        )));
+    }
+    Ok(())
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {elapsed}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn failure(file: &Path, cause: ImportError) -> Failure {
+    let naming = |cause: ImportError| anyhow!(cause).context(format!("{}", file.display()));
+    match cause {
+        ImportError::Store(cause) => cause.into(),
+        ImportError::Header { .. } | ImportError::TooManyRows => Failure::Refused(naming(cause)),
+        ImportError::Read { .. } | ImportError::Rewind(_) => Failure::Unavailable(naming(cause)),
+    }
+}
+
+/// A report as a program reads it.
+#[derive(Serialize)]
+struct ReportSheet<'a> {
+    kind: &'static str,
+    imported: bool,
+    rows: u64,
+    created: u64,
+    amended: u64,
+    unchanged: u64,
+    refused: u64,
+    errors: Vec<ErrorLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct ErrorLine<'a> {
+    line: u64,
+    column: Option<&'static str>,
+    code: &'a str,
+    reason: String,
+}
+
+fn tell(args: &Args, report: &ImportReport) -> io::Result<()> {
+    if args.output == Form::Json {
+        return output::print_json(&ReportSheet {
+            kind: report.kind.as_str(),
+            imported: report.committed,
+            rows: report.rows,
+            created: report.created,
+            amended: report.amended,
+            unchanged: report.unchanged,
+            refused: report.refused,
+            errors: report
+                .errors
+                .iter()
+                .map(|error| ErrorLine {
+                    line: error.line,
+                    column: error.column,
+                    code: error.reason.code(),
+                    reason: error.reason.to_string(),
+                })
+                .collect(),
+        });
+    }
+    let mut err = io::stderr().lock();
+    for error in &report.errors {
+        let text = format!("{}: {error}", args.file.display());
+        writeln!(err, "{}", output::printable(&text))?;
+    }
+    let told = report.errors.len() as u64;
+    if report.refused > told {
+        writeln!(err, "and more: {} rows are bad", report.refused)?;
+    }
+    let what = match (report.committed, args.dry_run) {
+        (true, _) => "imported",
+        (false, true) => "dry run, nothing imported",
+        (false, false) => "nothing imported",
+    };
+    writeln!(
+        io::stdout(),
+        "{}: {what}: {} rows, {} created, {} amended, {} unchanged, {} bad",
+        report.kind.as_str(),
+        report.rows,
+        report.created,
+        report.amended,
+        report.unchanged,
+        report.refused
+    )
+}
+
+/// The file that activation codes are written to. It is taken away again if none were.
+struct CodesFile<'a> {
+    path: &'a Path,
+    file: File,
+    is_filled: bool,
+}
+
+impl<'a> CodesFile<'a> {
+    fn create(path: &'a Path) -> Result<Self, Failure> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .or_unavailable(|| format!("cannot make {}", path.display()))?;
+        Ok(Self {
+            path,
+            file,
+            is_filled: false,
+        })
+    }
+
+    fn fill(mut self, codes: &[IssuedCode]) -> Result<(), Failure> {
+        self.is_filled = !codes.is_empty();
+        self.write(codes).or_unavailable(|| {
+            format!(
+                "cannot write all codes to {}; void the pack and make another",
+                self.path.display()
+            )
+        })
+    }
+
+    fn write(&self, codes: &[IssuedCode]) -> io::Result<()> {
+        let mut csv = csv::Writer::from_writer(&self.file);
+        csv.write_record(["pack", "entitlement", "code"])?;
+        for issued in codes {
+            let [pack, entitlement] = [&issued.pack, &issued.entitlement].map(|s| output::inert(s));
+            csv.write_record([pack, entitlement, issued.code.to_string()])?;
+        }
+        csv.flush()?;
+        drop(csv);
+        self.file.sync_all()
+    }
+}
+
+impl Drop for CodesFile<'_> {
+    fn drop(&mut self) {
+        if !self.is_filled {
+            // An empty file that stays does no harm.
+            let _ = fs::remove_file(self.path);
+        }
+    }
+}

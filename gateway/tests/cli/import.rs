@@ -1,0 +1,165 @@
+//! Imports, from the samples that the documentation shows.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::folder::{Folder, REFUSED, UNAVAILABLE, USAGE};
+
+fn sample(kind: &str) -> String {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/samples/imports");
+    samples.join(format!("{kind}.csv")).display().to_string()
+}
+
+fn installation() -> Folder {
+    let anchor = "realm = \"acme\"\n[[trust_anchor]]\nname = \"factory\"\nproduct_line = \"pumps\"\n\
+                  id_prefix = \"pu\"\nidentity = \"san.hwModuleName\"\nadmission = \"manifest\"\n\
+                  roots = [\"root.pem\"]\n";
+    let folder = Folder::with_config(anchor);
+    folder.run(&["migrate"]).done();
+    folder
+}
+
+fn import_samples(folder: &Folder, kinds: &[&str]) {
+    for kind in kinds {
+        folder.run(&["import", kind, &sample(kind)]).done();
+    }
+}
+
+fn report(folder: &Folder, args: &[&str]) -> Value {
+    let args = [args, &["--output", "json"]].concat();
+    serde_json::from_str(&folder.run(&args).out).unwrap()
+}
+
+const KINDS: [&str; 7] = [
+    "products",
+    "skus",
+    "parties",
+    "orders",
+    "shipments",
+    "manifest",
+    "entitlements",
+];
+
+#[test]
+fn the_samples_import_in_order_and_again_change_nothing() {
+    let folder = installation();
+    import_samples(&folder, &KINDS);
+    for kind in KINDS {
+        let again = report(&folder, &["import", kind, &sample(kind)]);
+        assert_eq!(again["created"], 0, "{again}");
+        assert_eq!(again["unchanged"], again["rows"], "{again}");
+        assert_ne!(again["rows"], 0, "{again}");
+    }
+    let order = report(&folder, &["orders", "show", "SO-5001"]);
+    assert_eq!(order["sold_to"], "Medical Devices Trading");
+    assert_eq!(order["lines"][0]["sku"], "4711-SUITE");
+    assert_eq!(order["lines"][0]["value"], "10500.00 EUR");
+    assert_eq!(order["lines"][0]["shipped"], 3);
+    assert_eq!(order["lines"][0]["activated"], 0);
+    let devices = report(&folder, &["devices", "list", "--state", "expected"]);
+    assert_eq!(devices.as_array().unwrap().len(), 5);
+    assert_eq!(devices[0]["device"], "pu-SN-0001");
+}
+
+#[test]
+fn a_dry_run_tells_and_does_nothing() {
+    let folder = installation();
+    let told = report(
+        &folder,
+        &["import", "products", &sample("products"), "--dry-run"],
+    );
+    assert_eq!(told["imported"], false);
+    assert_ne!(told["created"], 0);
+    let real = report(&folder, &["import", "products", &sample("products")]);
+    assert_eq!(real["created"], told["created"]);
+    assert_eq!(real["imported"], true);
+}
+
+/// The sample of `kind` with a change, beside the configuration.
+fn changed(folder: &Folder, kind: &str, from: &str, to: &str) -> PathBuf {
+    let text = fs::read_to_string(sample(kind)).unwrap();
+    assert!(text.contains(from), "{from} is not in {kind}.csv");
+    let path = folder.path().join(format!("{kind}.csv"));
+    fs::write(&path, text.replace(from, to)).unwrap();
+    path
+}
+
+#[test]
+fn a_bad_row_is_named_with_line_column_and_reason_and_undoes_the_file() {
+    let folder = installation();
+    import_samples(&folder, &["products", "skus", "parties"]);
+    changed(&folder, "orders", ",20,4711-PRO,2,", ",20,4711-PRO,two,");
+    folder.run(&["import", "orders", "orders.csv"]).ends(
+        REFUSED,
+        &["orders.csv: line 3, quantity: ", "nothing was imported"],
+    );
+    assert_eq!(report(&folder, &["orders", "list"]), Value::Array(vec![]));
+    folder
+        .run(&["import", "orders", "orders.csv", "--skip-bad"])
+        .ends(0, &["line 3, quantity"])
+        .shows(&["orders: imported: 4 rows, 3 created", "1 bad"]);
+}
+
+#[test]
+fn a_changed_order_is_refused_unless_it_is_to_be_amended() {
+    let folder = installation();
+    import_samples(&folder, &["products", "skus", "parties", "orders"]);
+    changed(&folder, "orders", "erp,SO-5002,1,", "erp,SO-5002,2,");
+    let text = fs::read_to_string(folder.path().join("orders.csv")).unwrap();
+    let text = text.replace(",4711-BASE,5,", ",4711-BASE,7,");
+    fs::write(folder.path().join("orders.csv"), text).unwrap();
+    folder
+        .run(&["import", "orders", "orders.csv"])
+        .ends(REFUSED, &["[order-changed]", "--amend"]);
+    folder
+        .run(&["import", "orders", "orders.csv", "--amend"])
+        .done()
+        .shows(&["1 amended"]);
+    let order = report(&folder, &["orders", "show", "SO-5002"]);
+    assert_eq!(order["lines"][0]["quantity"], 7);
+    assert_eq!(order["state"], "amended");
+}
+
+#[test]
+fn codes_are_written_once_and_privately() {
+    let folder = installation();
+    import_samples(&folder, &KINDS);
+    let codes = sample("codes");
+    folder
+        .run(&["import", "codes", &codes])
+        .ends(USAGE, &["--codes FILE"]);
+    folder
+        .run(&["import", "codes", &codes, "--codes", "secret.csv"])
+        .done()
+        .shows(&["imported"]);
+    let path = folder.path().join("secret.csv");
+    let written = fs::read_to_string(&path).unwrap();
+    assert_eq!(written.lines().count(), 11, "{written}");
+    let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    // What is there is not written over, and what makes no code leaves no file.
+    folder
+        .run(&["import", "codes", &codes, "--codes", "secret.csv"])
+        .ends(UNAVAILABLE, &["cannot make secret.csv"]);
+    folder
+        .run(&["import", "codes", &codes, "--codes", "again.csv"])
+        .done();
+    assert!(!folder.path().join("again.csv").exists());
+}
+
+#[test]
+fn what_is_no_import_is_named() {
+    let folder = installation();
+    folder
+        .run(&["import", "order", &sample("orders")])
+        .ends(USAGE, &["\"order\" cannot be imported; known: products"]);
+    folder
+        .run(&["import", "orders", "none.csv"])
+        .ends(UNAVAILABLE, &["cannot read none.csv"]);
+    folder
+        .run(&["import", "orders", &sample("skus")])
+        .ends(REFUSED, &["skus.csv", "header"]);
+}
