@@ -122,7 +122,8 @@ where
     /// Asks the authority. Call it when someone wants something; the answer comes as an event.
     ///
     /// One request is outstanding at a time: a routine one gives way, another ask does not (see
-    /// [`Agent::withdraw`]).
+    /// [`Agent::withdraw`]). A gateway takes one request per 10 s of a device, five at once, and
+    /// tells the next to wait.
     pub fn ask(&mut self, ask: &Ask<'_>, now: Instant) -> Result<(), AskError> {
         self.now = now;
         if self.contact.is_explicit() {

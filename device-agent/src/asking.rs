@@ -207,7 +207,7 @@ impl Contact {
         match self {
             Self::Idle => false,
             Self::Wanting(wanting) => wanting.wish.is_explicit,
-            Self::Asking(asking) => asking.wish.is_explicit,
+            Self::Asking(asking) => asking.is_explicit(),
         }
     }
 
@@ -256,6 +256,10 @@ impl Asking {
             turn: Turn::Send,
             backoff: Backoff::default(),
         }
+    }
+
+    pub(crate) const fn is_explicit(&self) -> bool {
+        self.wish.is_explicit
     }
 
     /// The bytes' length, if it is to be sent.

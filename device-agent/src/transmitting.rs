@@ -54,7 +54,8 @@ where
         let len = match &mut self.contact {
             Contact::Asking(asking) => {
                 let len = asking.to_send()?;
-                if !self.requests.take(self.now) {
+                // What someone asked for goes out; the gateway may tell it to wait.
+                if !self.requests.take(self.now) && !asking.is_explicit() {
                     asking.hold_until(self.requests.next());
                     return None;
                 }
