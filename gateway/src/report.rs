@@ -4,15 +4,25 @@
 //! what is computed of their rows is pure. `docs/reports.md` defines each measure.
 
 pub mod activation;
-pub mod first;
-pub mod refusal;
-pub mod wait;
+pub mod customer;
+pub mod delay;
+mod first;
+pub mod group;
+pub mod history;
+mod lag;
+pub mod platform;
+mod purchase;
+mod refusal;
+pub mod stuck;
+pub mod usage;
+mod wait;
 mod written;
 
 use fleetgrant_core::domain::Timestamp;
 
 pub use activation::ActivationReport;
-pub use wait::{DataError, Summary, Wait};
+pub use refusal::Refusals;
+pub use wait::{DataError, Spoken, Summary};
 
 use crate::store::{Store, StoreError};
 

@@ -198,3 +198,25 @@ pub struct Hardware {
     /// `hwmodel`, at most 32 bytes.
     pub model: Vec<u8>,
 }
+
+impl Hardware {
+    /// The model for people; see [`model_text`].
+    #[must_use]
+    pub fn model_text(&self) -> String {
+        model_text(&self.model)
+    }
+}
+
+/// An `hwmodel` for people: as it is where it is visible ASCII, as most are, else in hex after
+/// `0x`.
+#[must_use]
+pub fn model_text(model: &[u8]) -> String {
+    let is_visible = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    match std::str::from_utf8(model) {
+        Ok(text) if !model.is_empty() && model.iter().all(is_visible) => text.to_owned(),
+        _ => model.iter().fold("0x".to_owned(), |mut hex, byte| {
+            hex.push_str(&format!("{byte:02x}"));
+            hex
+        }),
+    }
+}

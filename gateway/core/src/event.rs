@@ -21,6 +21,8 @@ named! {
         DeviceRefused = 4 "device-refused",
         /// A key spoke for an id that is pinned to another.
         IdentityConflict = 5 "identity-conflict",
+        /// A device says of itself what it did not say before: another model, or other software.
+        DeviceDescribed = 6 "device-described",
         /// A request's number was too far above the last.
         SeqJumped = 10 "seq-jumped",
         /// A device took up a new number, and proved that it is not a replay.
@@ -85,7 +87,7 @@ named! {
         OrderCreated = 104 "order-created",
         /// An order, or a line of it, has changed.
         OrderAmended = 105 "order-amended",
-        /// Something left the house.
+        /// Something left the house; of a device: it was in that shipment.
         Shipped = 106 "shipped",
         /// A shipment has changed.
         ShipmentAmended = 107 "shipment-amended",

@@ -27,7 +27,7 @@ mod number;
 
 use fleetgrant_schemas::limits;
 
-use crate::ask::{Ask, Channel, Reason, Request, Sender, Verdict, Want};
+use crate::ask::{Ask, Channel, Hardware, Reason, Request, Sender, Verdict, Want};
 use crate::challenge::Echo;
 use crate::context::{Context, Entropy};
 use crate::device::{Device, LastRequest, StoredAnswer};
@@ -171,6 +171,19 @@ impl<E: Entropy> Turn<'_, E> {
     }
 
     fn note_facts(&mut self, ask: &Ask) {
+        let (said, says) = (&self.device.facts, &ask.facts);
+        if (&said.hardware, &said.software, &said.version)
+            != (&says.hardware, &says.software, &says.version)
+        {
+            let hardware = says.hardware.as_ref();
+            self.record(
+                Event::new(EventKind::DeviceDescribed)
+                    .with_some("maker", hardware.map(|hardware| hardware.maker.as_str()))
+                    .with_some("hwmodel", hardware.map(Hardware::model_text).as_deref())
+                    .with_some("software", says.software.as_deref())
+                    .with_some("version", says.version.as_deref()),
+            );
+        }
         self.device.facts = ask.facts.clone();
         self.device.key_set = ask.key_set;
         self.device.max_down = ask

@@ -55,6 +55,28 @@ pub(crate) fn print_json(thing: &impl Serialize) -> io::Result<()> {
     writeln!(out)
 }
 
+/// Whether rows of CSV follow their heading line, or rows that were written before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heading {
+    Written,
+    LeftOut,
+}
+
+/// Writes a part of a list of any length to standard output as CSV.
+pub(crate) fn print_csv<R: Row>(heading: Heading, rows: &[R]) -> io::Result<()> {
+    write_csv(&mut io::stdout().lock(), heading, rows)
+}
+
+/// Writes a part of a list of any length to standard output, a JSON object a line.
+pub(crate) fn print_json_lines(things: &[impl Serialize]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for thing in things {
+        serde_json::to_writer(&mut out, thing)?;
+        writeln!(out)?;
+    }
+    out.flush()
+}
+
 /// Writes what is laid out for people already to standard output.
 pub(crate) fn print_text(text: &impl Display) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -97,14 +119,7 @@ fn write<R: Row>(out: &mut impl Write, format: Format, rows: &[R]) -> io::Result
             serde_json::to_writer_pretty(&mut *out, rows)?;
             writeln!(out)
         }
-        Format::Csv => {
-            let mut csv = csv::Writer::from_writer(out);
-            csv.write_record(R::COLUMNS)?;
-            for record in records(rows)? {
-                csv.write_record(record.iter().map(inert))?;
-            }
-            csv.flush()
-        }
+        Format::Csv => write_csv(out, Heading::Written, rows),
         Format::Table => {
             let mut table = Table::new();
             table
@@ -117,6 +132,17 @@ fn write<R: Row>(out: &mut impl Write, format: Format, rows: &[R]) -> io::Result
             writeln!(out, "{table}")
         }
     }
+}
+
+fn write_csv<R: Row>(out: &mut impl Write, heading: Heading, rows: &[R]) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    if heading == Heading::Written {
+        csv.write_record(R::COLUMNS)?;
+    }
+    for record in records(rows)? {
+        csv.write_record(record.iter().map(inert))?;
+    }
+    csv.flush()
 }
 
 /// The cells of each row as text, as the csv crate writes them.

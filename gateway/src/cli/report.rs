@@ -1,14 +1,24 @@
 //! `fleetgrant report`: what the ledger says.
 
+mod customer;
+mod events;
+mod figures;
+
+use std::time::Duration;
+
 use fleetgrant_core::domain::Timestamp;
+use jiff::{Span, SpanRelativeTo};
 
 use super::ledger::Ledger;
-use super::output::{self, Format, row};
+use super::output::Format;
 use super::{Failure, Global, OrUnavailable};
 use crate::clock::Clock;
-use crate::report;
+use crate::report::delay::{self, Cohort};
+use crate::report::group::GroupBy;
+use crate::report::stuck::{self, Limits, Step};
+use crate::report::{activation, platform, usage};
 
-/// Reports on activations, orders, customers and the history
+/// Report on activations, orders, customers and the history
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -18,6 +28,18 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Activation(Activation),
+    /// How long units take from the order to their first activation in the field
+    OrderToActivation(Delay),
+    /// How long units take from the shipment to their first activation in the field
+    ShipmentToActivation(Delay),
+    /// Count the platforms that have something activated
+    Platforms(Output),
+    /// Count the licence models in use
+    LicenseModels(Output),
+    Utilisation(Utilisation),
+    Stuck(Stuck),
+    Customer(customer::Args),
+    Events(events::Args),
 }
 
 /// How devices, activations and refusals stand, and how long activation takes
@@ -26,6 +48,47 @@ struct Activation {
     /// Only what happened since, as 2026-11-24 or 2026-11-24T08:00:00Z
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     since: Option<Timestamp>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+struct Delay {
+    /// Only what was ordered or shipped since, as 2026-11-24 or 2026-11-24T08:00:00Z
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    since: Option<Timestamp>,
+    /// Only what was ordered or shipped before
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    until: Option<Timestamp>,
+    /// A line for each of these
+    #[arg(long, value_enum, default_value_t)]
+    by: GroupBy,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// How much of what was sold is in use
+#[derive(Debug, clap::Args)]
+struct Utilisation {
+    /// A line for each of these
+    #[arg(long, value_enum, default_value_t = GroupBy::Product)]
+    by: GroupBy,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// List what has been in a step for longer than it should
+#[derive(Debug, clap::Args)]
+struct Stuck {
+    /// Only this step
+    #[arg(long, value_enum)]
+    step: Option<Step>,
+    /// How long something may be in a step, as removing=3d
+    #[arg(long, value_name = "STEP=TIME", value_parser = limit)]
+    limit: Vec<(Step, Duration)>,
+    /// Rows of each step at most
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    most: u32,
     #[command(flatten)]
     output: Output,
 }
@@ -41,39 +104,64 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let ledger = Ledger::open(global)?;
     let now = Clock::system().now();
     match &args.command {
-        Command::Activation(args) => activation(&ledger, args, now),
+        Command::Activation(args) => {
+            let since = args.since;
+            let report = ledger.read(move |db| activation::read(db, now, since))?;
+            figures::print_activation(args.output.output, &report)
+        }
+        Command::OrderToActivation(args) => {
+            let (cohort, by) = (args.cohort(), args.by);
+            let report = ledger.read(move |db| delay::order_to_activation(db, now, cohort, by))?;
+            figures::print_delay(args.output.output, &report)
+        }
+        Command::ShipmentToActivation(args) => {
+            let (cohort, by) = (args.cohort(), args.by);
+            let report =
+                ledger.read(move |db| delay::shipment_to_activation(db, now, cohort, by))?;
+            figures::print_delay(args.output.output, &report)
+        }
+        Command::Platforms(args) => {
+            let platforms = ledger.read(platform::platforms)?;
+            figures::print_platforms(args.output, platforms)
+        }
+        Command::LicenseModels(args) => {
+            let report = ledger.read(move |db| usage::usage(db, now, GroupBy::Model))?;
+            figures::print_usage(args.output, report)
+        }
+        Command::Utilisation(args) => {
+            let by = args.by;
+            let report = ledger.read(move |db| usage::usage(db, now, by))?;
+            figures::print_usage(args.output.output, report)
+        }
+        Command::Stuck(args) => {
+            let (limits, most) = (args.limits(), i64::from(args.most));
+            let mut stuck = ledger.read(move |db| stuck::stuck(db, now, &limits, most))?;
+            stuck.retain(|stuck| args.step.is_none_or(|step| stuck.step == step));
+            figures::print_stuck(args.output.output, stuck, now)
+        }
+        Command::Customer(args) => return customer::run(&ledger, args),
+        Command::Events(args) => return events::run(&ledger, args),
+    }
+    .or_unavailable(|| "cannot write the report".to_owned())
+}
+
+impl Delay {
+    const fn cohort(&self) -> Cohort {
+        Cohort {
+            since: self.since,
+            until: self.until,
+        }
     }
 }
 
-row!(
-    /// A figure of a report.
-    Figure {
-        section: &'static str,
-        item: String,
-        value: String,
-    }
-);
-
-fn activation(ledger: &Ledger, args: &Activation, now: Timestamp) -> Result<(), Failure> {
-    let since = args.since;
-    let report = ledger.read(move |db| report::activation::read(db, now, since))?;
-    match args.output.output {
-        Format::Json => output::print_json(&report),
-        Format::Table => output::print_text(&report),
-        Format::Csv => {
-            let figures: Vec<_> = report
-                .lines()
-                .into_iter()
-                .map(|(section, item, value)| Figure {
-                    section,
-                    item,
-                    value,
-                })
-                .collect();
-            output::print(Format::Csv, &figures)
+impl Stuck {
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        for (step, limit) in &self.limit {
+            *limits.of(*step) = *limit;
         }
+        limits
     }
-    .or_unavailable(|| "cannot write the report".to_owned())
 }
 
 /// An instant of RFC 3339, or the beginning of a day in UTC.
@@ -87,4 +175,19 @@ fn instant(text: &str) -> Result<Timestamp, String> {
         .map_err(|_: jiff::Error| {
             format!("{text:?} is no instant; write it as 2026-11-24 or 2026-11-24T08:00:00Z")
         })
+}
+
+/// A step and how long something may be in it.
+fn limit(text: &str) -> Result<(Step, Duration), String> {
+    let (step, time) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is no limit; write it as removing=3d"))?;
+    let step = <Step as clap::ValueEnum>::from_str(step, false)?;
+    let limit = time
+        .parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .ok()
+        .and_then(|limit| Duration::try_from(limit).ok())
+        .ok_or_else(|| format!("{time:?} is no length of time; write it as 90s, 1h 30m or 30d"))?;
+    Ok((step, limit))
 }

@@ -182,11 +182,19 @@ pub(super) fn note(
     let mut happened = Event::new(kind)
         .with("reference", entitlement.reference.as_str())
         .with("state", entitlement.state.0.as_str())
+        .with("product", entitlement.product_id.0)
+        .with("model", entitlement.model_kind.0.as_str())
+        .with("purpose", entitlement.purpose.0.as_str())
         .with("units", entitlement.units.unsigned_abs())
         .with("pending_credit", entitlement.pending_credit.unsigned_abs());
     happened.entitlement = Some(entitlement.id.0);
     if let Some(owner) = entitlement.owner_id {
         happened = happened.with("owner", owner.0.to_string().as_str());
+    }
+    if let Some(line) = entitlement.order_line_id {
+        happened = happened
+            .with("order_line", line.0.to_string().as_str())
+            .with("per_copy", entitlement.units_per_device.unsigned_abs());
     }
     event::append(
         db,

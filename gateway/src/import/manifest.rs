@@ -137,9 +137,13 @@ impl Row for ManifestRow {
             .with("serial", self.serial.as_str())
             .with("storage_class", self.storage.as_str())
             .with_some("key", self.key)
+            .with_some("hwmodel", self.hwmodel.as_deref())
             .with_some("batch", self.batch.as_deref());
         if let Some(owner) = given.owner_id {
             happened = happened.with("owner", owner.0.to_string().as_str());
+        }
+        if let Some(line) = given.order_line_id {
+            happened = happened.with("order_line", line.0.to_string().as_str());
         }
         event::append(db, Stream::Device(&given.id), run.occasion(), &[happened])?;
         Ok(effect)

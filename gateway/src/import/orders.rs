@@ -112,7 +112,7 @@ impl Row for OrderRow {
         };
         let sku = lookup::sku(db, &self.sku)?.id;
         let (order, of_order) = self.put_order(db, run, &parties)?;
-        let of_line = self.put_line(db, run, &order, sku, &parties.end_user)?;
+        let (line, of_line) = self.put_line(db, run, &order, sku, &parties.end_user)?;
         let (effect, kind) = match (of_order, of_line) {
             (Effect::Unchanged, Effect::Unchanged) => return Ok(Effect::Unchanged),
             (_, Effect::Created) => (Effect::Created, EventKind::OrderCreated),
@@ -121,7 +121,9 @@ impl Row for OrderRow {
         let happened = Event::new(kind)
             .with("system", self.system.as_str())
             .with("order", self.reference.as_str())
+            .with("ordered_at", order.ordered_at.0.seconds())
             .with("line", self.line.as_str())
+            .with("order_line", line.id.0.to_string().as_str())
             .with("sku", self.sku.as_str())
             .with("quantity", self.quantity.unsigned_abs())
             .with("revision", self.revision.unsigned_abs());
@@ -212,7 +214,7 @@ impl OrderRow {
         order: &Order,
         sku: Octets<SkuId>,
         end_user: &Party,
-    ) -> Result<Effect, Halt> {
+    ) -> Result<(OrderLine, Effect), Halt> {
         let zone = lookup::zone_of(Some(end_user), run.zone());
         let known = order::line(db, order.id, &self.line)?;
         let given = OrderLine {
@@ -240,13 +242,13 @@ impl OrderRow {
             }
             order::insert_line(db, &given)?;
             fulfilment::create(db, run, order, &given, end_user)?;
-            return Ok(Effect::Created);
+            return Ok((given, Effect::Created));
         };
         if !line_difference(&known, &given).settle(run.amend(), CHANGED)? {
-            return Ok(Effect::Unchanged);
+            return Ok((known, Effect::Unchanged));
         }
         self.amend_line(db, run, &known, given)?;
-        Ok(Effect::Amended)
+        Ok((known, Effect::Amended))
     }
 
     fn amend_line(

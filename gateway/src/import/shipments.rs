@@ -129,10 +129,12 @@ impl Row for ShipmentRow {
             let product_line = lookup::product_line(db, self.product_line.as_deref())?;
             for serial in &self.serials {
                 let device = put_device(db, run, &product_line, serial, &order, &line)?;
-                shipment::add_device(db, given.id, serial, &device)?;
+                if shipment::add_device(db, given.id, serial, &device)? {
+                    self.note_device(db, run, &device, &line)?;
+                }
             }
         }
-        self.note(db, run, kind, &order, shipped_at)?;
+        self.note(db, run, kind, (&order, &line), shipped_at)?;
         Ok(effect)
     }
 }
@@ -161,16 +163,33 @@ impl ShipmentRow {
         db: &mut Db,
         run: &Run<'_>,
         kind: EventKind,
-        order: &Order,
+        (order, line): (&Order, &OrderLine),
         shipped_at: Timestamp,
     ) -> Result<(), StoreError> {
         let happened = Event::new(kind)
+            .with("system", self.system.as_str())
             .with("shipment", self.reference.as_str())
             .with("line", self.line.as_str())
+            .with("order_line", line.id.0.to_string().as_str())
             .with("quantity", self.quantity.unsigned_abs())
             .with("shipped_at", shipped_at.seconds())
             .with("state", self.state.as_str());
         event::append(db, Stream::Order(order.id.0), run.occasion(), &[happened])
+    }
+
+    /// Writes into the history of a device that it was in this shipment.
+    fn note_device(
+        &self,
+        db: &mut Db,
+        run: &Run<'_>,
+        device: &str,
+        line: &OrderLine,
+    ) -> Result<(), StoreError> {
+        let happened = Event::new(EventKind::Shipped)
+            .with("system", self.system.as_str())
+            .with("shipment", self.reference.as_str())
+            .with("order_line", line.id.0.to_string().as_str());
+        event::append(db, Stream::Device(device), run.occasion(), &[happened])
     }
 }
 

@@ -17,43 +17,43 @@ use crate::store::{Db, StoreError};
 
 /// An activation that a device has signed for.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
-pub struct Activated {
+pub(super) struct Activated {
     /// The first activation of its unit's lineage.
-    pub lineage: Octets<ActivationId>,
+    pub(super) lineage: Octets<ActivationId>,
     /// Whose units they are.
-    pub entitlement: Octets<EntitlementId>,
+    pub(super) entitlement: Octets<EntitlementId>,
     /// On which device.
-    pub device: String,
+    pub(super) device: String,
     /// Units.
-    pub units: i64,
+    pub(super) units: i64,
     /// How it came about.
-    pub origin: Code<Origin>,
+    pub(super) origin: Code<Origin>,
     /// When the device's word was first recorded.
-    pub at: Micros,
+    pub(super) at: Micros,
 }
 
 impl Activated {
     /// Whether it came about where the device is used, not where it was built or migrated.
     #[must_use]
-    pub const fn is_in_the_field(&self) -> bool {
+    pub(super) const fn is_in_the_field(&self) -> bool {
         matches!(self.origin.0, Origin::Field | Origin::Offline)
     }
 
     /// When the device's word was first recorded.
     #[must_use]
-    pub const fn at(&self) -> Timestamp {
+    pub(super) const fn at(&self) -> Timestamp {
         self.at.0
     }
 
     /// Units.
     #[must_use]
-    pub const fn units(&self) -> u64 {
+    pub(super) const fn units(&self) -> u64 {
         self.units.unsigned_abs()
     }
 }
 
 /// The first activations of all lineages, the oldest first.
-pub fn firsts(db: &mut Db) -> Result<Vec<Activated>, StoreError> {
+pub(super) fn firsts(db: &mut Db) -> Result<Vec<Activated>, StoreError> {
     let activated = on!(db, c => activations::table
         .inner_join(entitlements::table)
         .filter(activations::activated_at.is_not_null())

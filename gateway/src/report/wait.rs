@@ -17,6 +17,7 @@ use super::written;
 /// How long so many units waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
+    from: Timestamp,
     length: Duration,
     units: u64,
     is_over: bool,
@@ -80,10 +81,17 @@ impl Wait {
         Self::new(from, now, units, false)
     }
 
+    /// When it began.
+    #[must_use]
+    pub const fn from(&self) -> Timestamp {
+        self.from
+    }
+
     fn new(from: Timestamp, to: Timestamp, units: u64, is_over: bool) -> Result<Self, Negative> {
         let micros = to.micros().saturating_sub(from.micros());
         let micros = u64::try_from(micros).map_err(|_| Negative { from, to })?;
         Ok(Self {
+            from,
             length: Duration::from_micros(micros),
             units,
             is_over,

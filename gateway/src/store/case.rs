@@ -50,17 +50,24 @@ pub fn put(
         None => CaseStep::Published,
     });
     let rule = denied.map(Code);
-    let moved = on!(db, c => diesel::update(table::table)
-        .filter(table::device_id.eq(device))
-        .filter(table::want.eq(want))
-        .filter(sql::<Bool>(OPEN))
-        .set((
-            table::step.eq(step),
-            table::rule.eq(rule),
-            table::changed_at.eq(Micros(now)),
-        ))
-        .execute(c))?;
-    if moved > 0 {
+    let known = on!(db, c => table::table
+            .filter(table::device_id.eq(device))
+            .filter(table::want.eq(want))
+            .filter(sql::<Bool>(OPEN))
+            .select(Case::as_select())
+            .first(c)
+            .optional())?;
+    if let Some(known) = known {
+        // Asking again for what is denied is no news: the case stays as old as it is.
+        if (known.step, known.rule) != (step, rule) {
+            on!(db, c => diesel::update(table::table.find(known.id))
+                .set((
+                    table::step.eq(step),
+                    table::rule.eq(rule),
+                    table::changed_at.eq(Micros(now)),
+                ))
+                .execute(c))?;
+        }
         return Ok(());
     }
     let case = Case {
@@ -75,6 +82,22 @@ pub fn put(
         closed_at: None,
     };
     on!(db, c => diesel::insert_into(table::table).values(&case).execute(c))?;
+    Ok(())
+}
+
+/// What was denied is there now, as after an assignment: the case waits for the signature.
+pub fn served(db: &mut Db, device: &str, want: &str, now: Timestamp) -> Result<(), StoreError> {
+    on!(db, c => diesel::update(table::table)
+        .filter(table::device_id.eq(device))
+        .filter(table::want.eq(want))
+        .filter(sql::<Bool>(OPEN))
+        .filter(table::step.eq(Code(CaseStep::Denied)))
+        .set((
+            table::step.eq(Code(CaseStep::Published)),
+            table::rule.eq(None::<Code<Rule>>),
+            table::changed_at.eq(Micros(now)),
+        ))
+        .execute(c))?;
     Ok(())
 }
 

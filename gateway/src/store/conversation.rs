@@ -11,9 +11,12 @@ mod memory;
 mod pin;
 mod set;
 
+use std::collections::BTreeMap;
+
 use fleetgrant_core::ask::Want;
 use fleetgrant_core::domain::{DeviceId, EntitlementId, MessageDigest, Timestamp};
-use fleetgrant_core::outcome::{Deliveries, Outcome, WantVerdict};
+use fleetgrant_core::outcome::{Decided, Deliveries, Outcome, WantVerdict};
+use fleetgrant_core::rule::Rule;
 use fleetgrant_core::snapshot::Snapshot;
 
 use super::case;
@@ -137,23 +140,46 @@ pub fn record(db: &mut Db, outcome: &Outcome, cause: &Cause) -> Result<Recorded,
 /// Opens and closes the cases of what the device wants.
 fn follow_up(db: &mut Db, outcome: &Outcome, now: Timestamp) -> Result<(), StoreError> {
     let device = outcome.device.id.as_str();
-    for decided in &outcome.decided {
-        let denied = match &decided.verdict {
-            WantVerdict::Granted(_) => None,
-            WantVerdict::Denied { rule, .. } => Some(*rule),
-            WantVerdict::Served | WantVerdict::Returning(_) => continue,
+    for (want, follow_up) in follow_ups(&outcome.decided) {
+        match follow_up {
+            FollowUp::Served => case::served(db, device, &want, now)?,
+            FollowUp::Granted => case::put(db, device, &want, None, now)?,
+            FollowUp::Denied(rule) => case::put(db, device, &want, Some(rule), now)?,
+        }
+    }
+    if outcome.deliveries == Deliveries::Acknowledged {
+        case::activated(db, device, now)?;
+    }
+    Ok(())
+}
+
+/// What a case comes to; of several verdicts on one want the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum FollowUp {
+    Served,
+    Granted,
+    Denied(Rule),
+}
+
+/// By the name of what was wanted. All that is bound to a device is one want, with no name.
+fn follow_ups(decided: &[Decided]) -> BTreeMap<String, FollowUp> {
+    let mut follow_ups = BTreeMap::new();
+    for decided in decided {
+        let follow_up = match decided.verdict {
+            WantVerdict::Served => FollowUp::Served,
+            WantVerdict::Granted(_) => FollowUp::Granted,
+            WantVerdict::Denied { rule, .. } => FollowUp::Denied(rule),
+            WantVerdict::Returning(_) => continue,
         };
         let want = match &decided.want {
             Some(Want::Feature { feature, .. }) => feature.to_string(),
             Some(Want::Code { id, .. }) => format!("code/{id}"),
             None => String::new(),
         };
-        case::put(db, device, &want, denied, now)?;
+        let known = follow_ups.entry(want).or_insert(follow_up);
+        *known = follow_up.max(*known);
     }
-    if outcome.deliveries == Deliveries::Acknowledged {
-        case::activated(db, device, now)?;
-    }
-    Ok(())
+    follow_ups
 }
 
 /// A number of a column that the core counts unsigned.

@@ -78,21 +78,21 @@ pub fn update(db: &mut Db, shipment: &Shipment) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Puts a device into a shipment.
+/// Puts a device into a shipment; whether it was not there.
 pub fn add_device(
     db: &mut Db,
     shipment: Octets<ShipmentId>,
     serial: &str,
     device_id: &str,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let serial = Serial {
         shipment_id: shipment,
         serial,
         device_id,
     };
-    on!(db, c => diesel::insert_into(shipment_serials::table)
+    let added = on!(db, c => diesel::insert_into(shipment_serials::table)
         .values(&serial)
         .on_conflict_do_nothing()
         .execute(c))?;
-    Ok(())
+    Ok(added > 0)
 }

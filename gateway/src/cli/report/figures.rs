@@ -1,0 +1,238 @@
+//! The figures of reports: rounded for people, whole for programs.
+
+use std::io;
+
+use fleetgrant_core::domain::Timestamp;
+
+use crate::cli::output::{self, Format, row};
+use crate::report::activation::ActivationReport;
+use crate::report::delay::{Delay, DelayReport};
+use crate::report::platform::PlatformUse;
+use crate::report::stuck::Stuck;
+use crate::report::usage::{Usage, UsageReport};
+use crate::report::{DataError, Spoken};
+
+row!(
+    /// A figure of a report.
+    Figure {
+        section: &'static str,
+        item: String,
+        value: String,
+    }
+);
+
+pub(super) fn print_activation(form: Format, report: &ActivationReport) -> io::Result<()> {
+    match form {
+        Format::Json => output::print_json(report),
+        Format::Table => output::print_text(report),
+        Format::Csv => {
+            let figures: Vec<_> = report
+                .lines()
+                .into_iter()
+                .map(|(section, item, value)| Figure {
+                    section,
+                    item,
+                    value,
+                })
+                .collect();
+            output::print(Format::Csv, &figures)
+        }
+    }
+}
+
+row!(
+    /// How long the units of a group take, for people.
+    DelayLine {
+        group: String,
+        activated: String,
+        mean_of_those: String,
+        median: String,
+        p95: String,
+    }
+);
+
+row!(
+    /// How long the units of a group take, for programs.
+    DelayFigures {
+        group: String,
+        n: u64,
+        of: u64,
+        mean_seconds: Option<f64>,
+        median_seconds: Option<f64>,
+        p95_seconds: Option<f64>,
+    }
+);
+
+row!(
+    /// Units whose dates contradict each other.
+    DataErrorLine {
+        what: String,
+        device: Option<String>,
+        units: u64,
+        begins: String,
+        ends: String,
+    }
+);
+
+pub(super) fn print_delay(form: Format, report: &DelayReport) -> io::Result<()> {
+    match form {
+        Format::Json => output::print_json(report),
+        Format::Csv => {
+            let figures: Vec<_> = report.groups.iter().map(DelayFigures::from).collect();
+            output::print(Format::Csv, &figures)?;
+            if !report.data_errors.is_empty() {
+                crate::cli::note(&format!(
+                    "{} left out, whose dates contradict each other: see them with --output table",
+                    report.data_errors.len()
+                ));
+            }
+            Ok(())
+        }
+        Format::Table => {
+            let lines: Vec<_> = report.groups.iter().map(DelayLine::from).collect();
+            output::print(Format::Table, &lines)?;
+            if report.surplus > 0 {
+                let surplus = report.surplus;
+                crate::cli::note(&format!(
+                    "left out: {surplus} units activated beyond those ordered or shipped"
+                ));
+            }
+            let errors: Vec<_> = report.data_errors.iter().map(DataErrorLine::from).collect();
+            output::print_part("left out, since it ends before it begins", &errors)
+        }
+    }
+}
+
+impl From<&Delay> for DelayLine {
+    fn from(delay: &Delay) -> Self {
+        let summary = &delay.summary;
+        Self {
+            group: delay.group.clone(),
+            activated: format!("{} of {}", summary.over, summary.all),
+            mean_of_those: Spoken(summary.mean).to_string(),
+            median: Spoken(summary.median).to_string(),
+            p95: Spoken(summary.p95).to_string(),
+        }
+    }
+}
+
+impl From<&Delay> for DelayFigures {
+    fn from(delay: &Delay) -> Self {
+        let summary = &delay.summary;
+        Self {
+            group: delay.group.clone(),
+            n: summary.over,
+            of: summary.all,
+            mean_seconds: summary.mean.map(|mean| mean.as_secs_f64()),
+            median_seconds: summary.median.map(|median| median.as_secs_f64()),
+            p95_seconds: summary.p95.map(|p95| p95.as_secs_f64()),
+        }
+    }
+}
+
+impl From<&DataError> for DataErrorLine {
+    fn from(error: &DataError) -> Self {
+        Self {
+            what: error.subject.clone(),
+            device: error.device.clone(),
+            units: error.units,
+            begins: error.from.to_string(),
+            ends: error.to.to_string(),
+        }
+    }
+}
+
+row!(
+    /// A platform with what is activated on it.
+    PlatformLine {
+        maker: Option<String>,
+        hwmodel: Option<String>,
+        software: Option<String>,
+        version: Option<String>,
+        devices: u64,
+        units: u64,
+    }
+);
+
+pub(super) fn print_platforms(form: Format, platforms: Vec<PlatformUse>) -> io::Result<()> {
+    let lines = platforms.into_iter().map(|used| PlatformLine {
+        maker: used.platform.maker,
+        hwmodel: used.platform.hwmodel,
+        software: used.platform.software,
+        version: used.platform.version,
+        devices: used.devices,
+        units: used.units,
+    });
+    output::print(form, &lines.collect::<Vec<_>>())
+}
+
+row!(
+    /// How much of a group is in use.
+    UsageLine {
+        group: String,
+        entitlements: u64,
+        unlimited: u64,
+        units: u64,
+        holding: u64,
+        activated: u64,
+        devices: u64,
+        utilisation_percent: Option<f64>,
+        at_risk: u64,
+    }
+);
+
+pub(super) fn print_usage(form: Format, report: UsageReport) -> io::Result<()> {
+    if form == Format::Json {
+        return output::print_json(&report);
+    }
+    let lines: Vec<_> = report.groups.into_iter().map(UsageLine::from).collect();
+    output::print(form, &lines)
+}
+
+impl From<Usage> for UsageLine {
+    fn from(usage: Usage) -> Self {
+        Self {
+            group: usage.group,
+            entitlements: usage.entitlements,
+            unlimited: usage.unlimited,
+            units: usage.units,
+            holding: usage.holding,
+            activated: usage.activated,
+            devices: usage.devices,
+            utilisation_percent: usage.utilisation.map(|ratio| (ratio * 1e3).round() / 10.0),
+            at_risk: usage.at_risk,
+        }
+    }
+}
+
+row!(
+    /// Something that is stuck.
+    StuckLine {
+        step: &'static str,
+        device: String,
+        what: String,
+        reason: Option<String>,
+        since: String,
+        waited: String,
+        remedy: &'static str,
+    }
+);
+
+pub(super) fn print_stuck(form: Format, stuck: Vec<Stuck>, now: Timestamp) -> io::Result<()> {
+    if form == Format::Json {
+        return output::print_json(&stuck);
+    }
+    let lines = stuck.into_iter().map(|stuck| {
+        let waited = std::time::Duration::from_secs(now.seconds_since(stuck.since));
+        StuckLine {
+            step: stuck.step.as_str(),
+            device: stuck.device,
+            what: stuck.what,
+            reason: stuck.reason,
+            since: stuck.since.to_string(),
+            waited: Spoken(Some(waited)).to_string(),
+            remedy: stuck.remedy,
+        }
+    });
+    output::print(form, &lines.collect::<Vec<_>>())
+}

@@ -1,0 +1,117 @@
+//! Order-to-activation and shipment-to-activation.
+
+use fleetgrant_core::domain::Timestamp;
+use serde::Serialize;
+
+use super::group::{GroupBy, Groups, Names};
+use super::lag::{Batch, Lags, lags};
+use super::purchase::{Purchase, Purchases};
+use super::wait::{DataError, Summary, Wait};
+use super::written;
+use crate::store::{Db, StoreError};
+
+/// Whose waits are measured: those that began in this interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cohort {
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// Before this.
+    pub until: Option<Timestamp>,
+}
+
+/// How long units take to be activated.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DelayReport {
+    /// The instant it is of.
+    #[serde(serialize_with = "written::instant")]
+    pub at: Timestamp,
+    /// By group, all of them last.
+    pub groups: Vec<Delay>,
+    /// Units whose dates contradict each other; in no group.
+    pub data_errors: Vec<DataError>,
+    /// Units that were activated beyond those ordered or shipped; in no group.
+    pub surplus: u64,
+}
+
+/// How long the units of a group take to be activated.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Delay {
+    /// Which group.
+    pub group: String,
+    /// How long.
+    #[serde(flatten)]
+    pub summary: Summary,
+}
+
+/// From the date of the order to the first activation in the field, by unit.
+pub fn order_to_activation(
+    db: &mut Db,
+    now: Timestamp,
+    cohort: Cohort,
+    by: GroupBy,
+) -> Result<DelayReport, StoreError> {
+    let purchases = Purchases::ordered(db)?;
+    Ok(report(&purchases, now, cohort, by, |purchase| {
+        vec![Purchases::order_of(purchase)]
+    }))
+}
+
+/// From the shipment, or from the later making of the right, to the first activation in the
+/// field, by unit.
+pub fn shipment_to_activation(
+    db: &mut Db,
+    now: Timestamp,
+    cohort: Cohort,
+    by: GroupBy,
+) -> Result<DelayReport, StoreError> {
+    let purchases = Purchases::shipped(db)?;
+    Ok(report(&purchases, now, cohort, by, |purchase| {
+        purchases.shipments_of(purchase)
+    }))
+}
+
+fn report(
+    purchases: &Purchases,
+    now: Timestamp,
+    cohort: Cohort,
+    by: GroupBy,
+    batches: impl Fn(&Purchase) -> Vec<Batch>,
+) -> DelayReport {
+    let mut groups = Groups::<Vec<Wait>>::new(by);
+    let mut data_errors = Vec::new();
+    let mut surplus = 0;
+    for purchase in &purchases.all {
+        let firsts = purchases.firsts.get(&purchase.entitlement);
+        let Lags {
+            waits,
+            errors,
+            surplus: beyond,
+        } = lags(batches(purchase), firsts.into_iter().flatten(), now);
+        let names = Names {
+            product: &purchase.product,
+            model: &purchase.model,
+            owner: purchase.owner.as_deref(),
+        };
+        let waits = waits.into_iter().filter(|wait| cohort.has(wait.from()));
+        for wait in waits {
+            groups.add(names, |waits| waits.push(wait));
+        }
+        data_errors.extend(errors.into_iter().filter(|error| cohort.has(error.from)));
+        surplus += beyond;
+    }
+    DelayReport {
+        at: now,
+        groups: groups.into_rows(|group, waits| Delay {
+            group,
+            summary: Summary::of(waits),
+        }),
+        data_errors,
+        surplus,
+    }
+}
+
+impl Cohort {
+    fn has(self, from: Timestamp) -> bool {
+        self.since.is_none_or(|since| from >= since) && self.until.is_none_or(|until| from < until)
+    }
+}

@@ -1,0 +1,311 @@
+//! What has been in a step for longer than it should.
+
+use std::time::Duration;
+
+use diesel::dsl::{max, min, sql};
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use fleetgrant_core::domain::{
+    ActivationId, ActivationState, CaseStep, DeliveryState, DeviceState, RemovalReason,
+    ShipmentState, Timestamp,
+};
+use fleetgrant_core::event::EventKind;
+use serde::Serialize;
+
+use super::written;
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::dialect::on;
+use crate::store::schema::{
+    activations, conversations, deliveries, devices, events, shipment_serials, shipments,
+};
+use crate::store::{Db, StoreError, case, event};
+
+/// How long something may be in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Shipped, and never heard.
+    pub shipped: Duration,
+    /// In quarantine.
+    pub quarantined: Duration,
+    /// Wanted, and denied.
+    pub denied: Duration,
+    /// Assigned, and not in a set although the device was heard since.
+    pub reserved: Duration,
+    /// In a set that the device has not signed for.
+    pub published: Duration,
+    /// Taken out of the set, and not proven to be gone.
+    pub removing: Duration,
+}
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 86_400;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            shipped: Duration::from_secs(30 * DAY),
+            quarantined: Duration::from_secs(DAY),
+            denied: Duration::from_secs(DAY),
+            reserved: Duration::from_secs(MINUTE),
+            published: Duration::from_secs(15 * MINUTE),
+            removing: Duration::from_secs(7 * DAY),
+        }
+    }
+}
+
+impl Limits {
+    /// The limit of a step.
+    pub const fn of(&mut self, step: Step) -> &mut Duration {
+        match step {
+            Step::Shipped => &mut self.shipped,
+            Step::Quarantined => &mut self.quarantined,
+            Step::Denied => &mut self.denied,
+            Step::Reserved => &mut self.reserved,
+            Step::Published => &mut self.published,
+            Step::Removing => &mut self.removing,
+        }
+    }
+}
+
+/// A step that something can be stuck in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Shipped, and never heard.
+    Shipped,
+    /// In quarantine.
+    Quarantined,
+    /// Wanted, and denied.
+    Denied,
+    /// Assigned, and not in a set although the device was heard since.
+    Reserved,
+    /// In a set that the device has not signed for.
+    Published,
+    /// Taken out of the set, and not proven to be gone.
+    Removing,
+}
+
+impl Step {
+    /// The name people and scripts read.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Shipped => "shipped",
+            Self::Quarantined => "quarantined",
+            Self::Denied => "denied",
+            Self::Reserved => "reserved",
+            Self::Published => "published",
+            Self::Removing => "removing",
+        }
+    }
+}
+
+/// Something that is stuck.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Stuck {
+    /// In which step.
+    pub step: Step,
+    /// The device.
+    pub device: String,
+    /// What of it: a want, an activation, a generation.
+    pub what: String,
+    /// Why, where a reason is known.
+    pub reason: Option<String>,
+    /// Since when.
+    #[serde(serialize_with = "written::instant")]
+    pub since: Timestamp,
+    /// What a person can do about it.
+    pub remedy: &'static str,
+}
+
+/// Up to `most` of each step, the oldest first.
+pub fn stuck(
+    db: &mut Db,
+    now: Timestamp,
+    limits: &Limits,
+    most: i64,
+) -> Result<Vec<Stuck>, StoreError> {
+    let before = |limit: Duration| now.minus_seconds(limit.as_secs());
+    let mut stuck = shipped(db, before(limits.shipped), most)?;
+    stuck.extend(quarantined(db, before(limits.quarantined), most)?);
+    stuck.extend(denied(db, before(limits.denied), most)?);
+    stuck.extend(reserved(db, before(limits.reserved), most)?);
+    stuck.extend(published(db, before(limits.published), most)?);
+    stuck.extend(removing(db, before(limits.removing), most)?);
+    stuck.sort_by_key(|stuck| (stuck.step, stuck.since));
+    Ok(stuck)
+}
+
+fn shipped(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, StoreError> {
+    let rows: Vec<(String, Option<Micros>)> = on!(db, c => shipment_serials::table
+        .inner_join(shipments::table)
+        .inner_join(devices::table.left_join(conversations::table))
+        .filter(shipments::state.eq(Code(ShipmentState::Shipped)))
+        .filter(devices::state.eq(Code(DeviceState::Expected)))
+        .filter(conversations::first_contact_at.nullable().is_null())
+        .group_by(devices::id)
+        .having(min(shipments::shipped_at).lt(Micros(before)))
+        .order(min(shipments::shipped_at))
+        .select((devices::id, min(shipments::shipped_at)))
+        .limit(most)
+        .load(c))?;
+    let stuck = rows.into_iter().filter_map(|(device, since)| {
+        Some(Stuck {
+            step: Step::Shipped,
+            device,
+            what: "first contact".to_owned(),
+            reason: None,
+            since: since?.0,
+            remedy: "ask whether it arrived, and whether it reaches the broker",
+        })
+    });
+    Ok(stuck.collect())
+}
+
+fn quarantined(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, StoreError> {
+    const KINDS: [i16; 2] = [
+        EventKind::DeviceQuarantined.number(),
+        EventKind::IdentityConflict.number(),
+    ];
+    let waiting: Vec<(String, Option<String>)> = on!(db, c => devices::table
+        .filter(devices::state.eq(Code(DeviceState::Quarantined)))
+        .order(devices::changed_at)
+        .select((devices::id, devices::quarantine_reason))
+        .limit(most)
+        .load(c))?;
+    let mut stuck = Vec::new();
+    for (device, reason) in waiting {
+        let stream = event::Stream::Device(&device).to_string();
+        let since: Option<Micros> = on!(db, c => events::table
+            .filter(events::stream.eq(stream))
+            .filter(events::kind.eq_any(KINDS))
+            .select(max(events::at))
+            .first(c))?;
+        if let Some(since) = since.filter(|since| since.0 < before) {
+            stuck.push(Stuck {
+                step: Step::Quarantined,
+                device,
+                what: "admission".to_owned(),
+                reason,
+                since: since.0,
+                remedy: "look at its key, then admit or refuse it",
+            });
+        }
+    }
+    Ok(stuck)
+}
+
+fn denied(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, StoreError> {
+    let cases = case::stuck(db, CaseStep::Denied, before, most)?;
+    let stuck = cases.into_iter().map(|case| Stuck {
+        step: Step::Denied,
+        device: case.device_id,
+        what: match case.want.as_str() {
+            "" => "what is bound to it".to_owned(),
+            _ => case.want,
+        },
+        reason: case.rule.map(|rule| rule.0.to_string()),
+        since: case.changed_at.0,
+        remedy: case
+            .rule
+            .map_or("look at its cases", |rule| rule.0.remedy()),
+    });
+    Ok(stuck.collect())
+}
+
+fn reserved(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, StoreError> {
+    let rows: Vec<(String, Octets<ActivationId>, Option<Micros>)> = on!(db, c => activations::table
+            .inner_join(devices::table.inner_join(conversations::table))
+            // Literal, so that the partial index serves.
+            .filter(sql::<Bool>("activations.state <= 6"))
+            .filter(activations::state.eq(Code(ActivationState::Reserved)))
+            .filter(conversations::last_contact_at.assume_not_null().gt(activations::created_at))
+            .filter(conversations::last_contact_at.lt(Micros(before)))
+            .order(conversations::last_contact_at)
+            .select((
+                devices::id,
+                activations::id,
+                conversations::last_contact_at,
+            ))
+            .limit(most)
+            .load(c))?;
+    let stuck = rows.into_iter().filter_map(|(device, activation, since)| {
+        Some(Stuck {
+            step: Step::Reserved,
+            device,
+            what: format!("activation {}", activation.0),
+            reason: None,
+            since: since?.0,
+            remedy: "see whether the device asks, and what it was answered; or cancel it",
+        })
+    });
+    Ok(stuck.collect())
+}
+
+fn published(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, StoreError> {
+    const OPEN: [i16; 3] = [
+        DeliveryState::Pending.number(),
+        DeliveryState::Published.number(),
+        DeliveryState::Exhausted.number(),
+    ];
+    type Found = (String, i64, Code<DeliveryState>, i64, Micros);
+    let rows: Vec<Found> = on!(db, c => deliveries::table
+        .filter(deliveries::state.eq_any(OPEN))
+        .filter(deliveries::created_at.lt(Micros(before)))
+        .order(deliveries::created_at)
+        .select((
+            deliveries::device_id,
+            deliveries::generation,
+            deliveries::state,
+            deliveries::attempts,
+            deliveries::created_at,
+        ))
+        .limit(most)
+        .load(c))?;
+    let stuck = rows
+        .into_iter()
+        .map(|(device, generation, state, attempts, since)| Stuck {
+            step: Step::Published,
+            device,
+            what: format!("generation {generation}"),
+            reason: Some(format!("{}, pushed {attempts} times", state.0)),
+            since: since.0,
+            remedy: "see when the device was last heard; it gets the set when it is",
+        });
+    Ok(stuck.collect())
+}
+
+fn removing(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, StoreError> {
+    type Found = (
+        String,
+        Octets<ActivationId>,
+        Option<Code<RemovalReason>>,
+        Option<Micros>,
+    );
+    let rows: Vec<Found> = on!(db, c => activations::table
+        // Literal, so that the partial index serves.
+        .filter(sql::<Bool>("state <= 6"))
+        .filter(activations::removing_since_at.lt(Micros(before)))
+        .order(activations::removing_since_at)
+        .select((
+            activations::device_id,
+            activations::id,
+            activations::removal_reason,
+            activations::removing_since_at,
+        ))
+        .limit(most)
+        .load(c))?;
+    let stuck = rows
+        .into_iter()
+        .filter_map(|(device, activation, reason, since)| {
+            Some(Stuck {
+                step: Step::Removing,
+                device,
+                what: format!("activation {}", activation.0),
+                reason: reason.map(|reason| reason.0.to_string()),
+                since: since?.0,
+                remedy: "get the device to report; its units are free when it has",
+            })
+        });
+    Ok(stuck.collect())
+}
