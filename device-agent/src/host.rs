@@ -7,10 +7,15 @@
 mod config;
 mod connection;
 mod device;
+mod faults;
 mod keys;
 mod storage;
+mod task;
+mod tls;
 
 pub use config::{Broker, DeviceConfig, OwnedPlatform};
-pub use device::{Asked, Device, DeviceEvent, Stopped};
-pub use keys::{HostKeys, InvalidKey};
+pub use device::{Asked, Device, DeviceError, DeviceEvent, Stopped};
+pub use faults::{FaultInjector, Faults};
+pub use keys::{HostKeys, InvalidKey, InvalidPublicKey, public_key_from_pem};
 pub use storage::{AnyStorage, FileStorage, MemoryStorage};
+pub use tls::{TlsError, broker_roots, chain_from_pem, key_from_pem, mutual_tls};

@@ -2,8 +2,8 @@
 
 use fleetgrant_schemas::envelope::{SigStructure, Signature};
 use fleetgrant_schemas::keys::PublicKey;
-use p256::ecdsa::SigningKey;
-use p256::pkcs8::DecodePrivateKey as _;
+use p256::ecdsa::{SigningKey, VerifyingKey};
+use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
 use rand::TryRng as _;
 
 use crate::crypto::{KeyError, KeyOperations};
@@ -13,6 +13,11 @@ use crate::software::{self, SoftwareKey};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no P-256 private key in PKCS#8")]
 pub struct InvalidKey;
+
+/// The text holds no P-256 public key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no P-256 public key in PEM (BEGIN PUBLIC KEY)")]
+pub struct InvalidPublicKey;
 
 /// A device's key and its certificates.
 #[derive(Debug)]
@@ -33,6 +38,22 @@ impl HostKeys {
             chain,
         })
     }
+
+    /// Bytes of all certificates.
+    pub(super) fn chain_len(&self) -> usize {
+        self.chain.iter().map(Vec::len).sum()
+    }
+}
+
+/// A public key in PEM (SubjectPublicKeyInfo), as the authority's and the roots' are handed out.
+///
+/// # Errors
+/// It is none of P-256.
+pub fn public_key_from_pem(pem: &str) -> Result<PublicKey, InvalidPublicKey> {
+    let key = VerifyingKey::from_public_key_pem(pem).map_err(|_| InvalidPublicKey)?;
+    let point = key.to_sec1_point(false);
+    let point = point.as_bytes().try_into().map_err(|_| InvalidPublicKey)?;
+    PublicKey::from_sec1(point).ok_or(InvalidPublicKey)
 }
 
 impl KeyOperations for &HostKeys {

@@ -7,6 +7,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 use crate::storage::{Record, Storage, StorageError};
 
 /// One file a record. A record is replaced by renaming a file that was written and synced before,
@@ -140,9 +142,17 @@ impl Storage for AnyStorage {
 
     fn store(&mut self, record: Record, parts: &[&[u8]]) -> Result<(), StorageError> {
         match self {
-            Self::File(storage) => storage.store(record, parts),
+            Self::File(storage) => blocking(|| storage.store(record, parts)),
             Self::Memory(storage) => storage.store(record, parts),
         }
+    }
+}
+
+/// A disk's sync takes milliseconds, in which other tasks of a runtime with threads move on.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
 

@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use fleetgrant_agent::host::{
     AnyStorage, Broker, Device, DeviceConfig, DeviceEvent, FileStorage, HostKeys, InvalidKey,
-    OwnedPlatform,
+    OwnedPlatform, mutual_tls,
 };
 use fleetgrant_schemas::keys::{AuthorityKey, PublicKey, Role};
 use fleetgrant_schemas::topic::MessageType;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::Installation;
-use crate::crypto::{AuthorityKeyError, tls_provider};
+use crate::crypto::AuthorityKeyError;
 use crate::gateway::{StartError, authority_key};
 use crate::pki::PkiError;
 use crate::tls::{self, TlsError};
@@ -56,9 +56,9 @@ pub enum FleetError {
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// rustls refuses the certificate.
+    /// The device's certificate or key is of no use to TLS.
     #[error(transparent)]
-    Rustls(#[from] rustls::Error),
+    DeviceTls(#[from] fleetgrant_agent::host::TlsError),
     /// The authority's key, which devices pin, cannot be read.
     #[error(transparent)]
     Authority(#[from] AuthorityKeyError),
@@ -166,12 +166,7 @@ impl Fleet {
         key: &[u8],
         storage: AnyStorage,
     ) -> Result<DeviceConfig, FleetError> {
-        let certificates = chain.iter().cloned().map(CertificateDer::from).collect();
-        let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.to_vec()));
-        let tls = ClientConfig::builder_with_provider(tls_provider())
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(Arc::clone(&self.roots))
-            .with_client_auth_cert(certificates, private)?;
+        let tls = mutual_tls(Arc::clone(&self.roots), &chain, key)?;
         let keys = HostKeys::from_pkcs8_der(key, chain).map_err(|source| FleetError::Key {
             serial: serial.to_owned(),
             source,
@@ -182,7 +177,7 @@ impl Fleet {
             broker: Broker {
                 host: self.host.clone(),
                 port: self.port,
-                tls: Arc::new(tls),
+                tls,
                 topic_prefix: self.topic_prefix.clone(),
                 session_expiry: Duration::ZERO,
             },
