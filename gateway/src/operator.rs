@@ -9,7 +9,7 @@ use fleetgrant_core::snapshot::Snapshot;
 
 use crate::activation::{Rules, system_entropy};
 use crate::clock::{Clock, ClockJumped};
-use crate::store::conversation::{self, Cause, Recorded};
+use crate::store::conversation::{self, Basis, Cause, Recorded};
 use crate::store::{Db, Store, StoreError, Verdict};
 
 /// How often an act on a stale snapshot is tried anew.
@@ -116,6 +116,7 @@ impl Operator {
             let unknown = ActError::UnknownDevice(device.clone());
             return Ok(Verdict::Rollback(Settled::Refused(unknown)));
         };
+        let basis = Basis::of(&snapshot);
         let outcome = match self.decide(snapshot, act, now) {
             Ok(outcome) => outcome,
             Err(reason) => return Ok(Verdict::Rollback(Settled::Refused(reason.into()))),
@@ -125,7 +126,7 @@ impl Operator {
             message: None,
             at: now,
         };
-        Ok(match conversation::record(db, &outcome, &cause)? {
+        Ok(match conversation::record(db, &basis, &outcome, &cause)? {
             Recorded::Whole => Verdict::Commit(Settled::Done(Box::new(outcome))),
             Recorded::Stale => Verdict::Rollback(Settled::Stale),
         })

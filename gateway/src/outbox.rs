@@ -17,7 +17,7 @@ use crate::clock::{Clock, ClockJumped};
 use crate::issue::{IssueError, Issuer};
 use crate::mqtt::{LinkState, LinkStatus, Outbound};
 use crate::store::conversation::{
-    self, Cause, DueDelivery, Recorded, close_delivery, due_deliveries, has_due, postpone,
+    self, Basis, Cause, DueDelivery, Recorded, close_delivery, due_deliveries, has_due, postpone,
 };
 use crate::store::{Db, Store, StoreError};
 
@@ -149,6 +149,7 @@ fn examine(
     let Some(snapshot) = conversation::load(db, &due.device, &[])? else {
         return Ok(None);
     };
+    let basis = Basis::of(&snapshot);
     match on_due(snapshot, due.key, rules.at(now), &mut system_entropy()) {
         Due::Publish => Ok(Some(Push {
             device: due.device,
@@ -166,7 +167,7 @@ fn examine(
                 message: None,
                 at: now,
             };
-            if conversation::record(db, &outcome, &cause)? == Recorded::Stale {
+            if conversation::record(db, &basis, &outcome, &cause)? == Recorded::Stale {
                 return Err(StoreError::Busy);
             }
             Ok(outcome.issued.map(|issued| Push {

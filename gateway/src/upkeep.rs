@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::activation::Rules;
 use crate::clock::Clock;
-use crate::store::conversation::{self, Cause, Recorded, devices_to_tick};
+use crate::store::conversation::{self, Basis, Cause, Recorded, devices_to_tick};
 use crate::store::{Db, Store, StoreError, Verdict};
 
 /// How often what is due is looked for.
@@ -75,13 +75,14 @@ fn tick(
     let Some(snapshot) = conversation::load(db, device, &[])? else {
         return Ok(Verdict::Commit(()));
     };
+    let basis = Basis::of(&snapshot);
     let outcome = on_tick(snapshot, rules.at(now));
     let cause = Cause {
         actor: "gateway".to_owned(),
         message: None,
         at: now,
     };
-    match conversation::record(db, &outcome, &cause)? {
+    match conversation::record(db, &basis, &outcome, &cause)? {
         Recorded::Whole => Ok(Verdict::Commit(())),
         Recorded::Stale => Ok(Verdict::Rollback(())),
     }

@@ -18,7 +18,9 @@ use super::authenticate::Opened;
 use super::verdict::verdict;
 use super::{Again, Rules, Settled};
 use crate::identity::AuthenticatedDevice;
-use crate::store::conversation::{self, Cause, Credential, Pins, Provenance, Recorded, payload_of};
+use crate::store::conversation::{
+    self, Basis, Cause, Credential, Pins, Provenance, Recorded, payload_of,
+};
 use crate::store::{Db, Store, StoreError, Verdict};
 
 /// How often a decision on a stale snapshot is made anew.
@@ -182,13 +184,14 @@ impl Turn {
             channel: self.channel,
         };
         let was_pinned = snapshot.device.key;
+        let basis = Basis::of(&snapshot);
         let outcome = self.decide(snapshot, sender);
         let cause = Cause {
             actor: "device".to_owned(),
             message: Some(self.sender.message()),
             at: self.now,
         };
-        if conversation::record(db, &outcome, &cause)? == Recorded::Stale {
+        if conversation::record(db, &basis, &outcome, &cause)? == Recorded::Stale {
             return Ok(Verdict::Rollback(None));
         }
         if outcome.device.key == Some(key) && was_pinned != Some(key) {

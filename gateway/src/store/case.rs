@@ -50,26 +50,6 @@ pub fn put(
         None => CaseStep::Published,
     });
     let rule = denied.map(Code);
-    let known = on!(db, c => table::table
-            .filter(table::device_id.eq(device))
-            .filter(table::want.eq(want))
-            .filter(sql::<Bool>(OPEN))
-            .select(Case::as_select())
-            .first(c)
-            .optional())?;
-    if let Some(known) = known {
-        // Asking again for what is denied is no news: the case stays as old as it is.
-        if (known.step, known.rule) != (step, rule) {
-            on!(db, c => diesel::update(table::table.find(known.id))
-                .set((
-                    table::step.eq(step),
-                    table::rule.eq(rule),
-                    table::changed_at.eq(Micros(now)),
-                ))
-                .execute(c))?;
-        }
-        return Ok(());
-    }
     let case = Case {
         id: id::fresh(now),
         device_id: device.to_owned(),
@@ -81,7 +61,24 @@ pub fn put(
         changed_at: Micros(now),
         closed_at: None,
     };
-    on!(db, c => diesel::insert_into(table::table).values(&case).execute(c))?;
+    let opened = on!(db, c => diesel::insert_into(table::table)
+        .values(&case)
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    if opened == 0 {
+        // Asking again for what is denied is no news: the case stays as old as it is.
+        on!(db, c => diesel::update(table::table)
+            .filter(table::device_id.eq(device))
+            .filter(table::want.eq(want))
+            .filter(sql::<Bool>(OPEN))
+            .filter(table::step.ne(step).or(table::rule.ne(rule)))
+            .set((
+                table::step.eq(step),
+                table::rule.eq(rule),
+                table::changed_at.eq(Micros(now)),
+            ))
+            .execute(c))?;
+    }
     Ok(())
 }
 

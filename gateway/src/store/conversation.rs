@@ -25,6 +25,7 @@ use super::error::StoreError;
 use super::event::{self, Occasion, Stream};
 
 pub use activation::{acknowledged, devices_to_tick};
+pub use device::Basis;
 pub use pin::{Credential, Pins, chain_of_certificate};
 pub use set::{DueDelivery, close_delivery, due_deliveries, has_due, payload_of, postpone};
 
@@ -108,8 +109,14 @@ pub enum Recorded {
     Stale,
 }
 
-/// Records an outcome. On [`Recorded::Stale`] the caller must undo the transaction.
-pub fn record(db: &mut Db, outcome: &Outcome, cause: &Cause) -> Result<Recorded, StoreError> {
+/// Records an outcome that was decided on the snapshot of `basis`. On [`Recorded::Stale`] the
+/// caller must undo the transaction.
+pub fn record(
+    db: &mut Db,
+    basis: &Basis,
+    outcome: &Outcome,
+    cause: &Cause,
+) -> Result<Recorded, StoreError> {
     for (id, change) in &outcome.entitlements {
         if !entitlement::apply(db, *id, change, cause.at)? {
             return Ok(Recorded::Stale);
@@ -120,11 +127,11 @@ pub fn record(db: &mut Db, outcome: &Outcome, cause: &Cause) -> Result<Recorded,
             return Ok(Recorded::Stale);
         }
     }
-    device::save(db, &outcome.device, cause.at)?;
+    device::save(db, basis, &outcome.device, cause.at)?;
     for change in &outcome.activations {
         activation::write(db, &outcome.device.id, change, cause.at)?;
     }
-    set::deliver(db, outcome, cause.at)?;
+    set::deliver(db, basis, outcome, cause.at)?;
     follow_up(db, outcome, cause.at)?;
     let message = cause.message.map(|digest| digest.0);
     let occasion = Occasion {

@@ -1,6 +1,8 @@
 //! Rows of activations.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use fleetgrant_core::activation::{Activation, Run, Standing};
 use fleetgrant_core::domain::{
     ActivationId, ActivationKind, ActivationState, CodeId, DeviceId, EntitlementId, LicenseModel,
@@ -51,8 +53,8 @@ struct Progress {
 pub(super) fn holding(db: &mut Db, device: &DeviceId) -> Result<Vec<Activation>, StoreError> {
     let rows: Vec<Row> = on!(db, c => activations::table
         .filter(activations::device_id.eq(device.as_str()))
-        // The states that hold units, as the partial index has them.
-        .filter(activations::state.le(ActivationState::Orphaned.number()))
+        // The states that hold units; literal, so that the partial index serves.
+        .filter(sql::<Bool>("state <= 6"))
         .select(Row::as_select())
         .load(c))?;
     rows.into_iter().map(activation).collect()
@@ -213,7 +215,7 @@ pub(super) fn declined(db: &mut Db, device: &DeviceId) -> Result<Vec<Declined>, 
     let found: Vec<Found> = on!(db, c => activations::table
         .filter(activations::device_id.eq(device.as_str()))
         // Removed or cancelled; literal, so that the partial index serves.
-        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("state IN (7, 8)"))
+        .filter(sql::<Bool>("state IN (7, 8)"))
         .select((activations::entitlement_id, activations::removal_reason))
         .distinct()
         .load(c))?;
@@ -236,7 +238,7 @@ pub fn devices_to_tick(
     let waited = now.minus_seconds(orphan_after);
     let devices: Vec<String> = on!(db, c => activations::table
         // Those that hold units; literal, so that the partial indices serve.
-        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("state <= 6"))
+        .filter(sql::<Bool>("state <= 6"))
         .filter(
             activations::runs_until_at.le(Micros(now)).or(
                 activations::state.eq(Code(ActivationState::Removing))

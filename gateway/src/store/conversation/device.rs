@@ -1,18 +1,25 @@
 //! The device's row and its conversation's.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use fleetgrant_core::ask::{Facts, Hardware, Held};
 use fleetgrant_core::device::{Acked, Device, LastRequest};
 use fleetgrant_core::domain::{
     Cti, DeviceId, DeviceState, Generation, KeyThumbprint, MessageDigest, OrderLineId, PartyId,
     Purpose, Seq, StorageClass, Timestamp,
 };
+use fleetgrant_core::set::CommittedSet;
+use fleetgrant_core::snapshot::Snapshot;
 
 use super::{Provenance, corrupt, memory, unsigned};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::schema::{conversations, credentials, devices, product_lines};
+
+/// The current credential; literal, so that the partial index serves.
+pub(super) const CURRENT: &str = "credentials.state = 1";
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = devices)]
@@ -31,16 +38,38 @@ struct DeviceRow {
 
 #[derive(AsChangeset)]
 #[diesel(table_name = devices, treat_none_as_null = true)]
-struct DeviceChanges<'a> {
-    state: Code<DeviceState>,
-    owner_id: Option<Octets<PartyId>>,
+struct FactsChange<'a> {
     said_maker: Option<&'a str>,
     said_hwmodel: Option<&'a [u8]>,
     boot_count: Option<i64>,
     said_clock_at: Option<Micros>,
     software_name: Option<&'a str>,
     software_version: Option<&'a str>,
-    changed_at: Micros,
+}
+
+/// What was stored before a decision, so that only what changed is written.
+#[derive(Clone, Debug)]
+pub struct Basis {
+    state: DeviceState,
+    owner: Option<PartyId>,
+    facts: Facts,
+    /// Whether a set is out that the device has not acknowledged.
+    pub(super) is_delivering: bool,
+}
+
+impl Basis {
+    /// Of the snapshot that is to be decided on.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let device = &snapshot.device;
+        let latest = snapshot.latest_set().map(CommittedSet::held);
+        Self {
+            state: device.state,
+            owner: device.owner,
+            facts: device.facts.clone(),
+            is_delivering: latest.is_some() && latest != device.acked.map(|acked| acked.held),
+        }
+    }
 }
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -71,11 +100,10 @@ type Loaded = (
 );
 
 pub(super) fn load(db: &mut Db, id: &DeviceId) -> Result<Option<Device>, StoreError> {
-    let current = Code(fleetgrant_core::domain::CredentialState::Current);
     let row: Option<Loaded> = on!(db, c => devices::table
         .left_join(conversations::table)
         .left_join(credentials::table.on(
-            credentials::device_id.eq(devices::id).and(credentials::state.eq(current)),
+            credentials::device_id.eq(devices::id).and(sql::<Bool>(CURRENT)),
         ))
         .filter(devices::id.eq(id.as_str()))
         .select((
@@ -156,28 +184,27 @@ fn acked(row: &ConversationRow) -> Result<Option<Acked>, StoreError> {
     }))
 }
 
-pub(super) fn save(db: &mut Db, device: &Device, now: Timestamp) -> Result<(), StoreError> {
-    let facts = &device.facts;
-    let changes = DeviceChanges {
-        state: Code(device.state),
-        owner_id: device.owner.map(Octets),
-        said_maker: facts
-            .hardware
-            .as_ref()
-            .map(|hardware| hardware.maker.as_str()),
-        said_hwmodel: facts
-            .hardware
-            .as_ref()
-            .map(|hardware| hardware.model.as_slice()),
-        boot_count: facts.boot_count.map(i64::from),
-        said_clock_at: facts.clock.map(Micros),
-        software_name: facts.software.as_deref(),
-        software_version: facts.version.as_deref(),
-        changed_at: Micros(now),
-    };
-    on!(db, c => diesel::update(devices::table.find(device.id.as_str()))
-        .set(&changes)
-        .execute(c))?;
+pub(super) fn save(
+    db: &mut Db,
+    basis: &Basis,
+    device: &Device,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if (device.state, device.owner) != (basis.state, basis.owner) {
+        on!(db, c => diesel::update(devices::table.find(device.id.as_str()))
+            .set((
+                devices::state.eq(Code(device.state)),
+                devices::owner_id.eq(device.owner.map(Octets)),
+                devices::changed_at.eq(Micros(now)),
+            ))
+            .execute(c))?;
+    }
+    if device.facts != basis.facts {
+        let facts = FactsChange::of(&device.facts);
+        on!(db, c => diesel::update(devices::table.find(device.id.as_str()))
+            .set(&facts)
+            .execute(c))?;
+    }
     let row = conversation(device)?;
     let updated = on!(db, c => diesel::update(conversations::table.find(device.id.as_str()))
         .set(&row)
@@ -188,6 +215,20 @@ pub(super) fn save(db: &mut Db, device: &Device, now: Timestamp) -> Result<(), S
             .execute(c))?;
     }
     Ok(())
+}
+
+impl<'a> FactsChange<'a> {
+    fn of(facts: &'a Facts) -> Self {
+        let hardware = facts.hardware.as_ref();
+        Self {
+            said_maker: hardware.map(|hardware| hardware.maker.as_str()),
+            said_hwmodel: hardware.map(|hardware| hardware.model.as_slice()),
+            boot_count: facts.boot_count.map(i64::from),
+            said_clock_at: facts.clock.map(Micros),
+            software_name: facts.software.as_deref(),
+            software_version: facts.version.as_deref(),
+        }
+    }
 }
 
 fn conversation(device: &Device) -> Result<ConversationRow, StoreError> {

@@ -120,22 +120,18 @@ pub(super) fn candidates(
 
 /// Those of the order line the device was made for, and of the order lines it was shipped with.
 fn bound(db: &mut Db, device: &Device) -> Result<Vec<Row>, StoreError> {
-    let mut rows: Vec<Row> = on!(db, c => entitlements::table
-        .filter(entitlements::order_line_id.eq_any(
-            shipment_serials::table
-                .inner_join(shipments::table)
-                .filter(shipment_serials::device_id.eq(device.id.as_str()))
-                .select(shipments::order_line_id.nullable()),
-        ))
+    let shipped = shipment_serials::table
+        .inner_join(shipments::table)
+        .filter(shipment_serials::device_id.eq(device.id.as_str()))
+        .select(shipments::order_line_id.nullable());
+    let made_for = device.order_line.map(Octets);
+    Ok(on!(db, c => entitlements::table
+        .filter(
+            entitlements::order_line_id.eq(made_for)
+                .or(entitlements::order_line_id.eq_any(shipped)),
+        )
         .select(Row::as_select())
-        .load(c))?;
-    if let Some(line) = device.order_line {
-        rows.extend(on!(db, c => entitlements::table
-            .filter(entitlements::order_line_id.eq(Octets(line)))
-            .select(Row::as_select())
-            .load::<Row>(c))?);
-    }
-    Ok(rows)
+        .load(c))?)
 }
 
 /// An entitlement that is none of the [`candidates`], so that nothing binds it to the device.

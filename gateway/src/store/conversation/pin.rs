@@ -1,10 +1,13 @@
 //! Which key speaks for which device.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use fleetgrant_core::domain::{CredentialState, DeviceId, DeviceState, KeyThumbprint, Timestamp};
 use fleetgrant_schemas::id::CertificateThumbprint;
 
 use super::corrupt;
+use super::device::CURRENT;
 use crate::identity::{StoredCredential, TrustDigest};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
@@ -60,7 +63,7 @@ pub struct Pins {
     pub key: Option<(DeviceId, CredentialState)>,
     /// The device has a current key.
     pub device_is_pinned: bool,
-    /// Where the device stands.
+    /// Where the device stands; read only where the key is not its own.
     pub device_state: Option<DeviceState>,
     /// The manifest names the device.
     pub on_manifest: bool,
@@ -84,16 +87,10 @@ impl Pins {
         if let Some((holder, CredentialState::Current)) = &key
             && holder == device
         {
-            // The common case: nothing else can change the verdict but the device's own state.
-            let state: Option<Code<DeviceState>> = on!(db, c => devices::table
-                .find(device.as_str())
-                .select(devices::state)
-                .first(c)
-                .optional())?;
+            // The common case: nothing else could change the verdict.
             return Ok(Self {
                 key,
                 device_is_pinned: true,
-                device_state: state.map(|state| state.0),
                 ..Self::default()
             });
         }
@@ -113,8 +110,7 @@ impl Pins {
         );
         let found: Option<Found> = on!(db, c => devices::table
             .left_join(credentials::table.on(
-                credentials::device_id.eq(devices::id)
-                    .and(credentials::state.eq(Code(CredentialState::Current))),
+                credentials::device_id.eq(devices::id).and(sql::<Bool>(CURRENT)),
             ))
             .filter(devices::id.eq(device.as_str()))
             .select((

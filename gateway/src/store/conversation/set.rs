@@ -1,6 +1,8 @@
 //! Grant sets, written once, and their deliveries: the outbox.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use fleetgrant_core::device::Device;
 use fleetgrant_core::domain::{
     ActivationId, Cti, DeliveryState, DeviceId, DeviceNonce, SetKey, Timestamp,
@@ -8,11 +10,16 @@ use fleetgrant_core::domain::{
 use fleetgrant_core::outcome::{Answer, Deliveries, Outcome};
 use fleetgrant_core::set::{CommittedSet, IssuedSet};
 
+use super::device::Basis;
 use super::{corrupt, memory, unsigned};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::schema::{deliveries, grant_sets};
+
+/// Deliveries that are pending, published or exhausted. A literal, since a statement with a list
+/// of values is prepared anew each time.
+const UNSETTLED: &str = "state IN (1, 2, 4)";
 
 /// Sets a decision looks at, at most; a device that answers has two or three.
 const MAX_SETS: i64 = 64;
@@ -67,10 +74,16 @@ fn committed(row: Row) -> Result<CommittedSet, StoreError> {
 }
 
 /// Writes the set that was issued, and what becomes of the deliveries.
-pub(super) fn deliver(db: &mut Db, outcome: &Outcome, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn deliver(
+    db: &mut Db,
+    basis: &Basis,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let device = &outcome.device.id;
     match outcome.deliveries {
         Deliveries::Unchanged => {}
+        Deliveries::Superseded if !basis.is_delivering => {}
         Deliveries::Superseded => settle(db, device, DeliveryState::Superseded, now)?,
         Deliveries::Acknowledged => settle(db, device, DeliveryState::Acknowledged, now)?,
         Deliveries::Revived => revive(db, &outcome.device, now)?,
@@ -142,11 +155,7 @@ fn settle(
     let acknowledged = (state == DeliveryState::Acknowledged).then_some(Micros(now));
     on!(db, c => diesel::update(deliveries::table)
         .filter(deliveries::device_id.eq(device.as_str()))
-        .filter(deliveries::state.eq_any([
-            DeliveryState::Pending.number(),
-            DeliveryState::Published.number(),
-            DeliveryState::Exhausted.number(),
-        ]))
+        .filter(sql::<Bool>(UNSETTLED))
         .set((
             deliveries::state.eq(Code(state)),
             deliveries::next_attempt_at.eq(None::<Micros>),
@@ -161,11 +170,7 @@ fn revive(db: &mut Db, device: &Device, now: Timestamp) -> Result<(), StoreError
     on!(db, c => diesel::update(deliveries::table)
         .filter(deliveries::device_id.eq(device.id.as_str()))
         .filter(deliveries::generation.eq(device.generation.get() as i64))
-        .filter(deliveries::state.eq_any([
-            DeliveryState::Pending.number(),
-            DeliveryState::Published.number(),
-            DeliveryState::Exhausted.number(),
-        ]))
+        .filter(sql::<Bool>(UNSETTLED))
         .set((
             deliveries::state.eq(Code(DeliveryState::Published)),
             deliveries::attempts.eq(0),

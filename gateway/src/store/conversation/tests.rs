@@ -171,6 +171,7 @@ impl Handset {
         let ask = self.ask(total);
         let snapshot = load(db, &self.id, &ask.wants)?.unwrap();
         let was_pinned = snapshot.device.key;
+        let basis = Basis::of(&snapshot);
         let request = Request {
             digest: self.digest(0),
             sender: self.sender(was_pinned),
@@ -178,7 +179,7 @@ impl Handset {
         };
         let policy = Policy::default();
         let outcome = on_request(snapshot, &request, self.context(&policy), &mut entropy());
-        self.record(db, &outcome, request.digest)?;
+        self.record(db, &basis, &outcome, request.digest)?;
         if outcome.device.key.is_some() && was_pinned.is_none() {
             self.credential().record(db, &self.id, NOW)?;
         }
@@ -188,6 +189,7 @@ impl Handset {
     /// The transaction of an acknowledgement of what is held.
     fn acknowledge(&self, db: &mut Db, n: u32) -> Result<Outcome, StoreError> {
         let snapshot = load(db, &self.id, &[])?.unwrap();
+        let basis = Basis::of(&snapshot);
         let signed = SignedAck {
             digest: self.digest(1),
             sender: self.sender(snapshot.device.key),
@@ -200,13 +202,14 @@ impl Handset {
         };
         let policy = Policy::default();
         let outcome = on_ack(snapshot, &signed, self.context(&policy), &mut entropy());
-        self.record(db, &outcome, signed.digest)?;
+        self.record(db, &basis, &outcome, signed.digest)?;
         Ok(outcome)
     }
 
     fn record(
         &self,
         db: &mut Db,
+        basis: &Basis,
         outcome: &Outcome,
         message: MessageDigest,
     ) -> Result<(), StoreError> {
@@ -215,7 +218,7 @@ impl Handset {
             message: Some(message),
             at: NOW,
         };
-        match record(db, outcome, &cause)? {
+        match record(db, basis, outcome, &cause)? {
             Recorded::Whole => Ok(()),
             Recorded::Stale => Err(StoreError::Stale),
         }

@@ -106,11 +106,16 @@ fn a_decision_on_a_stale_snapshot_is_not_recorded() {
                     sender: handset.sender(snapshot.device.key),
                     ask,
                 };
-                on_request(snapshot, &request, handset.context(&policy), &mut entropy())
+                let basis = Basis::of(&snapshot);
+                let context = handset.context(&policy);
+                (
+                    basis,
+                    on_request(snapshot, &request, context, &mut entropy()),
+                )
             };
-            let (one, two) = (decide(&first), decide(&second));
-            first.record(db, &one, first.digest(0))?;
-            second.record(db, &two, second.digest(0))
+            let ((basis, outcome), (other_basis, other)) = (decide(&first), decide(&second));
+            first.record(db, &basis, &outcome, first.digest(0))?;
+            second.record(db, &other_basis, &other, second.digest(0))
         })
         .unwrap_err();
     assert!(matches!(refused, StoreError::Stale), "{refused}");
