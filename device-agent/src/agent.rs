@@ -27,6 +27,13 @@ use crate::verify::Refusal;
 /// When making a request failed for want of storage or key: one minute.
 const TRY_AGAIN_SECS: u64 = 60;
 
+/// Signature checks: one a second, ten at once.
+pub(crate) type Checks = Bucket<10, 1_000>;
+/// Requests of its own accord: one per 10 s, five at once.
+pub(crate) type Requests = Bucket<5, 10_000>;
+/// What the device answers without having asked: 20 a day.
+pub(crate) type Unsolicited = Bucket<20, { 86_400_000 / 20 }>;
+
 /// A device's side of the protocol. `RIGHTS` is the number of rights it has room for, 1 to 64,
 /// at 72 bytes each; `buffer` holds the request that is outstanding: 512 bytes for one by
 /// thumbprint with few wants, 2 kB with a chain of P-256 certificates, 6 kB with RSA issuers.
@@ -50,9 +57,9 @@ pub struct Agent<'c, K, S, B, const RIGHTS: usize> {
     /// When to ask again after a refusal.
     pub(crate) ask_again_at: Option<Instant>,
     pub(crate) acks: AckTurn,
-    pub(crate) checks: Bucket,
-    pub(crate) requests: Bucket,
-    pub(crate) unsolicited: Bucket,
+    pub(crate) checks: Checks,
+    pub(crate) requests: Requests,
+    pub(crate) unsolicited: Unsolicited,
     pub(crate) gates: Gates,
     pub(crate) events: Events,
     pub(crate) now: Instant,

@@ -2,45 +2,59 @@
 
 use crate::time::Instant;
 
-/// A token bucket: `burst` at once, one more every `refill_millis`.
+const HOUR_MILLIS: u64 = 3_600_000;
+
+/// A token bucket: `BURST` at once, one more every `REFILL` milliseconds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bucket {
+pub(crate) struct Bucket<const BURST: u8, const REFILL: u64> {
     tokens: u8,
-    burst: u8,
-    refill_millis: u32,
     refilled: Instant,
 }
 
-impl Bucket {
-    pub(crate) const fn full(burst: u8, refill_millis: u32, now: Instant) -> Self {
+impl<const BURST: u8, const REFILL: u64> Bucket<BURST, REFILL> {
+    pub(crate) const fn full(now: Instant) -> Self {
         Self {
-            tokens: burst,
-            burst,
-            refill_millis,
+            tokens: BURST,
             refilled: now,
         }
     }
 
     /// When the next token comes, if there is none.
     pub(crate) fn next(&self) -> Instant {
-        self.refilled.plus_millis(self.refill_millis.into())
+        self.refilled.plus_millis(REFILL)
     }
 
     /// Takes a token if there is one.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
-        let refill = u64::from(self.refill_millis);
-        let earned = now.millis_since(self.refilled) / refill;
-        let free = u64::from(self.burst - self.tokens);
+        let earned = now.millis_since(self.refilled) / REFILL;
+        let free = u64::from(BURST - self.tokens);
         if earned >= free {
-            self.tokens = self.burst;
+            self.tokens = BURST;
             self.refilled = now;
         } else {
             self.tokens += earned as u8;
-            self.refilled = self.refilled.plus_millis(earned * refill);
+            self.refilled = self.refilled.plus_millis(earned * REFILL);
         }
         let has_token = self.tokens > 0;
         self.tokens -= u8::from(has_token);
         has_token
+    }
+}
+
+/// Something that is done once an hour at most, whoever asks for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gate {
+    opens: Instant,
+}
+
+impl Gate {
+    /// Passes if it is open, and closes it.
+    pub(crate) fn pass(&mut self, now: Instant) -> bool {
+        let is_open = now >= self.opens;
+        if is_open {
+            self.opens = now.plus_millis(HOUR_MILLIS);
+        }
+        is_open
     }
 }
 
@@ -50,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_burst_passes_then_one_for_each_interval() {
-        let mut bucket = Bucket::full(3, 1_000, Instant(0));
+        let mut bucket = Bucket::<3, 1_000>::full(Instant(0));
         let mut passed = |at: u64, tries: usize| -> usize {
             (0..tries).filter(|_| bucket.take(Instant(at))).count()
         };

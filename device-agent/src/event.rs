@@ -7,7 +7,7 @@ use crate::asking::AskError;
 use crate::storage::{Record, StorageError};
 use crate::verify::Refusal;
 
-/// Something happened. The newest eight are kept until they are taken.
+/// Something happened. The newest six are kept until they are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A grant set is in force and will be acknowledged.
@@ -57,7 +57,7 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    const CAPACITY: usize = 8;
+    const CAPACITY: usize = 6;
 
     pub(crate) const fn new() -> Self {
         Self {
@@ -92,13 +92,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_eight_come_out_in_order() {
+    fn the_newest_six_come_out_in_order() {
         let mut events = Events::new();
         assert_eq!(events.pop(), None);
         for generation in 0..11 {
             events.push(Event::KeysInstalled { generation });
         }
-        for generation in 3..11 {
+        for generation in 5..11 {
             assert_eq!(events.pop(), Some(Event::KeysInstalled { generation }));
         }
         assert_eq!(events.pop(), None);

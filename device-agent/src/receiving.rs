@@ -8,6 +8,7 @@ use fleetgrant_schemas::topic::MessageType;
 
 use crate::agent::{Agent, Taken};
 use crate::asking::{Contact, Wanting, Wish};
+use crate::bucket::Gate;
 use crate::crypto::KeyOperations;
 use crate::event::Event;
 use crate::installing::Installing;
@@ -17,7 +18,6 @@ use crate::storage::Storage;
 use crate::time::Instant;
 use crate::verify::{AcceptedGrant, Answers, GrantVerdict, Nonces, Refusal, Verifier};
 
-const HOUR_MILLIS: u64 = 3_600_000;
 /// A grant that says less is asked about no sooner.
 const MIN_RENEW_SECS: u64 = 60;
 /// After a refusal without a time of its own.
@@ -32,21 +32,6 @@ pub(crate) struct Gates {
     send_chain: Gate,
     poke: Gate,
     keys: Gate,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Gate(Option<Instant>);
-
-impl Gate {
-    fn pass(&mut self, now: Instant) -> bool {
-        let passes = self
-            .0
-            .is_none_or(|last| now.millis_since(last) >= HOUR_MILLIS);
-        if passes {
-            self.0 = Some(now);
-        }
-        passes
-    }
 }
 
 impl<K, S, B, const RIGHTS: usize> Agent<'_, K, S, B, RIGHTS>

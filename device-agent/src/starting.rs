@@ -4,9 +4,8 @@ use fleetgrant_schemas::envelope::Signer;
 use fleetgrant_schemas::grant::Grant;
 use fleetgrant_schemas::request::Reason;
 
-use crate::agent::{AckTurn, Agent, StartError};
+use crate::agent::{AckTurn, Agent, Checks, Requests, StartError, Unsolicited};
 use crate::asking::{Contact, Wanting, Wish};
-use crate::bucket::Bucket;
 use crate::clock_floor::ClockFloor;
 use crate::crypto::KeyOperations;
 use crate::enforcing::Enforcing;
@@ -20,13 +19,6 @@ use crate::rights::{self, USAGE_LEN};
 use crate::state::State;
 use crate::storage::{Record, Storage, StorageError};
 use crate::time::Instant;
-
-/// Signature checks: one a second, ten at once.
-const CHECKS: (u8, u32) = (10, 1_000);
-/// Requests: one per 10 s, five at once.
-const REQUESTS: (u8, u32) = (5, 10_000);
-/// What the device answers without having asked: 20 a day.
-const UNSOLICITED: (u8, u32) = (20, 86_400_000 / 20);
 
 impl<'c, K, S, B, const RIGHTS: usize> Agent<'c, K, S, B, RIGHTS>
 where
@@ -65,9 +57,9 @@ where
             challenge: None,
             ask_again_at: None,
             acks: AckTurn::default(),
-            checks: Bucket::full(CHECKS.0, CHECKS.1, now),
-            requests: Bucket::full(REQUESTS.0, REQUESTS.1, now),
-            unsolicited: Bucket::full(UNSOLICITED.0, UNSOLICITED.1, now),
+            checks: Checks::full(now),
+            requests: Requests::full(now),
+            unsolicited: Unsolicited::full(now),
             gates: Gates::default(),
             events: Events::new(),
             now,
