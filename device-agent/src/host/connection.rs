@@ -10,7 +10,7 @@ use fleetgrant_schemas::id::DeviceId;
 use fleetgrant_schemas::limits;
 use fleetgrant_schemas::topic::{MessageType, Topic};
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::Filter;
+use rumqttc::v5::mqttbytes::v5::{Filter, SubscribeReasonCode};
 use rumqttc::v5::{
     AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, StateError,
 };
@@ -113,9 +113,15 @@ impl Poller {
                     self.subscribe();
                     continue;
                 }
-                Ok(Event::Incoming(Incoming::SubAck(_))) => {
+                Ok(Event::Incoming(Incoming::SubAck(granted))) => {
                     failures = 0;
-                    Happened::Ready
+                    match granted.return_codes.iter().find(|code| !is_granted(code)) {
+                        None => Happened::Ready,
+                        Some(code) => Happened::Lost(format!(
+                            "the broker refuses the device its own topics ({code:?}): check its \
+                             access rules"
+                        )),
+                    }
                 }
                 Ok(Event::Incoming(Incoming::Publish(publish))) => {
                     match self.message_type(&publish.topic) {
@@ -172,6 +178,10 @@ impl Poller {
         let topic = Topic::parse(&self.prefix, std::str::from_utf8(topic).ok()?).ok()?;
         (topic.device.as_str() == self.device && !topic.message.is_up()).then_some(topic.message)
     }
+}
+
+fn is_granted(code: &SubscribeReasonCode) -> bool {
+    matches!(code, SubscribeReasonCode::Success(_))
 }
 
 /// Full jitter, so that a fleet that lost its broker does not come back at once.

@@ -7,7 +7,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::config::DeviceConfig;
-use super::faults::Faults;
 use super::task::run;
 use crate::Transmit;
 use crate::agent::StartError;
@@ -88,22 +87,12 @@ impl Device {
     /// Starts a device: its stored rights are in force, and it asks for what it is owed.
     #[must_use]
     pub fn spawn(config: DeviceConfig) -> Self {
-        Self::spawn_over(config, None)
-    }
-
-    /// Starts a device whose messages, both ways, go through a bad network.
-    #[must_use]
-    pub fn spawn_with_faults(config: DeviceConfig, faults: Faults) -> Self {
-        Self::spawn_over(config, Some(faults))
-    }
-
-    fn spawn_over(config: DeviceConfig, faults: Option<Faults>) -> Self {
         let (commands, receiver) = mpsc::channel(4);
         let (sender, events) = mpsc::channel(EVENTS);
         Self {
             commands,
             events,
-            task: tokio::spawn(run(config, faults, receiver, sender)),
+            task: tokio::spawn(run(config, receiver, sender)),
         }
     }
 

@@ -3,7 +3,6 @@
 use std::mem;
 use std::time::Duration;
 
-use bytes::Bytes;
 use fleetgrant_schemas::limits;
 use fleetgrant_schemas::topic::MessageType;
 use tokio::sync::mpsc;
@@ -12,7 +11,6 @@ use tokio::time::{Instant as TokioInstant, sleep_until};
 use super::config::{DeviceConfig, profile};
 use super::connection::{Connection, Happened};
 use super::device::{Asked, Command, DeviceError, DeviceEvent};
-use super::faults::{FaultInjector, Faults};
 use super::keys::HostKeys;
 use super::storage::{AnyStorage, MemoryStorage};
 use crate::Agent;
@@ -27,18 +25,13 @@ const REQUEST: usize = 4_096;
 /// The longest message, and what the agent needs beside it to show a grant.
 const TRANSMIT: usize = limits::MAX_UP + limits::MAX_DOWN;
 
-/// A message on its way through a network that may be bad.
-#[derive(Clone, Debug)]
-enum Passing {
-    Up(MessageType, Vec<u8>),
-    Down(MessageType, Bytes),
-}
+/// The agent always has a timer, that of its clock; were it without, nothing would be late.
+const WITHOUT_TIMER_SECS: u64 = 900;
 
 struct Task<'c> {
     agent: Agent<'c, &'c HostKeys, AnyStorage, Vec<u8>, RIGHTS>,
     connection: Connection,
     is_connected: bool,
-    network: Option<FaultInjector<Passing>>,
     started: TokioInstant,
     events: mpsc::Sender<DeviceEvent>,
 }
@@ -46,7 +39,6 @@ struct Task<'c> {
 /// Runs a device until it is told to stop, or its owner is gone.
 pub(super) async fn run(
     mut config: DeviceConfig,
-    faults: Option<Faults>,
     mut commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<DeviceEvent>,
 ) -> Result<(), DeviceError> {
@@ -72,10 +64,10 @@ pub(super) async fn run(
         agent,
         connection,
         is_connected: false,
-        network: faults.map(FaultInjector::new),
         started: TokioInstant::now(),
         events,
     };
+    task.agent.set_clock(unix_seconds(), task.uptime());
     loop {
         task.settle();
         let due = task.due();
@@ -105,17 +97,10 @@ impl Task<'_> {
         drop(self.events.try_send(event));
     }
 
-    /// Brings to its place whatever waits for that.
+    /// Takes from the agent whatever it has.
     fn settle(&mut self) {
-        let now = self.uptime();
-        while let Some(arrived) = self.network.as_mut().and_then(|network| network.take(now)) {
-            match arrived {
-                Passing::Up(message, bytes) => self.connection.publish(message, bytes),
-                Passing::Down(message, bytes) => self.receive(message, &bytes),
-            }
-        }
         if self.is_connected {
-            self.transmit(now);
+            self.transmit();
         }
         while let Some(event) = self.agent.poll_event() {
             self.tell(DeviceEvent::Agent(event));
@@ -123,23 +108,18 @@ impl Task<'_> {
     }
 
     /// The buffer lives for this call only: ten thousand devices have little to say at a time.
-    fn transmit(&mut self, now: Instant) {
+    fn transmit(&mut self) {
         let mut buffer = vec![0; TRANSMIT];
         while let Some(transmit) = self.agent.poll_transmit(&mut buffer) {
             let bytes = buffer.get(..transmit.len).unwrap_or_default().to_vec();
-            match &mut self.network {
-                Some(network) => network.put(Passing::Up(transmit.message, bytes), now),
-                None => self.connection.publish(transmit.message, bytes),
-            }
+            self.connection.publish(transmit.message, bytes);
             self.tell(DeviceEvent::Sent(transmit));
         }
     }
 
     fn due(&self) -> TokioInstant {
-        let arrival = self.network.as_ref().and_then(FaultInjector::next_arrival);
-        let due = self.agent.poll_timeout().into_iter().chain(arrival).min();
-        // Without a timer there is still the clock to be persisted, so this is never reached.
-        let due = due.unwrap_or(Instant(u64::from(u32::MAX)));
+        let due = self.agent.poll_timeout();
+        let due = due.unwrap_or_else(|| self.uptime().plus_secs(WITHOUT_TIMER_SECS));
         self.started + Duration::from_millis(due.0)
     }
 
@@ -152,10 +132,7 @@ impl Task<'_> {
                 self.agent.resend(now);
                 self.tell(DeviceEvent::Connected);
             }
-            Happened::Message(message, bytes) => match &mut self.network {
-                Some(network) => network.put(Passing::Down(message, bytes), now),
-                None => self.receive(message, &bytes),
-            },
+            Happened::Message(message, bytes) => self.receive(message, &bytes),
             Happened::Lost(reason) => {
                 self.is_connected = false;
                 self.tell(DeviceEvent::Disconnected(reason));
