@@ -143,7 +143,7 @@ where
 
     /// Takes a message from the authority. Call it for every message that comes in on one of the
     /// device's own topics, with the type that the topic names, or with a file and
-    /// [`Agent::file_type`]. Errors change nothing, and are events too.
+    /// [`Agent::file_type`]. Errors change nothing that is in force, and are events too.
     pub fn handle_message<'b>(
         &mut self,
         bytes: &'b [u8],
@@ -264,10 +264,8 @@ where
 
     fn contact_due(&self) -> Option<Instant> {
         match &self.contact {
-            Contact::Idle => [self.ask_again_at, self.enforcing.renew_at]
-                .into_iter()
-                .flatten()
-                .min(),
+            // A refusal that says when outlasts a renewal that is due.
+            Contact::Idle => self.ask_again_at.or(self.enforcing.renew_at),
             Contact::Wanting(wanting) => Some(wanting.at),
             Contact::Asking(asking) => asking.due(),
         }

@@ -89,6 +89,14 @@ where
                 }
                 Ok(Taken::Again(grant))
             }
+            GrantVerdict::Overtaken => {
+                // Repeated, the request would get the same answer for ever.
+                match answers {
+                    Answers::Online => self.ask_anew(now),
+                    answers => self.settle(answers),
+                }
+                Err(Refusal::Superseded)
+            }
         }
     }
 
@@ -279,7 +287,7 @@ where
     }
 
     /// The same wish in a new request.
-    fn ask_anew(&mut self, now: Instant) {
+    pub(crate) fn ask_anew(&mut self, now: Instant) {
         let random = self.random();
         self.contact = match core::mem::replace(&mut self.contact, Contact::Idle) {
             Contact::Asking(asking) => Contact::Wanting(asking.ask_anew(now, random)),

@@ -80,7 +80,9 @@ where
     }
 
     /// Writes a request for a file; its length. The next one takes its place, and so does a
-    /// request that goes out over the wire meanwhile, if it reaches the gateway first.
+    /// request that goes out over the wire meanwhile, if it reaches the gateway first. One that
+    /// is out already is made anew: below the file's seq it would be stale when the file comes
+    /// first, and look like a device that has lost its seq.
     pub fn export_request(
         &mut self,
         ask: &Ask<'_>,
@@ -94,6 +96,7 @@ where
         next.file_nonce = Some(nonce);
         next.store(&mut self.storage, &mut self.clock, now)?;
         self.state = next;
+        self.ask_anew(now);
         let parts = RequestParts {
             profile: self.profile,
             wish: &wish,

@@ -179,6 +179,8 @@ pub(crate) enum GrantVerdict<'b> {
     Newer(AcceptedGrant<'b>),
     /// It is the set in force.
     Again(Grant<'b>),
+    /// It answers an open request, and a newer set is in force by now.
+    Overtaken,
 }
 
 /// A notice that passed every check.
@@ -219,7 +221,10 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
         if let Some(held) = self.held {
             let order = |set: &Held| (set.epoch, set.generation);
             if order(&grant.held()) < order(&held) {
-                return Err(Refusal::Superseded);
+                return match answers {
+                    Answers::Nothing => Err(Refusal::Superseded),
+                    _ => Ok((GrantVerdict::Overtaken, answers)),
+                };
             }
             if order(&grant.held()) == order(&held) {
                 return if grant.cti == held.cti {

@@ -93,8 +93,14 @@ fn a_request_online_and_one_in_a_file_are_out_at_once() {
     let factory = Factory::new();
     let profile = factory.profile();
     let mut agent = start(&profile, &Flash::default(), 1);
-    let online = requested(&mut agent, NOW);
+    let early = requested(&mut agent, NOW);
     let file = export(&mut agent);
+    let online = requested(&mut agent, NOW);
+    let seqs = [&early, &file, &online].map(|request| read_request(request).seq);
+    assert!(
+        seqs.is_sorted(),
+        "whichever comes first, none is stale: {seqs:?}"
+    );
     assert_ne!(nonce_of(&online), nonce_of(&file));
     let to_file = signed(AUTHORITY_SEED, &grant(1, Some(nonce_of(&file))));
     take(&mut agent, &to_file, MessageType::Grant, NOW).unwrap();
@@ -115,8 +121,8 @@ fn a_notice_in_a_file_ends_that_request_only() {
     let profile = factory.profile();
     let flash = Flash::default();
     let mut agent = start(&profile, &flash, 1);
-    let online = requested(&mut agent, NOW);
     let file = export(&mut agent);
+    let online = requested(&mut agent, NOW);
     events(&mut agent);
     let denied = notice(NoticeCode::Denied, Some(nonce_of(&file)));
     let denied = signed(NOTICES_SEED, &denied);

@@ -3,7 +3,7 @@
 
 mod support;
 
-use fleetgrant_agent::{Event, Instant, Record, Refusal, Taken};
+use fleetgrant_agent::{Ask, Event, Instant, Record, Refusal, Taken};
 use fleetgrant_schemas::Malformed;
 use fleetgrant_schemas::entitlement::Entitlement;
 use fleetgrant_schemas::envelope::{Draft, Signer};
@@ -525,6 +525,33 @@ fn repeats_that_nobody_asked_for_are_acknowledged_twenty_times_a_day() {
     }
     // 200 minutes earn two more.
     assert_eq!(acks, 22);
+}
+
+#[test]
+fn an_answer_that_a_push_overtook_is_asked_for_anew() {
+    let factory = Factory::new();
+    let profile = factory.profile();
+    let mut agent = start(&profile, &Flash::default(), 1);
+    install(&mut agent, 1, &[], Instant(0));
+    agent
+        .ask(&Ask::for_what_is_owed(Reason::Upgrade), NOW)
+        .unwrap();
+    let request = sent(&mut agent).pop().unwrap().1;
+    let answer = signed(AUTHORITY_SEED, &grant(2, Some(nonce_of(&request))));
+    let pushed = signed(AUTHORITY_SEED, &grant(3, None));
+    take(&mut agent, &pushed, MessageType::Grant, NOW).unwrap();
+    sent(&mut agent);
+    let taken = take(&mut agent, &answer, MessageType::Grant, NOW);
+    assert_eq!(taken, Err(Refusal::Superseded));
+    assert_eq!(agent.held().unwrap().generation, 3);
+    let anew = requested(&mut agent, NOW);
+    assert_ne!(nonce_of(&anew), nonce_of(&request));
+    assert_eq!(read_request(&anew).reason, Reason::Upgrade);
+    // Whoever repeats the answer brings about nothing more.
+    let taken = take(&mut agent, &answer, MessageType::Grant, NOW);
+    assert_eq!(taken, Err(Refusal::Superseded));
+    agent.handle_timeout(NOW);
+    assert!(sent(&mut agent).is_empty());
 }
 
 #[test]

@@ -223,6 +223,25 @@ fn what_waits_for_an_operator_is_asked_again_and_what_is_denied_is_not() {
 }
 
 #[test]
+fn a_renewal_that_is_due_does_not_hurry_a_refusal() {
+    let factory = Factory::new();
+    let profile = factory.profile();
+    let (mut agent, request) = asking(&profile, &Flash::default());
+    let denied = |request: &[u8]| Notice {
+        retry_after: Some(900),
+        ..notice(NoticeCode::Denied, Some(nonce_of(request)))
+    };
+    tell(&mut agent, denied(&request), Instant(0)).unwrap();
+    // Long past renew-after.
+    let late = Instant(0).plus_secs(60 * DAY);
+    let renewal = sends(&mut agent, late).unwrap();
+    tell(&mut agent, denied(&renewal), late).unwrap();
+    assert_eq!(sends(&mut agent, late.plus_secs(899)), None);
+    assert!(agent.poll_timeout().unwrap() > late);
+    assert!(sends(&mut agent, late.plus_secs(991)).is_some());
+}
+
+#[test]
 fn an_operator_who_admits_a_device_pokes_it_and_it_asks_for_what_it_wanted() {
     let factory = Factory::new();
     let profile = factory.profile();
