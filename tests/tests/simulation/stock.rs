@@ -1,0 +1,182 @@
+//! What the customer has bought.
+
+use std::sync::Arc;
+
+use fleetgrant_core::domain::{
+    EntitlementId, EntitlementState, FeatureName, LicenseModel, OrderLineId, PartyId, ProductId,
+    Purpose, Timestamp,
+};
+use fleetgrant_core::entitlement::{
+    Binding, Code, Entitlement, Feature, ModelRules, Quantity, Start, Term,
+};
+use fleetgrant_core::model::World;
+use fleetgrant_schemas::code::ActivationCode;
+use fleetgrant_schemas::id::CodeId;
+use jiff::tz::TimeZone;
+
+use crate::cast::{Cast, FEATURES, UNKNOWN_FEATURE};
+use crate::chance::Chance;
+
+pub(crate) const OWNER: PartyId = PartyId([7; 16]);
+pub(crate) const ENTITLEMENTS: u8 = 9;
+pub(crate) const CODES: u8 = 2;
+const DAY: u64 = 86_400;
+/// Uses that a unit of a counted feature gives.
+pub(crate) const USES: u64 = 5;
+
+pub(crate) const fn entitlement_id(place: u8) -> EntitlementId {
+    EntitlementId([place + 1; 16])
+}
+
+pub(crate) const fn code(place: u8) -> ActivationCode {
+    ActivationCode {
+        id: CodeId([place + 1; 5]),
+        secret: [place + 1; 10],
+    }
+}
+
+/// One of each kind of right, in quantities that devices quarrel about.
+pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Timestamp) {
+    let mut quantity = || Quantity::Units(luck.below(4) as u32 + 1);
+    let pool = Some(OWNER);
+    let offers = [
+        (pool, vec!["scope"], Model::of(LicenseModel::Perpetual)),
+        (
+            pool,
+            vec!["decode", "limit"],
+            Model::of(LicenseModel::Subscription).ending(now, 20),
+        ),
+        (
+            pool,
+            vec!["decode"],
+            Model::of(LicenseModel::Subscription).days_from_each(10),
+        ),
+        (
+            pool,
+            vec!["scope", "limit"],
+            Model::of(LicenseModel::Subscription).days_from_first(40),
+        ),
+        (pool, vec!["count"], Model::of(LicenseModel::Counted)),
+        (
+            pool,
+            vec!["trial"],
+            Model::of(LicenseModel::Evaluation).days_from_each(5),
+        ),
+        // Sold by codes only.
+        (None, vec!["limit"], Model::of(LicenseModel::Perpetual)),
+        // Bound to a device, and taken by none.
+        (
+            pool,
+            vec![UNKNOWN_FEATURE],
+            Model::of(LicenseModel::Perpetual),
+        ),
+        // Not taken back.
+        (
+            pool,
+            vec!["scope"],
+            Model {
+                returns_credit: false,
+                ..Model::of(LicenseModel::Perpetual).ending(now, 60)
+            },
+        ),
+    ];
+    for (place, (owner, features, model)) in (0..).zip(offers) {
+        world.add_entitlement(Entitlement {
+            id: entitlement_id(place),
+            owner,
+            zone: TimeZone::UTC,
+            order_line: None::<OrderLineId>,
+            product: ProductId([place + 1; 16]),
+            features: features.into_iter().map(feature).collect::<Arc<[_]>>(),
+            rules: ModelRules {
+                model: model.model,
+                grace: model.grace,
+                returns_credit: model.returns_credit,
+            },
+            state: EntitlementState::Active,
+            purpose: Purpose::Production,
+            quantity: quantity(),
+            live: 0,
+            overdraft: u32::from(place == 0),
+            units_per_device: 1,
+            start: model.start,
+            term: model.term,
+            binding: Binding::None,
+            created_at: now,
+        });
+    }
+    for place in 0..CODES {
+        let code = code(place);
+        world.add_code(Code {
+            id: code.id,
+            key: code.key(),
+            entitlement: entitlement_id(6),
+            units: 1,
+            uses_left: 2,
+            expires_at: (place == 1).then(|| now.plus_seconds(15 * DAY)),
+            void: false,
+            failures: 0,
+        });
+    }
+    for identity in &cast.devices {
+        for place in [0, 7, 8] {
+            if luck.percent(40) {
+                world.bind(&identity.id, entitlement_id(place));
+            }
+        }
+    }
+}
+
+/// A licence model with its term.
+struct Model {
+    model: LicenseModel,
+    grace: u32,
+    returns_credit: bool,
+    start: Start,
+    term: Term,
+}
+
+impl Model {
+    fn of(model: LicenseModel) -> Self {
+        Self {
+            model,
+            grace: 0,
+            returns_credit: true,
+            start: Start::At(Timestamp::from_seconds(0)),
+            term: Term::Perpetual,
+        }
+    }
+
+    fn ending(self, now: Timestamp, days: u64) -> Self {
+        Self {
+            grace: 2 * DAY as u32,
+            term: Term::Until(now.plus_seconds(days * DAY)),
+            ..self
+        }
+    }
+
+    fn days_from_each(self, days: u16) -> Self {
+        Self {
+            start: Start::EachActivation { latest: None },
+            term: Term::For { months: 0, days },
+            ..self
+        }
+    }
+
+    fn days_from_first(self, days: u16) -> Self {
+        Self {
+            start: Start::FirstActivation { latest: None },
+            ..self.days_from_each(days)
+        }
+    }
+}
+
+fn feature(name: &str) -> Feature {
+    Feature {
+        name: FeatureName::new(name).unwrap(),
+        version_ceiling: (name == FEATURES[2]).then(|| "2.x".to_owned()),
+        essential: false,
+        uses: (name == FEATURES[3]).then_some(USES),
+        vendor_data: Vec::new(),
+    }
+}

@@ -1,0 +1,164 @@
+//! A device as hardware: storage, power, a connection, and the agent that runs while it is on.
+
+use fleetgrant_agent::{Agent, Event, Instant};
+use fleetgrant_core::domain::SetKey;
+use fleetgrant_schemas::topic::MessageType;
+
+use crate::audit::set_key;
+use crate::cast::Identity;
+use crate::chance::Chance;
+use crate::explore::tell;
+use crate::flash::Flash;
+use crate::keys::DeviceKeys;
+
+/// More than the largest message that any device takes can hold.
+pub(crate) const RIGHTS: usize = 32;
+const REQUEST: usize = 1_024;
+const TRANSMIT: usize = 4_096;
+
+pub(crate) type SimAgent = Agent<'static, DeviceKeys, Flash, Vec<u8>, RIGHTS>;
+
+pub(crate) struct Unit {
+    pub(crate) identity: &'static Identity,
+    pub(crate) flash: Flash,
+    /// Runs while the power is on.
+    pub(crate) agent: Option<SimAgent>,
+    /// When the power came on, in milliseconds of the simulation.
+    on_since: u64,
+    /// When somebody switches it on again.
+    pub(crate) on_again_at: Option<u64>,
+    pub(crate) is_connected: bool,
+    /// Its storage was set back or copied: it may run what it gave back.
+    pub(crate) is_tampered: bool,
+    /// What it was last seen to hold; none if it is blank.
+    pub(crate) held: Option<SetKey>,
+    /// The highest set that it acknowledged.
+    pub(crate) acked: Option<SetKey>,
+    /// Counted uses since its storage was last wiped.
+    pub(crate) uses: u64,
+    /// Requests that were answered.
+    pub(crate) answers: u32,
+    /// Its storage as it was once.
+    pub(crate) snapshot: Option<Flash>,
+}
+
+impl Unit {
+    pub(crate) fn new(identity: &'static Identity, flash: Flash) -> Self {
+        Self {
+            identity,
+            flash,
+            agent: None,
+            on_since: 0,
+            on_again_at: None,
+            is_connected: false,
+            is_tampered: false,
+            held: None,
+            acked: None,
+            uses: 0,
+            answers: 0,
+            snapshot: None,
+        }
+    }
+
+    pub(crate) const fn is_on(&self) -> bool {
+        self.agent.is_some()
+    }
+
+    pub(crate) fn uptime(&self, now: u64) -> Instant {
+        Instant(now - self.on_since)
+    }
+
+    /// When the agent wants to be called, in milliseconds of the simulation.
+    pub(crate) fn timeout(&self) -> Option<u64> {
+        let at = self.agent.as_ref()?.poll_timeout()?;
+        Some(self.on_since.saturating_add(at.0))
+    }
+
+    /// Starts the device; it may lose its power while it starts.
+    pub(crate) fn power_on(&mut self, now: u64, luck: &mut Chance) {
+        self.on_again_at = None;
+        self.on_since = now;
+        let keys = DeviceKeys {
+            identity: self.identity,
+            luck: Chance::new(luck.draw()),
+        };
+        let agent = SimAgent::start(
+            &self.identity.profile,
+            keys,
+            self.flash.clone(),
+            vec![0; REQUEST],
+            &mut [0; TRANSMIT],
+            Instant(0),
+        );
+        self.agent = Some(agent.expect("what the agent stored it can load"));
+        self.after_call(now, luck);
+    }
+
+    pub(crate) fn power_off(&mut self) {
+        self.agent = None;
+        self.flash.restore_power();
+    }
+
+    /// Calls the agent, if it runs and goes on running.
+    pub(crate) fn call<T>(
+        &mut self,
+        now: u64,
+        luck: &mut Chance,
+        call: impl FnOnce(&mut SimAgent, Instant) -> T,
+    ) -> Option<T> {
+        let uptime = self.uptime(now);
+        let result = call(self.agent.as_mut()?, uptime);
+        self.after_call(now, luck);
+        self.agent.as_ref().map(|_| result)
+    }
+
+    /// The next message that it publishes.
+    pub(crate) fn transmit(
+        &mut self,
+        now: u64,
+        luck: &mut Chance,
+    ) -> Option<(MessageType, Vec<u8>)> {
+        if !self.is_connected {
+            return None;
+        }
+        let mut buffer = vec![0; TRANSMIT];
+        let transmit = self.call(now, luck, |agent, _| agent.poll_transmit(&mut buffer))??;
+        buffer.truncate(transmit.len);
+        if transmit.message == MessageType::Ack {
+            self.note_ack();
+        }
+        Some((transmit.message, buffer))
+    }
+
+    pub(crate) fn note_ack(&mut self) {
+        assert!(self.held >= self.acked, "what is acknowledged is held");
+        self.acked = self.held;
+    }
+
+    /// A power cut ends the agent; whatever it made of it in memory is void.
+    fn after_call(&mut self, now: u64, luck: &mut Chance) {
+        if self.flash.is_dark() {
+            self.power_off();
+            self.on_again_at = Some(now + 1_000 + luck.below(30_000));
+            return;
+        }
+        let Some(agent) = &mut self.agent else {
+            return;
+        };
+        while let Some(event) = agent.poll_event() {
+            tell(|| format!("  {now} {} {event:?}", self.identity.place));
+            if matches!(event, Event::Installed { .. } | Event::Notice(_)) {
+                self.answers += 1;
+            }
+        }
+        let held = agent.held().map(set_key);
+        assert!(
+            held >= self.held && held >= self.acked,
+            "{} went back from {:?} to {held:?}; it acknowledged {:?}",
+            self.identity.id,
+            self.held,
+            self.acked
+        );
+        self.held = held;
+    }
+}
