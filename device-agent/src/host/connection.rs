@@ -20,9 +20,9 @@ use tokio::task::JoinHandle;
 
 use super::config::Broker;
 
-/// Requests and acknowledgements on their way at a time. At rumqttc's default an idle client
-/// takes 13 MiB, at this 18 KiB.
-const IN_FLIGHT: u16 = 64;
+/// Requests and acknowledgements on their way at a time. rumqttc keeps a table of that length: at
+/// its default an idle client takes 13 MiB.
+const IN_FLIGHT: u16 = 16;
 /// What MQTT adds to the largest message.
 const OVERHEAD: u32 = 1_024;
 /// The longest pause before connecting again.
@@ -51,7 +51,10 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn open(broker: &Broker, device: DeviceId<'_>) -> (Self, mpsc::Receiver<Happened>) {
-        let (client, events) = AsyncClient::new(options(broker, device), usize::from(IN_FLIGHT));
+        let (client, mut events) =
+            AsyncClient::new(options(broker, device), usize::from(IN_FLIGHT));
+        // It is made for a hundred.
+        events.state.events.shrink_to(IN_FLIGHT.into());
         let (happened, receiver) = mpsc::channel(16);
         let poller = Poller {
             client: client.clone(),

@@ -8,9 +8,6 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// Sessions kept for resumption: a device knows one broker.
-const SESSIONS: usize = 1;
-
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -58,7 +55,9 @@ pub fn mutual_tls(
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_client_auth_cert(chain, key)?;
-    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    // Each connection proves the certificate anew, so that one that was revoked meanwhile fails;
+    // and tickets cost some 10 kB of memory a device.
+    config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }
 
