@@ -18,11 +18,11 @@ use crate::event::{Event, Events};
 use crate::key_ring::KeyRing;
 use crate::profile::{InvalidProfile, Profile};
 use crate::receiving::Gates;
+use crate::refusal::Refusal;
 use crate::rights::{self, Status, UseError};
 use crate::state::State;
 use crate::storage::{Record, Storage};
 use crate::time::Instant;
-use crate::verify::Refusal;
 
 /// When making a request failed for want of storage or key: one minute.
 const TRY_AGAIN_SECS: u64 = 60;

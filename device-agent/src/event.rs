@@ -4,8 +4,8 @@ use fleetgrant_schemas::notice::NoticeCode;
 use fleetgrant_schemas::topic::MessageType;
 
 use crate::asking::AskError;
+use crate::refusal::Refusal;
 use crate::storage::{Record, StorageError};
-use crate::verify::Refusal;
 
 /// Something happened. The newest six are kept until they are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

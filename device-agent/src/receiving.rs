@@ -12,11 +12,12 @@ use crate::bucket::Gate;
 use crate::crypto::KeyOperations;
 use crate::event::Event;
 use crate::installing::Installing;
+use crate::refusal::Refusal;
 use crate::removing::Removing;
 use crate::retry;
 use crate::storage::Storage;
 use crate::time::Instant;
-use crate::verify::{AcceptedGrant, Answers, GrantVerdict, Nonces, Refusal, Verifier};
+use crate::verify::{AcceptedGrant, Answers, GrantVerdict, Nonces, Verifier};
 
 /// A grant that says less is asked about no sooner.
 const MIN_RENEW_SECS: u64 = 60;

@@ -1,10 +1,17 @@
 //! The table of rights: filled when a set is installed, so that `is this feature on?` parses
 //! nothing.
 
+mod apply;
+mod report;
+
+pub(crate) use apply::apply;
+pub(crate) use report::{
+    USAGE_LEN, decode_usage, encode_usage, exceptions, in_slots, leaving, slots_of, usage,
+};
+
 use fleetgrant_schemas::Usage;
-use fleetgrant_schemas::ack::{Exception, Outcome, OutcomeReason};
+use fleetgrant_schemas::ack::OutcomeReason;
 use fleetgrant_schemas::entitlement::{Entitlement, Model};
-use fleetgrant_schemas::grant::Grant;
 use fleetgrant_schemas::id::ActivationId;
 
 use crate::profile::{MAX_FEATURES, Profile};
@@ -118,8 +125,6 @@ enum Kind {
 }
 
 const NO_FEATURE: u8 = u8::MAX;
-/// Bytes of one usage total in a record: activation id, total (little-endian).
-pub(crate) const USAGE_LEN: usize = 24;
 
 impl Right {
     pub(crate) const FREE: Self = Self {
@@ -278,205 +283,7 @@ fn of_activation(
         .filter(move |right| right.activation == activation && right.kind != Kind::Free)
 }
 
-/// The usage totals to report, each activation once; how many.
-pub(crate) fn usage(rights: &[Right], totals: &mut [Usage]) -> usize {
-    collect(totals, |list| {
-        for (place, right) in rights.iter().enumerate() {
-            let is_first = !rights
-                .iter()
-                .take(place)
-                .any(|earlier| earlier.has_usage() && earlier.activation == right.activation);
-            if right.has_usage() && is_first {
-                list.push(Usage {
-                    activation: right.activation,
-                    total: right.used,
-                });
-            }
-        }
-    })
-}
-
-/// The exceptions to acknowledge: activations none of whose features is in force.
-pub(crate) fn exceptions(rights: &[Right], exceptions: &mut [Exception]) -> usize {
-    collect(exceptions, |list| {
-        for (place, right) in rights.iter().enumerate() {
-            let Kind::Refused(reason) = right.kind else {
-                continue;
-            };
-            let is_used = rights
-                .iter()
-                .any(|other| other.activation == right.activation && other.kind == Kind::InForce);
-            let is_first = !rights.iter().take(place).any(|earlier| {
-                matches!(earlier.kind, Kind::Refused(_)) && earlier.activation == right.activation
-            });
-            if is_first && !is_used {
-                list.push(Exception {
-                    activation: right.activation,
-                    outcome: Outcome::Refused,
-                    reason,
-                });
-            }
-        }
-    })
-}
-
-/// The final usage totals of what is not in `grant`; how many. Those of the set before stay
-/// until they were reported.
-pub(crate) fn leaving(
-    rights: &[Right],
-    grant: &Grant<'_>,
-    were_reported: bool,
-    totals: &mut [Usage],
-) -> usize {
-    let stays = |activation| {
-        let mut entitlements = grant.entitlements.iter();
-        entitlements.any(|entitlement| entitlement.activation == activation)
-    };
-    collect(totals, |list| {
-        for (place, right) in rights.iter().enumerate() {
-            let leaves = match right.kind {
-                Kind::InForce => right.counted && right.used > 0,
-                Kind::Removed => !were_reported,
-                _ => false,
-            };
-            let is_first = !rights
-                .iter()
-                .take(place)
-                .any(|earlier| earlier.has_usage() && earlier.activation == right.activation);
-            if leaves && is_first && !stays(right.activation) {
-                list.push(Usage {
-                    activation: right.activation,
-                    total: right.used,
-                });
-            }
-        }
-    })
-}
-
-/// Puts a set in force. The table must have a slot for each entitlement.
-pub(crate) fn apply(
-    rights: &mut [Right],
-    profile: &Profile<'_>,
-    grant: &Grant<'_>,
-    removed: &[Usage],
-) {
-    for right in rights.iter_mut() {
-        right.kind = match right.kind {
-            Kind::InForce | Kind::Refused(_) => Kind::Old,
-            _ => Kind::Free,
-        };
-    }
-    // What stays keeps its slot and its usage.
-    for entitlement in grant.entitlements.iter() {
-        let new = Right::of(&entitlement, profile);
-        let old = |right: &&mut Right| {
-            right.kind == Kind::Old
-                && (right.activation, right.feature) == (new.activation, new.feature)
-        };
-        if let Some(right) = rights.iter_mut().find(old) {
-            let used = right.used.max(new.used);
-            *right = Right { used, ..new };
-        }
-    }
-    for right in rights.iter_mut().filter(|right| right.kind == Kind::Old) {
-        *right = Right::FREE;
-    }
-    for entitlement in grant.entitlements.iter() {
-        let mut new = Right::of(&entitlement, profile);
-        let mut is_there = false;
-        for right in of_activation(rights, new.activation) {
-            is_there |= right.feature == new.feature;
-            new.used = new.used.max(right.used);
-        }
-        if !is_there {
-            put(rights, new);
-        }
-    }
-    for usage in removed {
-        put(
-            rights,
-            Right {
-                activation: usage.activation,
-                used: usage.total,
-                kind: Kind::Removed,
-                ..Right::FREE
-            },
-        );
-    }
-}
-
-/// Bits of the slots that hold one of these activations; `None` if one is not held.
-pub(crate) fn slots_of(rights: &[Right], activations: &[ActivationId]) -> Option<u64> {
-    activations.iter().try_fold(0, |slots, activation| {
-        let slot = rights.iter().position(|right| {
-            right.activation == *activation
-                && matches!(right.kind, Kind::InForce | Kind::Refused(_))
-        })?;
-        Some(slots | 1 << slot)
-    })
-}
-
-/// The activations in these slots; how many.
-pub(crate) fn in_slots(rights: &[Right], slots: u64, activations: &mut [ActivationId]) -> usize {
-    collect(activations, |list| {
-        for (place, right) in rights.iter().enumerate().take(64) {
-            let is_held = matches!(right.kind, Kind::InForce | Kind::Refused(_));
-            if slots >> place & 1 == 1 && is_held {
-                list.push(right.activation);
-            }
-        }
-    })
-}
-
-/// Usage totals as they stand in records; the bytes written.
-pub(crate) fn encode_usage(totals: &[Usage], out: &mut [[u8; USAGE_LEN]]) -> usize {
-    for (usage, slot) in totals.iter().zip(out) {
-        let (activation, total) = slot.split_at_mut(16);
-        activation.copy_from_slice(&usage.activation.0);
-        total.copy_from_slice(&usage.total.to_le_bytes());
-    }
-    totals.len() * USAGE_LEN
-}
-
-/// The inverse of [`encode_usage`] for one total.
-pub(crate) fn decode_usage(bytes: &[u8; USAGE_LEN]) -> Usage {
-    let (mut activation, mut total) = ([0; 16], [0; 8]);
-    activation.copy_from_slice(&bytes[..16]);
-    total.copy_from_slice(&bytes[16..]);
-    Usage {
-        activation: ActivationId(activation),
-        total: u64::from_le_bytes(total),
-    }
-}
-
-fn put(rights: &mut [Right], new: Right) {
-    let free = rights.iter_mut().find(|right| right.kind == Kind::Free);
-    if let Some(slot) = free {
-        *slot = new;
-    }
-}
-
 fn is_within(profile: &Profile<'_>, ceiling: &str) -> bool {
     let version = profile.platform.sw_version;
     version.is_some_and(|version| version::is_within(version, ceiling))
-}
-
-struct List<'a, T> {
-    items: &'a mut [T],
-    len: usize,
-}
-
-impl<T> List<'_, T> {
-    fn push(&mut self, item: T) {
-        if let Some(slot) = self.items.get_mut(self.len) {
-            *slot = item;
-            self.len += 1;
-        }
-    }
-}
-
-fn collect<T>(items: &mut [T], fill: impl FnOnce(&mut List<'_, T>)) -> usize {
-    let mut list = List { items, len: 0 };
-    fill(&mut list);
-    list.len
 }

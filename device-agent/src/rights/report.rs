@@ -1,0 +1,150 @@
+//! What the table says for requests, acknowledgements and records.
+
+use fleetgrant_schemas::Usage;
+use fleetgrant_schemas::ack::{Exception, Outcome};
+use fleetgrant_schemas::grant::Grant;
+use fleetgrant_schemas::id::ActivationId;
+
+use super::{Kind, Right};
+
+/// Bytes of one usage total in a record: activation id, total (little-endian).
+pub(crate) const USAGE_LEN: usize = 24;
+
+/// The usage totals to report, each activation once; how many.
+pub(crate) fn usage(rights: &[Right], totals: &mut [Usage]) -> usize {
+    collect(totals, |list| {
+        for (place, right) in rights.iter().enumerate() {
+            let is_first = !rights
+                .iter()
+                .take(place)
+                .any(|earlier| earlier.has_usage() && earlier.activation == right.activation);
+            if right.has_usage() && is_first {
+                list.push(Usage {
+                    activation: right.activation,
+                    total: right.used,
+                });
+            }
+        }
+    })
+}
+
+/// The exceptions to acknowledge: activations none of whose features is in force.
+pub(crate) fn exceptions(rights: &[Right], exceptions: &mut [Exception]) -> usize {
+    collect(exceptions, |list| {
+        for (place, right) in rights.iter().enumerate() {
+            let Kind::Refused(reason) = right.kind else {
+                continue;
+            };
+            let is_used = rights
+                .iter()
+                .any(|other| other.activation == right.activation && other.kind == Kind::InForce);
+            let is_first = !rights.iter().take(place).any(|earlier| {
+                matches!(earlier.kind, Kind::Refused(_)) && earlier.activation == right.activation
+            });
+            if is_first && !is_used {
+                list.push(Exception {
+                    activation: right.activation,
+                    outcome: Outcome::Refused,
+                    reason,
+                });
+            }
+        }
+    })
+}
+
+/// The final usage totals of what is not in `grant`; how many. Those of the set before stay
+/// until they were reported.
+pub(crate) fn leaving(
+    rights: &[Right],
+    grant: &Grant<'_>,
+    were_reported: bool,
+    totals: &mut [Usage],
+) -> usize {
+    let stays = |activation| {
+        let mut entitlements = grant.entitlements.iter();
+        entitlements.any(|entitlement| entitlement.activation == activation)
+    };
+    collect(totals, |list| {
+        for (place, right) in rights.iter().enumerate() {
+            let leaves = match right.kind {
+                Kind::InForce => right.counted && right.used > 0,
+                Kind::Removed => !were_reported,
+                _ => false,
+            };
+            let is_first = !rights
+                .iter()
+                .take(place)
+                .any(|earlier| earlier.has_usage() && earlier.activation == right.activation);
+            if leaves && is_first && !stays(right.activation) {
+                list.push(Usage {
+                    activation: right.activation,
+                    total: right.used,
+                });
+            }
+        }
+    })
+}
+
+/// Bits of the slots that hold one of these activations; `None` if one is not held.
+pub(crate) fn slots_of(rights: &[Right], activations: &[ActivationId]) -> Option<u64> {
+    activations.iter().try_fold(0, |slots, activation| {
+        let slot = rights.iter().position(|right| {
+            right.activation == *activation
+                && matches!(right.kind, Kind::InForce | Kind::Refused(_))
+        })?;
+        Some(slots | 1 << slot)
+    })
+}
+
+/// The activations in these slots; how many.
+pub(crate) fn in_slots(rights: &[Right], slots: u64, activations: &mut [ActivationId]) -> usize {
+    collect(activations, |list| {
+        for (place, right) in rights.iter().enumerate().take(64) {
+            let is_held = matches!(right.kind, Kind::InForce | Kind::Refused(_));
+            if slots >> place & 1 == 1 && is_held {
+                list.push(right.activation);
+            }
+        }
+    })
+}
+
+/// Usage totals as they stand in records; the bytes written.
+pub(crate) fn encode_usage(totals: &[Usage], out: &mut [[u8; USAGE_LEN]]) -> usize {
+    for (usage, slot) in totals.iter().zip(out) {
+        let (activation, total) = slot.split_at_mut(16);
+        activation.copy_from_slice(&usage.activation.0);
+        total.copy_from_slice(&usage.total.to_le_bytes());
+    }
+    totals.len() * USAGE_LEN
+}
+
+/// The inverse of [`encode_usage`] for one total.
+pub(crate) fn decode_usage(bytes: &[u8; USAGE_LEN]) -> Usage {
+    let (mut activation, mut total) = ([0; 16], [0; 8]);
+    activation.copy_from_slice(&bytes[..16]);
+    total.copy_from_slice(&bytes[16..]);
+    Usage {
+        activation: ActivationId(activation),
+        total: u64::from_le_bytes(total),
+    }
+}
+
+struct List<'a, T> {
+    items: &'a mut [T],
+    len: usize,
+}
+
+impl<T> List<'_, T> {
+    fn push(&mut self, item: T) {
+        if let Some(slot) = self.items.get_mut(self.len) {
+            *slot = item;
+            self.len += 1;
+        }
+    }
+}
+
+fn collect<T>(items: &mut [T], fill: impl FnOnce(&mut List<'_, T>)) -> usize {
+    let mut list = List { items, len: 0 };
+    fill(&mut list);
+    list.len
+}
