@@ -11,11 +11,13 @@
 mod answer;
 mod authenticate;
 mod bucket;
+mod file;
 mod record;
 mod verdict;
 
 use std::sync::Arc;
 
+use fleetgrant_core::ask::Channel;
 use fleetgrant_core::context::{Authority, Context};
 use fleetgrant_core::policy::Policy;
 use tracing::Instrument;
@@ -27,23 +29,31 @@ use crate::issue::Issuer;
 use crate::mqtt::{Inbound, InboundMessage, Outbound};
 
 pub use bucket::Buckets;
+pub use file::{Answered, FileDesk, FileError};
 pub use record::Recorder;
 pub(crate) use record::system_entropy;
 
 use answer::Reply;
-use authenticate::Dropped;
+use authenticate::{Dropped, Received};
 
-/// Takes each message from the wire to its effects and its answer.
+/// Takes a message to its effects, whichever way it came.
 #[derive(Debug)]
-pub struct Conductor {
+pub struct Intake {
     /// Whose devices are known.
     pub verifier: Arc<DeviceVerifier>,
     /// Threads for signatures.
     pub lanes: Lanes,
-    /// Signs what goes down.
-    pub issuer: Arc<Issuer>,
     /// Decides and records.
     pub recorder: Recorder,
+}
+
+/// Takes each message from the wire to its effects and its answer.
+#[derive(Debug)]
+pub struct Conductor {
+    /// Authenticates, decides and records.
+    pub intake: Intake,
+    /// Signs what goes down.
+    pub issuer: Arc<Issuer>,
     /// Rates of devices.
     pub buckets: Buckets,
     /// The way down.
@@ -116,14 +126,22 @@ impl Conductor {
             Ok(rate) => rate,
             Err(dropped) => return Ok(Settled::dropped(dropped)),
         };
-        let opened = match self.authenticate(message, now).await? {
-            Ok(opened) => opened,
-            Err(dropped) => return Ok(self.refuse(message, dropped, now)),
+        let received = Received {
+            kind: message.kind,
+            device: Some(&message.device),
+            payload: &message.payload,
         };
-        if let Some(reply) = self.refuse_verified(&opened, rate, now) {
+        let opened = match self.intake.authenticate(received, now).await? {
+            Ok(opened) => opened,
+            Err(dropped) => return Ok(self.intake.refuse(message, dropped, now)),
+        };
+        if let Some(reply) = self.intake.refuse_verified(&opened, rate, now) {
             return Ok(reply);
         }
-        self.recorder.record(opened, now).await
+        self.intake
+            .recorder
+            .record(opened, Channel::Online, now)
+            .await
     }
 }
 

@@ -14,7 +14,9 @@ mod import;
 mod inspect;
 mod ledger;
 mod load;
+mod message_file;
 mod migrate;
+mod offline;
 mod orders;
 mod output;
 mod pki;
@@ -77,6 +79,7 @@ enum Command {
     Devices(devices::Args),
     Entitlements(entitlements::Args),
     Activations(activations::Args),
+    Offline(offline::Args),
     Inspect(inspect::Args),
     Report(report::Args),
     Doctor(doctor::Args),
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Entitlements(args) => entitlements::run(&global, &args),
         Command::Activations(args) => activations::run(&global, &args),
         Command::Migrate(args) => migrate::run(&global, &args),
+        Command::Offline(args) => offline::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Report(args) => report::run(&global, &args),
         Command::Doctor(args) => doctor::run(&global, &args),

@@ -9,7 +9,7 @@ use fleetgrant_core::policy::Policy;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::activation::{Buckets, Conductor, Recorder, Rules};
+use crate::activation::{Buckets, Conductor, FileDesk, Intake, Recorder, Rules};
 use crate::broker::{
     BrokerConfig, BrokerError, BrokerLimits, BrokerStorage, EmbeddedBroker, RunningBroker,
 };
@@ -109,9 +109,11 @@ impl Gateway {
         };
         let (link, inbound, outbound) = MqttLink::spawn(link_config(config, topics)?, tls);
         let conductor = Arc::new(Conductor {
-            recorder: Recorder::new(store.clone(), Arc::clone(&rules)),
-            verifier,
-            lanes,
+            intake: Intake {
+                recorder: Recorder::new(store.clone(), Arc::clone(&rules)),
+                verifier,
+                lanes,
+            },
             issuer: Arc::clone(&issuer),
             buckets: Buckets::new(&config.limits),
             outbound: outbound.clone(),
@@ -199,6 +201,21 @@ pub fn authority_key(config: &Config) -> Result<AuthorityKey, StartError> {
         authority.not_before,
         authority.not_after,
     )?)
+}
+
+/// What takes messages in files, on a database that is open already.
+pub fn file_desk(config: &Config, store: Store, clock: Clock) -> Result<FileDesk, StartError> {
+    let lanes = Lanes::start(&config.limits.lanes)?;
+    let key = Arc::new(authority_key(config)?);
+    Ok(FileDesk {
+        issuer: Arc::new(Issuer::new(key, lanes.sign.clone(), clock.clone())),
+        intake: Intake {
+            verifier: Arc::new(device_verifier(config)?),
+            recorder: Recorder::new(store, Arc::new(rules(config)?)),
+            lanes,
+        },
+        clock,
+    })
 }
 
 /// What every decision is made under.

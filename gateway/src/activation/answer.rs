@@ -9,7 +9,7 @@ use fleetgrant_schemas::{Message, Writer};
 
 use super::authenticate::{Dropped, Opened};
 use super::bucket::Rate;
-use super::{Conductor, Settled};
+use super::{Conductor, Intake, Settled};
 use crate::mqtt::{InboundMessage, PublishOutcome};
 
 /// Seconds that a device over its rate is told to wait.
@@ -45,7 +45,9 @@ impl Conductor {
             Err(error) => tracing::warn!(%error, %message, "the answer was not sent"),
         }
     }
+}
 
+impl Intake {
     /// What was not verified gets no answer, but for the request to send the chain: it is made
     /// without state, and changes nothing on the device.
     pub(super) fn refuse(

@@ -1,16 +1,26 @@
 //! Step 2: who signed this, and does the topic tell the truth about it?
 
 use bytes::Bytes;
-use fleetgrant_core::domain::Timestamp;
+use fleetgrant_core::domain::{DeviceId, Timestamp};
 use fleetgrant_core::wire::{self, Said};
 use fleetgrant_schemas::envelope::{Envelope, Signer};
 use fleetgrant_schemas::id::CertificateThumbprint;
+use fleetgrant_schemas::topic::MessageType;
 
-use super::{Again, Conductor};
+use super::{Again, Intake};
 use crate::crypto::Ring;
 use crate::identity::{AuthenticatedDevice, Refusal, VerifiedCertificate};
-use crate::mqtt::InboundMessage;
 use crate::store::conversation::chain_of_certificate;
+
+/// A message as it came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Received<'a> {
+    /// What it should be.
+    pub(super) kind: MessageType,
+    /// Whose topic it came on; none in a file, where the certificate alone tells.
+    pub(super) device: Option<&'a DeviceId>,
+    pub(super) payload: &'a Bytes,
+}
 
 /// A message whose signature is good, and what it says.
 #[derive(Debug)]
@@ -53,15 +63,15 @@ impl Dropped {
     }
 }
 
-impl Conductor {
+impl Intake {
     /// Reads the envelope, finds its signer's certificate, and checks the signature on the
     /// verify lane; a known device costs that one check.
     pub(super) async fn authenticate(
         &self,
-        message: &InboundMessage,
+        message: Received<'_>,
         now: Timestamp,
     ) -> Result<Result<Opened, Dropped>, Again> {
-        let envelope = match Envelope::parse(&message.payload) {
+        let envelope = match Envelope::parse(message.payload) {
             Ok(envelope) if envelope.message() == message.kind => envelope,
             Ok(_) => return Ok(Err(Dropped::Malformed(fleetgrant_schemas::Malformed::Type))),
             Err(reason) => return Ok(Err(Dropped::Malformed(reason))),
@@ -75,8 +85,10 @@ impl Conductor {
             Signer::Key(_) => Err(Dropped::Malformed(fleetgrant_schemas::Malformed::Signer)),
         };
         let certificate = match certificate {
-            Ok(found) if *found.device() == message.device => found,
-            Ok(_) => return Ok(Err(Dropped::OtherDevice)),
+            Ok(found) if message.device.is_some_and(|d| d != found.device()) => {
+                return Ok(Err(Dropped::OtherDevice));
+            }
+            Ok(found) => found,
             Err(dropped) => return Ok(Err(dropped)),
         };
         let payload = message.payload.clone();

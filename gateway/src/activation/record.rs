@@ -82,8 +82,13 @@ impl Recorder {
         &self.rules
     }
 
-    /// Records what comes of a message over the broker.
-    pub(super) async fn record(&self, opened: Opened, now: Timestamp) -> Result<Settled, Again> {
+    /// Records what comes of a message.
+    pub(super) async fn record(
+        &self,
+        opened: Opened,
+        channel: Channel,
+        now: Timestamp,
+    ) -> Result<Settled, Again> {
         let question = match opened.said {
             Said::Request(_, ask) => Question::Request(Box::new(ask)),
             Said::Ack(_, ack) => Question::Ack(ack),
@@ -98,7 +103,7 @@ impl Recorder {
             credential: Arc::new(credential(&opened.sender)),
             sender: opened.sender,
             question,
-            channel: Channel::Online,
+            channel,
             rules: Arc::clone(&self.rules),
             now,
         };

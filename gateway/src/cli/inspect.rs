@@ -4,9 +4,8 @@ mod diagnostic;
 mod key;
 mod names;
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use anyhow::anyhow;
 use fleetgrant_schemas::ack::Ack;
@@ -18,7 +17,7 @@ use fleetgrant_schemas::request::Request;
 use fleetgrant_schemas::topic::MessageType;
 use fleetgrant_schemas::{Malformed, limits};
 
-use super::{Failure, OrUnavailable};
+use super::{Failure, OrUnavailable, message_file};
 
 /// Show any message file in CBOR diagnostic notation, with the names of its claims
 ///
@@ -32,11 +31,8 @@ pub(super) struct Args {
     by: Option<PathBuf>,
 }
 
-/// Larger files are no messages; vectors and dumps fit in.
-const LARGEST_FILE: u64 = 64 * 1024;
-
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let bytes = read(&args.file)?;
+    let bytes = message_file::read(&args.file)?;
     let by = args.by.as_deref().map(key::read).transpose()?;
     let mut out = io::stdout().lock();
     let verdict = describe(&bytes, by.as_ref(), &mut out)
@@ -145,42 +141,6 @@ fn signer(signer: &Signer<'_>) -> String {
         }
         Signer::Key(kid) => format!("the authority, by key id {kid}"),
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let reading = || format!("cannot read {}", path.display());
-    let source: &mut dyn Read = if path.as_os_str() == "-" {
-        &mut io::stdin().lock()
-    } else {
-        &mut File::open(path).or_unavailable(reading)?
-    };
-    source
-        .take(LARGEST_FILE + 1)
-        .read_to_end(&mut bytes)
-        .or_unavailable(reading)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Failure::refused(anyhow!(
-            "{} has more than {LARGEST_FILE} bytes; a message has at most {}",
-            path.display(),
-            limits::MAX_UP
-        )));
-    }
-    Ok(from_hex(&bytes).unwrap_or(bytes))
-}
-
-/// The bytes that a file writes in hex, if it does: no message begins with two hex digits, since
-/// its first byte is the head of tag 18.
-fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text
-        .iter()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .copied()
-        .collect();
-    if digits.is_empty() {
-        return None;
-    }
-    data_encoding::HEXLOWER_PERMISSIVE.decode(&digits).ok()
 }
 
 #[cfg(test)]

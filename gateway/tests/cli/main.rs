@@ -4,6 +4,7 @@
 mod folder;
 mod import;
 mod ledger;
+mod offline;
 mod pki;
 
 use std::fs;

@@ -122,9 +122,3 @@ fn every_cut_of_a_message_is_refused_without_a_panic() {
         assert!(described(&bytes[..cut], None).1.is_err(), "cut at {cut}");
     }
 }
-
-#[test]
-fn hex_is_read_as_what_it_stands_for() {
-    assert_eq!(from_hex(b"d2 84\n40"), Some(vec![0xd2, 0x84, 0x40]));
-    assert_eq!(from_hex(&[0xd2, 0x84]), None);
-}

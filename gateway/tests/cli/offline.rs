@@ -1,0 +1,241 @@
+//! A device that never has a connection is activated by files: the real agent on one side, the
+//! command line on the other.
+
+use std::fs;
+use std::path::Path;
+
+use fleetgrant::clock::Clock;
+use fleetgrant::crypto::AuthorityKey;
+use fleetgrant::pki::DeviceCredentials;
+use fleetgrant::quickstart::{Installation, InstallationOptions, sample};
+use fleetgrant::store::{SchemaPolicy, Store, StoreOptions};
+use fleetgrant_agent::host::{HostKeys, MemoryStorage};
+use fleetgrant_agent::{Agent, Ask, Instant, Profile, Taken};
+use fleetgrant_schemas::id::DeviceId;
+use fleetgrant_schemas::keys::{self, PublicKey, Role};
+use fleetgrant_schemas::limits;
+use fleetgrant_schemas::notice::NoticeCode;
+use fleetgrant_schemas::request::Reason;
+use fleetgrant_schemas::{OemId, Platform};
+use serde_json::Value;
+
+use crate::folder::{Folder, REFUSED, UNAVAILABLE};
+
+type FileAgent<'c> = Agent<'c, &'c HostKeys, MemoryStorage, Vec<u8>, 8>;
+
+const START: Instant = Instant(0);
+
+/// An installation whose sample has one device on its manifest.
+struct Scene {
+    folder: Folder,
+    id: String,
+    credentials: DeviceCredentials,
+    authority: keys::AuthorityKey,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = Folder::new();
+        let now = Clock::system().now();
+        let options = InstallationOptions::default();
+        let installation = Installation::open_or_create(folder.path(), &options, now).unwrap();
+        let store_options = StoreOptions {
+            schema: SchemaPolicy::Migrate,
+            ..StoreOptions::default()
+        };
+        let store = Store::open_at(&installation.config.database, store_options).unwrap();
+        sample::import(&installation, &store, 0, 1, now).unwrap();
+        let serial = sample::serial(0);
+        let prefix = &installation.config.trust_anchors[0].id_prefix;
+        Self {
+            id: format!("{prefix}-{serial}"),
+            credentials: installation.pki.issue_device(&serial, "mk2").unwrap(),
+            authority: authority(&installation),
+            folder,
+        }
+    }
+
+    fn keys(&self) -> HostKeys {
+        let Self { credentials, .. } = self;
+        HostKeys::from_pkcs8_der(credentials.key_der(), credentials.chain().to_vec()).unwrap()
+    }
+
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            device: DeviceId::new(&self.id).unwrap(),
+            realm: "quickstart",
+            platform: Platform {
+                oem_id: Some(OemId::Pen(32_473)),
+                ..Platform::default()
+            },
+            features: &sample::FEATURES,
+            authority_keys: std::slice::from_ref(&self.authority),
+            roots: &[],
+            min_key_set: 0,
+            max_down: limits::MAX_DOWN as u16,
+        }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let args = [args, &["--output", "json"]].concat();
+        serde_json::from_str(&self.folder.run(&args).done().out).unwrap()
+    }
+}
+
+fn authority(installation: &Installation) -> keys::AuthorityKey {
+    let authority = installation.config.authority().unwrap();
+    let key = AuthorityKey::load(
+        &authority.key,
+        authority.epoch,
+        authority.not_before,
+        authority.not_after,
+    )
+    .unwrap();
+    keys::AuthorityKey {
+        key: PublicKey::from_sec1(key.public_key().as_bytes()).unwrap(),
+        not_before: key.not_before().seconds(),
+        not_after: key.not_after().seconds(),
+        epoch: key.epoch(),
+        role: Role::Grants,
+    }
+}
+
+fn start<'c>(profile: &'c Profile<'c>, keys: &'c HostKeys) -> FileAgent<'c> {
+    let (storage, mut scratch) = (MemoryStorage::default(), [0; limits::MAX_DOWN]);
+    Agent::start(profile, keys, storage, vec![0; 4096], &mut scratch, START).unwrap()
+}
+
+fn export_request(agent: &mut FileAgent<'_>, path: &Path) {
+    let mut buffer = [0; limits::MAX_UP];
+    let ask = Ask::for_what_is_owed(Reason::Boot);
+    let len = agent.export_request(&ask, &mut buffer, START).unwrap();
+    fs::write(path, &buffer[..len]).unwrap();
+}
+
+fn export_ack(agent: &mut FileAgent<'_>, path: &Path) {
+    let mut buffer = [0; limits::MAX_UP];
+    let len = agent.export_ack(&mut buffer, START).unwrap().unwrap();
+    fs::write(path, &buffer[..len]).unwrap();
+}
+
+/// Hands a file to the device; a notice's code, or nothing for a set that is in force now.
+fn hand_over(agent: &mut FileAgent<'_>, path: &Path) -> Option<NoticeCode> {
+    let bytes = fs::read(path).unwrap();
+    let kind = FileAgent::file_type(&bytes).unwrap();
+    match agent.handle_message(&bytes, kind, START).unwrap() {
+        Taken::Notice(notice) => Some(notice.code),
+        Taken::Installed(_) => None,
+        other => panic!("taken as {other:?}"),
+    }
+}
+
+#[test]
+fn a_device_is_activated_by_files_alone() {
+    let scene = Scene::new();
+    let (profile, keys) = (scene.profile(), scene.keys());
+    let mut agent = start(&profile, &keys);
+
+    // A first admission needs a challenge, which a notice carries.
+    export_request(&mut agent, &scene.path("1.request"));
+    scene
+        .folder
+        .run(&["offline", "request", "1.request", "--out", "1.answer"])
+        .ends(REFUSED, &["no grant: challenge"]);
+    let notice = hand_over(&mut agent, &scene.path("1.answer"));
+    assert_eq!(notice, Some(NoticeCode::Challenge));
+
+    export_request(&mut agent, &scene.path("2.request"));
+    scene
+        .folder
+        .run(&["offline", "request", "2.request", "--out", "2.answer"])
+        .done()
+        .shows(&["a grant for", &scene.id, "granted"]);
+    assert_eq!(hand_over(&mut agent, &scene.path("2.answer")), None);
+    for feature in sample::FEATURES {
+        assert!(agent.is_on(feature, START).is_on(), "{feature}");
+    }
+
+    let states = || {
+        let listed = scene.json(&["activations", "list"]);
+        let states = listed.as_array().unwrap().iter();
+        let states: Vec<_> = states.map(|row| row["state"].clone()).collect();
+        states
+    };
+    assert_eq!(states(), ["published", "published"]);
+    export_ack(&mut agent, &scene.path("2.ack"));
+    scene
+        .folder
+        .run(&["offline", "ack", "2.ack"])
+        .done()
+        .shows(&[&scene.id, "recorded"]);
+    assert_eq!(states(), ["activated", "activated"]);
+}
+
+#[test]
+fn the_same_file_again_changes_nothing() {
+    let scene = Scene::new();
+    let (profile, keys) = (scene.profile(), scene.keys());
+    let mut agent = start(&profile, &keys);
+    let take = |name: &str, out: &str| {
+        scene
+            .folder
+            .run(&["offline", "request", name, "--out", out])
+    };
+    export_request(&mut agent, &scene.path("1.request"));
+    take("1.request", "1.answer").ends(REFUSED, &[]);
+    hand_over(&mut agent, &scene.path("1.answer"));
+    export_request(&mut agent, &scene.path("2.request"));
+    take("2.request", "2.answer").done();
+    take("2.request", "2.again").done().shows(&["repeated"]);
+    let payload = |name: &str| {
+        let bytes = fs::read(scene.path(name)).unwrap();
+        bytes[..bytes.len() - 64].to_vec()
+    };
+    assert_eq!(payload("2.again"), payload("2.answer"));
+    // What was answered is not written over.
+    take("2.request", "2.answer").ends(UNAVAILABLE, &["cannot be written to 2.answer"]);
+    assert_eq!(
+        scene
+            .json(&["activations", "list"])
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn what_was_not_signed_by_a_known_device_is_not_recorded() {
+    let scene = Scene::new();
+    let (profile, keys) = (scene.profile(), scene.keys());
+    let mut agent = start(&profile, &keys);
+    let request = scene.path("request");
+    export_request(&mut agent, &request);
+    let mut bytes = fs::read(&request).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&request, bytes).unwrap();
+    let refused = |args: &[&str], words: &[&str]| {
+        scene
+            .folder
+            .run(&[&["offline"], args].concat())
+            .ends(REFUSED, words);
+    };
+    refused(
+        &["request", "request", "--out", "answer"],
+        &["not accepted: signature"],
+    );
+    fs::write(&request, "not CBOR").unwrap();
+    refused(
+        &["request", "request", "--out", "answer"],
+        &["fleetgrant inspect"],
+    );
+    export_request(&mut agent, &request);
+    refused(&["ack", "request"], &["not accepted: type"]);
+    assert!(!scene.path("answer").exists());
+    let device = scene.json(&["devices", "show", &scene.id]);
+    assert_eq!(device["state"], "expected");
+}
