@@ -44,7 +44,6 @@ impl<E: Entropy> Turn<'_, E> {
         };
         // A denial can be larger than a right, and is worth less.
         while !self.fits(&proposal, proposal.denials.len()) && proposal.denials.pop().is_some() {}
-        self.count_codes(&plan);
         let answer = match self.nothing_to_say(&plan, &proposal, ask) {
             Some(rule) => {
                 let said = Said {
@@ -59,6 +58,8 @@ impl<E: Entropy> Turn<'_, E> {
                 Answer::Grant
             }
         };
+        // The set brought its own copy of the ledger, events included.
+        self.count_codes(&plan);
         self.record_verdicts(&plan, &done, ask);
         Ok(answer)
     }

@@ -5,6 +5,7 @@ use fleetgrant_schemas::code::ActivationCode;
 use crate::ask::{Reason, Request, Want};
 use crate::domain::{CodeId, EntitlementId, PartyId};
 use crate::entitlement::Code;
+use crate::event::EventKind;
 use crate::outcome::{Outcome, WantVerdict};
 use crate::rule::Rule;
 use crate::testkit::{Bench, DAY, Handset, denials};
@@ -73,6 +74,8 @@ fn a_code_gives_its_units_once_to_a_device_and_as_often_as_it_may() {
         [Some(Rule::CodeRefused)]
     );
     assert_eq!(bench.live(sold), 4);
+    assert_eq!(bench.count(EventKind::CodeUsed), 2);
+    assert_eq!(bench.count(EventKind::CodeFailed), 0);
 }
 
 /// Nobody learns which codes exist, or what became of them.
@@ -103,6 +106,7 @@ fn whatever_is_wrong_with_a_code_is_answered_alike() {
         let (mut bench, _) = bench(|_| {});
         let mut device = bench.admitted("d");
         answers.push(redeem(&mut bench, &mut device, &code));
+        assert_eq!(bench.count(EventKind::CodeFailed), 1);
     }
     for outcome in answers {
         assert_eq!(
