@@ -98,6 +98,10 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
         self.addressed(grant.realm, grant.device, Some(grant.confirmation))?;
         let answers = Answers::of(grant.nonce, self.nonces);
 
+        // Even if it is too old to be installed, since then it is what every repeat would get.
+        if answers != Answers::Nothing && self.held.is_some_and(|held| is_before(&grant, &held)) {
+            return Ok((GrantVerdict::Overtaken, answers));
+        }
         if grant.epoch != authority.epoch {
             return Err(Refusal::KeyEpoch);
         }
@@ -117,12 +121,8 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
             return Err(Refusal::FactoryGeneration);
         }
         if let Some(held) = self.held {
-            let order = |set: &Held| (set.epoch, set.generation);
-            if order(&grant.held()) < order(&held) {
-                return match answers {
-                    Answers::Nothing => Err(Refusal::Superseded),
-                    _ => Ok((GrantVerdict::Overtaken, answers)),
-                };
+            if is_before(&grant, &held) {
+                return Err(Refusal::Superseded);
             }
             if order(&grant.held()) == order(&held) {
                 return if grant.cti == held.cti {
@@ -234,6 +234,14 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
             _ => Ok(()),
         }
     }
+}
+
+const fn order(set: &Held) -> (u32, u64) {
+    (set.epoch, set.generation)
+}
+
+fn is_before(grant: &Grant<'_>, held: &Held) -> bool {
+    order(&grant.held()) < order(held)
 }
 
 fn issued_within(issued_at: u64, authority: &AuthorityKey) -> Result<(), Refusal> {

@@ -537,7 +537,12 @@ fn an_answer_that_a_push_overtook_is_asked_for_anew() {
         .ask(&Ask::for_what_is_owed(Reason::Upgrade), NOW)
         .unwrap();
     let request = sent(&mut agent).pop().unwrap().1;
-    let answer = signed(AUTHORITY_SEED, &grant(2, Some(nonce_of(&request))));
+    // By now it is too old to be installed, too.
+    let answer = Grant {
+        install_until: EPOCH + 1,
+        ..grant(2, Some(nonce_of(&request)))
+    };
+    let answer = signed(AUTHORITY_SEED, &answer);
     let pushed = signed(AUTHORITY_SEED, &grant(3, None));
     take(&mut agent, &pushed, MessageType::Grant, NOW).unwrap();
     sent(&mut agent);
@@ -549,7 +554,7 @@ fn an_answer_that_a_push_overtook_is_asked_for_anew() {
     assert_eq!(read_request(&anew).reason, Reason::Upgrade);
     // Whoever repeats the answer brings about nothing more.
     let taken = take(&mut agent, &answer, MessageType::Grant, NOW);
-    assert_eq!(taken, Err(Refusal::Superseded));
+    assert_eq!(taken, Err(Refusal::InstallWindow));
     agent.handle_timeout(NOW);
     assert!(sent(&mut agent).is_empty());
 }
