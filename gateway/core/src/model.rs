@@ -8,7 +8,8 @@ use crate::ask::{Ask, Want};
 use crate::delivery;
 use crate::device::Device;
 use crate::domain::{
-    ActivationId, CodeId, DeliveryState, DeviceId, EntitlementId, LicenseModel, SetKey, Timestamp,
+    ActivationId, CodeId, DeliveryState, DeviceId, EntitlementId, Epoch, Generation, LicenseModel,
+    SetKey, Timestamp,
 };
 use crate::entitlement::{Binding, Code, Entitlement, Quantity, Start};
 use crate::event::Event;
@@ -130,9 +131,13 @@ impl World {
 
     /// The sets of a device, in order.
     pub fn sets_of(&self, device: &DeviceId) -> impl Iterator<Item = &IssuedSet> {
-        self.sets
-            .iter()
-            .filter(move |((owner, _), _)| owner == device)
+        let first = SetKey {
+            epoch: Epoch(0),
+            generation: Generation::ZERO,
+        };
+        let from_first = self.sets.range((device.clone(), first)..);
+        from_first
+            .take_while(move |((owner, _), _)| owner == device)
             .map(|(_, set)| set)
     }
 

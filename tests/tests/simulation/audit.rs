@@ -7,15 +7,16 @@ use fleetgrant_core::device::{Challenges, Device, StoredAnswer, Watch};
 use fleetgrant_core::domain::{
     ActivationId, Cti, DeviceId, EntitlementId, Generation, SetKey, Timestamp,
 };
-use fleetgrant_core::event::EventKind;
+use fleetgrant_core::event::{EventKind, Field};
 use fleetgrant_core::model::World;
-use fleetgrant_core::outcome::{Answer, Outcome};
+use fleetgrant_core::outcome::{Answer, Outcome, WantVerdict};
 use fleetgrant_schemas::Message;
 use fleetgrant_schemas::grant::Grant;
 use fleetgrant_schemas::id::{DeviceNonce, MessageDigest};
 use fleetgrant_schemas::notice::NoticeCode;
 
-use crate::cast::{Cast, FEATURES};
+use crate::cast::FEATURES;
+use crate::tally::count;
 
 /// Why there was a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +41,6 @@ pub(crate) struct Audit {
     pub(crate) tampered: BTreeSet<DeviceId>,
     /// Units freed by proof that the devices have not been asked about yet.
     freed: Vec<Freed>,
-    /// How often each kind of thing happened.
-    pub(crate) counts: BTreeMap<EventKind, u64>,
 }
 
 /// A committed set, as its bytes say it.
@@ -63,6 +62,8 @@ pub(crate) struct Right {
     /// With its grace; none: never.
     pub(crate) end: Option<u64>,
     pub(crate) is_counted: bool,
+    /// Good for firmware up to [`crate::cast::CEILING`] only.
+    pub(crate) is_limited: bool,
 }
 
 /// Units that a device's word freed.
@@ -82,7 +83,7 @@ enum Answered {
 }
 
 impl Audit {
-    pub(crate) fn new(_: &'static Cast) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             sets: BTreeMap::new(),
             settled: BTreeSet::new(),
@@ -90,7 +91,6 @@ impl Audit {
             runs: BTreeMap::new(),
             tampered: BTreeSet::new(),
             freed: Vec::new(),
-            counts: BTreeMap::new(),
         }
     }
 
@@ -134,9 +134,7 @@ impl Audit {
             Cause::Time => assert!(outcome.issued.is_none(), "time alone issues nothing"),
             Cause::Operator | Cause::Outbox => {}
         }
-        for event in &outcome.events {
-            *self.counts.entry(event.kind).or_default() += 1;
-        }
+        count_outcome(outcome);
     }
 
     fn note_set(
@@ -172,6 +170,7 @@ impl Audit {
                 start: entry.start.unwrap_or(0),
                 end,
                 is_counted: entry.count.is_some(),
+                is_limited: entry.version_ceiling.is_some(),
             });
         }
         let sold = Sold {
@@ -298,6 +297,7 @@ impl Audit {
         if self.settled.insert(digest) {
             return;
         }
+        count("gateway", "repeat");
         if outcome.issued.is_some() {
             let stored = before.last.as_ref().map(|last| (last.digest, &last.answer));
             assert!(
@@ -314,6 +314,29 @@ impl Audit {
             "a repeat changed something: {outcome:?}"
         );
         assert_eq!(steady(before), steady(&outcome.device), "a repeat changed");
+    }
+}
+
+fn count_outcome(outcome: &Outcome) {
+    for event in &outcome.events {
+        count("event", event.kind.as_str());
+        if let (EventKind::SetIssued, Some(Field::Text(why))) =
+            (event.kind, event.body.field("why"))
+            && why == "window-over"
+        {
+            count("gateway", "issued anew");
+        }
+    }
+    if let Answer::Notice(notice) = &outcome.answer {
+        count("notice", notice.code.as_str());
+    }
+    for decided in &outcome.decided {
+        match &decided.verdict {
+            WantVerdict::Denied { rule, .. } => count("rule", rule.as_str()),
+            WantVerdict::Granted(_) => count("verdict", "granted"),
+            WantVerdict::Returning(_) => count("verdict", "returning"),
+            WantVerdict::Served => count("verdict", "served"),
+        }
     }
 }
 

@@ -14,10 +14,15 @@ pub(crate) const REALM: &str = "sim";
 pub(crate) const FEATURES: [&str; 5] = ["scope", "decode", "limit", "count", "trial"];
 /// What no firmware knows, so that every device refuses it.
 pub(crate) const UNKNOWN_FEATURE: &str = "future";
-/// The version of every firmware.
-pub(crate) const VERSION: &str = "2.4";
+/// A feature whose rights are good for firmware up to [`CEILING`].
+pub(crate) const LIMITED: usize = 2;
+/// A feature whose uses are counted.
+pub(crate) const COUNTED: usize = 3;
+pub(crate) const CEILING: &str = "2.x";
+/// Versions of the firmware; the second is above the ceiling.
+const VERSIONS: [&str; 2] = ["2.4", "3.0"];
 /// The largest message that each device takes: room for one right more, or for many.
-const MAX_DOWN: [u16; DEVICES] = [1_000, 640, 520, 800];
+const MAX_DOWN: [u16; DEVICES] = [1_000, 640, 512, 800];
 pub(crate) const DEVICES: usize = 4;
 
 /// When a simulation begins, in seconds since 1970: 1 December 2026.
@@ -33,7 +38,8 @@ pub(crate) struct Identity {
     pub(crate) key: KeyPair,
     /// Stands for the DER of its certificate.
     pub(crate) certificate: &'static [u8],
-    pub(crate) profile: Profile<'static>,
+    /// What each version of its firmware is built with.
+    pub(crate) profiles: [Profile<'static>; 2],
 }
 
 impl Identity {
@@ -71,12 +77,12 @@ fn assemble(scheme: Scheme) -> Cast {
             id: DeviceId::new(id).unwrap(),
             key: KeyPair::new(scheme, place as u8 + 1),
             certificate: id.as_bytes(),
-            profile: Profile {
+            profiles: VERSIONS.map(|version| Profile {
                 device: id::DeviceId::new(id).unwrap(),
                 realm: REALM,
                 platform: Platform {
                     sw_name: Some("scope"),
-                    sw_version: Some(VERSION),
+                    sw_version: Some(version),
                     ..Platform::default()
                 },
                 features: &FEATURES,
@@ -84,7 +90,7 @@ fn assemble(scheme: Scheme) -> Cast {
                 roots: &[],
                 min_key_set: 0,
                 max_down: *max_down,
-            },
+            }),
         }
     });
     Cast {

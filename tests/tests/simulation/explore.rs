@@ -6,8 +6,10 @@ use std::sync::Once;
 
 use crate::chance::Chance;
 use crate::keys::Scheme;
-use crate::op::{self, Mix, Step};
+use crate::op::Step;
+use crate::plan::{self, Mix};
 use crate::simulation::Simulation;
+use crate::tally;
 
 /// Replays one seed, and tells every step.
 const SEED: &str = "FLEETGRANT_SIMULATION_SEED";
@@ -22,6 +24,7 @@ const MAX_STEPS: u64 = 60;
 /// Runs schedules until one fails.
 pub(crate) fn explore(scheme: Scheme, mix: Mix, schedules: u64) {
     hush();
+    tally::forget();
     if let Some(seed) = number(SEED) {
         println!("{SEED}={seed}, {scheme:?}, {mix:?}");
         TELLS.set(true);
@@ -48,13 +51,14 @@ pub(crate) fn explore(scheme: Scheme, mix: Mix, schedules: u64) {
             );
         }
     }
+    tally::check(mix, schedules);
 }
 
 fn plan(mix: Mix, seed: u64) -> Vec<Step> {
     // Apart from what the simulation itself draws of the seed.
     let mut luck = Chance::new(!seed);
     let steps = MIN_STEPS + luck.below(MAX_STEPS - MIN_STEPS);
-    op::plan(mix, steps as usize, &mut luck)
+    plan::plan(mix, steps as usize, &mut luck)
 }
 
 fn run(scheme: Scheme, seed: u64, steps: &[Step]) {
@@ -65,7 +69,6 @@ fn run(scheme: Scheme, seed: u64, steps: &[Step]) {
     }
     tell(|| format!("{} heal", simulation.now));
     simulation.heal();
-    tell(|| format!("{:#?}", simulation.gateway.audit.counts));
 }
 
 fn attempt(scheme: Scheme, seed: u64, steps: &[Step]) -> Result<(), String> {

@@ -50,6 +50,15 @@ impl Flash {
         self.0.borrow_mut().records = Default::default();
     }
 
+    /// Changes a byte of a record, if there is one.
+    pub(crate) fn damage(&self, record: Record, place: usize) {
+        let record = &mut self.0.borrow_mut().records[record as usize];
+        let len = record.len().max(1);
+        if let Some(byte) = record.get_mut(place % len) {
+            *byte ^= 0x55;
+        }
+    }
+
     pub(crate) fn cut(&self, cut: Cut) {
         self.0.borrow_mut().cut = Some(cut);
     }

@@ -29,6 +29,7 @@ use crate::broker::{Parcel, Way};
 use crate::cast::{Cast, EPOCH, Identity, REALM};
 use crate::chance::Chance;
 use crate::stock::{self, OWNER};
+use crate::tally::count;
 
 /// The gateway, its database and what watches over both.
 pub(crate) struct Gateway {
@@ -83,11 +84,12 @@ impl Gateway {
             });
         }
         stock::stock(&mut world, cast, luck, now);
+        let policy = policy(luck);
         Self {
             cast,
-            audit: Audit::new(cast),
+            audit: Audit::new(),
             world,
-            policy: Policy::default(),
+            policy,
             authority: Authority {
                 realm: Realm::new(REALM).unwrap(),
                 epoch: Epoch(EPOCH),
@@ -135,7 +137,10 @@ impl Gateway {
             Ok((opened, outcome)) => loop {
                 match self.settle(opened, outcome, now) {
                     Ok(settled) => return settled,
-                    Err(Stale) => *outcome = self.decide(opened, now, luck),
+                    Err(Stale) => {
+                        count("gateway", "stale snapshot");
+                        *outcome = self.decide(opened, now, luck);
+                    }
                 }
             },
         })
@@ -156,6 +161,7 @@ impl Gateway {
         let snapshot = self.world.snapshot(device, None);
         let mut entropy = |bytes: &mut [u8]| luck.fill(bytes);
         if let Ok(outcome) = act(snapshot, self.context(now), &mut entropy) {
+            count("operator", "acted");
             self.commit(&outcome, Cause::Operator, now)
                 .expect("nothing came between snapshot and outcome");
         }
@@ -194,6 +200,12 @@ impl Gateway {
         self.remembered.clear();
         self.crash = None;
         self.busy = 0;
+    }
+
+    /// The trust anchors change.
+    pub(crate) fn forget_chains(&mut self) {
+        self.remembered.clear();
+        self.recorded.clear();
     }
 
     fn due(&self, identity: &Identity) -> Option<(SetKey, Timestamp)> {
@@ -341,6 +353,7 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<Result<Option<Parcel>, Again>, Stale> {
         if self.crash == Some(Crash::BeforeCommit) {
+            count("gateway", "crash before commit");
             self.restart();
             return Ok(Err(Again));
         }
@@ -353,6 +366,7 @@ impl Gateway {
             self.recorded.insert(opened.device);
         }
         if self.crash == Some(Crash::AfterCommit) {
+            count("gateway", "crash after commit");
             self.restart();
             return Ok(Err(Again));
         }
@@ -411,6 +425,7 @@ impl Gateway {
         now: Timestamp,
         luck: &mut Chance,
     ) -> Parcel {
+        count("notice", code.as_str());
         let mut cti = [0; 16];
         luck.fill(&mut cti);
         let notice = Notice {
@@ -446,3 +461,16 @@ impl Gateway {
         }
     }
 }
+
+/// Terms that end within a schedule, for some.
+fn policy(luck: &mut Chance) -> Policy {
+    let usual = Policy::default();
+    Policy {
+        install_window: [usual.install_window, 3 * DAY][luck.below(2) as usize],
+        orphan_after: [usual.orphan_after, 4 * DAY][luck.below(2) as usize],
+        renew_after: [usual.renew_after, DAY as u32][luck.below(2) as usize],
+        ..usual
+    }
+}
+
+const DAY: u64 = 86_400;

@@ -77,7 +77,11 @@ impl Simulation {
         let floor = agent.clock_floor(now);
         for (feature, name) in FEATURES.iter().enumerate() {
             let is_on = agent.is_on(name, now).is_on();
-            let granting = |right: &&Right| right.feature == Some(feature) && right.runs_at(floor);
+            let granting = |right: &&Right| {
+                right.feature == Some(feature)
+                    && right.runs_at(floor)
+                    && !(right.is_limited && unit.version > 0)
+            };
             let mut rights = sold.iter().flat_map(|sold| &sold.rights).filter(granting);
             let is_granted = rights.clone().next().is_some();
             let is_certain = rights.any(|right| !right.is_counted);

@@ -13,13 +13,17 @@ mod gateway;
 mod invariants;
 mod keys;
 mod op;
+mod operate;
+mod perform;
+mod plan;
 mod simulation;
 mod stock;
+mod tally;
 mod unit;
 
 use explore::explore;
 use keys::Scheme;
-use op::Mix;
+use plan::Mix;
 
 #[test]
 fn a_fleet_with_honest_storage() {

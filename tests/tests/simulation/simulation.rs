@@ -1,31 +1,22 @@
 //! Devices, broker and gateway on one clock.
 
-use fleetgrant_agent::Ask;
-use fleetgrant_core::domain::{DeviceId, EntitlementState, SetKey, Timestamp};
-use fleetgrant_core::entitlement::{Quantity, Term};
-use fleetgrant_core::operator;
-use fleetgrant_core::operator::Publish;
-use fleetgrant_schemas::id::ActivationId;
-use fleetgrant_schemas::request::Reason;
+use fleetgrant_core::domain::Timestamp;
 
 use crate::broker::{Broker, Parcel, Way, Weather};
-use crate::cast::{BEGIN_SECS, Cast, DEVICES, FEATURES, cast};
+use crate::cast::{BEGIN_SECS, Cast, DEVICES, cast};
 use crate::chance::Chance;
 use crate::explore::tell;
 use crate::flash::Flash;
 use crate::gateway::Gateway;
 use crate::keys::Scheme;
-use crate::op::{Op, Step};
-use crate::stock::{code, entitlement_id};
+use crate::op::Step;
 use crate::unit::{SimAgent, Unit};
 
 const HOUR: u64 = 3_600_000;
 /// Ticks of the upkeep.
-const TICK: u64 = 6 * HOUR;
+const TICK: u64 = 12 * HOUR;
 /// Through longer times devices sleep, and wake up this often.
-const NAP: u64 = 6 * HOUR;
-/// Hardware that there is room for, clones included.
-const MAX_UNITS: usize = 7;
+const NAP: u64 = 12 * HOUR;
 
 /// Everything.
 pub(crate) struct Simulation {
@@ -60,7 +51,7 @@ impl Simulation {
         };
         for place in 0..DEVICES {
             // The others are switched on in the course of events.
-            if simulation.luck.percent(60) {
+            if simulation.luck.percent(85) {
                 simulation.connect(place);
                 simulation.power_on(place);
             }
@@ -221,7 +212,7 @@ impl Simulation {
     }
 
     /// Calls an agent and publishes what it has to say. Whether it runs on.
-    fn call<T>(
+    pub(crate) fn call<T>(
         &mut self,
         place: usize,
         call: impl FnOnce(&mut SimAgent, fleetgrant_agent::Instant) -> T,
@@ -255,323 +246,6 @@ impl Simulation {
         self.units[place].is_connected = true;
         self.broker.resume(device, self.now, &mut self.luck);
         self.call(place, |agent, now| agent.resend(now));
-    }
-
-    fn unit(&self, number: u8) -> usize {
-        usize::from(number) % self.units.len()
-    }
-
-    fn id(&self, device: u8) -> DeviceId {
-        self.cast.devices[usize::from(device) % DEVICES].id.clone()
-    }
-
-    fn perform(&mut self, op: Op) {
-        match op {
-            Op::Ask { unit, reason } => self.ask(unit, &Ask::for_what_is_owed(reason)),
-            Op::Want {
-                unit,
-                feature,
-                total,
-            } => self.ask(
-                unit,
-                &Ask {
-                    features: &[(FEATURES[usize::from(feature)], total.into())],
-                    ..Ask::for_what_is_owed(Reason::Upgrade)
-                },
-            ),
-            Op::GiveBack {
-                unit,
-                feature,
-                total,
-            } => self.ask(
-                unit,
-                &Ask {
-                    features: &[(FEATURES[usize::from(feature)], total.into())],
-                    ..Ask::for_what_is_owed(Reason::Return)
-                },
-            ),
-            Op::GiveBackOne { unit, place } => {
-                let held = self.activations_held(self.unit(unit));
-                if let Some(activation) = held.get(usize::from(place) % held.len().max(1)) {
-                    let ask = Ask {
-                        concerned: &[*activation],
-                        ..Ask::for_what_is_owed(Reason::Return)
-                    };
-                    self.ask(unit, &ask);
-                }
-            }
-            Op::Redeem {
-                unit,
-                code: place,
-                is_mistyped,
-            } => {
-                let mut code = code(place);
-                code.secret[0] ^= u8::from(is_mistyped);
-                let ask = Ask {
-                    code: Some(code),
-                    ..Ask::for_what_is_owed(Reason::Upgrade)
-                };
-                self.ask(unit, &ask);
-            }
-            Op::Use { unit, feature } => {
-                let place = self.unit(unit);
-                let feature = FEATURES[usize::from(feature)];
-                let used = self.call(place, |agent, now| agent.use_one(feature, now).is_ok());
-                if used == Some(true) && feature == FEATURES[3] {
-                    self.units[place].uses += 1;
-                }
-            }
-            Op::SetClock { unit, ahead_secs } => {
-                let secs = (BEGIN_SECS + self.now / 1_000).saturating_add_signed(ahead_secs);
-                self.call(self.unit(unit), |agent, now| agent.set_clock(secs, now));
-            }
-            Op::ExportRequest { unit, reason } => {
-                let ask = Ask::for_what_is_owed(reason);
-                self.export(unit, |agent, buffer, now| {
-                    agent.export_request(&ask, buffer, now).ok()
-                });
-            }
-            Op::ExportAck { unit } => self.export(unit, |agent, buffer, now| {
-                agent.export_ack(buffer, now).ok().flatten()
-            }),
-            Op::PowerOff { unit } => {
-                let place = self.unit(unit);
-                self.units[place].power_off();
-            }
-            Op::PowerOn { unit } => {
-                let place = self.unit(unit);
-                self.units[place].power_off();
-                self.power_on(place);
-            }
-            Op::Cut { unit, cut } => self.units[self.unit(unit)].flash.cut(cut),
-            Op::FailWrites { unit, writes } => self.units[self.unit(unit)].flash.fail(writes),
-            Op::Disconnect {
-                unit,
-                loses_session,
-            } => {
-                let place = self.unit(unit);
-                self.units[place].is_connected = false;
-                if loses_session {
-                    self.broker.forget_session(self.units[place].identity.place);
-                }
-            }
-            Op::Connect { unit } => self.connect(self.unit(unit)),
-            Op::Wipe { .. } | Op::Snapshot { .. } | Op::Restore { .. } | Op::Clone { .. } => {
-                self.tamper(op);
-            }
-            Op::Crash(crash) => self.gateway.crash = Some(crash),
-            Op::Restart => self.gateway.restart(),
-            Op::Busy { requests } => self.gateway.busy = requests,
-            Op::Weather(weather) => self.broker.weather = weather,
-            Op::Replay { messages } => {
-                for _ in 0..messages {
-                    self.broker.replay(self.now, &mut self.luck);
-                }
-            }
-            Op::Pass { secs } if secs < 3_600 => self.run_for(u64::from(secs) * 1_000),
-            Op::Pass { secs } => self.sleep_for(u64::from(secs) * 1_000),
-            _ => self.operate(op),
-        }
-    }
-
-    fn ask(&mut self, unit: u8, ask: &Ask<'_>) {
-        self.call(self.unit(unit), |agent, now| {
-            // An earlier one may be outstanding, or the storage full.
-            let _ = agent.ask(ask, now);
-            // It is made at once.
-            agent.handle_timeout(now);
-        });
-    }
-
-    fn export(
-        &mut self,
-        unit: u8,
-        export: impl FnOnce(&mut SimAgent, &mut [u8], fleetgrant_agent::Instant) -> Option<usize>,
-    ) {
-        let place = self.unit(unit);
-        let mut buffer = vec![0; 4_096];
-        let written = self.call(place, |agent, now| export(agent, &mut buffer, now));
-        let Some(len) = written.flatten() else {
-            return;
-        };
-        buffer.truncate(len);
-        let message = SimAgent::file_type(&buffer).expect("the agent wrote a message");
-        if message == fleetgrant_schemas::topic::MessageType::Ack {
-            self.units[place].note_ack();
-        }
-        let parcel = Parcel {
-            device: self.units[place].identity.place,
-            message,
-            bytes: buffer.into(),
-            way: Way::File,
-        };
-        self.broker.publish(parcel, self.now, &mut self.luck);
-    }
-
-    fn tamper(&mut self, op: Op) {
-        match op {
-            Op::Wipe { unit } => {
-                let place = self.unit(unit);
-                let unit = &mut self.units[place];
-                unit.power_off();
-                unit.flash.wipe();
-                (unit.held, unit.acked, unit.uses) = (None, None, 0);
-                self.gateway.audit.tampered.insert(unit.identity.id.clone());
-            }
-            Op::Snapshot { unit } => {
-                let place = self.unit(unit);
-                self.units[place].snapshot = Some(self.units[place].flash.copy());
-            }
-            Op::Restore { unit, records } => {
-                let place = self.unit(unit);
-                let unit = &mut self.units[place];
-                if let Some(snapshot) = unit.snapshot.clone() {
-                    unit.power_off();
-                    unit.flash.take_over(&snapshot, records);
-                    unit.is_tampered = true;
-                    (unit.held, unit.acked) = (None, None);
-                    self.gateway.audit.tampered.insert(unit.identity.id.clone());
-                }
-            }
-            Op::Clone { unit } if self.units.len() < MAX_UNITS => {
-                let original = self.unit(unit);
-                let original = &mut self.units[original];
-                original.is_tampered = true;
-                let mut clone = Unit::new(original.identity, original.flash.copy());
-                clone.is_tampered = true;
-                self.gateway
-                    .audit
-                    .tampered
-                    .insert(clone.identity.id.clone());
-                self.units.push(clone);
-                let place = self.units.len() - 1;
-                self.connect(place);
-                self.power_on(place);
-            }
-            _ => {}
-        }
-    }
-
-    fn operate(&mut self, op: Op) {
-        let now = self.timestamp();
-        let luck = &mut self.luck;
-        match op {
-            Op::Assign {
-                device,
-                entitlement,
-                units,
-                at_contact,
-            } => {
-                let publish = if at_contact {
-                    Publish::AtContact
-                } else {
-                    Publish::Now
-                };
-                let id = self.cast.devices[usize::from(device)].id.clone();
-                let entitlement = entitlement_id(entitlement);
-                self.gateway
-                    .operate(&id, now, luck, |snapshot, ctx, mut entropy| {
-                        operator::assign(
-                            snapshot,
-                            entitlement,
-                            units.into(),
-                            publish,
-                            ctx,
-                            &mut entropy,
-                        )
-                    });
-            }
-            Op::Cancel { device } => {
-                let id = self.id(device);
-                if let Some(activation) = self.activation_of(&id, 0) {
-                    self.gateway
-                        .operate(&id, now, &mut self.luck, |snapshot, ctx, _| {
-                            operator::cancel(snapshot, activation, ctx)
-                        });
-                }
-            }
-            Op::Revoke { device, place } => {
-                let id = self.id(device);
-                if let Some(activation) = self.activation_of(&id, place) {
-                    self.gateway
-                        .operate(&id, now, &mut self.luck, |snapshot, ctx, mut entropy| {
-                            operator::revoke(snapshot, activation, ctx, &mut entropy)
-                        });
-                }
-            }
-            Op::Push { device } => {
-                let id = self.cast.devices[usize::from(device)].id.clone();
-                self.gateway
-                    .operate(&id, now, luck, |snapshot, ctx, mut entropy| {
-                        operator::push(snapshot, ctx, &mut entropy)
-                    });
-            }
-            Op::Clear { device } => {
-                let id = self.cast.devices[usize::from(device)].id.clone();
-                self.clear(&id);
-            }
-            Op::Suspend { entitlement } => {
-                self.set_state(entitlement, EntitlementState::Suspended);
-            }
-            Op::Hold { entitlement } => self.set_state(entitlement, EntitlementState::Hold),
-            Op::Resume { entitlement } => self.set_state(entitlement, EntitlementState::Active),
-            Op::Extend { entitlement, days } => {
-                let world = &mut self.gateway.world;
-                let entitlement = world.entitlement_mut(entitlement_id(entitlement));
-                match entitlement.map(|entitlement| &mut entitlement.term) {
-                    Some(Term::Until(end)) => {
-                        *end = end.plus_seconds(u64::from(days) * 86_400);
-                    }
-                    Some(Term::For { days: term, .. }) => *term += u16::from(days),
-                    _ => {}
-                }
-            }
-            Op::AddUnit { entitlement } => {
-                let world = &mut self.gateway.world;
-                let entitlement = world.entitlement_mut(entitlement_id(entitlement));
-                if let Some(Quantity::Units(units)) =
-                    entitlement.map(|entitlement| &mut entitlement.quantity)
-                {
-                    *units += 1;
-                }
-            }
-            _ => unreachable!("{op:?} is nothing that operators do"),
-        }
-    }
-
-    pub(crate) fn clear(&mut self, id: &DeviceId) {
-        let now = self.timestamp();
-        self.gateway
-            .operate(id, now, &mut self.luck, |snapshot, ctx, _| {
-                Ok(operator::clear(snapshot, ctx))
-            });
-    }
-
-    fn set_state(&mut self, entitlement: u8, state: EntitlementState) {
-        let world = &mut self.gateway.world;
-        if let Some(entitlement) = world.entitlement_mut(entitlement_id(entitlement)) {
-            entitlement.state = state;
-        }
-    }
-
-    /// An activation of a device that holds units.
-    fn activation_of(&self, id: &DeviceId, place: u8) -> Option<ActivationId> {
-        let live = || {
-            let all = self.gateway.world.activations(id);
-            all.filter(|activation| activation.holds_units())
-        };
-        let count = live().count();
-        live()
-            .nth(usize::from(place) % count.max(1))
-            .map(|activation| activation.id)
-    }
-
-    fn activations_held(&self, place: usize) -> Vec<ActivationId> {
-        let unit = &self.units[place];
-        let held: Option<SetKey> = unit.held;
-        let sold = held.and_then(|key| self.gateway.audit.set(&unit.identity.id, key));
-        sold.map(|sold| sold.rights.iter().map(|right| right.activation).collect())
-            .unwrap_or_default()
     }
 
     /// The weather turns fair, one device of each identity is left, everybody has power.

@@ -14,7 +14,7 @@ use fleetgrant_schemas::code::ActivationCode;
 use fleetgrant_schemas::id::CodeId;
 use jiff::tz::TimeZone;
 
-use crate::cast::{Cast, FEATURES, UNKNOWN_FEATURE};
+use crate::cast::{CEILING, COUNTED, Cast, FEATURES, LIMITED, UNKNOWN_FEATURE};
 use crate::chance::Chance;
 
 pub(crate) const OWNER: PartyId = PartyId([7; 16]);
@@ -37,7 +37,7 @@ pub(crate) const fn code(place: u8) -> ActivationCode {
 
 /// One of each kind of right, in quantities that devices quarrel about.
 pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Timestamp) {
-    let mut quantity = || Quantity::Units(luck.below(4) as u32 + 1);
+    let mut quantity = || Quantity::Units(luck.below(5) as u32 + 1);
     let pool = Some(OWNER);
     let offers = [
         (pool, vec!["scope"], Model::of(LicenseModel::Perpetual)),
@@ -111,7 +111,7 @@ pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Time
             id: code.id,
             key: code.key(),
             entitlement: entitlement_id(6),
-            units: 1,
+            units: u32::from(place) + 1,
             uses_left: 2,
             expires_at: (place == 1).then(|| now.plus_seconds(15 * DAY)),
             void: false,
@@ -174,9 +174,9 @@ impl Model {
 fn feature(name: &str) -> Feature {
     Feature {
         name: FeatureName::new(name).unwrap(),
-        version_ceiling: (name == FEATURES[2]).then(|| "2.x".to_owned()),
+        version_ceiling: (name == FEATURES[LIMITED]).then(|| CEILING.to_owned()),
         essential: false,
-        uses: (name == FEATURES[3]).then_some(USES),
+        uses: (name == FEATURES[COUNTED]).then_some(USES),
         vendor_data: Vec::new(),
     }
 }

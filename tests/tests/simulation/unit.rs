@@ -10,6 +10,7 @@ use crate::chance::Chance;
 use crate::explore::tell;
 use crate::flash::Flash;
 use crate::keys::DeviceKeys;
+use crate::tally::count;
 
 /// More than the largest message that any device takes can hold.
 pub(crate) const RIGHTS: usize = 32;
@@ -21,10 +22,14 @@ pub(crate) type SimAgent = Agent<'static, DeviceKeys, Flash, Vec<u8>, RIGHTS>;
 pub(crate) struct Unit {
     pub(crate) identity: &'static Identity,
     pub(crate) flash: Flash,
+    /// Place of the version of its firmware.
+    pub(crate) version: usize,
     /// Runs while the power is on.
     pub(crate) agent: Option<SimAgent>,
     /// When the power came on, in milliseconds of the simulation.
     on_since: u64,
+    /// When the agent wants to be called, in milliseconds of the simulation.
+    timeout: Option<u64>,
     /// When somebody switches it on again.
     pub(crate) on_again_at: Option<u64>,
     pub(crate) is_connected: bool,
@@ -47,8 +52,10 @@ impl Unit {
         Self {
             identity,
             flash,
+            version: 0,
             agent: None,
             on_since: 0,
+            timeout: None,
             on_again_at: None,
             is_connected: false,
             is_tampered: false,
@@ -68,10 +75,8 @@ impl Unit {
         Instant(now - self.on_since)
     }
 
-    /// When the agent wants to be called, in milliseconds of the simulation.
-    pub(crate) fn timeout(&self) -> Option<u64> {
-        let at = self.agent.as_ref()?.poll_timeout()?;
-        Some(self.on_since.saturating_add(at.0))
+    pub(crate) const fn timeout(&self) -> Option<u64> {
+        self.timeout
     }
 
     /// Starts the device; it may lose its power while it starts.
@@ -83,7 +88,7 @@ impl Unit {
             luck: Chance::new(luck.draw()),
         };
         let agent = SimAgent::start(
-            &self.identity.profile,
+            &self.identity.profiles[self.version],
             keys,
             self.flash.clone(),
             vec![0; REQUEST],
@@ -96,6 +101,7 @@ impl Unit {
 
     pub(crate) fn power_off(&mut self) {
         self.agent = None;
+        self.timeout = None;
         self.flash.restore_power();
     }
 
@@ -138,6 +144,7 @@ impl Unit {
     /// A power cut ends the agent; whatever it made of it in memory is void.
     fn after_call(&mut self, now: u64, luck: &mut Chance) {
         if self.flash.is_dark() {
+            count("device", "power cut at a write");
             self.power_off();
             self.on_again_at = Some(now + 1_000 + luck.below(30_000));
             return;
@@ -147,10 +154,18 @@ impl Unit {
         };
         while let Some(event) = agent.poll_event() {
             tell(|| format!("  {now} {} {event:?}", self.identity.place));
+            match event {
+                Event::Refused { reason, .. } => count("refusal", reason.as_str()),
+                Event::Storage { reason, .. } => count("storage", reason.as_str()),
+                Event::Installed { .. } => count("device", "installed"),
+                _ => {}
+            }
             if matches!(event, Event::Installed { .. } | Event::Notice(_)) {
                 self.answers += 1;
             }
         }
+        let timeout = agent.poll_timeout();
+        self.timeout = timeout.map(|at| self.on_since.saturating_add(at.0));
         let held = agent.held().map(set_key);
         assert!(
             held >= self.held && held >= self.acked,
