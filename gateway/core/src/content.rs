@@ -1,5 +1,7 @@
 //! The content of a grant set: which activations are in it, and its exact bytes.
 
+use std::collections::BTreeSet;
+
 use fleetgrant_schemas::entitlement::{Entitlement as Right, Model};
 use fleetgrant_schemas::envelope::{Draft, Signer};
 use fleetgrant_schemas::grant::{Flags, Grant};
@@ -61,9 +63,11 @@ pub(crate) fn prospect(
     }
 }
 
-/// Moves the activations to where the set `key`, written now, puts them. Returns what is in it.
+/// Moves the activations to where the set `key`, written now, puts them; those for which there
+/// is no room stay where they are. Returns what is in it.
 pub(crate) fn settle(
     ledger: &mut Ledger,
+    no_room: &BTreeSet<ActivationId>,
     frozen: bool,
     policy: &Policy,
     key: SetKey,
@@ -74,7 +78,10 @@ pub(crate) fn settle(
         .filter(|activation| activation.is_wanted())
         .filter_map(|activation| {
             let entitlement = ledger.entitlement(activation.entitlement)?;
-            let prospect = prospect(activation, entitlement, frozen, policy, now);
+            let prospect = match prospect(activation, entitlement, frozen, policy, now) {
+                Prospect::In(_) if no_room.contains(&activation.id) => Prospect::Out(Rule::SetFull),
+                prospect => prospect,
+            };
             Some((activation.id, prospect))
         })
         .collect();

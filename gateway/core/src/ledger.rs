@@ -84,6 +84,22 @@ impl Ledger {
         self.entitlements.values()
     }
 
+    /// What the device is meant to have and has not, but for what was made in this turn; the
+    /// newest last.
+    pub(crate) fn waiting(&self) -> impl DoubleEndedIterator<Item = ActivationId> {
+        let waits = |entry: &&Entry| {
+            entry.status != Status::New
+                && matches!(
+                    entry.activation.standing,
+                    Standing::Reserved | Standing::Suspended
+                )
+        };
+        self.activations
+            .values()
+            .filter(waits)
+            .map(|entry| entry.activation.id)
+    }
+
     /// Units of an entitlement that can still be taken.
     pub(crate) fn units_left(&self, id: EntitlementId) -> u32 {
         self.entitlements

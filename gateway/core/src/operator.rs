@@ -11,7 +11,7 @@ use crate::event::{Event, EventKind};
 use crate::outcome::{Answer, Outcome};
 use crate::rule::Rule;
 use crate::snapshot::Snapshot;
-use crate::turn::{Turn, Unissuable, Why};
+use crate::turn::{NoRoom, Turn, Unissuable, Why};
 
 /// When an assignment is put in a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,9 +98,12 @@ pub fn assign<E: Entropy>(
         .reserve(activation)
         .map_err(|_| OperatorError::Denied(Rule::NoUnitsLeft))?;
     turn.record(event);
+    if !turn.has_room(&turn.ledger, &NoRoom::new()) {
+        return Err(OperatorError::Denied(Rule::SetFull));
+    }
     match publish {
         Publish::AtContact => Ok(turn.finish(Answer::None)),
-        Publish::Now => publish_now(turn, Check::Size),
+        Publish::Now => publish_now(turn),
     }
 }
 
@@ -140,7 +143,7 @@ pub fn revoke<E: Entropy>(
         ActivationState::Published | ActivationState::Activated | ActivationState::Suspended => {
             turn.ledger
                 .remove(activation, RemovalReason::Revoke, key, ctx.now);
-            publish_now(turn, Check::Nothing)
+            publish_now(turn)
         }
         state => Err(OperatorError::NotThere(state)),
     }
@@ -152,7 +155,7 @@ pub fn push<E: Entropy>(
     ctx: Context<'_>,
     entropy: &mut E,
 ) -> Result<Outcome, OperatorError> {
-    publish_now(Turn::new(snapshot, ctx, entropy), Check::Nothing)
+    publish_now(Turn::new(snapshot, ctx, entropy))
 }
 
 /// Admits a device that waits for an operator, pinned to the key it showed.
@@ -184,18 +187,8 @@ pub fn clear(snapshot: Snapshot, ctx: Context<'_>) -> Outcome {
     turn.finish(Answer::None)
 }
 
-enum Check {
-    Size,
-    Nothing,
-}
-
-fn publish_now<E: Entropy>(mut turn: Turn<'_, E>, check: Check) -> Result<Outcome, OperatorError> {
-    let ledger = turn.ledger.clone();
-    let proposal = turn.propose(ledger, None, Vec::new(), crate::ask::Channel::Online)?;
-    if matches!(check, Check::Size) && !turn.fits(&proposal, 0) {
-        return Err(OperatorError::Denied(Rule::SetFull));
-    }
-    turn.issue(proposal, Why::Operator);
+fn publish_now<E: Entropy>(mut turn: Turn<'_, E>) -> Result<Outcome, OperatorError> {
+    turn.push(None, Why::Operator)?;
     Ok(turn.finish(Answer::Grant))
 }
 

@@ -2,7 +2,7 @@
 
 mod issue;
 
-pub(crate) use issue::{Proposal, Why};
+pub(crate) use issue::{NoRoom, Proposal, Why};
 
 use std::collections::BTreeMap;
 

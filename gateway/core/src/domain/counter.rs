@@ -22,6 +22,8 @@ macro_rules! counter {
         impl $name {
             /// Before the first.
             pub const ZERO: Self = Self(0);
+            /// The last.
+            pub const MAX: Self = Self(limits::MAX_COUNTER);
 
             /// Takes a number below 2^48.
             pub const fn new(value: u64) -> Result<Self, CounterTooLarge> {

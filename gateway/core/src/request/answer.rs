@@ -13,7 +13,7 @@ use crate::ledger::Ledger;
 use crate::notice::NoticeCode;
 use crate::outcome::{Answer, Decided, WantVerdict};
 use crate::rule::Rule;
-use crate::turn::{Proposal, Said, Turn, Unissuable, Why};
+use crate::turn::{NoRoom, Proposal, Said, Turn, Unissuable, Why};
 
 /// What was done for a plan: the activations made or let go, each with what it was for.
 type Done = Vec<(Source, ActivationId)>;
@@ -27,23 +27,30 @@ impl<E: Entropy> Turn<'_, E> {
             let (ledger, done) = self
                 .carry_out(&plan, request)
                 .map_err(|failed| self.unissuable(failed, request))?;
-            let denials = plan.denials(ask, self);
+            // What was assigned before goes before what is drawn now.
+            let mut no_room = NoRoom::new();
+            let has_room = self.has_room(&ledger, &no_room);
+            if !has_room {
+                if let Some(draw) = plan.draws.last() {
+                    full.insert(draw.source);
+                    continue;
+                }
+                no_room = self.no_room(&ledger);
+            }
+            let (nonce, denials) = (Some(ask.nonce), plan.denials(ask, self));
             let proposal = self
-                .propose(ledger, Some(ask.nonce), denials, request.sender.channel)
+                .propose(ledger, &no_room, nonce, denials, request.sender.channel)
                 .map_err(|failed| self.unissuable(failed, request))?;
-            if self.fits(&proposal, 0) {
+            if has_room || self.fits(&proposal, 0) {
                 break (plan, done, proposal);
             }
-            match plan.draws.last() {
-                Some(draw) => full.insert(draw.source),
-                None => {
-                    let said = Said::default();
-                    return Err(self.notice_counted(NoticeCode::TooLarge, request, said));
-                }
-            };
+            let said = Said::default();
+            return Err(self.notice_counted(NoticeCode::TooLarge, request, said));
         };
         // A denial can be larger than a right, and is worth less.
-        while !self.fits(&proposal, proposal.denials.len()) && proposal.denials.pop().is_some() {}
+        while !proposal.denials.is_empty() && !self.fits(&proposal, proposal.denials.len()) {
+            proposal.denials.pop();
+        }
         let answer = match self.nothing_to_say(&plan, &proposal, ask) {
             Some(rule) => {
                 let said = Said {

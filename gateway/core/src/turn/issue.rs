@@ -1,16 +1,23 @@
 //! A set: laid out, looked at, and written.
 
+use std::collections::BTreeSet;
+
 use fleetgrant_schemas::limits;
 
 use super::{Turn, Unissuable};
 use crate::ask::{Channel, Reason};
 use crate::content::{self, Content, Denial};
 use crate::context::Entropy;
-use crate::domain::{ActivationId, Challenge, Cti, DeviceNonce, KeyThumbprint, SetKey, Timestamp};
+use crate::domain::{
+    ActivationId, Challenge, Cti, DeviceNonce, Generation, KeyThumbprint, SetKey, Timestamp,
+};
 use crate::event::{Event, EventKind};
 use crate::ledger::Ledger;
 use crate::outcome::Deliveries;
 use crate::set::{CommittedSet, IssuedSet};
+
+/// Activations that a set leaves out since the device would not take it with them.
+pub(crate) type NoRoom = BTreeSet<ActivationId>;
 
 /// A set before it is written.
 pub(crate) struct Proposal {
@@ -25,10 +32,46 @@ pub(crate) struct Proposal {
 }
 
 impl<E: Entropy> Turn<'_, E> {
+    /// Whether the device takes a set over `ledger`, in answer to a request or not, and whatever
+    /// its generation: what fits now must fit in every later set.
+    pub(crate) fn has_room(&self, ledger: &Ledger, no_room: &NoRoom) -> bool {
+        let (mut ledger, now, policy) = (ledger.clone(), self.ctx.now, self.ctx.policy);
+        let key = SetKey {
+            epoch: self.ctx.authority.epoch,
+            generation: Generation::MAX,
+        };
+        let frozen = self.device.watch.frozen;
+        let included = content::settle(&mut ledger, no_room, frozen, policy, key, now);
+        let largest = Proposal {
+            ledger,
+            included,
+            key,
+            cti: Cti([0; 16]),
+            confirmation: self.device.key.unwrap_or(KeyThumbprint([0; 32])),
+            challenge: Challenge([0; 16]),
+            nonce: Some(DeviceNonce([0; 16])),
+            denials: Vec::new(),
+        };
+        self.fits(&largest, 0)
+    }
+
+    /// What waits to be put in a set over `ledger` and finds no room: the newest first.
+    pub(crate) fn no_room(&self, ledger: &Ledger) -> NoRoom {
+        let mut no_room = NoRoom::new();
+        let mut waiting = ledger.waiting().rev();
+        while !self.has_room(ledger, &no_room)
+            && let Some(newest) = waiting.next()
+        {
+            no_room.insert(newest);
+        }
+        no_room
+    }
+
     /// Lays out a set over `ledger`, which this turn may still discard.
     pub(crate) fn propose(
         &mut self,
         mut ledger: Ledger,
+        no_room: &NoRoom,
         nonce: Option<DeviceNonce>,
         denials: Vec<Denial>,
         channel: Channel,
@@ -37,6 +80,7 @@ impl<E: Entropy> Turn<'_, E> {
         let confirmation = self.device.key.ok_or(Unissuable::NotPinned)?;
         let included = content::settle(
             &mut ledger,
+            no_room,
             self.device.watch.frozen,
             self.ctx.policy,
             key,
@@ -101,7 +145,9 @@ impl<E: Entropy> Turn<'_, E> {
 
     /// Writes a set that nobody asked for, with what is meant to be on the device now.
     pub(crate) fn push(&mut self, nonce: Option<DeviceNonce>, why: Why) -> Result<(), Unissuable> {
-        let proposal = self.propose(self.ledger.clone(), nonce, Vec::new(), Channel::Online)?;
+        let ledger = self.ledger.clone();
+        let no_room = self.no_room(&ledger);
+        let proposal = self.propose(ledger, &no_room, nonce, Vec::new(), Channel::Online)?;
         self.issue(proposal, why);
         Ok(())
     }

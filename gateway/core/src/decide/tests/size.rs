@@ -8,6 +8,8 @@ use fleetgrant_schemas::topic::MessageType;
 use fleetgrant_schemas::{Message, limits};
 
 use crate::ask::Reason;
+use crate::domain::EntitlementState;
+use crate::operator::{OperatorError, Publish, assign};
 use crate::outcome::{Answer, Outcome};
 use crate::rule::Rule;
 use crate::testkit::{Bench, denials, features, noticed, want};
@@ -65,27 +67,30 @@ fn a_want_that_would_make_it_too_large_is_denied_and_the_others_are_served() {
     assert_eq!(taken as usize, granted);
 }
 
+/// What a generation takes on the wire can grow by so many bytes.
+const GROWTH: usize = 8;
+
 /// Filling a set byte by byte, the limit is met exactly.
 #[test]
-fn the_size_that_is_measured_is_the_size_that_is_sent() {
+fn what_fits_now_fits_under_every_later_generation() {
     let mut bench = Bench::new();
     bench.sell("scan", 100);
     let mut device = bench.admitted("d");
-    bench.ask(&mut device, Reason::Upgrade, &[want("scan", 1)]);
-    let request = device.request(Reason::Upgrade, &[want("scan", 2)]);
+    for total in 1..12 {
+        bench.ask(&mut device, Reason::Upgrade, &[want("scan", total)]);
+    }
+    let request = device.request(Reason::Upgrade, &[want("scan", 12)]);
     let needed = {
         let mut trial = bench.clone();
         size(&trial.receive(&device, &request))
     };
-    for (max, fits) in [(needed, true), (needed - 1, false)] {
+    let largest = needed + GROWTH;
+    // Below the smallest that may be announced, the smallest counts.
+    assert!(largest > limits::MIN_DOWN);
+    for (max, fits) in [(largest, true), (largest - 1, false)] {
         let mut bench = bench.clone();
         let mut request = request.clone();
         request.ask.max_down = u16::try_from(max).unwrap();
-        // Below the smallest that may be announced, the smallest counts.
-        assert!(max > limits::MIN_DOWN || needed <= limits::MIN_DOWN);
-        if max < limits::MIN_DOWN {
-            continue;
-        }
         let outcome = bench.receive(&device, &request);
         assert_eq!(denials(&outcome), [(!fits).then_some(Rule::SetFull)]);
     }
@@ -108,6 +113,40 @@ fn a_device_that_takes_less_than_it_has_is_told_and_keeps_it() {
     let outcome = bench.ask(&mut device, Reason::Return, &[want("scan", 2)]);
     assert_eq!(outcome.answer, Answer::Grant);
     assert_eq!(bench.live(sold), 2);
+}
+
+/// Assigned ahead of the device's contact, or resumed after others took the room.
+#[test]
+fn what_waits_for_room_keeps_its_units_and_bars_nothing() {
+    let mut bench = Bench::new();
+    let suspended = bench.sell("suspended", 1);
+    bench.sell("scan", 20);
+    let later = bench.sell("later", 1);
+    let mut device = bench.admitted("d");
+    device.max_down = 512;
+    bench.ask(&mut device, Reason::Upgrade, &[want("suspended", 1)]);
+    let state = |bench: &mut Bench, state| {
+        bench.world.entitlement_mut(suspended).unwrap().state = state;
+    };
+    state(&mut bench, EntitlementState::Suspended);
+    let mut total = 0;
+    while denials(&bench.ask(&mut device, Reason::Upgrade, &[want("scan", total + 1)])) == [None] {
+        total += 1;
+    }
+    assert!(!device.features().contains(&"suspended"));
+    let assigned = bench.operate(&device, |snapshot, ctx, dice| {
+        assign(snapshot, later, 1, Publish::AtContact, ctx, dice)
+    });
+    assert_eq!(assigned.unwrap_err(), OperatorError::Denied(Rule::SetFull));
+
+    state(&mut bench, EntitlementState::Active);
+    let outcome = bench.ask(&mut device, Reason::Renew, &[]);
+    assert_eq!(outcome.answer, Answer::Grant);
+    assert!(!device.features().contains(&"suspended"));
+    assert_eq!(bench.live(suspended), 1);
+    bench.ask(&mut device, Reason::Return, &[want("scan", total - 2)]);
+    bench.ask(&mut device, Reason::Renew, &[]);
+    assert!(device.features().contains(&"suspended"));
 }
 
 #[test]
