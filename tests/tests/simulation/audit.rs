@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleetgrant_core::activation::{Activation, Standing};
+use fleetgrant_core::ask::Exception;
 use fleetgrant_core::device::{Challenges, Device, StoredAnswer, Watch};
 use fleetgrant_core::domain::{
     ActivationId, Cti, DeviceId, EntitlementId, Generation, SetKey, Timestamp,
@@ -20,9 +21,10 @@ use crate::tally::count;
 
 /// Why there was a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum Cause<'a> {
     Request(MessageDigest, DeviceNonce),
-    Ack(MessageDigest),
+    /// With the activations that the device did not put in force.
+    Ack(MessageDigest, &'a [Exception]),
     Operator,
     Outbox,
     Time,
@@ -47,6 +49,8 @@ pub(crate) struct Audit {
 #[derive(Clone, Debug)]
 pub(crate) struct Sold {
     pub(crate) cti: Cti,
+    /// In seconds.
+    pub(crate) issued_at: u64,
     pub(crate) rights: Vec<Right>,
 }
 
@@ -110,7 +114,7 @@ impl Audit {
         before: &Device,
         standings: &[Option<Activation>],
         outcome: &Outcome,
-        cause: Cause,
+        cause: Cause<'_>,
         now: Timestamp,
     ) {
         let after = &outcome.device;
@@ -130,7 +134,10 @@ impl Audit {
                 self.check_answer(before, outcome, nonce);
                 self.check_repeat(before, outcome, digest);
             }
-            Cause::Ack(digest) => self.check_repeat(before, outcome, digest),
+            Cause::Ack(digest, exceptions) => {
+                self.check_repeat(before, outcome, digest);
+                check_exceptions(outcome, exceptions);
+            }
             Cause::Time => assert!(outcome.issued.is_none(), "time alone issues nothing"),
             Cause::Operator | Cause::Outbox => {}
         }
@@ -175,6 +182,7 @@ impl Audit {
         }
         let sold = Sold {
             cti: grant.cti,
+            issued_at: grant.issued_at,
             rights,
         };
         let earlier = self.sets.insert((after.id.clone(), *key), sold);
@@ -338,6 +346,20 @@ fn count_outcome(outcome: &Outcome) {
             WantVerdict::Served => count("verdict", "served"),
         }
     }
+}
+
+/// What a device refuses is not activated.
+fn check_exceptions(outcome: &Outcome, exceptions: &[Exception]) {
+    let activated = outcome
+        .events
+        .iter()
+        .filter(|event| event.kind == EventKind::Activated)
+        .find(|event| {
+            exceptions
+                .iter()
+                .any(|e| event.activation == Some(e.activation))
+        });
+    assert!(activated.is_none(), "refused, and activated: {activated:?}");
 }
 
 /// A device without what an answer may change.

@@ -97,6 +97,18 @@ impl Broker {
         self.under_way.push((now + luck.below(2_000), parcel));
     }
 
+    /// Publishes everything anew that a device was ever sent, in its order.
+    pub(crate) fn replay_grants(&mut self, device: usize, now: u64, luck: &mut Chance) {
+        let down = |parcel: &&Parcel| parcel.device == device && !parcel.message.is_up();
+        let sent: Vec<Parcel> = self.seen.iter().filter(down).cloned().collect();
+        let mut at = now;
+        for parcel in sent {
+            // No faster than the device checks signatures.
+            at += 900 + luck.below(400);
+            self.under_way.push((at, parcel));
+        }
+    }
+
     /// Delivers it again later: the gateway did not acknowledge it.
     pub(crate) fn redeliver(&mut self, parcel: Parcel, now: u64, luck: &mut Chance) {
         self.under_way

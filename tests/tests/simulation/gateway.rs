@@ -233,7 +233,12 @@ impl Gateway {
                 outcome.issued.as_ref()?.set.key
             }
         };
-        let payload = self.world.set(&identity.id, key)?.payload.clone();
+        let issued = self.world.set(&identity.id, key)?;
+        assert!(
+            now < issued.set.install_until,
+            "what is pushed can be installed"
+        );
+        let payload = issued.payload.clone();
         self.world.published(&identity.id, key, now);
         Some(self.sign(identity.place, MessageType::Grant, &payload, Way::Online))
     }
@@ -359,7 +364,7 @@ impl Gateway {
         }
         let cause = match &opened.question {
             Question::Request(ask) => Cause::Request(opened.digest, ask.nonce),
-            Question::Ack(_) => Cause::Ack(opened.digest),
+            Question::Ack(ack) => Cause::Ack(opened.digest, &ack.exceptions),
         };
         self.commit(outcome, cause, now)?;
         if outcome.device.key.is_some() {
@@ -394,7 +399,7 @@ impl Gateway {
         ))))
     }
 
-    fn commit(&mut self, outcome: &Outcome, cause: Cause, now: Timestamp) -> Result<(), Stale> {
+    fn commit(&mut self, outcome: &Outcome, cause: Cause<'_>, now: Timestamp) -> Result<(), Stale> {
         let before = self.world.device(&outcome.device.id).cloned();
         let before = before.expect("every device of the cast is there");
         let standings: Vec<_> = outcome

@@ -21,6 +21,8 @@ pub(crate) enum Op {
         unit: u8,
         feature: u8,
         total: u8,
+        /// As many of this one too; it may be the same.
+        other: u8,
     },
     /// The firmware gives back all above so many units.
     GiveBack {
@@ -39,10 +41,10 @@ pub(crate) enum Op {
         code: u8,
         is_mistyped: bool,
     },
-    /// A feature is used.
+    /// A counted feature is used.
     Use {
         unit: u8,
-        feature: u8,
+        times: u8,
     },
     /// The wall clock of a device is set.
     SetClock {
@@ -137,9 +139,10 @@ pub(crate) enum Op {
         state: EntitlementState,
         pushes: bool,
     },
-    Extend {
+    /// The end of an entitlement is put off, or brought forward.
+    MoveEnd {
         entitlement: u8,
-        days: u8,
+        days: i8,
     },
     AddUnit {
         entitlement: u8,
@@ -156,6 +159,10 @@ pub(crate) enum Op {
     },
 
     Weather(Weather),
+    /// The broker publishes again all that a device was ever sent.
+    ReplayGrants {
+        device: u8,
+    },
     /// The broker publishes again what it has seen.
     Replay {
         messages: u8,

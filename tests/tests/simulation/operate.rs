@@ -1,6 +1,6 @@
 //! What operators do.
 
-use fleetgrant_core::domain::{DeviceId, EntitlementId, EntitlementState};
+use fleetgrant_core::domain::{DeviceId, EntitlementId, EntitlementState, Timestamp};
 use fleetgrant_core::entitlement::{Quantity, Term};
 use fleetgrant_core::operator::{self, Publish};
 use fleetgrant_schemas::id::ActivationId;
@@ -65,14 +65,17 @@ impl Simulation {
                 state,
                 pushes,
             } => self.set_state(entitlement_id(entitlement), state, pushes),
-            Op::Extend { entitlement, days } => {
+            Op::MoveEnd { entitlement, days } => {
                 let world = &mut self.gateway.world;
                 let entitlement = world.entitlement_mut(entitlement_id(entitlement));
                 match entitlement.map(|entitlement| &mut entitlement.term) {
                     Some(Term::Until(end)) => {
-                        *end = end.plus_seconds(u64::from(days) * 86_400);
+                        let micros = i64::from(days) * 86_400_000_000;
+                        *end = Timestamp::from_micros(end.micros() + micros);
                     }
-                    Some(Term::For { days: term, .. }) => *term += u16::from(days),
+                    Some(Term::For { days: term, .. }) => {
+                        *term = term.saturating_add_signed(days.into());
+                    }
                     _ => {}
                 }
             }

@@ -1,13 +1,14 @@
 //! What operations do to firmware, hardware and network.
 
 use fleetgrant_agent::{Ask, Instant, Record};
-use fleetgrant_core::domain::DeviceId;
+use fleetgrant_core::domain::{DeviceId, SetKey};
 use fleetgrant_schemas::id::ActivationId;
 use fleetgrant_schemas::request::Reason;
 use fleetgrant_schemas::topic::MessageType;
 
 use crate::broker::{Parcel, Way};
 use crate::cast::{BEGIN_SECS, COUNTED, DEVICES, FEATURES};
+use crate::gateway::Gateway;
 use crate::op::Op;
 use crate::simulation::Simulation;
 use crate::stock::code;
@@ -33,13 +34,16 @@ impl Simulation {
                 unit,
                 feature,
                 total,
-            } => self.ask(
-                unit,
-                &Ask {
-                    features: &[(FEATURES[usize::from(feature)], total.into())],
+                other,
+            } => {
+                let wants = [feature, other];
+                let wants = wants.map(|feature| (FEATURES[usize::from(feature)], total.into()));
+                let ask = Ask {
+                    features: &wants,
                     ..Ask::for_what_is_owed(Reason::Upgrade)
-                },
-            ),
+                };
+                self.ask(unit, &ask);
+            }
             Op::GiveBack {
                 unit,
                 feature,
@@ -74,12 +78,14 @@ impl Simulation {
                 };
                 self.ask(unit, &ask);
             }
-            Op::Use { unit, feature } => {
+            Op::Use { unit, times } => {
                 let place = self.unit(unit);
-                let feature = FEATURES[usize::from(feature)];
-                let used = self.call(place, |agent, now| agent.use_one(feature, now).is_ok());
-                if used == Some(true) && feature == FEATURES[COUNTED] {
-                    self.units[place].uses += 1;
+                for _ in 0..times {
+                    let name = FEATURES[COUNTED];
+                    let was_on = self.units[place].is_on();
+                    let used = self.call(place, |agent, now| agent.use_one(name, now).is_ok());
+                    self.units[place].uses += u64::from(used == Some(true));
+                    self.units[place].unsure_uses += u64::from(used.is_none() && was_on);
                 }
             }
             Op::SetClock { unit, ahead_secs } => {
@@ -133,6 +139,10 @@ impl Simulation {
             Op::ForgetChains => self.gateway.forget_chains(),
             Op::Busy { requests } => self.gateway.busy = requests,
             Op::Weather(weather) => self.broker.weather = weather,
+            Op::ReplayGrants { device } => {
+                let device = usize::from(device);
+                self.broker.replay_grants(device, self.now, &mut self.luck);
+            }
             Op::Replay { messages } => {
                 for _ in 0..messages {
                     self.broker.replay(self.now, &mut self.luck);
@@ -167,7 +177,7 @@ impl Simulation {
         buffer.truncate(len);
         let message = SimAgent::file_type(&buffer).expect("the agent wrote a message");
         if message == MessageType::Ack {
-            self.units[place].note_ack();
+            self.units[place].note_ack(&buffer);
         }
         let parcel = Parcel {
             device: self.units[place].identity.place,
@@ -183,9 +193,9 @@ impl Simulation {
             Op::Wipe { unit } => {
                 let place = self.unit(unit);
                 let unit = &mut self.units[place];
-                unit.power_off();
+                unit.forget();
                 unit.flash.wipe();
-                (unit.held, unit.acked, unit.uses) = (None, None, 0);
+                unit.blank_since = latest(&self.gateway, unit);
                 self.gateway.audit.tampered.insert(unit.identity.id.clone());
             }
             Op::Snapshot { unit } => {
@@ -196,10 +206,9 @@ impl Simulation {
                 let place = self.unit(unit);
                 let unit = &mut self.units[place];
                 if let Some(snapshot) = unit.snapshot.clone() {
-                    unit.power_off();
+                    unit.forget();
                     unit.flash.take_over(&snapshot, records);
                     unit.is_tampered = true;
-                    (unit.held, unit.acked) = (None, None);
                     self.gateway.audit.tampered.insert(unit.identity.id.clone());
                 }
             }
@@ -210,11 +219,9 @@ impl Simulation {
             } => {
                 let unit_place = self.unit(unit);
                 let unit = &mut self.units[unit_place];
-                unit.power_off();
+                unit.forget();
                 unit.flash
                     .damage(Record::ALL[usize::from(record)], place.into());
-                // What is damaged counts as absent.
-                (unit.held, unit.acked) = (None, None);
                 self.gateway.audit.tampered.insert(unit.identity.id.clone());
             }
             Op::Clone { unit } if self.units.len() < MAX_UNITS => {
@@ -244,4 +251,9 @@ impl Simulation {
         sold.map(|sold| sold.rights.iter().map(|right| right.activation).collect())
             .unwrap_or_default()
     }
+}
+
+fn latest(gateway: &Gateway, unit: &Unit) -> Option<SetKey> {
+    let latest = gateway.world.latest_set(&unit.identity.id)?;
+    Some(latest.set.key)
 }

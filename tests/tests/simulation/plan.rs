@@ -5,7 +5,7 @@ use fleetgrant_core::domain::EntitlementState;
 use fleetgrant_schemas::request::Reason;
 
 use crate::broker::Weather;
-use crate::cast::{COUNTED, DEVICES, FEATURES};
+use crate::cast::{DEVICES, FEATURES};
 use crate::chance::Chance;
 use crate::flash::Cut;
 use crate::gateway::Crash;
@@ -56,6 +56,7 @@ fn firmware(luck: &mut Chance) -> Op {
             unit,
             feature,
             total: luck.byte_below(4) + 1,
+            other: luck.byte_below(FEATURES.len() as u8),
         },
         9..11 => Op::GiveBack {
             unit,
@@ -73,12 +74,7 @@ fn firmware(luck: &mut Chance) -> Op {
         },
         15..17 => Op::Use {
             unit,
-            // Half of them of what is counted.
-            feature: if luck.percent(50) {
-                COUNTED as u8
-            } else {
-                feature
-            },
+            times: luck.byte_below(4) + 1,
         },
         17 => Op::SetClock {
             unit,
@@ -143,9 +139,9 @@ fn operator(luck: &mut Chance) -> Op {
             },
             pushes: luck.percent(60),
         },
-        22 => Op::Extend {
+        22 => Op::MoveEnd {
             entitlement,
-            days: luck.byte_below(30) + 1,
+            days: luck.byte_below(50) as i8 - 20,
         },
         _ => Op::AddUnit { entitlement },
     }
@@ -153,7 +149,10 @@ fn operator(luck: &mut Chance) -> Op {
 
 fn network(luck: &mut Chance) -> Op {
     match luck.below(12) {
-        0..6 => Op::Replay {
+        0 | 1 => Op::ReplayGrants {
+            device: luck.byte_below(DEVICES as u8),
+        },
+        2..6 => Op::Replay {
             messages: luck.byte_below(12) + 1,
         },
         6 => Op::Weather(Weather::FAIR),

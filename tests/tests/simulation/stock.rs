@@ -20,6 +20,8 @@ use crate::chance::Chance;
 pub(crate) const OWNER: PartyId = PartyId([7; 16]);
 pub(crate) const ENTITLEMENTS: u8 = 9;
 pub(crate) const CODES: u8 = 2;
+/// The entitlement that can be had once by each device.
+pub(crate) const EVALUATION: u8 = 5;
 const DAY: u64 = 86_400;
 /// Uses that a unit of a counted feature gives.
 pub(crate) const USES: u64 = 5;
@@ -119,7 +121,7 @@ pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Time
         });
     }
     for identity in &cast.devices {
-        for place in [0, 7, 8] {
+        for place in [0, 4, 7, 8] {
             if luck.percent(40) {
                 world.bind(&identity.id, entitlement_id(place));
             }

@@ -2,6 +2,9 @@
 
 use fleetgrant_agent::{Agent, Event, Instant};
 use fleetgrant_core::domain::SetKey;
+use fleetgrant_schemas::ack::Ack;
+use fleetgrant_schemas::envelope::Envelope;
+use fleetgrant_schemas::notice::NoticeCode;
 use fleetgrant_schemas::topic::MessageType;
 
 use crate::audit::set_key;
@@ -37,11 +40,15 @@ pub(crate) struct Unit {
     pub(crate) is_tampered: bool,
     /// What it was last seen to hold; none if it is blank.
     pub(crate) held: Option<SetKey>,
-    /// The highest set that it acknowledged.
-    pub(crate) acked: Option<SetKey>,
-    /// Counted uses since its storage was last wiped.
+    /// The last acknowledgement: of which set, and which of those.
+    pub(crate) acked: Option<(SetKey, u32)>,
+    /// While it is blank: the latest set there was when it became so. Older ones are void.
+    pub(crate) blank_since: Option<SetKey>,
+    /// Uses that it counted.
     pub(crate) uses: u64,
-    /// Requests that were answered.
+    /// Uses during which its power failed: counted or not.
+    pub(crate) unsure_uses: u64,
+    /// Requests that were answered for good.
     pub(crate) answers: u32,
     /// Its storage as it was once.
     pub(crate) snapshot: Option<Flash>,
@@ -61,7 +68,9 @@ impl Unit {
             is_tampered: false,
             held: None,
             acked: None,
+            blank_since: None,
             uses: 0,
+            unsure_uses: 0,
             answers: 0,
             snapshot: None,
         }
@@ -131,14 +140,38 @@ impl Unit {
         let transmit = self.call(now, luck, |agent, _| agent.poll_transmit(&mut buffer))??;
         buffer.truncate(transmit.len);
         if transmit.message == MessageType::Ack {
-            self.note_ack();
+            self.note_ack(&buffer);
         }
         Some((transmit.message, buffer))
     }
 
-    pub(crate) fn note_ack(&mut self) {
-        assert!(self.held >= self.acked, "what is acknowledged is held");
-        self.acked = self.held;
+    /// Of two acknowledgements the gateway must be able to tell the later one.
+    pub(crate) fn note_ack(&mut self, bytes: &[u8]) {
+        let key = self.identity.key.public();
+        let verified = Envelope::parse(bytes)
+            .unwrap()
+            .verify(|signed, signature| self.identity.key.verify(&key, signed, signature))
+            .expect("the device signed it");
+        let ack: Ack<'_> = verified.read().unwrap();
+        let acked = Some((set_key(ack.held), ack.n));
+        assert_eq!(
+            Some(set_key(ack.held)),
+            self.held,
+            "what is acknowledged is held"
+        );
+        assert!(
+            acked > self.acked,
+            "{} acknowledged {acked:?} after {:?}",
+            self.identity.id,
+            self.acked
+        );
+        self.acked = acked;
+    }
+
+    /// Its storage is not what it was.
+    pub(crate) fn forget(&mut self) {
+        self.power_off();
+        (self.held, self.acked, self.blank_since) = (None, None, None);
     }
 
     /// A power cut ends the agent; whatever it made of it in memory is void.
@@ -160,20 +193,30 @@ impl Unit {
                 Event::Installed { .. } => count("device", "installed"),
                 _ => {}
             }
-            if matches!(event, Event::Installed { .. } | Event::Notice(_)) {
+            if let Event::Installed { .. } | Event::Notice(NoticeCode::Denied) = event {
                 self.answers += 1;
             }
         }
         let timeout = agent.poll_timeout();
         self.timeout = timeout.map(|at| self.on_since.saturating_add(at.0));
         let held = agent.held().map(set_key);
+        let acked = self.acked.map(|(set, _)| set);
         assert!(
-            held >= self.held && held >= self.acked,
+            held.is_none() || held > self.blank_since,
+            "{} was blank and took {held:?}, which is not after {:?}",
+            self.identity.id,
+            self.blank_since
+        );
+        assert!(
+            held >= self.held && held >= acked,
             "{} went back from {:?} to {held:?}; it acknowledged {:?}",
             self.identity.id,
             self.held,
             self.acked
         );
         self.held = held;
+        if held.is_some() {
+            self.blank_since = None;
+        }
     }
 }
