@@ -36,3 +36,6 @@ pub async fn activation(
         .read("report", move |db| activation::read(db, now, since))
         .await
 }
+
+#[cfg(test)]
+mod tests;

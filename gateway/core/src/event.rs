@@ -57,7 +57,8 @@ named! {
         Lapsed = 28 "lapsed",
         /// Its removal was not proven in time.
         Orphaned = 29 "orphaned",
-        /// Part of its units became an activation of their own, to be removed.
+        /// Part of its units became an activation of their own, to be removed; or is free at once,
+        /// if it was never published.
         Split = 30 "split",
         /// A grant set was written.
         SetIssued = 40 "set-issued",

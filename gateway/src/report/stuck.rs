@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use diesel::dsl::{max, min, sql};
+use diesel::dsl::{exists, max, min, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use fleetgrant_core::domain::{
-    ActivationId, ActivationState, CaseStep, DeliveryState, DeviceState, RemovalReason,
+    ActivationId, ActivationState, CaseStep, DeliveryState, DeviceState, Origin, RemovalReason,
     ShipmentState, Timestamp,
 };
 use fleetgrant_core::event::EventKind;
@@ -33,6 +33,8 @@ pub struct Limits {
     pub reserved: Duration,
     /// In a set that the device has not signed for.
     pub published: Duration,
+    /// In a set that people carry to the device, and that it has not signed for.
+    pub offline: Duration,
     /// Taken out of the set, and not proven to be gone.
     pub removing: Duration,
 }
@@ -48,6 +50,7 @@ impl Default for Limits {
             denied: Duration::from_secs(DAY),
             reserved: Duration::from_secs(MINUTE),
             published: Duration::from_secs(15 * MINUTE),
+            offline: Duration::from_secs(7 * DAY),
             removing: Duration::from_secs(7 * DAY),
         }
     }
@@ -62,6 +65,7 @@ impl Limits {
             Step::Denied => &mut self.denied,
             Step::Reserved => &mut self.reserved,
             Step::Published => &mut self.published,
+            Step::Offline => &mut self.offline,
             Step::Removing => &mut self.removing,
         }
     }
@@ -81,6 +85,8 @@ pub enum Step {
     Reserved,
     /// In a set that the device has not signed for.
     Published,
+    /// In a set that people carry to the device, and that it has not signed for.
+    Offline,
     /// Taken out of the set, and not proven to be gone.
     Removing,
 }
@@ -95,6 +101,7 @@ impl Step {
             Self::Denied => "denied",
             Self::Reserved => "reserved",
             Self::Published => "published",
+            Self::Offline => "offline",
             Self::Removing => "removing",
         }
     }
@@ -130,7 +137,12 @@ pub fn stuck(
     stuck.extend(quarantined(db, before(limits.quarantined), most)?);
     stuck.extend(denied(db, before(limits.denied), most)?);
     stuck.extend(reserved(db, before(limits.reserved), most)?);
-    stuck.extend(published(db, before(limits.published), most)?);
+    for (step, limit) in [
+        (Step::Published, limits.published),
+        (Step::Offline, limits.offline),
+    ] {
+        stuck.extend(unsigned(db, step, before(limit), most)?);
+    }
     stuck.extend(removing(db, before(limits.removing), most)?);
     stuck.sort_by_key(|stuck| (stuck.step, stuck.since));
     Ok(stuck)
@@ -242,16 +254,30 @@ fn reserved(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, Sto
     Ok(stuck.collect())
 }
 
-fn published(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, StoreError> {
+fn unsigned(
+    db: &mut Db,
+    step: Step,
+    before: Timestamp,
+    most: i64,
+) -> Result<Vec<Stuck>, StoreError> {
     const OPEN: [i16; 3] = [
         DeliveryState::Pending.number(),
         DeliveryState::Published.number(),
         DeliveryState::Exhausted.number(),
     ];
     type Found = (String, i64, Code<DeliveryState>, i64, Micros);
+    // Its set left in a file if what it is to activate did.
+    let is_carried = exists(
+        activations::table
+            .filter(activations::device_id.eq(deliveries::device_id))
+            .filter(sql::<Bool>("activations.state <= 6"))
+            .filter(activations::state.eq(Code(ActivationState::Published)))
+            .filter(activations::origin.eq(Code(Origin::Offline))),
+    );
     let rows: Vec<Found> = on!(db, c => deliveries::table
         .filter(deliveries::state.eq_any(OPEN))
         .filter(deliveries::created_at.lt(Micros(before)))
+        .filter(is_carried.eq(step == Step::Offline))
         .order(deliveries::created_at)
         .select((
             deliveries::device_id,
@@ -265,12 +291,15 @@ fn published(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, St
     let stuck = rows
         .into_iter()
         .map(|(device, generation, state, attempts, since)| Stuck {
-            step: Step::Published,
+            step,
             device,
             what: format!("generation {generation}"),
             reason: Some(format!("{}, pushed {attempts} times", state.0)),
             since: since.0,
-            remedy: "see when the device was last heard; it gets the set when it is",
+            remedy: match step {
+                Step::Offline => "ask for the file with the device's acknowledgement",
+                _ => "see when the device was last heard; it gets the set when it is",
+            },
         });
     Ok(stuck.collect())
 }

@@ -6,6 +6,7 @@ mod import;
 mod ledger;
 mod offline;
 mod pki;
+mod report;
 
 use std::fs;
 use std::net::TcpListener;

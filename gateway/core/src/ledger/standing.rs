@@ -29,7 +29,9 @@ impl Ledger {
                 about(kind, activation)
                     .with("set", key)
                     .with("units", activation.units)
+                    .with("kind", activation.kind.as_str())
                     .with("origin", activation.origin.as_str())
+                    .with_some("predecessor", activation.predecessor)
                     .with_some("end", run.end.map(Timestamp::seconds)),
             );
         }
@@ -55,7 +57,10 @@ impl Ledger {
             self.events.push(
                 about(EventKind::Activated, activation)
                     .with("set", key)
-                    .with("units", activation.units),
+                    .with("units", activation.units)
+                    .with("kind", activation.kind.as_str())
+                    .with("origin", activation.origin.as_str())
+                    .with_some("predecessor", activation.predecessor),
             );
         }
         entry.touch();
@@ -127,6 +132,8 @@ impl Ledger {
         if entry.activation.standing == Standing::Reserved {
             let entitlement = entry.activation.entitlement;
             entry.activation.units = rest;
+            self.events
+                .push(about(EventKind::Split, &entry.activation).with("units", units));
             entry.touch();
             self.free(entitlement, units);
             return;

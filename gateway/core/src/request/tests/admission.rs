@@ -2,9 +2,9 @@
 
 use fleetgrant_schemas::notice::NoticeCode;
 
-use crate::ask::{Reason, Verdict};
+use crate::ask::{Facts, Hardware, Reason, Verdict};
 use crate::domain::{DeviceState, KeyThumbprint};
-use crate::event::EventKind;
+use crate::event::{Event, EventKind, Field};
 use crate::testkit::{Bench, Handset, noticed, want};
 
 /// Somebody has a certificate of the same anchor for the same id, with another key.
@@ -173,4 +173,36 @@ fn a_device_nobody_bought_for_is_told_that_nothing_is_bound_to_it() {
     let outcome = bench.ask(&mut device, Reason::Boot, &[]);
     assert_eq!(noticed(&outcome), Some(NoticeCode::Denied));
     assert!(outcome.issued.is_none());
+}
+
+#[test]
+fn what_a_device_says_of_itself_is_told_when_it_changes() {
+    let mut bench = Bench::new();
+    let mut device = bench.expected("d");
+    let mut ask = |version: &str, boots: u32| {
+        let request = device.request_as(Reason::Boot, &[], |ask| {
+            ask.facts = Facts {
+                hardware: Some(Hardware {
+                    maker: "32473".to_owned(),
+                    model: vec![0, 0xff],
+                }),
+                boot_count: Some(boots),
+                version: Some(version.to_owned()),
+                ..Facts::default()
+            };
+        });
+        let outcome = bench.receive(&device, &request);
+        if let Some(ack) = bench.deliver(&mut device, &outcome) {
+            bench.acknowledge(&device, &ack);
+        }
+        let told = |event: &&Event| event.kind == EventKind::DeviceDescribed;
+        outcome.events.iter().find(told).cloned()
+    };
+    let field = |text: &str| Some(Field::Text(text.to_owned()));
+    let told = ask("1.0", 1).unwrap();
+    assert_eq!(told.body.field("maker").cloned(), field("32473"));
+    assert_eq!(told.body.field("hwmodel").cloned(), field("0x00ff"));
+    assert_eq!(ask("1.0", 2), None);
+    let told = ask("1.1", 3).unwrap();
+    assert_eq!(told.body.field("version").cloned(), field("1.1"));
 }
