@@ -124,7 +124,10 @@ impl Conductor {
         let now = self.clock.trusted_now()?;
         let rate = match self.buckets.take(&message.device) {
             Ok(rate) => rate,
-            Err(dropped) => return Ok(Settled::dropped(dropped)),
+            Err(dropped) => {
+                count_unauthenticated(dropped);
+                return Ok(Settled::dropped(dropped));
+            }
         };
         let received = Received {
             kind: message.kind,
@@ -133,7 +136,10 @@ impl Conductor {
         };
         let opened = match self.intake.authenticate(received, now).await? {
             Ok(opened) => opened,
-            Err(dropped) => return Ok(self.intake.refuse(message, dropped, now)),
+            Err(dropped) => {
+                count_unauthenticated(dropped);
+                return Ok(self.intake.refuse(message, dropped, now));
+            }
         };
         if let Some(reply) = self.intake.refuse_verified(&opened, rate, now) {
             return Ok(reply);
@@ -157,6 +163,14 @@ impl Settled {
 fn count(kind: &'static str, outcome: &'static str) {
     metrics::counter!("fleetgrant_messages_total", "kind" => kind, "outcome" => outcome)
         .increment(1);
+}
+
+/// Counts messages that were rejected before anybody knew who sent them, by reason. They leave no
+/// other trace.
+pub const UNAUTHENTICATED: &str = "fleetgrant_messages_unauthenticated_total";
+
+fn count_unauthenticated(dropped: Dropped) {
+    metrics::counter!(UNAUTHENTICATED, "reason" => dropped.as_str()).increment(1);
 }
 
 /// What every decision is made under.

@@ -1,5 +1,6 @@
 //! Logs and metrics of the process.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
@@ -70,5 +71,66 @@ impl Telemetry {
     #[must_use]
     pub fn metrics_text(&self) -> String {
         self.metrics.render()
+    }
+
+    /// What a counter has come to, by one of its labels.
+    #[must_use]
+    pub fn counted(&self, counter: &str, label: &str) -> BTreeMap<String, u64> {
+        counted(&self.metrics_text(), counter, label)
+    }
+}
+
+/// Reads lines such as `counter{label="value",other="x"} 3`. Label values of ours are names, without
+/// quotes or commas.
+fn counted(text: &str, counter: &str, label: &str) -> BTreeMap<String, u64> {
+    let mut counted = BTreeMap::new();
+    for line in text.lines() {
+        let labels = line
+            .strip_prefix(counter)
+            .and_then(|rest| rest.strip_prefix('{'));
+        let Some((labels, count)) = labels.and_then(|rest| rest.split_once("} ")) else {
+            continue;
+        };
+        let value = labels.split(',').find_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            (name == label).then(|| value.trim_matches('"'))
+        });
+        if let (Some(value), Ok(count)) = (value, count.parse::<u64>()) {
+            *counted.entry(value.to_owned()).or_default() += count;
+        }
+    }
+    counted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_is_read_by_its_label() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            for (kind, reason, times) in [
+                ("ack", "late", 2),
+                ("request", "late", 1),
+                ("ack", "odd", 4),
+            ] {
+                metrics::counter!("refused_total", "kind" => kind, "reason" => reason)
+                    .increment(times);
+            }
+            metrics::counter!("refused_total_more", "reason" => "late").increment(8);
+            metrics::counter!("refused").increment(16);
+        });
+        let by = |label| counted(&handle.render(), "refused_total", label);
+        let expect = |pairs: &[(&str, u64)]| -> BTreeMap<String, u64> {
+            pairs
+                .iter()
+                .map(|(name, count)| ((*name).to_owned(), *count))
+                .collect()
+        };
+        assert_eq!(by("reason"), expect(&[("late", 3), ("odd", 4)]));
+        assert_eq!(by("kind"), expect(&[("ack", 6), ("request", 1)]));
+        assert_eq!(by("other"), expect(&[]));
     }
 }

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::Failure;
 use super::serve::interrupted;
+use crate::activation::UNAUTHENTICATED;
 use crate::clock::Clock;
 use crate::gateway::{Gateway, WithBroker};
 use crate::quickstart::fleet::{self, Fleet, FleetError, Run};
@@ -17,7 +18,7 @@ use crate::quickstart::sample::{self, SampleError};
 use crate::quickstart::{Installation, InstallationError, InstallationOptions};
 use crate::report;
 use crate::store::{SchemaPolicy, Store, device};
-use crate::telemetry;
+use crate::telemetry::{self, Telemetry};
 
 /// Make a data folder with a development PKI and a sample order, serve it, and let devices
 /// activate what was ordered
@@ -45,7 +46,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         ..InstallationOptions::default()
     };
     let installation = Installation::open_or_create(&args.data, &options, clock.now())?;
-    let _telemetry = telemetry::init(&installation.config.log).map_err(Failure::config)?;
+    let telemetry = telemetry::init(&installation.config.log).map_err(Failure::config)?;
     let runtime = Runtime::new().map_err(Failure::unavailable)?;
     runtime.block_on(async {
         let config = &installation.config;
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             installation.folder().display(),
             config.broker.address,
         ))?;
-        let outcome = activate(args, &installation, gateway.store(), &clock).await;
+        let outcome = activate(args, &installation, gateway.store(), &clock, &telemetry).await;
         if outcome.is_ok() && !args.exit {
             say("\nServing until Ctrl-C.")?;
             interrupted().await.map_err(Failure::unavailable)?;
@@ -74,6 +75,7 @@ async fn activate(
     installation: &Installation,
     store: &Store,
     clock: &Clock,
+    telemetry: &Telemetry,
 ) -> Result<(), Failure> {
     tokio::task::block_in_place(|| {
         let known = known_devices(store)?;
@@ -94,7 +96,8 @@ async fn activate(
         .collect();
     let report = report::activation(store, clock.now(), None)
         .await
-        .map_err(Failure::unavailable)?;
+        .map_err(Failure::unavailable)?
+        .with_unauthenticated(telemetry.counted(UNAUTHENTICATED, "reason"));
     say(&report.to_string())?;
     match failed.first() {
         None => Ok(()),
