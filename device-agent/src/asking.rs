@@ -93,10 +93,12 @@ impl Asking {
         self.turn = Turn::Wait(self.backoff.next(now, random));
     }
 
-    /// There may be a better chance now than when it was sent.
+    /// There may be a better chance now than when it was sent: a lost connection explains the
+    /// silence so far, so that the windows start anew.
     pub(crate) fn hurry(&mut self) {
         if let Turn::Wait(_) = self.turn {
             self.turn = Turn::Send;
+            self.backoff = Backoff::default();
         }
     }
 

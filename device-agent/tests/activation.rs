@@ -119,6 +119,11 @@ fn retries_are_the_same_bytes_until_the_answer_comes() {
         first,
         "and when a connection is back"
     );
+    let again = agent.poll_timeout().unwrap();
+    assert!(
+        again.0 - now.0 <= 11_000,
+        "which explains the silence: the first window follows again"
+    );
 
     install(&mut agent, 1, &[], now);
     sent(&mut agent);

@@ -182,7 +182,7 @@ impl Scene {
 }
 
 fn seed() -> u64 {
-    std::env::var("FLEETGRANT_SEED")
+    std::env::var("SEED")
         .ok()
         .and_then(|seed| seed.parse().ok())
         .unwrap_or_else(rand::random)
