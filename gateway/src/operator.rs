@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fleetgrant_core::domain::{ActivationId, DeviceId, EntitlementId, Timestamp};
+use fleetgrant_core::domain::{ActivationId, DeviceId, EntitlementId, KeyThumbprint, Timestamp};
 use fleetgrant_core::operator::{self, OperatorError, Publish};
 use fleetgrant_core::outcome::Outcome;
 use fleetgrant_core::snapshot::Snapshot;
@@ -35,6 +35,8 @@ pub enum Act {
     Push,
     /// Takes back the suspicions against the device.
     Clear,
+    /// Admits a device that waits, under this key and no other.
+    Admit(KeyThumbprint),
 }
 
 /// Why an act was not done.
@@ -46,6 +48,12 @@ pub enum ActError {
     /// The core refused it.
     #[error(transparent)]
     Refused(#[from] OperatorError),
+    /// The factory says that the device has another key.
+    #[error(
+        "the manifest names another key for {0}: where it is wrong, amend it with `fleetgrant import \
+         manifest --amend` and admit the device again"
+    )]
+    OtherKeyExpected(DeviceId),
     /// What is written would bear a wrong time.
     #[error(transparent)]
     Clock(#[from] ClockJumped),
@@ -126,6 +134,12 @@ impl Operator {
             message: None,
             at: now,
         };
+        if let Act::Admit(key) = act
+            && !conversation::expect_key(db, device, key)?
+        {
+            let other = ActError::OtherKeyExpected(device.clone());
+            return Ok(Verdict::Rollback(Settled::Refused(other)));
+        }
         Ok(match conversation::record(db, &basis, &outcome, &cause)? {
             Recorded::Whole => Verdict::Commit(Settled::Done(Box::new(outcome))),
             Recorded::Stale => Verdict::Rollback(Settled::Stale),
@@ -152,6 +166,7 @@ impl Operator {
             }
             Act::Push => operator::push(snapshot, context, &mut entropy),
             Act::Clear => Ok(operator::clear(snapshot, context)),
+            Act::Admit(key) => operator::admit(snapshot, key, context),
         }
     }
 }

@@ -46,6 +46,9 @@ pub enum OperatorError {
     /// The device was never admitted, so no set can be written for it.
     #[error("the device was never admitted: it gets its first set when it asks")]
     NotAdmitted,
+    /// Only a device that waits can be admitted.
+    #[error("the device is {0}: only one that waits for it can be admitted")]
+    NotWaiting(DeviceState),
     /// The counter of its sets is used up.
     #[error("the device's generations are used up: it must be re-admitted under another id")]
     GenerationsExhausted,
@@ -159,10 +162,17 @@ pub fn push<E: Entropy>(
 }
 
 /// Admits a device that waits for an operator, pinned to the key it showed.
-#[must_use]
-pub fn admit(snapshot: Snapshot, key: KeyThumbprint, ctx: Context<'_>) -> Outcome {
+pub fn admit(
+    snapshot: Snapshot,
+    key: KeyThumbprint,
+    ctx: Context<'_>,
+) -> Result<Outcome, OperatorError> {
     let mut entropy = |_: &mut [u8]| {};
     let mut turn = Turn::new(snapshot, ctx, &mut entropy);
+    match turn.device.state {
+        DeviceState::Expected | DeviceState::Seen | DeviceState::Quarantined => {}
+        state => return Err(OperatorError::NotWaiting(state)),
+    }
     turn.device.state = DeviceState::Admitted;
     turn.device.key = Some(key);
     turn.record(
@@ -170,7 +180,7 @@ pub fn admit(snapshot: Snapshot, key: KeyThumbprint, ctx: Context<'_>) -> Outcom
             .with("key", key)
             .with("by", "operator"),
     );
-    turn.finish(Answer::None)
+    Ok(turn.finish(Answer::None))
 }
 
 /// Takes back the suspicions against a device: new rights and returns are open to it again.

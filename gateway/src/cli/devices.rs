@@ -1,14 +1,16 @@
 //! `fleetgrant devices`: who they are, and how they stand.
 
 use anyhow::anyhow;
-use fleetgrant_core::domain::{DeviceId, DeviceState};
+use fleetgrant_core::domain::{DeviceId, DeviceState, KeyThumbprint};
+use fleetgrant_core::event::EventKind;
 use serde::Serialize;
 
 use super::activations::{self, ActivationLine};
-use super::ledger::{Ledger, ListArgs, device_id};
+use super::ledger::{Ledger, ListArgs, device_id, key_thumbprint};
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable};
 use crate::operator::Act;
+use crate::report::history::{self, HistoryFilter};
 use crate::store::case::{self, Case};
 use crate::store::listing::{self, ActivationFilter, CredentialRow, DeviceFilter, DeviceRow};
 
@@ -23,6 +25,7 @@ pub(super) struct Args {
 enum Command {
     List(List),
     Show(Show),
+    Admit(Admit),
     Push(Push),
     Clear(Clear),
 }
@@ -56,6 +59,20 @@ struct Show {
     output: Format,
 }
 
+/// Admit a device that waits for an operator, under one key
+///
+/// Compare the key's thumbprint with what the factory says of the device first: whoever holds that
+/// key is the device from then on.
+#[derive(Debug, clap::Args)]
+struct Admit {
+    #[arg(value_parser = device_id)]
+    device: DeviceId,
+    /// The thumbprint (RFC 9679) of its key [default: of the key it showed when
+    /// it was told to wait]
+    #[arg(long, value_name = "HEX", value_parser = key_thumbprint)]
+    key: Option<KeyThumbprint>,
+}
+
 /// Write a set with what is meant to be on a device now, and push it
 #[derive(Debug, clap::Args)]
 struct Push {
@@ -77,7 +94,6 @@ row!(
         serial: String,
         product_line: String,
         state: String,
-        quarantine_reason: Option<String>,
         owner: Option<String>,
         site: Option<String>,
         purpose: String,
@@ -98,7 +114,6 @@ impl From<DeviceRow> for DeviceLine {
             serial: row.serial,
             product_line: row.product_line,
             state: row.state.0.to_string(),
-            quarantine_reason: row.quarantine_reason,
             owner: row.owner,
             site: row.site,
             purpose: row.purpose.0.to_string(),
@@ -176,6 +191,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::List(args) => list(&ledger, args),
         Command::Show(args) => show(&ledger, args),
+        Command::Admit(args) => admit(&ledger, args),
         Command::Push(args) => {
             let outcome = ledger.act(&args.device, Act::Push)?;
             super::note(&activations::what_follows(&outcome));
@@ -198,6 +214,38 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
     let rows = args.list.cut(rows, |row| row.id.clone());
     let lines: Vec<_> = rows.into_iter().map(DeviceLine::from).collect();
     output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
+}
+
+fn admit(ledger: &Ledger, args: &Admit) -> Result<(), Failure> {
+    let key = match args.key {
+        Some(key) => key,
+        None => key_shown(ledger, &args.device)?,
+    };
+    ledger.act(&args.device, Act::Admit(key))?;
+    super::note(&format!(
+        "{} is admitted under the key {key} when it next asks",
+        args.device
+    ));
+    Ok(())
+}
+
+/// The key that a device showed when it was told to wait, of its history.
+fn key_shown(ledger: &Ledger, device: &DeviceId) -> Result<KeyThumbprint, Failure> {
+    let filter = HistoryFilter {
+        stream: Some(format!("device:{device}")),
+        kinds: vec![EventKind::DeviceQuarantined],
+        ..HistoryFilter::default()
+    };
+    let waits = ledger.read(move |db| history::page(db, &filter, 0, PART))?;
+    let shown = waits.last().and_then(|event| event.body.get("key"));
+    shown
+        .and_then(|key| key_thumbprint(key.as_str()?).ok())
+        .ok_or_else(|| {
+            Failure::refused(anyhow!(
+                "{device} has shown no key and waits for nobody: give the key it will have with \
+                 --key"
+            ))
+        })
 }
 
 /// Rows of each part of a sheet.

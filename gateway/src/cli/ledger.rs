@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use fleetgrant_core::domain::{ActivationId, DeviceId, EntitlementId, OrderId, PartyId};
+use fleetgrant_core::domain::{
+    ActivationId, DeviceId, EntitlementId, KeyThumbprint, OrderId, PartyId,
+};
 use fleetgrant_core::outcome::Outcome;
 
 use super::output::Format;
@@ -153,7 +155,9 @@ impl From<StoreError> for Failure {
 impl From<ActError> for Failure {
     fn from(error: ActError) -> Self {
         match error {
-            ActError::UnknownDevice(_) | ActError::Refused(_) => Self::refused(error),
+            ActError::UnknownDevice(_) | ActError::OtherKeyExpected(_) | ActError::Refused(_) => {
+                Self::refused(error)
+            }
             ActError::Clock(_) | ActError::Contended | ActError::Store(_) => {
                 Self::unavailable(error)
             }
@@ -179,6 +183,16 @@ pub(super) fn entitlement_id(text: &str) -> Result<EntitlementId, String> {
 /// An order id on the command line.
 pub(super) fn order_id(text: &str) -> Result<OrderId, String> {
     id(text).map(OrderId)
+}
+
+/// A key's thumbprint on the command line.
+pub(super) fn key_thumbprint(text: &str) -> Result<KeyThumbprint, String> {
+    data_encoding::HEXLOWER_PERMISSIVE
+        .decode(text.as_bytes())
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(KeyThumbprint)
+        .ok_or_else(|| format!("{text:?} is no thumbprint: 64 hexadecimal digits"))
 }
 
 fn id(text: &str) -> Result<[u8; 16], String> {

@@ -176,11 +176,15 @@ impl ManifestRow {
         let line = line
             .map(|(_, line)| line.id)
             .or(base.order_line_id.filter(|_| !base.on_manifest));
+        // A row that names no key takes none away from a device that an operator admitted.
+        let admitted_with = base
+            .expected_key
+            .filter(|_| base.state.0 == DeviceState::Admitted);
         Ok(Device {
             on_manifest: true,
             hwmodel: self.hwmodel.clone().map(String::into_bytes),
             storage_class: Code(self.storage),
-            expected_key: self.key.map(Octets),
+            expected_key: self.key.map(Octets).or(admitted_with),
             batch_id: batch,
             owner_id: owner,
             order_line_id: line,

@@ -179,14 +179,14 @@ fn quarantined(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, 
         EventKind::DeviceQuarantined.number(),
         EventKind::IdentityConflict.number(),
     ];
-    let waiting: Vec<(String, Option<String>)> = on!(db, c => devices::table
+    let waiting: Vec<String> = on!(db, c => devices::table
         .filter(devices::state.eq(Code(DeviceState::Quarantined)))
         .order(devices::changed_at)
-        .select((devices::id, devices::quarantine_reason))
+        .select(devices::id)
         .limit(most)
         .load(c))?;
     let mut stuck = Vec::new();
-    for (device, reason) in waiting {
+    for device in waiting {
         let stream = event::Stream::Device(&device).to_string();
         let since: Option<Micros> = on!(db, c => events::table
             .filter(events::stream.eq(stream))
@@ -198,9 +198,9 @@ fn quarantined(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, 
                 step: Step::Quarantined,
                 device,
                 what: "admission".to_owned(),
-                reason,
+                reason: None,
                 since: since.0,
-                remedy: "look at its key, then admit or refuse it",
+                remedy: "compare its key with the factory's, then `fleetgrant devices admit` it",
             });
         }
     }

@@ -135,7 +135,6 @@ diesel::table! {
         serial -> Text,
         state -> SmallInt,
         purpose -> SmallInt,
-        quarantine_reason -> Nullable<Text>,
         on_manifest -> Bool,
         hwmodel -> Nullable<Binary>,
         storage_class -> SmallInt,

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use fleetgrant::clock::Clock;
 use fleetgrant::crypto::AuthorityKey;
+use fleetgrant::identity::AdmissionMode;
 use fleetgrant::pki::DeviceCredentials;
 use fleetgrant::quickstart::{Installation, InstallationOptions, sample};
 use fleetgrant::store::{SchemaPolicy, Store, StoreOptions};
@@ -35,9 +36,16 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::admitting(AdmissionMode::Manifest)
+    }
+
+    fn admitting(admission: AdmissionMode) -> Self {
         let folder = Folder::new();
         let now = Clock::system().now();
-        let options = InstallationOptions::default();
+        let options = InstallationOptions {
+            admission,
+            ..InstallationOptions::default()
+        };
         let installation = Installation::open_or_create(folder.path(), &options, now).unwrap();
         let store_options = StoreOptions {
             schema: SchemaPolicy::Migrate,
@@ -238,4 +246,81 @@ fn what_was_not_signed_by_a_known_device_is_not_recorded() {
     assert!(!scene.path("answer").exists());
     let device = scene.json(&["devices", "show", &scene.id]);
     assert_eq!(device["state"], "expected");
+}
+
+#[test]
+fn a_device_that_waits_is_admitted_by_an_operator_under_the_key_it_showed() {
+    let scene = Scene::admitting(AdmissionMode::Quarantine);
+    let (profile, keys) = (scene.profile(), scene.keys());
+    let mut agent = start(&profile, &keys);
+    let mut ask = |number: u32, code: i32, word: &str| {
+        let [request, answer] = ["request", "answer"].map(|kind| format!("{number}.{kind}"));
+        export_request(&mut agent, &scene.path(&request));
+        let args = ["offline", "request", &request, "--out", &answer];
+        scene.folder.run(&args).ends(code, &[word]);
+        hand_over(&mut agent, &scene.path(&answer))
+    };
+    let device = &scene.id;
+    scene
+        .folder
+        .run(&["devices", "admit", device])
+        .ends(REFUSED, &["has shown no key", "--key"]);
+    ask(1, REFUSED, "challenge");
+    let told = ask(2, REFUSED, "quarantined");
+    assert_eq!(told, Some(NoticeCode::Quarantined));
+    let states = scene.json(&["devices", "list", "--state", "quarantined"]);
+    assert_eq!(states.as_array().unwrap().len(), 1);
+    scene
+        .folder
+        .run(&["devices", "admit", device])
+        .ends(0, &["is admitted under the key"]);
+    assert_eq!(ask(3, 0, ""), None);
+    scene
+        .folder
+        .run(&["devices", "admit", device])
+        .ends(REFUSED, &["the device is admitted"]);
+    let manifest = fs::read_dir(scene.path("imports"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().contains("manifest"))
+        .unwrap();
+    scene
+        .folder
+        .run(&["import", "manifest", manifest.to_str().unwrap()])
+        .done()
+        .shows(&["1 unchanged"]);
+}
+
+#[test]
+fn a_device_is_not_admitted_under_another_key_than_the_factory_named() {
+    let scene = Scene::admitting(AdmissionMode::Quarantine);
+    let [of_factory, other] = ["05", "07"].map(|byte| byte.repeat(32));
+    let row = format!("serial,key_thumbprint\nFACTORY-1,{of_factory}\n");
+    fs::write(scene.path("keys.csv"), row).unwrap();
+    scene.folder.run(&["import", "manifest", "keys.csv"]).done();
+    let admit = |key: &str| {
+        let args = ["devices", "admit", "dev-FACTORY-1", "--key", key];
+        scene.folder.run(&args)
+    };
+    admit(&other).ends(REFUSED, &["the manifest names another key", "--amend"]);
+    let device = scene.json(&["devices", "show", "dev-FACTORY-1"]);
+    assert_eq!(device["state"], "expected");
+    admit(&of_factory).done();
+}
+
+#[test]
+fn a_device_admitted_under_another_key_is_a_conflict() {
+    let scene = Scene::admitting(AdmissionMode::Quarantine);
+    let (profile, keys) = (scene.profile(), scene.keys());
+    let mut agent = start(&profile, &keys);
+    let other = "07".repeat(32);
+    scene
+        .folder
+        .run(&["devices", "admit", &scene.id, "--key", &other])
+        .done();
+    export_request(&mut agent, &scene.path("request"));
+    scene
+        .folder
+        .run(&["offline", "request", "request", "--out", "answer"])
+        .ends(REFUSED, &["identity-conflict"]);
 }

@@ -15,7 +15,6 @@ CREATE TABLE devices (
     serial TEXT NOT NULL,
     state SMALLINT NOT NULL,
     purpose SMALLINT NOT NULL,
-    quarantine_reason TEXT,
     -- Of the factory manifest and the shipment, never of the device's own word.
     on_manifest BOOLEAN NOT NULL,
     hwmodel BLOB,

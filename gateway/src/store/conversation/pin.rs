@@ -137,6 +137,18 @@ impl Pins {
     }
 }
 
+/// Lets only this key be pinned to a device that has none yet; false, and nothing is changed, where
+/// the factory named another.
+pub fn expect_key(db: &mut Db, device: &DeviceId, key: KeyThumbprint) -> Result<bool, StoreError> {
+    let free = devices::expected_key
+        .is_null()
+        .or(devices::expected_key.eq(Octets(key)));
+    let taken = on!(db, c => diesel::update(devices::table.find(device.as_str()).filter(free))
+        .set(devices::expected_key.eq(Octets(key)))
+        .execute(c))?;
+    Ok(taken == 1)
+}
+
 impl Credential {
     /// Pins the device to this key, or takes up that its chain was verified anew.
     pub fn record(&self, db: &mut Db, device: &DeviceId, now: Timestamp) -> Result<(), StoreError> {

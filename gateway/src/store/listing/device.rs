@@ -36,8 +36,6 @@ pub struct DeviceRow {
     pub product_line: String,
     /// Where it stands.
     pub state: Code<DeviceState>,
-    /// Why it waits for an operator.
-    pub quarantine_reason: Option<String>,
     /// The name of its owner.
     pub owner: Option<String>,
     /// Where people say it is.
@@ -80,7 +78,6 @@ pub fn devices(
                 devices::serial,
                 product_lines::name,
                 devices::state,
-                devices::quarantine_reason,
                 parties::name.nullable(),
                 devices::site,
                 devices::purpose,

@@ -156,9 +156,7 @@ fn a_device_waits_for_the_operator_and_is_served_then() {
     assert_eq!(bench.count(EventKind::DeviceQuarantined), 1);
     let key = device.key;
     bench
-        .operate(&device, |s, ctx, _| {
-            Ok::<_, ()>(crate::operator::admit(s, key, ctx))
-        })
+        .operate(&device, |s, ctx, _| crate::operator::admit(s, key, ctx))
         .unwrap();
     device.verdict = Verdict::Pinned;
     bench.ask(&mut device, Reason::Upgrade, &[want("scan", 1)]);
