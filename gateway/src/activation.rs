@@ -141,8 +141,8 @@ impl Conductor {
                 return Ok(self.intake.refuse(message, dropped, now));
             }
         };
-        if let Some(reply) = self.intake.refuse_verified(&opened, rate, now) {
-            return Ok(reply);
+        if let Some(held_back) = self.intake.hold_back(&opened, rate, now) {
+            return Ok(held_back);
         }
         self.intake
             .recorder

@@ -150,6 +150,16 @@ impl<'b> Message<'b> for Request<'b> {
     }
 }
 
+/// The device nonce in the payload of a request that was refused, for the notice that says so.
+/// Nothing else of such a payload is believed.
+#[must_use]
+pub fn nonce_of_refused(payload: &[u8]) -> Option<DeviceNonce> {
+    let mut reader = Reader::new(payload);
+    reader.seek(CLAIM_PRIVATE)?;
+    reader.seek(NONCE)?;
+    reader.array_of_bytes().ok().map(DeviceNonce)
+}
+
 fn read<'b>(r: &mut Reader<'b>) -> Result<Request<'b>, Malformed> {
     let (mut device, mut realm, mut issued_at, mut challenge) = (None, None, None, None);
     let mut platform = Platform::default();
@@ -242,4 +252,48 @@ fn read_receiver(r: &mut Reader<'_>) -> Result<Receiver, Malformed> {
         max_down,
         capabilities: r.u32()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `{259: h'…' (too long), -65537: {0: 9, 5: nonce, 6: "x"}}`, cut off where `end` says.
+    fn refused(end: usize) -> Option<DeviceNonce> {
+        let mut payload = [0; 96];
+        let mut w = Writer::new(&mut payload);
+        w.map(2).int(259).bytes(&[7; 40]).int(CLAIM_PRIVATE).map(3);
+        w.int(VERSION).uint(9);
+        w.int(NONCE).bytes(&[5; 16]);
+        w.int(WANTS).text("x");
+        let written = w.position();
+        assert!(Request::decode(&payload[..written]).is_err());
+        nonce_of_refused(&payload[..written - end])
+    }
+
+    #[test]
+    fn the_nonce_of_a_refused_request_is_found_whatever_else_is_wrong() {
+        let nonce = Some(DeviceNonce([5; 16]));
+        assert_eq!(refused(0), nonce);
+        assert_eq!(refused(3), nonce);
+        assert_eq!(refused(4), None);
+    }
+
+    #[test]
+    fn what_has_no_nonce_is_no_trouble() {
+        let mut deep = [0x81; 96];
+        deep[..2].copy_from_slice(&[0xa1, 0x01]);
+        for payload in [
+            &b""[..],
+            b"\xff",
+            b"\x80",
+            b"\xa1\x01",
+            // A claim that says it has 2^64 − 1 elements, in a map that says the same.
+            b"\xbb\xff\xff\xff\xff\xff\xff\xff\xff\x01\x9b\xff\xff\xff\xff\xff\xff\xff\xff",
+            // Arrays in arrays, without end.
+            &deep,
+        ] {
+            assert_eq!(nonce_of_refused(payload), None, "{payload:x?}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The decoder with one reading only.
 //!
-//! Every value is read by its type and nothing is ever skipped, so depth is bounded by the
-//! shape of the messages. Refused: trailing bytes, indefinite lengths, heads that are not the
+//! Every value is read by its type and nothing is skipped (but by [`Reader::seek`], in what was
+//! refused already), so depth is bounded by the shape of the messages. Refused: trailing bytes, indefinite lengths, heads that are not the
 //! shortest, map keys out of bytewise order or twice (RFC 8949 section 4.2.1).
 
 use minicbor::Decoder;
@@ -207,6 +207,19 @@ impl<'b> Reader<'b> {
             _ => keys.last = Some(key),
         }
         Ok(Some(key))
+    }
+
+    /// Goes to the value of this key, in the map that stands here. What is before it is not read;
+    /// it is `None` if that is no CBOR, or the key is not there.
+    pub(crate) fn seek(&mut self, wanted: i64) -> Option<()> {
+        let mut keys = self.map().ok()?;
+        while let Some(key) = self.key(&mut keys).ok()? {
+            if key == wanted {
+                return Some(());
+            }
+            self.decoder.skip().ok()?;
+        }
+        None
     }
 
     fn shortest(&self, start: usize, argument: u64, content: usize) -> Result<(), Malformed> {

@@ -13,7 +13,7 @@ use fleetgrant_schemas::notice::{Notice, NoticeCode};
 use fleetgrant_schemas::request::{Reason, Receiver, Request};
 use fleetgrant_schemas::seq::Seq;
 use fleetgrant_schemas::topic::{MessageType, Topic};
-use fleetgrant_schemas::{Held, Message, OemId, Platform, Want};
+use fleetgrant_schemas::{Held, Message, OemId, Platform, Want, Writer};
 use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
@@ -65,6 +65,10 @@ pub enum Heard {
         code: NoticeCode,
         /// The lowest seq that would be taken.
         seq_expected: Option<u64>,
+        /// The nonce that it answers.
+        nonce: Option<DeviceNonce>,
+        /// For a log.
+        text: Option<String>,
     },
 }
 
@@ -168,6 +172,8 @@ impl RawDevice {
             return Heard::Notice {
                 code: notice.code,
                 seq_expected: notice.seq_expected,
+                nonce: notice.nonce,
+                text: notice.text.map(str::to_owned),
             };
         }
         let grant: Grant<'_> = verified.read().unwrap();
@@ -260,10 +266,17 @@ impl RawDevice {
 
     /// A message signed with the device's key, its chain in the header.
     pub fn sign<'m, M: Message<'m>>(&self, message: &M) -> Vec<u8> {
+        let mut payload = vec![0; Writer::measure(|w| message.encode(w))];
+        message.encode(&mut Writer::new(&mut payload));
+        self.sign_payload(M::TYPE, &payload)
+    }
+
+    /// Whatever payload, signed as if it were such a message.
+    pub fn sign_payload(&self, message: MessageType, payload: &[u8]) -> Vec<u8> {
         let chain: Vec<_> = self.chain.iter().map(|der| Certificate(der)).collect();
         let signer = Signer::Chain(Seq::new(&chain));
         let mut buffer = vec![0; 8192];
-        let draft = Draft::new(&mut buffer, &signer, message).unwrap();
+        let draft = Draft::of_payload(&mut buffer, message, &signer, payload).unwrap();
         let signature: Signature = self.key.sign_prehash(&draft.to_sign().digest().0).unwrap();
         draft.finish(&signature.to_bytes().into()).to_vec()
     }

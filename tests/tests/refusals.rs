@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use fleetgrant::gateway::Gateway;
 use fleetgrant::identity::AdmissionMode;
+use fleetgrant::report::history::{self, Exported, HistoryFilter};
+use fleetgrant::store::Db;
+use fleetgrant_core::event::EventKind;
 use fleetgrant_schemas::envelope::{Draft, Signer};
 use fleetgrant_schemas::id::CertificateThumbprint;
 use fleetgrant_schemas::notice::NoticeCode;
-use fleetgrant_schemas::request::Reason;
+use fleetgrant_schemas::request::{Reason, Request};
 use fleetgrant_schemas::topic::MessageType;
-use fleetgrant_schemas::{Want, envelope};
+use fleetgrant_schemas::{Message as _, Want, envelope};
 use fleetgrant_tests::installation::{TestInstallation, UNLIMITED};
 use fleetgrant_tests::ledger;
 use fleetgrant_tests::raw_device::{Heard, RawDevice};
@@ -120,6 +123,27 @@ async fn another_devices_message_is_worth_nothing_on_this_ones_topic() {
     scene.gateway.stop().await;
 }
 
+/// The messages of the history that could not be decided on: what each was, and why.
+async fn told_of_refused(scene: &Scene) -> Vec<(String, String)> {
+    let filter = HistoryFilter {
+        kinds: vec![EventKind::MessageRefused],
+        ..HistoryFilter::default()
+    };
+    let page = move |db: &mut Db| history::page(db, &filter, 0, 100);
+    let events = scene.gateway.store().read("test", page).await.unwrap();
+    let text = |event: &Exported, name: &str| {
+        let value = event.body.get(name).and_then(|value| value.as_str());
+        value.map(str::to_owned)
+    };
+    events
+        .iter()
+        .map(|event| {
+            let why = text(event, "reason").or_else(|| text(event, "realm"));
+            (text(event, "message").unwrap(), why.unwrap())
+        })
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_for_another_realm_is_told_so() {
     let scene = Scene::new(AdmissionMode::Open, UNLIMITED).await;
@@ -127,6 +151,71 @@ async fn a_message_for_another_realm_is_told_so() {
     let request = device.request_with(9, Reason::Boot, &[], "elsewhere");
     device.send(MessageType::Request, &request).await;
     expect(&device.hear().await, NoticeCode::WrongRealm);
+    let told = ("request".to_owned(), "elsewhere".to_owned());
+    assert_eq!(told_of_refused(&scene).await, [told]);
+    scene.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_signed_well_and_not_understood_is_told_why_and_kept_in_the_history() {
+    let scene = Scene::new(AdmissionMode::Open, UNLIMITED).await;
+    let mut device = scene.admitted("0001").await;
+    let good = payload_of(&device.request(Reason::Boot, &[]));
+    let nonce = Request::decode(&good).unwrap().nonce;
+    let other = scene.device("0002").await;
+    let of_another = payload_of(&other.request_with(1, Reason::Boot, &[], "test"));
+    let others_nonce = Request::decode(&of_another).unwrap().nonce;
+    // Key 7 of claim −65537, the usage, an empty list before: now a number.
+    let mut number_for_list = good.clone();
+    let end = good.len() - b"\x07\x80\x09\x82\x19\x10\x00\x00".len();
+    assert_eq!(number_for_list[end..end + 2], [0x07, 0x80]);
+    number_for_list[end + 1] = 0x00;
+    let trailing = [&good[..], &[0]].concat();
+    for (message, payload, nonce, reason) in [
+        (
+            MessageType::Request,
+            &number_for_list[..],
+            Some(nonce),
+            "wrong-type",
+        ),
+        (
+            MessageType::Request,
+            &trailing,
+            Some(nonce),
+            "trailing-bytes",
+        ),
+        (
+            MessageType::Request,
+            &of_another,
+            Some(others_nonce),
+            "out-of-range",
+        ),
+        (MessageType::Request, b"\xff", None, "wrong-type"),
+        (MessageType::Ack, &good, None, "unknown-key"),
+    ] {
+        let bytes = device.sign_payload(message, payload);
+        device.send(message, &bytes).await;
+        match device.hear().await {
+            Heard::Notice {
+                code: NoticeCode::Malformed,
+                nonce: echoed,
+                text,
+                ..
+            } => assert_eq!((echoed, text.as_deref()), (nonce, Some(reason))),
+            other => panic!("{reason}: {other:?}"),
+        }
+        // A replay is told again, and leaves no second trace.
+        device.send(message, &bytes).await;
+        expect(&device.hear().await, NoticeCode::Malformed);
+        let told = told_of_refused(&scene).await;
+        assert_eq!(
+            told.last(),
+            Some(&(message.as_str().to_owned(), reason.to_owned()))
+        );
+    }
+    assert_eq!(told_of_refused(&scene).await.len(), 5);
+    // Nothing of it counted: the device goes on as before.
+    expect(&device.ask(Reason::Boot, &[]).await, NoticeCode::Denied);
     scene.gateway.stop().await;
 }
 
@@ -146,6 +235,7 @@ async fn a_replay_is_answered_as_before_and_a_number_from_the_past_is_told_the_n
         Heard::Notice {
             code: NoticeCode::StaleSeq,
             seq_expected: Some(expected),
+            ..
         } => assert_eq!(expected, device.seq),
         other => panic!("{other:?}"),
     }

@@ -1,10 +1,11 @@
 //! What a device said, parsed and owned: the input of the conversation.
 //!
-//! Whoever makes one of these has verified the device's signature and that realm, version and
-//! topic fit.
+//! Whoever makes one of these has verified the device's signature and that topic and type fit.
 
+use fleetgrant_schemas::Malformed;
 use fleetgrant_schemas::ack::{self, OutcomeReason};
 pub use fleetgrant_schemas::request::Reason;
+use fleetgrant_schemas::topic::MessageType;
 
 use crate::domain::{
     ActivationId, Challenge, CodeId, CodeProof, Cti, DeviceNonce, Epoch, FeatureName, Generation,
@@ -173,6 +174,39 @@ pub struct Exception {
     pub outcome: ack::Outcome,
     /// Why.
     pub reason: OutcomeReason,
+}
+
+/// A verified message that cannot be decided on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedUnfit {
+    /// SHA-256 of what was signed.
+    pub digest: MessageDigest,
+    /// Who signed, and what is known of them.
+    pub sender: Sender,
+    /// What is wrong with it.
+    pub unfit: Unfit,
+}
+
+/// A payload that cannot be decided on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// What it should be.
+    pub message: MessageType,
+    /// Why it is not.
+    pub fault: Fault,
+    /// What the answer must echo, where that can be told.
+    pub nonce: Option<DeviceNonce>,
+}
+
+/// Why a verified message cannot be decided on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// It is not what the specification says.
+    #[error("it is malformed: {0}")]
+    Malformed(#[from] Malformed),
+    /// It is for this realm, and not for the gateway's.
+    #[error("it is for the realm {0:?}")]
+    OtherRealm(String),
 }
 
 /// What a device says of itself (EAT, RFC 9711). For people and reports; decides nothing.

@@ -114,6 +114,9 @@ pub struct Watch {
     pub refused: Option<MessageDigest>,
     /// Messages refused without counting within a day, replays of the last one aside.
     pub refusals: Tally,
+    /// Messages within a day that could not be decided on, replays of the last one aside. Apart
+    /// from the refusals, so that a device cannot drown what others do in its name.
+    pub unfit: Tally,
 }
 
 /// How often something happened within a window that opens with the first time.

@@ -23,6 +23,9 @@ named! {
         IdentityConflict = 5 "identity-conflict",
         /// A device says of itself what it did not say before: another model, or other software.
         DeviceDescribed = 6 "device-described",
+        /// A message that a device signed could not be decided on: it is malformed, or for another
+        /// realm.
+        MessageRefused = 7 "message-refused",
         /// A request's number was too far above the last.
         SeqJumped = 10 "seq-jumped",
         /// A device took up a new number, and proved that it is not a replay.

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | a verified request arrives | [`request::on_request`] |
 //! | a verified acknowledgement arrives | [`acknowledge::on_ack`] |
+//! | a verified message cannot be decided on | [`unfit::on_unfit`] |
 //! | a set is due to be published | [`delivery::on_due`] |
 //! | time passes | [`tick::on_tick`] |
 //! | an operator acts | [`operator`] |
@@ -54,6 +55,7 @@ pub mod rule;
 pub mod set;
 pub mod snapshot;
 pub mod tick;
+pub mod unfit;
 pub mod wire;
 
 mod challenge;

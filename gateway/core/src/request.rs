@@ -30,7 +30,7 @@ use fleetgrant_schemas::limits;
 use crate::ask::{Ask, Channel, Hardware, Reason, Request, Sender, Verdict, Want};
 use crate::challenge::Echo;
 use crate::context::{Context, Entropy};
-use crate::device::{Device, LastRequest, StoredAnswer};
+use crate::device::{Device, LastRequest, StoredAnswer, Tally, Watch};
 use crate::domain::{DeviceState, MessageDigest};
 use crate::event::{Event, EventKind};
 use crate::notice::NoticeCode;
@@ -108,32 +108,51 @@ impl<E: Entropy> Turn<'_, E> {
         self.answer(request)
     }
 
-    /// A message by another key than the device's. Its replays leave no trace.
+    /// A request by another key than the device's.
     fn refuse_foreign(&mut self, code: NoticeCode, request: &Request) -> Answer {
-        if self.is_refusal_worth_telling(request.digest) {
+        self.tell_foreign(code, &request.sender, request.digest);
+        let said = Said {
+            to_key: Some(request.sender.key),
+            ..Said::default()
+        };
+        self.notice(code, Some(request.ask.nonce), said)
+    }
+
+    /// Records a message by another key than the device's. Its replays leave no trace.
+    pub(crate) fn tell_foreign(
+        &mut self,
+        code: NoticeCode,
+        sender: &Sender,
+        digest: MessageDigest,
+    ) {
+        if self.is_refusal_worth_telling(digest) {
             let kind = match code {
                 NoticeCode::IdentityConflict => EventKind::IdentityConflict,
                 _ => EventKind::DeviceRefused,
             };
             self.record(
                 Event::new(kind)
-                    .with("key", request.sender.key)
+                    .with("key", sender.key)
                     .with("reason", code.as_str()),
             );
         }
-        let said = Said {
-            to_key: Some(request.sender.key),
-            ..Said::default()
-        };
-        self.notice(code, request.ask.nonce, said)
     }
 
     /// Whether the history should tell of a message that is refused without counting: not of its
     /// replays, and not of more than a few a day.
     pub(crate) fn is_refusal_worth_telling(&mut self, digest: MessageDigest) -> bool {
+        self.is_worth_telling(digest, |watch| &mut watch.refusals)
+    }
+
+    /// As [`Self::is_refusal_worth_telling`], by a tally of its own.
+    pub(crate) fn is_worth_telling(
+        &mut self,
+        digest: MessageDigest,
+        tally: impl FnOnce(&mut Watch) -> &mut Tally,
+    ) -> bool {
         let (now, limit) = (self.ctx.now, self.ctx.policy.refusals_told_per_day);
         let watch = &mut self.device.watch;
-        watch.refused.replace(digest) != Some(digest) && watch.refusals.add(now, DAY) <= limit
+        watch.refused.replace(digest) != Some(digest) && tally(watch).add(now, DAY) <= limit
     }
 
     /// The device itself was heard, not a replay of it.

@@ -158,10 +158,15 @@ impl<'a, E: Entropy> Turn<'a, E> {
             challenge: Some(self.challenge(request.sender.channel)),
             ..said
         };
-        self.notice(code, request.ask.nonce, said)
+        self.notice(code, Some(request.ask.nonce), said)
     }
 
-    pub(crate) fn notice(&mut self, code: NoticeCode, nonce: DeviceNonce, said: Said) -> Answer {
+    pub(crate) fn notice(
+        &mut self,
+        code: NoticeCode,
+        nonce: Option<DeviceNonce>,
+        said: Said,
+    ) -> Answer {
         let cti = Cti(self.random());
         let notice = Notice {
             realm: self.ctx.authority.realm.as_str(),
@@ -169,7 +174,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
             issued_at: self.ctx.now.seconds(),
             cti,
             confirmation: said.to_key.or(self.device.key),
-            nonce: Some(nonce),
+            nonce,
             code,
             seq_expected: said.expected_seq.map(Seq::get),
             retry_after: said.retry_after,

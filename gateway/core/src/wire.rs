@@ -6,45 +6,60 @@ use fleetgrant_schemas::request::{self, Request};
 use fleetgrant_schemas::topic::MessageType;
 use fleetgrant_schemas::{Held, Malformed, OemId, Platform, Want};
 
-use crate::ask;
+use crate::ask::{self, Fault};
 use crate::domain::{DeviceId, FeatureName, Realm, Seq, Timestamp};
 
 /// What a verified message says.
 #[derive(Debug)]
 pub enum Said {
-    /// A request, and the realm that it is for.
-    Request(String, ask::Ask),
-    /// An acknowledgement, and the realm that it is for.
-    Ack(String, ask::Acknowledgement),
-    /// Signed by the device, and not understood.
-    Malformed(Malformed),
+    /// A request for this realm.
+    Request(ask::Ask),
+    /// An acknowledgement for this realm.
+    Ack(ask::Acknowledgement),
+    /// What cannot be decided on.
+    Unfit(ask::Unfit),
 }
 
-/// Reads what a device signed; `sender` is the device whose certificate has the key.
+/// Reads what a device signed; `sender` is the device whose certificate has the key, `realm` the
+/// gateway's.
 #[must_use]
-pub fn read(verified: &Verified<'_>, sender: &DeviceId) -> Said {
-    let said = match verified.message() {
-        MessageType::Request => verified.read::<Request<'_>>().and_then(|request| {
-            speaks_for_itself(request.device.as_str(), sender)?;
-            Ok(Said::Request(request.realm.to_owned(), ask(&request)?))
-        }),
-        MessageType::Ack => verified.read::<Ack<'_>>().and_then(|ack| {
-            speaks_for_itself(ack.device.as_str(), sender)?;
-            Ok(Said::Ack(ack.realm.to_owned(), acknowledgement(&ack)?))
-        }),
-        MessageType::Grant | MessageType::Notice | MessageType::Keys => Err(Malformed::Type),
+pub fn read(verified: &Verified<'_>, sender: &DeviceId, realm: &Realm) -> Said {
+    let read = match verified.message() {
+        MessageType::Request => read_request(verified, sender, realm),
+        MessageType::Ack => read_ack(verified, sender, realm),
+        MessageType::Grant | MessageType::Notice | MessageType::Keys => Err(Malformed::Type.into()),
     };
-    said.unwrap_or_else(Said::Malformed)
+    read.unwrap_or_else(|fault| {
+        Said::Unfit(ask::Unfit {
+            message: verified.message(),
+            fault,
+            nonce: match verified.message() {
+                MessageType::Request => request::nonce_of_refused(verified.payload()),
+                _ => None,
+            },
+        })
+    })
 }
 
-impl Said {
-    /// Whether it is for this realm; what was not understood is for nobody else.
-    #[must_use]
-    pub fn is_for(&self, realm: &Realm) -> bool {
-        match self {
-            Self::Request(audience, _) | Self::Ack(audience, _) => audience == realm.as_str(),
-            Self::Malformed(_) => true,
-        }
+fn read_request(verified: &Verified<'_>, sender: &DeviceId, realm: &Realm) -> Result<Said, Fault> {
+    let request: Request<'_> = verified.read()?;
+    speaks_for_itself(request.device.as_str(), sender)?;
+    is_for(request.realm, realm)?;
+    Ok(Said::Request(ask(&request)?))
+}
+
+fn read_ack(verified: &Verified<'_>, sender: &DeviceId, realm: &Realm) -> Result<Said, Fault> {
+    let ack: Ack<'_> = verified.read()?;
+    speaks_for_itself(ack.device.as_str(), sender)?;
+    is_for(ack.realm, realm)?;
+    Ok(Said::Ack(acknowledgement(&ack)?))
+}
+
+fn is_for(audience: &str, realm: &Realm) -> Result<(), Fault> {
+    if audience == realm.as_str() {
+        Ok(())
+    } else {
+        Err(Fault::OtherRealm(audience.to_owned()))
     }
 }
 

@@ -68,30 +68,21 @@ impl Intake {
         }
     }
 
-    /// What was verified and still cannot be decided on is told why.
-    pub(super) fn refuse_verified(
-        &self,
-        opened: &Opened,
-        rate: Rate,
-        now: Timestamp,
-    ) -> Option<Settled> {
-        let nonce = match &opened.said {
-            Said::Request(_, ask) => Some(ask.nonce),
-            Said::Ack(..) | Said::Malformed(_) => None,
-        };
-        let code = if let Said::Malformed(reason) = opened.said {
-            tracing::warn!(%reason, "a device signed what cannot be understood");
-            NoticeCode::Malformed
-        } else if !opened.said.is_for(&self.recorder.rules().authority.realm) {
-            NoticeCode::WrongRealm
-        } else if rate == Rate::Over && nonce.is_some() {
-            NoticeCode::RetryLater
-        } else {
+    /// A request over its device's rate is told to wait, if it says by which nonce, and is
+    /// otherwise left. Acknowledgements are taken in all the same: they end repetition.
+    pub(super) fn hold_back(&self, opened: &Opened, rate: Rate, now: Timestamp) -> Option<Settled> {
+        if rate == Rate::Within {
             return None;
+        }
+        let nonce = match &opened.said {
+            Said::Request(ask) => Some(ask.nonce),
+            Said::Unfit(unfit) => unfit.nonce,
+            Said::Ack(_) => return None,
         };
+        let code = NoticeCode::RetryLater;
         Some(Settled {
             outcome: code.as_str(),
-            reply: Some(self.notice(opened.sender.device(), code, nonce, now)),
+            reply: nonce.map(|nonce| self.notice(opened.sender.device(), code, Some(nonce), now)),
         })
     }
 

@@ -1,7 +1,9 @@
 //! Step 2: who signed this, and does the topic tell the truth about it?
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use fleetgrant_core::domain::{DeviceId, Timestamp};
+use fleetgrant_core::domain::{DeviceId, Realm, Timestamp};
 use fleetgrant_core::wire::{self, Said};
 use fleetgrant_schemas::envelope::{Envelope, Signer};
 use fleetgrant_schemas::id::CertificateThumbprint;
@@ -92,10 +94,11 @@ impl Intake {
             Err(dropped) => return Ok(Err(dropped)),
         };
         let payload = message.payload.clone();
+        let rules = Arc::clone(self.recorder.rules());
         let opened = self
             .lanes
             .verify
-            .run(move || open(&payload, &certificate))
+            .run(move || open(&payload, &certificate, &rules.authority.realm))
             .await?;
         Ok(opened)
     }
@@ -150,7 +153,11 @@ fn refused(refusal: &Refusal) -> Dropped {
 }
 
 /// Checks the signature, and only then reads what was signed.
-fn open(payload: &Bytes, certificate: &VerifiedCertificate) -> Result<Opened, Dropped> {
+fn open(
+    payload: &Bytes,
+    certificate: &VerifiedCertificate,
+    realm: &Realm,
+) -> Result<Opened, Dropped> {
     let envelope = Envelope::parse(payload).map_err(Dropped::Malformed)?;
     let mut signed = Vec::with_capacity(payload.len());
     envelope
@@ -165,7 +172,7 @@ fn open(payload: &Bytes, certificate: &VerifiedCertificate) -> Result<Opened, Dr
         .map_err(|_| Dropped::Signature)?;
     let sender = sender.ok_or(Dropped::Signature)?;
     Ok(Opened {
-        said: wire::read(&verified, sender.device()),
+        said: wire::read(&verified, sender.device(), realm),
         sender,
     })
 }

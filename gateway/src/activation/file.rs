@@ -8,7 +8,6 @@ use fleetgrant_core::domain::DeviceId;
 use fleetgrant_schemas::topic::MessageType;
 
 use super::authenticate::{Dropped, Received};
-use super::bucket::Rate;
 use super::{Again, Intake, Settled};
 use crate::clock::Clock;
 use crate::issue::{IssueError, Issuer};
@@ -73,18 +72,9 @@ impl FileDesk {
         let opened = self.intake.authenticate(received, now).await;
         let opened = opened.map_err(unrecorded)?.map_err(unverified)?;
         let device = opened.sender.device().clone();
-        let settled = match self.intake.refuse_verified(&opened, Rate::Within, now) {
-            Some(settled) => settled,
-            None => {
-                let recorded = self
-                    .intake
-                    .recorder
-                    .record(opened, Channel::File, now)
-                    .await;
-                recorded.map_err(unrecorded)?
-            }
-        };
-        let Settled { outcome, reply } = settled;
+        let recorder = &self.intake.recorder;
+        let recorded = recorder.record(opened, Channel::File, now).await;
+        let Settled { outcome, reply } = recorded.map_err(unrecorded)?;
         let answer = match reply {
             Some(reply) => {
                 let message = reply.message;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use fleetgrant_core::acknowledge::on_ack;
-use fleetgrant_core::ask::{Channel, Request, Sender, SignedAck, Want};
+use fleetgrant_core::ask::{Channel, Request, Sender, SignedAck, SignedUnfit, Want};
 use fleetgrant_core::context::Entropy;
 use fleetgrant_core::device::StoredAnswer;
 use fleetgrant_core::domain::Timestamp;
 use fleetgrant_core::outcome::{Answer, Outcome};
 use fleetgrant_core::request::on_request;
 use fleetgrant_core::snapshot::Snapshot;
+use fleetgrant_core::unfit::on_unfit;
 use fleetgrant_core::wire::Said;
 use fleetgrant_schemas::topic::MessageType;
 
@@ -38,6 +39,7 @@ pub struct Recorder {
 enum Question {
     Request(Box<fleetgrant_core::ask::Ask>),
     Ack(fleetgrant_core::ask::Acknowledgement),
+    Unfit(fleetgrant_core::ask::Unfit),
 }
 
 impl Question {
@@ -45,13 +47,14 @@ impl Question {
         match self {
             Self::Request(_) => "request",
             Self::Ack(_) => "ack",
+            Self::Unfit(_) => "unfit",
         }
     }
 
     fn wants(&self) -> &[Want] {
         match self {
             Self::Request(ask) => &ask.wants,
-            Self::Ack(_) => &[],
+            Self::Ack(_) | Self::Unfit(_) => &[],
         }
     }
 }
@@ -78,7 +81,7 @@ impl Recorder {
         &self.store
     }
 
-    pub(super) fn rules(&self) -> &Rules {
+    pub(super) const fn rules(&self) -> &Arc<Rules> {
         &self.rules
     }
 
@@ -90,13 +93,11 @@ impl Recorder {
         now: Timestamp,
     ) -> Result<Settled, Again> {
         let question = match opened.said {
-            Said::Request(_, ask) => Question::Request(Box::new(ask)),
-            Said::Ack(_, ack) => Question::Ack(ack),
-            Said::Malformed(reason) => {
-                return Ok(Settled {
-                    outcome: reason.as_str(),
-                    reply: None,
-                });
+            Said::Request(ask) => Question::Request(Box::new(ask)),
+            Said::Ack(ack) => Question::Ack(ack),
+            Said::Unfit(unfit) => {
+                tracing::warn!(reason = %unfit.fault, "a verified message cannot be decided on");
+                Question::Unfit(unfit)
             }
         };
         let turn = Turn {
@@ -240,6 +241,14 @@ impl Turn {
                     ack: ack.clone(),
                 };
                 on_ack(snapshot, &ack, context, &mut system_entropy())
+            }
+            Question::Unfit(unfit) => {
+                let unfit = SignedUnfit {
+                    digest,
+                    sender,
+                    unfit: unfit.clone(),
+                };
+                on_unfit(snapshot, &unfit, context, &mut system_entropy())
             }
         }
     }

@@ -21,7 +21,7 @@ const DAY: i64 = 86_400_000_000;
 pub struct Refusals {
     /// Wants denied, by rule: distinct (device, want, rule, day).
     pub wants: BTreeMap<String, u64>,
-    /// Devices not served at all, by reason: distinct (device, reason, day).
+    /// Messages refused as a whole, by reason: distinct (device, reason, day).
     pub devices: BTreeMap<String, u64>,
 }
 
@@ -38,11 +38,12 @@ struct Refusal {
 
 /// What was refused since an instant.
 pub(super) fn refusals(db: &mut Db, since: Option<Timestamp>) -> Result<Refusals, StoreError> {
-    const KINDS: [EventKind; 4] = [
+    const KINDS: [EventKind; 5] = [
         EventKind::Denied,
         EventKind::DeviceRefused,
         EventKind::DeviceQuarantined,
         EventKind::IdentityConflict,
+        EventKind::MessageRefused,
     ];
     let since = Micros(since.unwrap_or(Timestamp::from_micros(i64::MIN)));
     let mut distinct = BTreeSet::new();
@@ -75,6 +76,7 @@ fn refusal((stream, kind, at, body): Row) -> Result<Option<Refusal>, StoreError>
         EventKind::Denied => field("rule"),
         EventKind::DeviceRefused => field("reason"),
         EventKind::DeviceQuarantined => Some("quarantined".to_owned()),
+        EventKind::MessageRefused => field("code"),
         _ => Some(kind.0.to_string()),
     };
     let want = || {

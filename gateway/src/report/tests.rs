@@ -82,6 +82,11 @@ fn lived() -> Ledger {
         ledger.ask(9, &[("net", 1), ("scan", 1)]);
         ledger.wait(pause);
     }
+    // Nobody understands what it says, on two days.
+    for (n, pause) in [(1, HOUR), (2, DAY), (3, 1)] {
+        ledger.babble(9, n);
+        ledger.wait(pause);
+    }
     // One of two units comes back, and the device says so.
     ledger.give_back(3, &[("pump", 1)]);
     ledger.runs(3, b"pump-2", "2.1");

@@ -281,12 +281,11 @@ impl Gateway {
         let verified = envelope
             .verify(|signed, signature| self.cast.authority.verify(&key, signed, signature))
             .map_err(|_| None)?;
-        let said = wire::read(&verified, &signer.id);
-        assert!(said.is_for(&self.authority.realm), "there is one realm");
+        let said = wire::read(&verified, &signer.id, &self.authority.realm);
         let question = match said {
-            Said::Request(_, ask) => Question::Request(Box::new(ask)),
-            Said::Ack(_, ack) => Question::Ack(ack),
-            Said::Malformed(reason) => panic!("{}: the agent wrote {reason}", signer.id),
+            Said::Request(ask) => Question::Request(Box::new(ask)),
+            Said::Ack(ack) => Question::Ack(ack),
+            Said::Unfit(unfit) => panic!("{}: the agent wrote {unfit:?}", signer.id),
         };
         if let Question::Request(ask) = &question
             && self.busy > 0

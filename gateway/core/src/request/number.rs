@@ -36,7 +36,7 @@ impl<E: Entropy> Turn<'_, E> {
                 text: Some("seq-jump"),
                 ..Said::default()
             };
-            return Err(self.notice(NoticeCode::Denied, ask.nonce, said));
+            return Err(self.notice(NoticeCode::Denied, Some(ask.nonce), said));
         }
         Ok(())
     }
@@ -53,7 +53,7 @@ impl<E: Entropy> Turn<'_, E> {
             challenge: Some(challenge),
             ..Said::default()
         };
-        self.notice(NoticeCode::StaleSeq, request.ask.nonce, said)
+        self.notice(NoticeCode::StaleSeq, Some(request.ask.nonce), said)
     }
 
     /// What a request that echoes a challenge shows of the device's memory. It was signed after

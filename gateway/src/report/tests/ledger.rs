@@ -8,7 +8,7 @@ use fleetgrant_core::acknowledge::on_ack;
 use fleetgrant_core::activation::Activation;
 use fleetgrant_core::ask::{
     Acknowledgement, Ask, Channel, Facts, Hardware, Held, Reason, Request, Sender, SignedAck,
-    Verdict, Want,
+    SignedUnfit, Unfit, Verdict, Want,
 };
 use fleetgrant_core::context::{Authority, Context};
 use fleetgrant_core::domain::{
@@ -21,7 +21,10 @@ use fleetgrant_core::outcome::{Answer, Change, Outcome};
 use fleetgrant_core::policy::Policy;
 use fleetgrant_core::request::on_request;
 use fleetgrant_core::snapshot::Snapshot;
+use fleetgrant_core::unfit::on_unfit;
+use fleetgrant_schemas::Malformed;
 use fleetgrant_schemas::id::CertificateThumbprint;
+use fleetgrant_schemas::topic::MessageType;
 use jiff::tz::TimeZone;
 
 use crate::identity::{StoredCredential, TrustDigest};
@@ -158,6 +161,23 @@ impl Ledger {
             };
             on_ack(snapshot, &signed, context, &mut entropy())
         })
+    }
+
+    /// A device signs a request that cannot be understood, another one for each `n`.
+    pub(super) fn babble(&mut self, device: u8, n: u32) {
+        let digest = digest(device, 0, n);
+        self.transact(device, "device", &[], move |snapshot, context| {
+            let signed = SignedUnfit {
+                digest,
+                sender: sender(device, &snapshot),
+                unfit: Unfit {
+                    message: MessageType::Request,
+                    fault: Malformed::WrongType.into(),
+                    nonce: None,
+                },
+            };
+            on_unfit(snapshot, &signed, context, &mut entropy())
+        });
     }
 
     /// A device asks, is answered, and signs for the answer.

@@ -89,6 +89,25 @@ fn refusals_count_once_a_day() {
     // Two features on each of two days, however often.
     assert_eq!(by_rule.get("not-owned"), Some(&4));
 
+    let mut distinct = BTreeSet::new();
+    for event in history(&ledger) {
+        let reason = match &*event.kind {
+            "device-refused" => event.text("reason"),
+            "message-refused" => event.text("code"),
+            "device-quarantined" => "quarantined",
+            "identity-conflict" => "identity-conflict",
+            _ => continue,
+        };
+        let day = (event.at / 86_400.0) as u64;
+        distinct.insert((event.device().unwrap().to_owned(), reason.to_owned(), day));
+    }
+    let mut by_reason = BTreeMap::new();
+    for (_, reason, _) in distinct {
+        *by_reason.entry(reason).or_insert(0) += 1;
+    }
+    assert_eq!(report.refusals.devices, by_reason);
+    assert_eq!(by_reason.get("malformed"), Some(&2));
+
     let since = now.minus_seconds(DAY);
     let report = ledger.read(move |db| activation::read(db, now, Some(since)));
     assert_eq!(report.refusals, Refusals::default());

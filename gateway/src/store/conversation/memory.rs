@@ -18,6 +18,8 @@ struct Memory {
     refused: Option<[u8; 32]>,
     #[serde(default)]
     refusals: TallyRow,
+    #[serde(default)]
+    unfit: TallyRow,
 }
 
 /// Value, expiry in microseconds, and epoch and generation acknowledged when it was sent.
@@ -52,6 +54,7 @@ pub(super) fn encode(challenges: &Challenges, watch: &Watch) -> Result<Vec<u8>, 
         code_failures: tally(&watch.code_failures),
         refused: watch.refused.map(|digest| digest.0),
         refusals: tally(&watch.refusals),
+        unfit: tally(&watch.unfit),
     };
     serde_cbor::to_vec(&memory).map_err(corrupt)
 }
@@ -91,6 +94,7 @@ pub(super) fn decode(
         code_failures: tally(memory.code_failures),
         refused: memory.refused.map(MessageDigest),
         refusals: tally(memory.refusals),
+        unfit: tally(memory.unfit),
     };
     Ok((challenges, watch))
 }
