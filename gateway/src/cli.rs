@@ -23,6 +23,7 @@ mod pki;
 mod quickstart;
 mod report;
 mod serve;
+mod stdout;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -87,6 +88,9 @@ enum Command {
     Completions(completions::Args),
 }
 
+/// What shells report of a program that a closed pipe ended: 128 + SIGPIPE.
+const UNREAD: u8 = 141;
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -111,6 +115,7 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_unread() => ExitCode::from(UNREAD),
         Err(failure) => {
             // Nothing is left to tell when standard error is closed.
             let _ = write!(io::stderr(), "{failure}");

@@ -1,11 +1,12 @@
 //! `fleetgrant completions`: what a shell needs to complete our commands.
 
-use std::io;
+use std::io::Write;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, Failure};
+use super::stdout::stdout;
+use super::{Cli, Failure, OrUnavailable};
 
 /// Print the completions for a shell
 #[derive(Debug, clap::Args)]
@@ -15,11 +16,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    clap_complete::generate(
-        args.shell,
-        &mut Cli::command(),
-        "fleetgrant",
-        &mut io::stdout(),
-    );
-    Ok(())
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "fleetgrant", &mut script);
+    stdout()
+        .write_all(&script)
+        .or_unavailable(|| "cannot write the completions".to_owned())
 }

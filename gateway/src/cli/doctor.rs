@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use anyhow::anyhow;
 
 use super::output::{self, Format, row};
+use super::stdout::stdout;
 use super::{Failure, Global, OrUnavailable};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -113,7 +114,7 @@ fn print(format: Format, findings: &[Finding]) -> io::Result<()> {
     if format != Format::Table {
         return output::print(format, findings);
     }
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     for finding in findings {
         let Finding {
             check,

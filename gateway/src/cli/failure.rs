@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use super::stdout::reader_left;
 use crate::config::ConfigError;
 use crate::store::OpenError;
 
@@ -65,6 +66,11 @@ impl Failure {
             Self::Config(_) => 3,
             Self::Unavailable(_) => 4,
         })
+    }
+
+    /// Whether it failed only because whoever read its output has closed it.
+    pub(super) fn is_unread(&self) -> bool {
+        reader_left(self.cause())
     }
 
     fn cause(&self) -> &anyhow::Error {

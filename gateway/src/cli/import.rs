@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::ledger::{Ledger, actor};
 use super::output;
+use super::stdout::stdout;
 use super::{Failure, Global, OrUnavailable};
 use crate::clock::Clock;
 use crate::import::{self, ImportError, ImportOptions, ImportReport, IssuedCode, Kind};
@@ -171,7 +172,7 @@ fn tell(args: &Args, report: &ImportReport) -> io::Result<()> {
         (false, false) => "nothing imported",
     };
     writeln!(
-        io::stdout(),
+        stdout(),
         "{}: {what}: {} rows, {} created, {} amended, {} unchanged, {} bad",
         report.kind.as_str(),
         report.rows,

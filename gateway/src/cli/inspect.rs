@@ -17,6 +17,7 @@ use fleetgrant_schemas::request::Request;
 use fleetgrant_schemas::topic::MessageType;
 use fleetgrant_schemas::{Malformed, limits};
 
+use super::stdout::stdout;
 use super::{Failure, OrUnavailable, message_file};
 
 /// Show any message file in CBOR diagnostic notation, with the names of its claims
@@ -34,7 +35,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let bytes = message_file::read(&args.file)?;
     let by = args.by.as_deref().map(key::read).transpose()?;
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let verdict = describe(&bytes, by.as_ref(), &mut out)
         .or_unavailable(|| "cannot write the message".to_owned())?;
     verdict.map_err(|fault| Failure::refused(anyhow!(fault)))

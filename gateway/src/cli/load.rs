@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use super::Failure;
+use super::stdout::stdout;
 use crate::load::{self, LoadError, LoadOptions, LoadReport, Phase};
 
 /// Put load on a gateway: real agents over mutual TLS, against a gateway and a broker in
@@ -67,14 +68,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     })?;
     if args.json {
         let json = serde_json::to_string_pretty(&report).map_err(Failure::refused)?;
-        writeln!(io::stdout(), "{json}").map_err(Failure::unavailable)
+        writeln!(stdout(), "{json}").map_err(Failure::unavailable)
     } else {
         print(&report).map_err(Failure::unavailable)
     }
 }
 
 fn print(report: &LoadReport) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let mebibytes = |bytes: u64| bytes / (1 << 20);
     writeln!(
         out,

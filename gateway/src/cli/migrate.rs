@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 
 use anyhow::anyhow;
 
+use super::stdout::stdout;
 use super::{Failure, Global, OrUnavailable};
 use crate::store::dialect::{self, OpenError};
 
@@ -49,7 +50,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 }
 
 fn report(check: bool, names: &[String]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let did = if check { "missing" } else { "ran" };
     for name in names {
         writeln!(out, "{did} {name}")?;

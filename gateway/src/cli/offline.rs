@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use fleetgrant_schemas::topic::MessageType;
 
 use super::ledger::Ledger;
+use super::stdout::stdout;
 use super::{Failure, Global, OrUnavailable, message_file};
 use crate::activation::{Answered, FileError};
 use crate::clock::Clock;
@@ -117,5 +118,5 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn tell(text: &str) -> Result<(), Failure> {
-    writeln!(io::stdout(), "{text}").or_unavailable(|| "cannot write to standard output".to_owned())
+    writeln!(stdout(), "{text}").or_unavailable(|| "cannot write to standard output".to_owned())
 }

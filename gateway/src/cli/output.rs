@@ -7,6 +7,8 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
+use super::stdout::stdout;
+
 /// The form of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
@@ -43,14 +45,14 @@ pub(crate) use row;
 
 /// Writes a list to standard output.
 pub(crate) fn print<R: Row>(format: Format, rows: &[R]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     write(&mut out, format, rows)?;
     out.flush()
 }
 
 /// Writes one thing to standard output as JSON.
 pub(crate) fn print_json(thing: &impl Serialize) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     serde_json::to_writer_pretty(&mut out, thing)?;
     writeln!(out)
 }
@@ -64,12 +66,12 @@ pub(crate) enum Heading {
 
 /// Writes a part of a list of any length to standard output as CSV.
 pub(crate) fn print_csv<R: Row>(heading: Heading, rows: &[R]) -> io::Result<()> {
-    write_csv(&mut io::stdout().lock(), heading, rows)
+    write_csv(&mut stdout(), heading, rows)
 }
 
 /// Writes a part of a list of any length to standard output, a JSON object a line.
 pub(crate) fn print_json_lines(things: &[impl Serialize]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     for thing in things {
         serde_json::to_writer(&mut out, thing)?;
         writeln!(out)?;
@@ -79,14 +81,14 @@ pub(crate) fn print_json_lines(things: &[impl Serialize]) -> io::Result<()> {
 
 /// Writes what is laid out for people already to standard output.
 pub(crate) fn print_text(text: &impl Display) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     write!(out, "{text}")?;
     out.flush()
 }
 
 /// Writes one thing to standard output for people: a line for each field that says something.
 pub(crate) fn print_record<R: Row>(row: &R) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let width = R::COLUMNS.iter().map(|name| name.len()).max().unwrap_or(0);
     for record in records(std::slice::from_ref(row))? {
         for (name, cell) in R::COLUMNS.iter().zip(&record) {
@@ -108,7 +110,7 @@ pub(crate) fn print_part<R: Row>(title: &str, rows: &[R]) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     writeln!(out, "\n{title}")?;
     write(&mut out, Format::Table, rows)
 }

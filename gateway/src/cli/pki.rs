@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 
 use super::output::{self, Format, row};
+use super::stdout::stdout;
 use super::{Failure, OrUnavailable};
 use crate::clock::Clock;
 use crate::identity::{AdmissionMode, device_id};
@@ -91,12 +92,12 @@ fn init(args: &Init) -> Result<(), Failure> {
         writeln!(out)?;
         describe_authority(out, &authority)
     };
-    describe(&mut io::stdout().lock()).or_unavailable(|| "cannot write what was made".to_owned())
+    describe(&mut stdout()).or_unavailable(|| "cannot write what was made".to_owned())
 }
 
 fn authority(args: &Authority) -> Result<(), Failure> {
     let authority = NewAuthority::create(&args.dir, args.epoch, Clock::system().now())?;
-    describe_authority(&mut io::stdout().lock(), &authority)
+    describe_authority(&mut stdout(), &authority)
         .or_unavailable(|| "cannot write what was made".to_owned())
 }
 

@@ -1,6 +1,6 @@
 //! `fleetgrant quickstart`: the whole path once, on this machine.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::Failure;
 use super::serve::interrupted;
+use super::stdout::stdout;
 use crate::activation::UNAUTHENTICATED;
 use crate::clock::Clock;
 use crate::gateway::{Gateway, WithBroker};
@@ -146,7 +147,7 @@ fn bar_style() -> ProgressStyle {
 }
 
 fn say(text: &str) -> Result<(), Failure> {
-    writeln!(io::stdout(), "{text}").map_err(Failure::unavailable)
+    writeln!(stdout(), "{text}").map_err(Failure::unavailable)
 }
 
 impl From<InstallationError> for Failure {

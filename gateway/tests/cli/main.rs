@@ -5,6 +5,7 @@ mod folder;
 mod import;
 mod ledger;
 mod offline;
+mod pipe;
 mod pki;
 mod report;
 

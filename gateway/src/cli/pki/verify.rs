@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use fleetgrant_core::domain::Timestamp;
 
+use super::super::stdout::stdout;
 use super::super::{Failure, OrUnavailable};
 use crate::clock::Clock;
 use crate::identity::pem_files::{self, Kind};
@@ -85,8 +86,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         None => IdentityRule::ANY.to_vec(),
     };
     let verdict = judge(&material, &chain, now, args.purpose.into(), rules)?;
-    describe(&verdict, &mut io::stdout().lock())
-        .or_unavailable(|| "cannot write the verdict".to_owned())?;
+    describe(&verdict, &mut stdout()).or_unavailable(|| "cannot write the verdict".to_owned())?;
     match verdict {
         Verdict::Accepted { .. } => Ok(()),
         Verdict::Refused(refusal) => Err(Failure::refused(anyhow!(

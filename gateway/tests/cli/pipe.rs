@@ -1,0 +1,60 @@
+//! Output that nobody reads to its end, as with `| head`.
+
+use std::io::pipe;
+use std::process::{Command, Stdio};
+
+use crate::REALM;
+use crate::folder::Folder;
+
+/// What shells report of a program that SIGPIPE ended.
+const SIGPIPE: i32 = 141;
+
+#[test]
+fn a_command_whose_reader_has_left_ends_quietly() {
+    let folder = Folder::with_config(REALM);
+    folder.run(&["migrate"]).done();
+    let commands: [&[&str]; 8] = [
+        &["devices", "list"],
+        &["orders", "list", "--output", "csv"],
+        &["activations", "list", "--output", "json"],
+        &["report", "activation"],
+        &["migrate"],
+        &["doctor"],
+        &["completions", "bash"],
+        &["pki", "init", "--dir", "pki"],
+    ];
+    for args in commands {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_fleetgrant"))
+            .args(args)
+            .current_dir(folder.path())
+            .stdout(Stdio::from(writer))
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            (output.status.code(), said.as_str()),
+            (Some(SIGPIPE), ""),
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_otherwise_is_a_failure() {
+    let folder = Folder::new();
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_fleetgrant"))
+        .args(["completions", "bash"])
+        .current_dir(folder.path())
+        .stdout(Stdio::from(full))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(crate::UNAVAILABLE), "{said}");
+    assert!(said.contains("cannot write the completions"), "{said}");
+}
