@@ -9,6 +9,7 @@ mod broker;
 mod database;
 mod error;
 mod file;
+mod http;
 mod interval;
 mod limits;
 mod realm;
@@ -24,6 +25,7 @@ pub use authority::Authority;
 pub use broker::{Broker, BrokerMode, EmbeddedBroker, GatewayTls, HostPort};
 pub use error::{ConfigError, Place};
 pub use file::{LogFormat, LogSection as Log};
+pub use http::Http;
 pub use limits::{Bucket, Limits};
 pub use realm::Realm;
 pub use source::{DEFAULT_FILES, Overrides};
@@ -46,6 +48,8 @@ pub struct Config {
     pub database: Location,
     /// The MQTT broker, and how the gateway reaches it.
     pub broker: Broker,
+    /// The HTTP API; none where nothing is to listen.
+    pub http: Option<Http>,
     /// Whose devices are known, and how; paths are resolved already.
     pub trust_anchors: Vec<AnchorConfig>,
     /// The authority's key; only what signs needs it.
@@ -92,6 +96,7 @@ impl Config {
                 .map_err(|_| ConfigError::time_zone(raw.time_zone))?,
             database: database::parse(raw.database.url.as_deref(), &base, &data_dir)?,
             broker: Broker::parse(raw.broker, in_base)?,
+            http: Http::parse(raw.http)?,
             trust_anchors: anchors(raw.trust_anchor, in_base)?,
             authority: raw
                 .authority

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod gateway;
+pub mod http;
 pub mod identity;
 pub mod import;
 pub mod issue;

@@ -1,13 +1,18 @@
 //! Logs and metrics of the process.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{Log, LogFormat};
+
+/// How often samples are folded.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The counters of this process, once [`init`] has been called.
 #[derive(Clone)]
@@ -58,6 +63,12 @@ pub fn init(log: &Log) -> Result<Telemetry, TelemetryError> {
     Ok(Telemetry { metrics })
 }
 
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").finish_non_exhaustive()
+    }
+}
+
 fn is_json(format: LogFormat) -> bool {
     match format {
         LogFormat::Json => true,
@@ -67,6 +78,16 @@ fn is_json(format: LogFormat) -> bool {
 }
 
 impl Telemetry {
+    /// Folds the samples of histograms into their summaries for as long as the process counts:
+    /// without it they are kept one by one until somebody asks.
+    pub async fn keep_up(self) {
+        let mut ticks = tokio::time::interval(UPKEEP);
+        loop {
+            ticks.tick().await;
+            self.metrics.run_upkeep();
+        }
+    }
+
     /// Every metric so far, in the text format of Prometheus.
     #[must_use]
     pub fn metrics_text(&self) -> String {

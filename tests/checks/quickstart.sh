@@ -9,7 +9,7 @@ port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0));
 
 run() {
     cargo run --release --locked --quiet -- quickstart --devices 20 --exit \
-        --data "$data/quickstart" --listen "127.0.0.1:$port"
+        --data "$data/quickstart" --listen "127.0.0.1:$port" --http 127.0.0.1:0
 }
 
 expect() { # REPORT LINE

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use super::Failure;
-use super::serve::interrupted;
+use super::serve::{self, interrupted};
 use super::stdout::stdout;
 use crate::activation::UNAUTHENTICATED;
 use crate::clock::Clock;
@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// Where a new data folder's broker listens
     #[arg(long, default_value = "127.0.0.1:8883", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// Where a new data folder's HTTP API listens
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    http: SocketAddr,
     /// End after the report instead of going on serving
     #[arg(long)]
     exit: bool,
@@ -43,7 +46,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let clock = Clock::system();
     let options = InstallationOptions {
         listen: args.listen,
-        more: QUIET.to_owned(),
+        more: format!("\n[http]\nlisten = \"{}\"\n{QUIET}", args.http),
         ..InstallationOptions::default()
     };
     let installation = Installation::open_or_create(&args.data, &options, clock.now())?;
@@ -52,16 +55,25 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     runtime.block_on(async {
         let config = &installation.config;
         let (schema, broker) = (SchemaPolicy::Migrate, WithBroker::IfConfigured);
+        let http = serve::listen(config).await?;
         let gateway = Gateway::start(config, schema, broker, clock.clone()).await?;
+        tokio::spawn(telemetry.clone().keep_up());
         say(&format!(
             "Data folder   {}\nBroker        {} (mutual TLS)",
             installation.folder().display(),
             config.broker.address,
         ))?;
+        if let Some(http) = &http {
+            say(&format!("HTTP API      http://{}", http.local_addr()))?;
+        }
+        let http = http.map(|http| serve::answer(http, &gateway, clock.clone(), telemetry.clone()));
         let outcome = activate(args, &installation, gateway.store(), &clock, &telemetry).await;
         if outcome.is_ok() && !args.exit {
             say("\nServing until Ctrl-C.")?;
             interrupted().await.map_err(Failure::unavailable)?;
+        }
+        if let Some(http) = http {
+            http.stop().await;
         }
         gateway.stop().await;
         outcome

@@ -5,8 +5,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Global};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::gateway::{Gateway, StartError, WithBroker};
+use crate::http::{Api, ApiParts, BindError, HttpListener, HttpServer};
 use crate::store::SchemaPolicy;
+use crate::telemetry::Telemetry;
 
 /// Serve devices until SIGINT or SIGTERM
 #[derive(Debug, clap::Args)]
@@ -20,7 +23,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
-    let (config, _telemetry) = global.start()?;
+    let (config, telemetry) = global.start()?;
     let runtime = Runtime::new().map_err(Failure::unavailable)?;
     let schema = if args.migrate {
         SchemaPolicy::Migrate
@@ -33,13 +36,44 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         WithBroker::IfConfigured
     };
     runtime.block_on(async {
-        let gateway = Gateway::start(&config, schema, with_broker, Clock::system()).await?;
+        let clock = Clock::system();
+        let http = listen(&config).await?;
+        let gateway = Gateway::start(&config, schema, with_broker, clock.clone()).await?;
+        tokio::spawn(telemetry.clone().keep_up());
+        let http = http.map(|http| answer(http, &gateway, clock, telemetry));
         tracing::info!(realm = %config.realm, broker = %config.broker.address, "serving");
         interrupted().await.map_err(Failure::unavailable)?;
         tracing::info!("stopping");
+        if let Some(http) = http {
+            http.stop().await;
+        }
         gateway.stop().await;
         Ok(())
     })
+}
+
+/// Takes the address of the HTTP API, if the configuration has one, before anything else starts.
+pub(super) async fn listen(config: &Config) -> Result<Option<HttpListener>, BindError> {
+    match &config.http {
+        Some(http) => HttpListener::bind(http).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Answers HTTP requests from a running gateway.
+pub(super) fn answer(
+    listener: HttpListener,
+    gateway: &Gateway,
+    clock: Clock,
+    telemetry: Telemetry,
+) -> HttpServer {
+    tracing::info!(address = %listener.local_addr(), "the HTTP API answers");
+    listener.serve(Api::from(ApiParts {
+        store: gateway.store().clone(),
+        link: gateway.link(),
+        clock,
+        telemetry,
+    }))
 }
 
 /// Resolves when the process is told to stop.
@@ -48,6 +82,12 @@ pub(super) async fn interrupted() -> std::io::Result<()> {
     tokio::select! {
         interrupt = tokio::signal::ctrl_c() => interrupt,
         _ = terminate.recv() => Ok(()),
+    }
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        Self::unavailable(error)
     }
 }
 

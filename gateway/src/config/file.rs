@@ -18,6 +18,7 @@ pub(super) struct FileSection {
     pub(super) data_dir: PathBuf,
     pub(super) database: DatabaseSection,
     pub(super) broker: BrokerSection,
+    pub(super) http: HttpSection,
     pub(super) trust_anchor: Vec<AnchorConfig>,
     pub(super) authority: Option<AuthoritySection>,
     pub(super) limits: LimitsSection,
@@ -33,6 +34,7 @@ impl Default for FileSection {
             data_dir: PathBuf::from("."),
             database: DatabaseSection::default(),
             broker: BrokerSection::default(),
+            http: HttpSection::default(),
             trust_anchor: Vec::new(),
             authority: None,
             limits: LimitsSection::default(),
@@ -100,6 +102,27 @@ impl Default for EmbeddedBrokerSection {
             key: PathBuf::from("pki/broker.key"),
             gateway_roots: PathBuf::from("pki/service-ca.pem"),
             max_connections: 20_000,
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HttpSection {
+    pub(super) listen: Option<String>,
+    pub(super) max_connections: usize,
+    pub(super) key: BucketSection,
+}
+
+impl Default for HttpSection {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            max_connections: 256,
+            key: BucketSection {
+                every: Interval::from_millis(20),
+                burst: 100,
+            },
         }
     }
 }

@@ -15,6 +15,10 @@ impl Interval {
         Self(Duration::from_secs(seconds))
     }
 
+    pub(super) const fn from_millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
     pub(super) const fn from_micros(micros: u64) -> Self {
         Self(Duration::from_micros(micros))
     }

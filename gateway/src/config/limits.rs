@@ -71,13 +71,13 @@ impl Limits {
 }
 
 impl Bucket {
-    fn parse(key: &str, section: BucketSection) -> Result<Self, ConfigError> {
+    pub(super) fn parse(key: &str, section: BucketSection) -> Result<Self, ConfigError> {
         let every = section.every.get();
         if every.is_zero() {
             return Err(ConfigError::invalid(
                 &format!("{key}.every"),
                 "0s",
-                "above zero: the time in which one message is allowed",
+                "above zero: the time in which one is allowed",
             ));
         }
         let burst = NonZeroU32::new(section.burst)

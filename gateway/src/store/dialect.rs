@@ -251,6 +251,11 @@ impl Db {
     }
 }
 
+/// Asks the database for nothing, to learn whether it answers.
+pub fn answers(db: &mut Db) -> Result<(), StoreError> {
+    db.control("SELECT 1")
+}
+
 pub(super) fn classify(error: DieselError) -> StoreError {
     match error {
         DieselError::DatabaseError(

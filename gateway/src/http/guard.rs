@@ -1,0 +1,77 @@
+//! What stands before every route: a limit of time, a net for panics, and the counting.
+
+use std::any::Any;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::{Problem, ProblemKind};
+
+/// How long an answer may take, the reading of the request's body included.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Answers within [`LONGEST`], and counts.
+pub(super) async fn bounded(request: Request, next: Next) -> Response {
+    let method = method_label(request.method());
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let began = Instant::now();
+    let mut response = match tokio::time::timeout(LONGEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => too_long().into_response(),
+    };
+    let path = path.as_ref().map_or("none", MatchedPath::as_str).to_owned();
+    metrics::histogram!("fleetgrant_http_request_seconds", "method" => method, "path" => path.clone())
+        .record(began.elapsed());
+    metrics::counter!(
+        "fleetgrant_http_requests_total",
+        "method" => method, "path" => path, "status" => response.status().as_str().to_owned()
+    )
+    .increment(1);
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn too_long() -> Problem {
+    let longest = LONGEST.as_secs();
+    Problem::new(
+        ProblemKind::Timeout,
+        format!(
+            "it took more than {longest} s; ask for less at once. What was to be written may have \
+             been: look before you try again"
+        ),
+    )
+}
+
+/// What a panic is answered with; what it said goes to the log.
+pub(super) fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let said = cause
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| cause.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("nothing");
+    Problem::internal(&format_args!("panicked: {said}")).into_response()
+}
+
+/// Methods that are no words of HTTP's own are counted as one.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

@@ -1,0 +1,131 @@
+//! Refusals, as problem details (RFC 9457).
+
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// Defines the kinds of problems: their names, status codes and titles, which never change.
+macro_rules! problem_kinds {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal $status:ident $title:literal,)*) => {
+        /// What kind of refusal it is. `type` of the answer is `/problems/` and its name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ProblemKind {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl ProblemKind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name programs go by.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What people read; the same for every problem of the kind.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// The status code it comes with.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status,)* }
+            }
+        }
+    };
+}
+
+problem_kinds! {
+    /// Nothing has this address, or the key may not know of it.
+    NotFound = "not-found" NOT_FOUND "There is nothing here",
+    /// The address is known, and does not take this method.
+    MethodNotAllowed = "method-not-allowed" METHOD_NOT_ALLOWED "The method is not allowed here",
+    /// It took too long.
+    Timeout = "timeout" SERVICE_UNAVAILABLE "It took too long",
+    /// The fault is the gateway's.
+    Internal = "internal" INTERNAL_SERVER_ERROR "The gateway failed",
+}
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    kind: ProblemKind,
+    detail: String,
+    retry_after: Option<Duration>,
+}
+
+/// A refusal as it is sent (RFC 9457).
+#[derive(Clone, Debug, Serialize)]
+pub struct ProblemDetails {
+    /// What kind of refusal it is: `/problems/` and a name that never changes.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind in words.
+    title: &'static str,
+    /// The status code.
+    status: u16,
+    /// What was wrong this time, and what can be done about it.
+    detail: String,
+}
+
+impl Problem {
+    /// A refusal of a kind; `detail` says what was wrong and what can be done about it.
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            retry_after: None,
+        }
+    }
+
+    /// With how long to wait before trying again.
+    #[must_use]
+    pub const fn after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// What kind of refusal it is.
+    #[must_use]
+    pub const fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    /// A failure of the gateway's own: what happened goes to the log, and not to the caller.
+    pub fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request failed");
+        Self::new(
+            ProblemKind::Internal,
+            "the gateway's log says what happened; try again, and tell its operators if it stays",
+        )
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.kind.status();
+        metrics::counter!("fleetgrant_http_refused_total", "reason" => self.kind.as_str())
+            .increment(1);
+        let details = ProblemDetails {
+            kind: format!("/problems/{}", self.kind.as_str()),
+            title: self.kind.title(),
+            status: status.as_u16(),
+            detail: self.detail,
+        };
+        let body = serde_json::to_vec(&details).expect("texts and a number always encode");
+        let kind = HeaderValue::from_static("application/problem+json");
+        let mut response = (status, [(header::CONTENT_TYPE, kind)], body).into_response();
+        if let Some(wait) = self.retry_after {
+            // Whole seconds, never fewer than it takes.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response
+    }
+}

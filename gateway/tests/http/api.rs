@@ -1,0 +1,136 @@
+//! An API of its own for each test, on a port that the system chose.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use fleetgrant::clock::{Clock, ManualClock};
+use fleetgrant::config::{Bucket, Http, Log};
+use fleetgrant::http::{Api, ApiParts, HttpListener, HttpServer};
+use fleetgrant::mqtt::{LinkState, LinkStatus};
+use fleetgrant::store::{SchemaPolicy, Store, StoreOptions};
+use fleetgrant::telemetry::{self, Telemetry};
+use fleetgrant_core::domain::Timestamp;
+use tokio::sync::watch;
+
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    pub(crate) hands: ManualClock,
+    pub(crate) link: watch::Sender<LinkStatus>,
+    pub(crate) server: HttpServer,
+    _folder: tempfile::TempDir,
+}
+
+/// What a test changes of the configuration.
+pub(crate) fn config() -> Http {
+    Http {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        max_connections: NonZeroUsize::new(32).unwrap(),
+        key: Bucket {
+            every: Duration::from_millis(1),
+            burst: NonZeroU32::new(10_000).unwrap(),
+        },
+    }
+}
+
+impl Served {
+    pub(crate) async fn start() -> Self {
+        Self::with(config()).await
+    }
+
+    pub(crate) async fn with(config: Http) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("api.db").display());
+        let options = StoreOptions {
+            schema: SchemaPolicy::Migrate,
+            ..StoreOptions::default()
+        };
+        let store = Store::open(&url, options).unwrap();
+        let (clock, hands) = Clock::manual(NOW);
+        let (link, status) = watch::channel(link(LinkState::Connected {
+            session_present: false,
+        }));
+        let listener = HttpListener::bind(&config).await.unwrap();
+        let address = listener.local_addr();
+        let server = listener.serve(Api::from(ApiParts {
+            store,
+            link: status,
+            clock,
+            telemetry: counters(),
+        }));
+        Self {
+            address,
+            hands,
+            link,
+            server,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let response = reqwest::get(self.url(path)).await.unwrap();
+        Answer::of(response).await
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.text().await.unwrap(),
+        }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers[name].to_str().unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Is a problem of this kind, and nothing else.
+    #[track_caller]
+    pub(crate) fn is_problem(&self, status: u16, kind: &str) -> &Self {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let json = self.json();
+        assert_eq!(json["type"], format!("/problems/{kind}"), "{self:?}");
+        assert_eq!(json["status"], status);
+        assert!(!json["title"].as_str().unwrap().is_empty());
+        assert!(!json["detail"].as_str().unwrap().is_empty());
+        self
+    }
+}
+
+pub(crate) fn link(state: LinkState) -> LinkStatus {
+    LinkStatus {
+        state,
+        since: Instant::now(),
+        connections: 1,
+    }
+}
+
+/// One for the process, since its recorder is.
+fn counters() -> Telemetry {
+    static COUNTERS: OnceLock<Telemetry> = OnceLock::new();
+    let counters = COUNTERS.get_or_init(|| telemetry::init(&Log::default()).unwrap());
+    counters.clone()
+}

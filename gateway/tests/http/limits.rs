@@ -1,0 +1,75 @@
+//! What a caller can take of the server, and how it stops.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use fleetgrant::config::Http;
+use fleetgrant::http::HttpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::api::{Served, config};
+
+const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+
+/// The first bytes of an answer.
+async fn first(stream: &mut TcpStream) -> String {
+    let mut bytes = [0; 256];
+    let length = stream.read(&mut bytes).await.unwrap();
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named_with_what_to_do() {
+    let api = Served::start().await;
+    let taken = Http {
+        listen: api.address,
+        ..config()
+    };
+    let refused = HttpListener::bind(&taken).await.unwrap_err().to_string();
+    assert!(refused.contains(&api.address.to_string()), "{refused}");
+    assert!(refused.contains("set http.listen"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused() {
+    let api = Served::start().await;
+    let mut stream = TcpStream::connect(api.address).await.unwrap();
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nx: ")
+        .await
+        .unwrap();
+    let _ = stream.write_all(&[b'a'; 20_000]).await;
+    assert!(first(&mut stream).await.starts_with("HTTP/1.1 431 "));
+}
+
+#[tokio::test]
+async fn whoever_comes_when_all_connections_are_taken_waits() {
+    let api = Served::with(Http {
+        max_connections: NonZeroUsize::MIN,
+        ..config()
+    })
+    .await;
+    let mut first_caller = TcpStream::connect(api.address).await.unwrap();
+    first_caller.write_all(HEALTH).await.unwrap();
+    assert!(first(&mut first_caller).await.starts_with("HTTP/1.1 200 "));
+    let mut second = TcpStream::connect(api.address).await.unwrap();
+    second.write_all(HEALTH).await.unwrap();
+    let waited = tokio::time::timeout(Duration::from_millis(200), first(&mut second)).await;
+    assert!(waited.is_err(), "{waited:?}");
+    drop(first_caller);
+    assert!(first(&mut second).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_server_that_stops_closes_what_is_idle() {
+    let api = Served::start().await;
+    let mut stream = TcpStream::connect(api.address).await.unwrap();
+    stream.write_all(HEALTH).await.unwrap();
+    assert!(first(&mut stream).await.starts_with("HTTP/1.1 200 "));
+    tokio::time::timeout(Duration::from_secs(2), api.server.stop())
+        .await
+        .unwrap();
+    assert_eq!(first(&mut stream).await, "");
+    assert!(TcpStream::connect(api.address).await.is_err());
+}
