@@ -7,7 +7,7 @@ use fleetgrant_core::ask::{Facts, Hardware, Held};
 use fleetgrant_core::device::{Acked, Device, LastRequest};
 use fleetgrant_core::domain::{
     Cti, DeviceId, DeviceState, Generation, KeyThumbprint, MessageDigest, OrderLineId, PartyId,
-    Purpose, Seq, StorageClass, Timestamp,
+    Purpose, Seq, SetKey, StorageClass, Timestamp,
 };
 use fleetgrant_core::set::CommittedSet;
 use fleetgrant_core::snapshot::Snapshot;
@@ -53,8 +53,8 @@ pub struct Basis {
     state: DeviceState,
     owner: Option<PartyId>,
     facts: Facts,
-    /// Whether a set is out that the device has not acknowledged.
-    pub(super) is_delivering: bool,
+    /// The set that is out and that the device has not acknowledged.
+    pub(super) delivering: Option<SetKey>,
 }
 
 impl Basis {
@@ -67,7 +67,9 @@ impl Basis {
             state: device.state,
             owner: device.owner,
             facts: device.facts.clone(),
-            is_delivering: latest.is_some() && latest != device.acked.map(|acked| acked.held),
+            delivering: latest
+                .filter(|latest| Some(*latest) != device.acked.map(|acked| acked.held))
+                .map(|latest| latest.key),
         }
     }
 }

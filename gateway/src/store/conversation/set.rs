@@ -83,8 +83,16 @@ pub(super) fn deliver(
     let device = &outcome.device.id;
     match outcome.deliveries {
         Deliveries::Unchanged => {}
-        Deliveries::Superseded if !basis.is_delivering => {}
-        Deliveries::Superseded => settle(db, device, DeliveryState::Superseded, now)?,
+        Deliveries::Superseded => {
+            if let Some(latest) = basis.delivering {
+                // What made a new set necessary may have been the word that it holds this one.
+                let state = match outcome.device.acked_key() {
+                    Some(acked) if latest <= acked => DeliveryState::Acknowledged,
+                    _ => DeliveryState::Superseded,
+                };
+                settle(db, device, state, now)?;
+            }
+        }
         Deliveries::Acknowledged => settle(db, device, DeliveryState::Acknowledged, now)?,
         Deliveries::Revived => revive(db, &outcome.device, now)?,
     }

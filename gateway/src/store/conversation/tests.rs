@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cost;
+mod delivered;
 mod race;
 
 use std::io::Cursor;
