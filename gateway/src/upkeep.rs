@@ -1,5 +1,5 @@
-//! What time alone changes: rights that can run no more free their units, removals that nobody
-//! proved become visible.
+//! What time alone changes: rights that can run no more and reservations that ran out free their
+//! units, removals that nobody proved become visible.
 
 use std::sync::Arc;
 use std::time::Duration;

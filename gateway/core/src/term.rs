@@ -44,6 +44,25 @@ pub(crate) fn is_over(entitlement: &Entitlement, now: Timestamp) -> bool {
     run(entitlement, None, now, 0).is_ok_and(|run| run.end.is_some_and(|end| end <= now))
 }
 
+impl Entitlement {
+    /// From then on nothing more of it can be published: the end, grace included, that its latest
+    /// possible start gives. None where it has no end, or none that is known yet.
+    #[must_use]
+    pub fn publishable_until(&self) -> Option<Timestamp> {
+        let start = match self.start {
+            Start::At(start) => Some(start),
+            Start::FirstActivation { latest } | Start::EachActivation { latest } => latest,
+            Start::Awaited => return None,
+        };
+        let end = match self.term {
+            Term::Perpetual => None,
+            Term::Until(end) => Some(end),
+            Term::For { .. } => start.and_then(|start| end(self.term, start, &self.zone)),
+        };
+        end.map(|end| end.plus_seconds(u64::from(self.rules.grace)))
+    }
+}
+
 fn start(start: Start, before: Option<&Run>, now: Timestamp) -> Result<Timestamp, NotStarted> {
     let at_latest = |latest: Option<Timestamp>| latest.map_or(now, |latest| latest.min(now));
     match start {

@@ -1,9 +1,9 @@
 //! What time alone changes.
 
 use crate::activation::Standing;
-use crate::content::{self, Prospect};
 use crate::context::{Context, Entropy};
 use crate::domain::ActivationId;
+use crate::entitlement::Entitlement;
 use crate::outcome::{Answer, Outcome};
 use crate::snapshot::Snapshot;
 use crate::turn::Turn;
@@ -32,16 +32,11 @@ impl<E: Entropy> Turn<'_, E> {
     /// Undoes reservations whose entitlement is over before they were published.
     fn cancel_over(&mut self) {
         for id in self.ids(|standing| standing == Standing::Reserved) {
-            let is_over = self.ledger.activation(id).is_some_and(|activation| {
-                self.ledger
-                    .entitlement(activation.entitlement)
-                    .is_some_and(|entitlement| {
-                        let (policy, now) = (self.ctx.policy, self.ctx.now);
-                        content::prospect(activation, entitlement, false, policy, now)
-                            == Prospect::Over
-                    })
+            let until = self.ledger.activation(id).and_then(|activation| {
+                let entitlement = self.ledger.entitlement(activation.entitlement);
+                entitlement.and_then(Entitlement::publishable_until)
             });
-            if is_over {
+            if until.is_some_and(|until| until <= self.ctx.now) {
                 self.ledger.cancel(id);
             }
         }

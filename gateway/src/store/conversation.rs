@@ -26,6 +26,7 @@ use super::event::{self, Occasion, Stream};
 
 pub use activation::{acknowledged, devices_to_tick};
 pub use device::Basis;
+pub(super) use entitlement::time_reservations;
 pub use pin::{Credential, Pins, chain_of_certificate, expect_key};
 pub use set::{DueDelivery, close_delivery, due_deliveries, has_due, payload_of, postpone};
 

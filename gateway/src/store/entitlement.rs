@@ -8,7 +8,7 @@ use fleetgrant_core::domain::{
 
 use super::column::{Code, Micros, Octets};
 use super::schema::entitlements as table;
-use super::{Db, StoreError};
+use super::{Db, StoreError, conversation};
 
 /// A row.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -115,11 +115,12 @@ pub fn insert(db: &mut Db, entitlement: &Entitlement) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Changes an entitlement, all but its live units, which only takings change.
+/// Changes an entitlement, all but its live units, which only takings change. What is reserved of
+/// it runs out when its dates now say.
 pub fn update(db: &mut Db, entitlement: &Entitlement) -> Result<(), StoreError> {
     let live = table::live_units.eq(table::live_units);
     on!(db, c => diesel::update(table::table.find(entitlement.id))
         .set((entitlement, live))
         .execute(c))?;
-    Ok(())
+    conversation::time_reservations(db, entitlement.id.0)
 }

@@ -18,7 +18,8 @@ CREATE TABLE activations (
     ends_at BIGINT,
     grace_seconds BIGINT,
     lease_ends_at BIGINT,
-    -- The latest moment any committed set lets it run; none, once published, is for ever.
+    -- The latest moment any committed set lets it run; none, once published, is for ever. Of a
+    -- reservation when it runs out.
     runs_until_at BIGINT,
     -- The first set without it.
     removed_epoch BIGINT,

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::ask::Reason;
-use crate::domain::{ActivationState, EntitlementId};
+use crate::domain::{ActivationState, EntitlementId, EntitlementState};
 use crate::entitlement::Term;
 use crate::event::EventKind;
 use crate::operator::{self, Publish};
@@ -116,6 +116,23 @@ fn a_reservation_whose_time_is_over_is_undone() {
     bench.tick(&other);
     assert_eq!(bench.states(&other), [ActivationState::Reserved]);
     bench.wait(1);
+    bench.tick(&other);
+    assert_eq!(bench.states(&other), [ActivationState::Cancelled]);
+}
+
+/// What is suspended is not resumed after its end.
+#[test]
+fn a_reservation_whose_time_is_over_is_undone_though_it_is_suspended() {
+    let (mut bench, sold, _) = subscribed();
+    bench.world.entitlement_mut(sold).unwrap().overdraft = 1;
+    let other = bench.admitted("other");
+    bench
+        .operate(&other, |s, ctx, dice| {
+            operator::assign(s, sold, 1, Publish::AtContact, ctx, dice)
+        })
+        .unwrap();
+    bench.world.entitlement_mut(sold).unwrap().state = EntitlementState::Suspended;
+    bench.wait(15 * DAY);
     bench.tick(&other);
     assert_eq!(bench.states(&other), [ActivationState::Cancelled]);
 }

@@ -12,6 +12,7 @@ use fleetgrant_core::entitlement::Entitlement;
 use fleetgrant_core::outcome::Change;
 use fleetgrant_core::snapshot::Declined;
 
+use super::entitlement::publishable_until;
 use super::{corrupt, memory, unsigned};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
@@ -123,7 +124,10 @@ pub(super) fn write(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let activation = change.activation();
-    let progress = progress(activation)?;
+    let mut progress = progress(activation)?;
+    if activation.standing == Standing::Reserved {
+        progress.runs_until_at = publishable_until(db, activation.entitlement)?;
+    }
     let ended_at = (!activation.holds_units()).then_some(Micros(now));
     match change {
         Change::New(_) => {
@@ -228,7 +232,8 @@ pub(super) fn declined(db: &mut Db, device: &DeviceId) -> Result<Vec<Declined>, 
         .collect())
 }
 
-/// Devices with a right that can run no more, or a removal that has waited too long for proof.
+/// Devices with a right that can run no more, a reservation that ran out, or a removal that has
+/// waited too long for proof.
 pub fn devices_to_tick(
     db: &mut Db,
     now: Timestamp,

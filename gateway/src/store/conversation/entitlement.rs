@@ -10,8 +10,8 @@ use fleetgrant_core::activation::Activation;
 use fleetgrant_core::ask::Want;
 use fleetgrant_core::device::Device;
 use fleetgrant_core::domain::{
-    CodeId, EntitlementId, EntitlementState, FeatureName, LicenseModel, OrderLineId, PartyId,
-    ProductId, Purpose, StartBasis, Timestamp,
+    ActivationState, CodeId, EntitlementId, EntitlementState, FeatureName, LicenseModel,
+    OrderLineId, PartyId, ProductId, Purpose, StartBasis, Timestamp,
 };
 use fleetgrant_core::entitlement::{
     Binding, Code as ActivationCode, Entitlement, Feature, ModelRules, Quantity, Start, Term,
@@ -26,7 +26,8 @@ use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::schema::{
-    activation_codes, entitlements, features, product_features, shipment_serials, shipments,
+    activation_codes, activations, entitlements, features, product_features, shipment_serials,
+    shipments,
 };
 
 /// Entitlements of one owner that one want is served from, at most.
@@ -331,8 +332,40 @@ pub(super) fn apply(
         if started == 0 {
             return Ok(false);
         }
+        time_reservations(db, id)?;
     }
     Ok(true)
+}
+
+/// Writes anew when the reservations of an entitlement run out, since its dates have changed.
+pub(in crate::store) fn time_reservations(
+    db: &mut Db,
+    id: EntitlementId,
+) -> Result<(), StoreError> {
+    let until = publishable_until(db, id)?;
+    on!(db, c => diesel::update(activations::table)
+        .filter(activations::entitlement_id.eq(Octets(id)))
+        .filter(activations::state.eq(Code(ActivationState::Reserved)))
+        .set(activations::runs_until_at.eq(until))
+        .execute(c))?;
+    Ok(())
+}
+
+/// When a reservation of this entitlement runs out, unless it is published before.
+pub(super) fn publishable_until(
+    db: &mut Db,
+    id: EntitlementId,
+) -> Result<Option<Micros>, StoreError> {
+    let row: Option<Row> = on!(db, c => entitlements::table
+        .find(Octets(id))
+        .select(Row::as_select())
+        .first(c)
+        .optional())?;
+    let Some(row) = row else {
+        return Err(corrupt(format_args!("entitlement {id} is not recorded")));
+    };
+    let entitlement = entitlement(row, Arc::from([]), Binding::None)?;
+    Ok(entitlement.publishable_until().map(Micros))
 }
 
 /// Units that were credited while in use leave with the units that are freed.

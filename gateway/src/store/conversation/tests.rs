@@ -4,6 +4,7 @@
 mod cost;
 mod delivered;
 mod race;
+mod reserved;
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -67,9 +68,13 @@ impl Fixture {
     }
 
     fn import(&self, kind: Kind, text: &str) {
+        self.import_as(kind, text, false);
+    }
+
+    fn import_as(&self, kind: Kind, text: &str, amend: bool) {
         let options = ImportOptions {
             dry_run: false,
-            amend: false,
+            amend,
             skip_bad: false,
             actor: "tester".to_owned(),
             now: NOW,
