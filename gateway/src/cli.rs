@@ -20,6 +20,7 @@ mod offline;
 mod orders;
 mod output;
 mod pki;
+mod policies;
 mod quickstart;
 mod report;
 mod serve;
@@ -80,6 +81,7 @@ enum Command {
     Devices(devices::Args),
     Entitlements(entitlements::Args),
     Activations(activations::Args),
+    Policies(policies::Args),
     Offline(offline::Args),
     Inspect(inspect::Args),
     Report(report::Args),
@@ -106,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Entitlements(args) => entitlements::run(&global, &args),
         Command::Activations(args) => activations::run(&global, &args),
         Command::Migrate(args) => migrate::run(&global, &args),
+        Command::Policies(args) => policies::run(&global, &args),
         Command::Offline(args) => offline::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Report(args) => report::run(&global, &args),

@@ -16,6 +16,7 @@ pub mod mqtt;
 pub mod operator;
 pub mod outbox;
 pub mod pki;
+pub mod policy_file;
 pub mod quickstart;
 pub mod report;
 pub mod store;

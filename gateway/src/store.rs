@@ -21,6 +21,7 @@ pub mod license_model;
 pub mod listing;
 pub mod order;
 pub mod party;
+pub mod policy;
 pub mod product;
 pub mod product_line;
 mod reader;

@@ -20,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::policy::Policy;
 use crate::rule::Rule;
 use crate::term;
+use crate::tier::TierRules;
 
 /// What a set makes of an activation the device is meant to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,22 +33,32 @@ pub(crate) enum Prospect {
     Over,
 }
 
+/// What a set is written under.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Conditions<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) rules: &'a TierRules,
+    /// A clone is suspected: nothing new.
+    pub(crate) frozen: bool,
+    pub(crate) now: Timestamp,
+}
+
 /// What a set made now makes of an activation the device is meant to have.
 pub(crate) fn prospect(
     activation: &Activation,
     entitlement: &Entitlement,
-    frozen: bool,
-    policy: &Policy,
-    now: Timestamp,
+    conditions: &Conditions<'_>,
 ) -> Prospect {
+    let now = conditions.now;
     let is_new = activation.standing == Standing::Reserved;
     if !entitlement.is_on() {
         return Prospect::Out(Rule::Suspended);
     }
-    if is_new && frozen {
+    if is_new && conditions.frozen {
         return Prospect::Out(Rule::CloneSuspected);
     }
-    let Ok(run) = term::run(entitlement, activation.run.as_ref(), now, policy.slack) else {
+    let (slack, grace) = (conditions.policy.slack, conditions.rules.grace);
+    let Ok(run) = term::run(entitlement, activation.run.as_ref(), now, slack, grace) else {
         return Prospect::Out(Rule::NotStarted);
     };
     let is_over = run
@@ -68,17 +79,15 @@ pub(crate) fn prospect(
 pub(crate) fn settle(
     ledger: &mut Ledger,
     no_room: &BTreeSet<ActivationId>,
-    frozen: bool,
-    policy: &Policy,
+    conditions: &Conditions<'_>,
     key: SetKey,
-    now: Timestamp,
 ) -> Vec<ActivationId> {
     let prospects: Vec<_> = ledger
         .activations()
         .filter(|activation| activation.is_wanted())
         .filter_map(|activation| {
             let entitlement = ledger.entitlement(activation.entitlement)?;
-            let prospect = match prospect(activation, entitlement, frozen, policy, now) {
+            let prospect = match prospect(activation, entitlement, conditions) {
                 Prospect::In(_) if no_room.contains(&activation.id) => Prospect::Out(Rule::SetFull),
                 prospect => prospect,
             };
@@ -93,7 +102,7 @@ pub(crate) fn settle(
                 included.push(id);
             }
             Prospect::Out(_) => ledger.suspend(id, key),
-            Prospect::Over => ledger.remove(id, RemovalReason::Expire, key, now),
+            Prospect::Over => ledger.remove(id, RemovalReason::Expire, key, conditions.now),
         }
     }
     included
@@ -120,6 +129,8 @@ pub(crate) struct Content<'a> {
     pub(crate) issued_at: Timestamp,
     pub(crate) install_until: Timestamp,
     pub(crate) renew_after: u32,
+    /// Without contact, the rights in it run until here.
+    pub(crate) lease_end: Option<Timestamp>,
     pub(crate) ledger: &'a Ledger,
     pub(crate) included: &'a [ActivationId],
     pub(crate) denials: &'a [Denial],
@@ -202,7 +213,7 @@ impl Content<'_> {
             grace: run.map(|run| run.grace).filter(|grace| *grace > 0),
             vendor_data: Some(&feature.vendor_data[..]).filter(|data| !data.is_empty()),
             usage_base: count.map(|_| 0),
-            lease_end: None,
+            lease_end: self.lease_end.map(Timestamp::seconds),
         }
     }
 }

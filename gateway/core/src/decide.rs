@@ -19,7 +19,7 @@ use fleetgrant_schemas::id::KeyThumbprint;
 
 use crate::activation::Activation;
 use crate::ask::{Ask, Reason, Want};
-use crate::content::{self, Prospect};
+use crate::content::{self, Conditions, Prospect};
 use crate::device::Device;
 use crate::domain::{
     ActivationId, CodeId, EntitlementId, FeatureName, ProductId, Realm, Timestamp,
@@ -27,8 +27,9 @@ use crate::domain::{
 use crate::entitlement::{Code, Entitlement};
 use crate::ledger::Ledger;
 use crate::policy::Policy;
-use crate::rule::Rule;
+use crate::rule::{Refusal, Rule};
 use crate::snapshot::Declined;
+use crate::tier::TierRules;
 
 /// What a decision looks at.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +40,24 @@ pub(crate) struct Facts<'a> {
     pub(crate) evaluated: &'a [ProductId],
     pub(crate) declined: &'a [Declined],
     pub(crate) policy: &'a Policy,
+    /// What the tier of the device's owner is allowed.
+    pub(crate) rules: &'a TierRules,
     pub(crate) realm: &'a Realm,
     /// The key that signed the request.
     pub(crate) key: KeyThumbprint,
     pub(crate) now: Timestamp,
+}
+
+impl Facts<'_> {
+    /// What sets are written under.
+    pub(crate) const fn conditions(&self) -> Conditions<'_> {
+        Conditions {
+            policy: self.policy,
+            rules: self.rules,
+            frozen: self.device.watch.frozen,
+            now: self.now,
+        }
+    }
 }
 
 /// What is decided, before anything is done.
@@ -77,7 +92,7 @@ pub(crate) enum Verdict {
     /// What is there serves it.
     Served,
     /// Nothing is done for it.
-    Denied(Rule),
+    Denied(Refusal),
 }
 
 /// Units to take.
@@ -108,7 +123,7 @@ pub(crate) fn decide(facts: &Facts<'_>, ask: &Ask, full: &BTreeSet<Source>) -> P
         taken: BTreeMap::new(),
     };
     if let Some(rule) = not_offered(ask.reason) {
-        planner.deny_all(rule);
+        planner.deny_all(rule.into());
     } else if !ask.wants.is_empty() {
         for (place, want) in ask.wants.iter().enumerate() {
             planner.want(Source::Want(place), want);
@@ -142,16 +157,16 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn deny_all(&mut self, rule: Rule) {
+    fn deny_all(&mut self, refusal: Refusal) {
         if self.ask.wants.is_empty() {
             self.plan
                 .verdicts
-                .push((Source::Concerned, Verdict::Denied(rule)));
+                .push((Source::Concerned, Verdict::Denied(refusal)));
         }
         for place in 0..self.ask.wants.len() {
             self.plan
                 .verdicts
-                .push((Source::Want(place), Verdict::Denied(rule)));
+                .push((Source::Want(place), Verdict::Denied(refusal)));
         }
     }
 
@@ -169,9 +184,9 @@ impl Planner<'_> {
         source: Source,
         feature: &FeatureName,
         total: u32,
-    ) -> Result<Verdict, Rule> {
+    ) -> Result<Verdict, Refusal> {
         if total > self.facts.policy.max_units_per_want {
-            return Err(Rule::TooMany);
+            return Err(Rule::TooMany.into());
         }
         let there = self.units_of(feature);
         let total = u64::from(total);
@@ -220,8 +235,7 @@ impl Planner<'_> {
             .filter(|activation| activation.is_wanted())
             .filter_map(move |activation| {
                 let entitlement = facts.ledger.entitlement(activation.entitlement)?;
-                let frozen = facts.device.watch.frozen;
-                match content::prospect(activation, entitlement, frozen, facts.policy, facts.now) {
+                match content::prospect(activation, entitlement, &facts.conditions()) {
                     Prospect::In(run) if run.end.is_none_or(|end| facts.now < end) => {
                         Some((activation, entitlement))
                     }

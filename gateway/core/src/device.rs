@@ -109,6 +109,8 @@ pub struct Watch {
     pub returns_stopped: bool,
     /// Wrong activation codes within a day.
     pub code_failures: Tally,
+    /// Requests that counted within a day; counted where the tier's policy limits them.
+    pub requests: Tally,
     /// Digest of the last message that was refused without counting, so that its replays leave
     /// no trace in the history.
     pub refused: Option<MessageDigest>,

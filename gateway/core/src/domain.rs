@@ -13,4 +13,4 @@ pub use id::*;
 pub use instant::Timestamp;
 pub(crate) use state::named;
 pub use state::*;
-pub use text::{DeviceId, FeatureName, InvalidText, Realm};
+pub use text::{DeviceId, FeatureName, InvalidText, Realm, TierName};

@@ -7,6 +7,7 @@ use crate::domain::{
     named,
 };
 use crate::rule::Rule;
+use crate::tier::PolicyTag;
 
 named! {
     /// What kind of thing happened.
@@ -105,6 +106,8 @@ named! {
         DeviceAmended = 111 "device-amended",
         /// Activation codes were made.
         CodesCreated = 112 "codes-created",
+        /// Another policy is in force for a tier.
+        PolicyChanged = 120 "policy-changed",
     }
 }
 
@@ -184,7 +187,8 @@ field_from_display!(
     ActivationId,
     Rule,
     RemovalReason,
-    Resync
+    Resync,
+    &PolicyTag
 );
 
 impl Event {

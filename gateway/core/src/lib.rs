@@ -55,6 +55,7 @@ pub mod rule;
 pub mod set;
 pub mod snapshot;
 pub mod tick;
+pub mod tier;
 pub mod unfit;
 pub mod wire;
 

@@ -2,6 +2,7 @@
 //! whole or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::activation::Activation;
 use crate::ask::{Ask, Want};
@@ -9,7 +10,7 @@ use crate::delivery;
 use crate::device::Device;
 use crate::domain::{
     ActivationId, CodeId, DeliveryState, DeviceId, EntitlementId, Epoch, Generation, LicenseModel,
-    SetKey, Timestamp,
+    PartyId, SetKey, Timestamp,
 };
 use crate::entitlement::{Binding, Code, Entitlement, Quantity, Start};
 use crate::event::Event;
@@ -17,6 +18,7 @@ use crate::invariant::{self, DeviceView, Violation};
 use crate::outcome::{Change, Deliveries, Outcome};
 use crate::set::IssuedSet;
 use crate::snapshot::{Declined, Snapshot};
+use crate::tier::TierPolicy;
 
 /// Everything there is, in memory.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +28,7 @@ pub struct World {
     entitlements: BTreeMap<EntitlementId, Entitlement>,
     bound: BTreeSet<(DeviceId, EntitlementId)>,
     codes: BTreeMap<CodeId, Code>,
+    tiers: BTreeMap<PartyId, Arc<TierPolicy>>,
     sets: BTreeMap<(DeviceId, SetKey), IssuedSet>,
     deliveries: BTreeMap<(DeviceId, SetKey), Delivery>,
     events: Vec<(DeviceId, Event)>,
@@ -61,6 +64,11 @@ impl World {
     /// Adds an activation code.
     pub fn add_code(&mut self, code: Code) {
         self.codes.insert(code.id, code);
+    }
+
+    /// Puts a party under a policy; others have that of whoever has no tier.
+    pub fn set_tier(&mut self, party: PartyId, policy: TierPolicy) {
+        self.tiers.insert(party, Arc::new(policy));
     }
 
     /// Binds an entitlement to a device, as a shipment or a manifest does.
@@ -190,7 +198,9 @@ impl World {
                 })
             })
             .collect();
+        let tier = device.owner.and_then(|owner| self.tiers.get(&owner));
         Snapshot {
+            tier: tier.map_or_else(TierPolicy::unassigned, Arc::clone),
             entitlements,
             codes,
             sets: self

@@ -211,6 +211,7 @@ impl<E: Entropy> Turn<'_, E> {
             evaluated: &self.evaluated,
             declined: &self.declined,
             policy: self.ctx.policy,
+            rules: &self.tier.rules,
             realm: &self.ctx.authority.realm,
             key: self.device.key.unwrap_or(KeyThumbprint([0; 32])),
             now: self.ctx.now,

@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::notice::IssuedNotice;
 use crate::rule::Rule;
 use crate::set::IssuedSet;
+use crate::tier::PolicyTag;
 
 /// What a transaction must record, all of it or nothing, and what is sent after the commit.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,8 @@ pub struct Outcome {
     pub issued: Option<IssuedSet>,
     /// What becomes of deliveries that are there.
     pub deliveries: Deliveries,
+    /// The policy it was decided under.
+    pub policy: PolicyTag,
     /// What happened, in order.
     pub events: Vec<Event>,
     /// What became of each want.
@@ -111,6 +114,8 @@ pub enum WantVerdict {
         rule: Rule,
         /// Seconds after which asking again may be answered differently; none: not by waiting.
         retry_after: Option<u32>,
+        /// When the rule denies no more without anybody's doing; none: somebody must act.
+        lifts_at: Option<Timestamp>,
     },
 }
 

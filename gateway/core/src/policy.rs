@@ -1,12 +1,10 @@
-//! What the maker allows. One policy for all now; tiers come on top of the same struct.
+//! What holds for the whole installation; what a tier is allowed is [`crate::tier`].
 
 use fleetgrant_schemas::limits;
 
-/// What the maker allows. Durations are seconds.
+/// What holds for the whole installation. Durations are seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Whether a device may give units back.
-    pub returns: bool,
     /// Units that one want may name in total.
     pub max_units_per_want: u32,
     /// Resyncs within a week from which on a clone is suspected.
@@ -18,7 +16,7 @@ pub struct Policy {
     /// Messages refused without counting that the history tells of each device and day. All are
     /// counted elsewhere.
     pub refusals_told_per_day: u16,
-    /// After so long a device asks again.
+    /// After so long a device asks again, where its tier says nothing else.
     pub renew_after: u32,
     /// After so long a denied want may be asked for again, where time alone may lift it.
     pub retry_after: u32,
@@ -37,7 +35,6 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            returns: true,
             max_units_per_want: 10_000,
             resync_limit: 3,
             code_failures_per_device: 10,

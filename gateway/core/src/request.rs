@@ -18,6 +18,7 @@
 //!    set back: the next set goes above it.
 //! 6. *Usage* only grows.
 //! 7. *Admission* pins the device to its key, or leaves it to an operator.
+//!    Then the tier's policy says whether a device is served in files, and how often in a day.
 //! 8. *The decision*, and a new set under the next generation that echoes the request's nonce. A
 //!    generation is written once; a blank device takes nothing that does not echo its nonce.
 
@@ -35,7 +36,9 @@ use crate::domain::{DeviceState, MessageDigest};
 use crate::event::{Event, EventKind};
 use crate::notice::NoticeCode;
 use crate::outcome::{Answer, Outcome};
+use crate::rule::Rule;
 use crate::snapshot::Snapshot;
+use crate::tier::Admission;
 use crate::turn::{Said, Turn, Why};
 
 const DAY: u64 = 86_400;
@@ -105,7 +108,29 @@ impl<E: Entropy> Turn<'_, E> {
         }
         self.admit(request)?;
         self.lapse_due();
+        self.check_access(request)?;
         self.answer(request)
+    }
+
+    /// What the tier's policy says of the way a request comes, and of how many come.
+    fn check_access(&mut self, request: &Request) -> Result<(), Answer> {
+        let (now, rules) = (self.ctx.now, &self.tier.rules);
+        if let Some(limit) = rules.requests_per_day {
+            let requests = &mut self.device.watch.requests;
+            if requests.add(now, DAY) > limit.get() {
+                let over = requests.since.map(|since| since.plus_seconds(DAY));
+                let wait = over.map_or(DAY, |over| over.seconds_since(now) + 1);
+                let said = Said {
+                    retry_after: u32::try_from(wait).ok(),
+                    ..Said::default()
+                };
+                return Err(self.notice_counted(NoticeCode::RetryLater, request, said));
+            }
+        }
+        if request.sender.channel == Channel::File && !rules.offline {
+            return Err(self.deny_whole(Rule::OfflineNotOffered.into(), request));
+        }
+        Ok(())
     }
 
     /// A request by another key than the device's.
@@ -214,6 +239,12 @@ impl<E: Entropy> Turn<'_, E> {
         let sender = &request.sender;
         match (self.device.state, sender.verdict) {
             (DeviceState::Quarantined, _) => {}
+            (state, Verdict::Admissible)
+                if state != DeviceState::Admitted
+                    && self.tier.rules.admission == Admission::Approval =>
+            {
+                self.quarantine(sender, "policy");
+            }
             (DeviceState::Admitted, _) | (_, Verdict::Pinned | Verdict::Admissible) => {
                 if self.device.state != DeviceState::Admitted || self.device.key.is_none() {
                     self.device.state = DeviceState::Admitted;
@@ -222,12 +253,19 @@ impl<E: Entropy> Turn<'_, E> {
                 }
                 return Ok(());
             }
-            _ => {
-                self.device.state = DeviceState::Quarantined;
-                self.record(Event::new(EventKind::DeviceQuarantined).with("key", sender.key));
-            }
+            _ => self.quarantine(sender, "anchor"),
         }
         Err(self.notice_counted(NoticeCode::Quarantined, request, self.later()))
+    }
+
+    fn quarantine(&mut self, sender: &Sender, by: &'static str) {
+        self.device.state = DeviceState::Quarantined;
+        self.record(
+            Event::new(EventKind::DeviceQuarantined)
+                .with("key", sender.key)
+                .with("by", by)
+                .with("policy", &self.tier.tag),
+        );
     }
 
     pub(crate) fn later(&self) -> Said {

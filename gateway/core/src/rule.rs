@@ -1,6 +1,6 @@
 //! Why a want is denied.
 
-use crate::domain::named;
+use crate::domain::{Timestamp, named};
 use crate::policy::Policy;
 
 const DAY: u32 = 86_400;
@@ -56,6 +56,42 @@ named! {
         TooMany = 23 "too-many-units",
         /// The maker took this right back from this device.
         RevokedHere = 24 "revoked-on-this-device",
+        /// The tier's policy wants somebody to approve it.
+        ApprovalNeeded = 25 "approval-needed",
+        /// The tier's policy serves no devices in files.
+        OfflineNotOffered = 26 "offline-not-offered",
+        /// The tier's policy gives what is assigned, and nothing for the asking.
+        AssignedOnly = 27 "assigned-only",
+    }
+}
+
+/// A denial: by which rule, and when it is lifted without anybody's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Refusal {
+    /// The rule that denied.
+    pub rule: Rule,
+    /// From here on it denies no more, if nothing else happens; none: somebody must act.
+    pub lifts_at: Option<Timestamp>,
+}
+
+impl From<Rule> for Refusal {
+    fn from(rule: Rule) -> Self {
+        Self {
+            rule,
+            lifts_at: None,
+        }
+    }
+}
+
+impl Refusal {
+    /// Seconds after which asking again may be answered differently; none: only asking for
+    /// something else helps.
+    #[must_use]
+    pub fn retry_after(self, policy: &Policy, now: Timestamp) -> Option<u32> {
+        match self.lifts_at {
+            Some(at) => Some(u32::try_from(at.seconds_since(now) + 1).unwrap_or(u32::MAX)),
+            None => self.rule.retry_after(policy),
+        }
     }
 }
 
@@ -102,6 +138,9 @@ impl Rule {
             Self::NothingBound => "reserve an entitlement for the device, or ask for a feature",
             Self::TooMany => "ask for fewer units",
             Self::RevokedHere => "assign it to the device again",
+            Self::ApprovalNeeded => "have somebody approve it",
+            Self::OfflineNotOffered => "connect the device",
+            Self::AssignedOnly => "have it assigned to the device",
         }
     }
 }

@@ -1,16 +1,21 @@
 //! Everything a decision about one device looks at, read in one transaction.
 
+use std::sync::Arc;
+
 use crate::activation::Activation;
 use crate::device::Device;
 use crate::domain::{EntitlementId, ProductId, RemovalReason};
 use crate::entitlement::{Code, Entitlement};
 use crate::set::CommittedSet;
+use crate::tier::TierPolicy;
 
 /// Everything a decision about one device looks at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     /// The device, locked for the rest of the transaction.
     pub device: Device,
+    /// The policy in force for the tier of its owner; of whoever has no tier, if nobody owns it.
+    pub tier: Arc<TierPolicy>,
     /// All its activations that hold units.
     pub activations: Vec<Activation>,
     /// The entitlements of those activations; those bound to the device by order line, shipment
@@ -39,11 +44,12 @@ pub struct Declined {
 }
 
 impl Snapshot {
-    /// A snapshot of a device that has nothing.
+    /// A snapshot of a device that has nothing, of an owner without a tier.
     #[must_use]
-    pub const fn of(device: Device) -> Self {
+    pub fn of(device: Device) -> Self {
         Self {
             device,
+            tier: TierPolicy::unassigned(),
             activations: Vec::new(),
             entitlements: Vec::new(),
             codes: Vec::new(),

@@ -12,7 +12,8 @@ use crate::entitlement::{Entitlement, Start, Term};
 pub(crate) struct NotStarted;
 
 /// When an activation of this entitlement may run, if it is published `now`; `before` is when it
-/// was said to run so far.
+/// was said to run so far. It goes on after its end for the longer of its model's grace and
+/// `grace`, seconds both.
 ///
 /// An end that moved is followed, but what was once allowed stays allowed as far as the units
 /// are concerned: the run-out never comes nearer.
@@ -21,10 +22,11 @@ pub(crate) fn run(
     before: Option<&Run>,
     now: Timestamp,
     slack: u64,
+    grace: u32,
 ) -> Result<Run, NotStarted> {
     let start = start(entitlement.start, before, now)?;
     let end = end(entitlement.term, start, &entitlement.zone);
-    let grace = entitlement.rules.grace;
+    let grace = entitlement.rules.grace.max(grace);
     let run_out = end.map(|end| end.plus_seconds(u64::from(grace)).plus_seconds(slack));
     Ok(Run {
         start: Some(start),
@@ -41,7 +43,7 @@ pub(crate) fn run(
 
 /// Whether this entitlement's term is over at `now`, whatever its grace.
 pub(crate) fn is_over(entitlement: &Entitlement, now: Timestamp) -> bool {
-    run(entitlement, None, now, 0).is_ok_and(|run| run.end.is_some_and(|end| end <= now))
+    run(entitlement, None, now, 0, 0).is_ok_and(|run| run.end.is_some_and(|end| end <= now))
 }
 
 impl Entitlement {

@@ -16,7 +16,7 @@ use crate::context::{Authority, Context, Entropy};
 use crate::device::{Device, StoredAnswer};
 use crate::domain::{
     ActivationState, DeviceId, DeviceState, EntitlementId, EntitlementState, Epoch, FeatureName,
-    LicenseModel, PartyId, ProductId, Purpose, Realm, Timestamp,
+    LicenseModel, PartyId, ProductId, Purpose, Realm, TierName, Timestamp,
 };
 use crate::entitlement::{Binding, Entitlement, Feature, ModelRules, Quantity, Start, Term};
 use crate::event::EventKind;
@@ -28,6 +28,7 @@ use crate::request::on_request;
 use crate::rule::Rule;
 use crate::snapshot::Snapshot;
 use crate::tick::on_tick;
+use crate::tier::{self, TierRules};
 
 pub(crate) const OWNER: PartyId = PartyId([1; 16]);
 pub(crate) const DAY: u64 = 86_400;
@@ -61,6 +62,14 @@ impl Bench {
 
     pub(crate) fn wait(&mut self, seconds: u64) {
         self.now = self.now.plus_seconds(seconds);
+    }
+
+    /// Puts the owner under a policy of its own.
+    pub(crate) fn allow(&mut self, change: impl FnOnce(&mut TierRules)) {
+        let mut policy = tier::standard();
+        policy.tag.tier = TierName::new("special").unwrap();
+        change(&mut policy.rules);
+        self.world.set_tier(OWNER, policy);
     }
 
     /// A perpetual entitlement of the owner, with one feature.

@@ -5,11 +5,12 @@ mod issue;
 pub(crate) use issue::{NoRoom, Proposal, Why};
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fleetgrant_schemas::notice::Notice;
 
 use crate::ask::{Channel, Request};
-use crate::content;
+use crate::content::{self, Conditions};
 use crate::context::{Context, Entropy};
 use crate::device::Device;
 use crate::domain::{
@@ -22,10 +23,12 @@ use crate::notice::{IssuedNotice, NoticeCode};
 use crate::outcome::{Answer, CodeChange, Decided, Deliveries, Outcome};
 use crate::set::{CommittedSet, IssuedSet};
 use crate::snapshot::{Declined, Snapshot};
+use crate::tier::TierPolicy;
 
 /// One turn of the conversation with a device.
 pub(crate) struct Turn<'a, E> {
     pub(crate) ctx: Context<'a>,
+    pub(crate) tier: Arc<TierPolicy>,
     entropy: &'a mut E,
     pub(crate) device: Device,
     pub(crate) ledger: Ledger,
@@ -65,6 +68,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
         sets.sort_by_key(|set| set.key);
         Self {
             ctx,
+            tier: snapshot.tier,
             entropy,
             device: snapshot.device,
             ledger: Ledger::new(snapshot.activations, snapshot.entitlements),
@@ -88,6 +92,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
             codes: self.codes,
             deliveries: self.deliveries,
             issued: self.issued,
+            policy: self.tier.tag.clone(),
             events,
             decided: self.decided,
             answer,
@@ -101,6 +106,16 @@ impl<'a, E: Entropy> Turn<'a, E> {
     /// The set the device should have; the one written in this turn, if one was.
     pub(crate) fn latest(&self) -> Option<&CommittedSet> {
         self.sets.last()
+    }
+
+    /// What sets are written under.
+    pub(crate) fn conditions(&self) -> Conditions<'_> {
+        Conditions {
+            policy: self.ctx.policy,
+            rules: &self.tier.rules,
+            frozen: self.device.watch.frozen,
+            now: self.ctx.now,
+        }
     }
 
     /// A set made in this turn would have this key.

@@ -11,6 +11,7 @@ use super::{Effect, Halt, Reason, Row, lookup, refuse};
 use crate::store::column::{Code, Micros};
 use crate::store::event::{self, Stream};
 use crate::store::party::{self, Party};
+use crate::store::policy;
 use crate::store::{Db, id};
 
 pub(super) const COLUMNS: &[Column] = &[
@@ -74,6 +75,9 @@ impl Row for PartyRow {
             let reason = Reason::Unfit("a party cannot be its own parent".to_owned());
             return refuse("parent", reason);
         }
+        if let Some(tier) = &self.tier {
+            check_tier(db, tier)?;
+        }
         let parent = lookup::optional_party(db, &self.system, self.parent.as_deref(), "parent")?;
         let realm = run.zone().iana_name().unwrap_or("UTC").to_owned();
         let known = party::by_external_id(db, &self.system, &self.external_id)?;
@@ -119,6 +123,22 @@ impl Row for PartyRow {
         )?;
         Ok(effect)
     }
+}
+
+fn check_tier(db: &mut Db, tier: &str) -> Result<(), Halt> {
+    if policy::in_force(db, tier)?.is_some() {
+        return Ok(());
+    }
+    let known = policy::tiers(db)?.join(", ");
+    refuse(
+        "tier",
+        Reason::Invalid {
+            value: tier.to_owned(),
+            expected: format!(
+                "a tier with a policy in force: {known}; add one with `policies set`"
+            ),
+        },
+    )
 }
 
 fn difference(db: &mut Db, system: &str, known: &Party, given: &Party) -> Result<Diff, Halt> {

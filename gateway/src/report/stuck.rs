@@ -29,6 +29,8 @@ pub struct Limits {
     pub quarantined: Duration,
     /// Wanted, and denied.
     pub denied: Duration,
+    /// Wanted, and waiting for somebody's approval.
+    pub approval: Duration,
     /// Assigned, and not in a set although the device was heard since.
     pub reserved: Duration,
     /// In a set that the device has not signed for.
@@ -48,6 +50,7 @@ impl Default for Limits {
             shipped: Duration::from_secs(30 * DAY),
             quarantined: Duration::from_secs(DAY),
             denied: Duration::from_secs(DAY),
+            approval: Duration::from_secs(240 * MINUTE),
             reserved: Duration::from_secs(MINUTE),
             published: Duration::from_secs(15 * MINUTE),
             offline: Duration::from_secs(7 * DAY),
@@ -63,6 +66,7 @@ impl Limits {
             Step::Shipped => &mut self.shipped,
             Step::Quarantined => &mut self.quarantined,
             Step::Denied => &mut self.denied,
+            Step::Approval => &mut self.approval,
             Step::Reserved => &mut self.reserved,
             Step::Published => &mut self.published,
             Step::Offline => &mut self.offline,
@@ -81,6 +85,8 @@ pub enum Step {
     Quarantined,
     /// Wanted, and denied.
     Denied,
+    /// Wanted, and waiting for somebody's approval.
+    Approval,
     /// Assigned, and not in a set although the device was heard since.
     Reserved,
     /// In a set that the device has not signed for.
@@ -99,6 +105,7 @@ impl Step {
             Self::Shipped => "shipped",
             Self::Quarantined => "quarantined",
             Self::Denied => "denied",
+            Self::Approval => "approval",
             Self::Reserved => "reserved",
             Self::Published => "published",
             Self::Offline => "offline",
@@ -135,7 +142,12 @@ pub fn stuck(
     let before = |limit: Duration| now.minus_seconds(limit.as_secs());
     let mut stuck = shipped(db, before(limits.shipped), most)?;
     stuck.extend(quarantined(db, before(limits.quarantined), most)?);
-    stuck.extend(denied(db, before(limits.denied), most)?);
+    for (step, waits_for, limit) in [
+        (Step::Denied, CaseStep::Denied, limits.denied),
+        (Step::Approval, CaseStep::Approval, limits.approval),
+    ] {
+        stuck.extend(wanted(db, step, waits_for, before(limit), most)?);
+    }
     stuck.extend(reserved(db, before(limits.reserved), most)?);
     for (step, limit) in [
         (Step::Published, limits.published),
@@ -207,10 +219,16 @@ fn quarantined(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, 
     Ok(stuck)
 }
 
-fn denied(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, StoreError> {
-    let cases = case::stuck(db, CaseStep::Denied, before, most)?;
+fn wanted(
+    db: &mut Db,
+    step: Step,
+    waits_for: CaseStep,
+    before: Timestamp,
+    most: i64,
+) -> Result<Vec<Stuck>, StoreError> {
+    let cases = case::stuck(db, waits_for, before, most)?;
     let stuck = cases.into_iter().map(|case| Stuck {
-        step: Step::Denied,
+        step,
         device: case.device_id,
         what: match case.want.as_str() {
             "" => "what is bound to it".to_owned(),

@@ -46,6 +46,7 @@ pub fn put(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let step = Code(match denied {
+        Some(Rule::ApprovalNeeded) => CaseStep::Approval,
         Some(_) => CaseStep::Denied,
         None => CaseStep::Published,
     });
@@ -88,7 +89,7 @@ pub fn served(db: &mut Db, device: &str, want: &str, now: Timestamp) -> Result<(
         .filter(table::device_id.eq(device))
         .filter(table::want.eq(want))
         .filter(sql::<Bool>(OPEN))
-        .filter(table::step.eq(Code(CaseStep::Denied)))
+        .filter(table::step.ne(Code(CaseStep::Published)))
         .set((
             table::step.eq(Code(CaseStep::Published)),
             table::rule.eq(None::<Code<Rule>>),

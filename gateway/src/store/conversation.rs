@@ -23,6 +23,7 @@ use super::case;
 use super::dialect::Db;
 use super::error::StoreError;
 use super::event::{self, Occasion, Stream};
+use super::policy;
 
 pub use activation::{acknowledged, devices_to_tick};
 pub use device::Basis;
@@ -57,6 +58,7 @@ pub fn load(db: &mut Db, id: &DeviceId, wants: &[Want]) -> Result<Option<Snapsho
     let Some(device) = device::load(db, id)? else {
         return Ok(None);
     };
+    let tier = policy::of_owner(db, device.owner)?;
     let activations = activation::holding(db, id)?;
     let codes = entitlement::codes(db, wants)?;
     let entitlements = entitlement::candidates(db, &device, &activations, &codes, wants)?;
@@ -65,6 +67,7 @@ pub fn load(db: &mut Db, id: &DeviceId, wants: &[Want]) -> Result<Option<Snapsho
     let declined = activation::declined(db, id)?;
     Ok(Some(Snapshot {
         device,
+        tier,
         activations,
         entitlements,
         codes,

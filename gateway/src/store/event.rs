@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{EntitlementId, OrderId, PartyId, Timestamp};
+use fleetgrant_core::domain::{EntitlementId, OrderId, PartyId, TierName, Timestamp};
 use fleetgrant_core::event::{Event, EventKind, Field};
 use serde::{Serialize, Serializer};
 use serde_cbor::Value;
@@ -32,6 +32,8 @@ pub enum Stream<'a> {
     Order(OrderId),
     /// One party.
     Party(PartyId),
+    /// The policy of one tier.
+    Policy(&'a TierName),
     /// Products, features, SKUs and licence models.
     Catalogue,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for Stream<'_> {
             Self::Entitlement(id) => write!(f, "entitlement:{id}"),
             Self::Order(id) => write!(f, "order:{id}"),
             Self::Party(id) => write!(f, "party:{id}"),
+            Self::Policy(tier) => write!(f, "policy:{tier}"),
             Self::Catalogue => f.write_str("catalogue"),
         }
     }

@@ -7,6 +7,7 @@ mod ledger;
 mod offline;
 mod pipe;
 mod pki;
+mod policies;
 mod report;
 
 use std::fs;

@@ -5,7 +5,7 @@
 
 use super::{Draw, Planner, Source, Verdict, eligible};
 use crate::domain::{CodeId, CodeProof};
-use crate::rule::Rule;
+use crate::rule::{Refusal, Rule};
 
 /// The window in which a device's wrong codes are counted, in seconds.
 pub(crate) const FAILURE_WINDOW: u64 = 86_400;
@@ -16,7 +16,7 @@ impl Planner<'_> {
         source: Source,
         id: CodeId,
         proof: &CodeProof,
-    ) -> Result<Verdict, Rule> {
+    ) -> Result<Verdict, Refusal> {
         let facts = self.facts;
         let failures = facts
             .device
@@ -25,7 +25,11 @@ impl Planner<'_> {
             .within(facts.now, FAILURE_WINDOW)
             .saturating_add(u16::try_from(self.plan.failed_codes.len()).unwrap_or(u16::MAX));
         if failures >= facts.policy.code_failures_per_device {
-            return Err(Rule::CodesBlocked);
+            let since = facts.device.watch.code_failures.since;
+            return Err(Refusal {
+                rule: Rule::CodesBlocked,
+                lifts_at: since.map(|since| since.plus_seconds(FAILURE_WINDOW)),
+            });
         }
         let code = facts.codes.iter().find(|code| code.id == id);
         let Some(code) = code.filter(|code| {
@@ -35,14 +39,14 @@ impl Planner<'_> {
                     .proves(proof, facts.realm.as_str(), &facts.key, &self.ask.nonce)
         }) else {
             self.plan.failed_codes.push(id);
-            return Err(Rule::CodeRefused);
+            return Err(Rule::CodeRefused.into());
         };
         if self.gave_already(id) {
             return Ok(Verdict::Served);
         }
         let is_over = code.expires_at.is_some_and(|end| end <= facts.now);
         if code.void || code.uses_left == 0 || is_over {
-            return Err(Rule::CodeRefused);
+            return Err(Rule::CodeRefused.into());
         }
         let entitlement = facts
             .ledger
@@ -50,10 +54,10 @@ impl Planner<'_> {
             .ok_or(Rule::CodeRefused)?;
         eligible(facts, entitlement)?;
         if self.full.contains(&source) {
-            return Err(Rule::SetFull);
+            return Err(Rule::SetFull.into());
         }
         if self.units_left(entitlement.id) < code.units.max(1) {
-            return Err(Rule::NoUnitsLeft);
+            return Err(Rule::NoUnitsLeft.into());
         }
         self.take(Draw {
             source,

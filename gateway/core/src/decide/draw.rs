@@ -3,8 +3,9 @@
 use super::{Draw, Planner, Source, Verdict, eligible};
 use crate::domain::{EntitlementId, FeatureName, LicenseModel};
 use crate::entitlement::{Binding, Entitlement};
-use crate::rule::Rule;
+use crate::rule::{Refusal, Rule};
 use crate::term;
+use crate::tier::Mode;
 
 impl Planner<'_> {
     /// Takes `missing` units of a feature: from what is bound to the device, then from its
@@ -15,9 +16,9 @@ impl Planner<'_> {
         source: Source,
         feature: &FeatureName,
         missing: u32,
-    ) -> Result<(), Rule> {
+    ) -> Result<(), Refusal> {
         if self.full.contains(&source) {
-            return Err(Rule::SetFull);
+            return Err(Rule::SetFull.into());
         }
         let facts = self.facts;
         let mut candidates: Vec<&Entitlement> = facts
@@ -46,12 +47,28 @@ impl Planner<'_> {
             }
             rest -= units;
             if rest == 0 {
+                self.pool_allowed(&draws)?;
                 draws.into_iter().for_each(|draw| self.take(draw));
                 return Ok(());
             }
             rule = Some(Rule::NoUnitsLeft);
         }
-        Err(rule.unwrap_or(Rule::NotOwned))
+        Err(rule.unwrap_or(Rule::NotOwned).into())
+    }
+
+    /// What is bound to the device was assigned by somebody; the pool is drawn for the asking.
+    fn pool_allowed(&self, draws: &[Draw]) -> Result<(), Rule> {
+        let is_pool = |draw: &Draw| {
+            self.facts
+                .ledger
+                .entitlement(draw.entitlement)
+                .is_some_and(|entitlement| entitlement.binding != Binding::Device)
+        };
+        match self.facts.rules.activation {
+            Mode::Approval if draws.iter().any(is_pool) => Err(Rule::ApprovalNeeded),
+            Mode::Refused if draws.iter().any(is_pool) => Err(Rule::AssignedOnly),
+            _ => Ok(()),
+        }
     }
 
     /// Takes what each entitlement bound to the device gives to one device, unless the device has
@@ -81,14 +98,14 @@ impl Planner<'_> {
         }
     }
 
-    fn draw_one_share(&mut self, source: Source, entitlement: &Entitlement) -> Result<(), Rule> {
+    fn draw_one_share(&mut self, source: Source, entitlement: &Entitlement) -> Result<(), Refusal> {
         eligible(self.facts, entitlement)?;
         if self.full.contains(&source) {
-            return Err(Rule::SetFull);
+            return Err(Rule::SetFull.into());
         }
         let units = entitlement.units_per_device.max(1);
         if self.units_left(entitlement.id) < units {
-            return Err(Rule::NoUnitsLeft);
+            return Err(Rule::NoUnitsLeft.into());
         }
         self.take(Draw {
             source,
@@ -121,7 +138,7 @@ impl Planner<'_> {
     }
 
     fn rank(&self, entitlement: &Entitlement) -> impl Ord + use<> {
-        let end = term::run(entitlement, None, self.facts.now, 0)
+        let end = term::run(entitlement, None, self.facts.now, 0, 0)
             .ok()
             .and_then(|run| run.end);
         (

@@ -6,7 +6,8 @@ use super::{GiveBack, Planner, Source, Verdict};
 use crate::activation::{Activation, Standing};
 use crate::domain::{FeatureName, Origin, StorageClass};
 use crate::entitlement::Entitlement;
-use crate::rule::Rule;
+use crate::rule::{Refusal, Rule};
+use crate::tier::Mode;
 
 impl Planner<'_> {
     /// Lets go of `surplus` units of a feature: the activations the request names first, then
@@ -16,7 +17,7 @@ impl Planner<'_> {
         source: Source,
         feature: &FeatureName,
         surplus: u32,
-    ) -> Result<(), Rule> {
+    ) -> Result<(), Refusal> {
         self.returns_allowed()?;
         let mut candidates: Vec<(&Activation, Result<(), Rule>)> = self
             .running()
@@ -53,7 +54,7 @@ impl Planner<'_> {
                 return Ok(());
             }
         }
-        Err(rule.unwrap_or(Rule::NotReturnable))
+        Err(rule.unwrap_or(Rule::NotReturnable).into())
     }
 
     /// Lets go of the activations that the request names, whole. All of them, or none.
@@ -73,7 +74,7 @@ impl Planner<'_> {
     }
 
     /// What is not there any more counts as given back.
-    fn plan_concerned(&self) -> Result<Vec<GiveBack>, Rule> {
+    fn plan_concerned(&self) -> Result<Vec<GiveBack>, Refusal> {
         let ledger = self.facts.ledger;
         let concerned = ledger.activations().filter(|activation| {
             activation.is_wanted() && self.ask.concerned.contains(&activation.id)
@@ -97,14 +98,16 @@ impl Planner<'_> {
     /// storage was set back.
     fn returns_allowed(&self) -> Result<(), Rule> {
         let watch = &self.facts.device.watch;
-        if !self.facts.policy.returns {
-            Err(Rule::ReturnsNotOffered)
-        } else if watch.frozen {
+        if watch.frozen {
             Err(Rule::CloneSuspected)
         } else if watch.returns_stopped {
             Err(Rule::ReturnsStopped)
         } else {
-            Ok(())
+            match self.facts.rules.returns {
+                Mode::SelfService => Ok(()),
+                Mode::Approval => Err(Rule::ApprovalNeeded),
+                Mode::Refused => Err(Rule::ReturnsNotOffered),
+            }
         }
     }
 

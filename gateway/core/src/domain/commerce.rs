@@ -39,6 +39,18 @@ named! {
 }
 
 named! {
+    /// Where a version of a policy stands.
+    PolicyState("policy state") {
+        /// Not in force yet.
+        Draft = 1 "draft",
+        /// In force: decisions are made under it.
+        Active = 2 "active",
+        /// A later one is in force.
+        Retired = 3 "retired",
+    }
+}
+
+named! {
     /// Where an order, or a line of it, stands.
     OrderState("order state") {
         /// As first received.
@@ -111,5 +123,7 @@ named! {
         Denied = 1 "denied",
         /// For the device's signature.
         Published = 2 "published",
+        /// For somebody's approval.
+        Approval = 3 "approval",
     }
 }

@@ -43,6 +43,8 @@ entity_id! {
     OrderId;
     /// A line of an order.
     OrderLineId;
+    /// A version of the policy of a tier.
+    PolicyVersionId;
     /// A frame around a party's orders.
     ContractId;
     /// What left the house.

@@ -42,6 +42,13 @@ macro_rules! text {
             }
         }
 
+        impl std::str::FromStr for $name {
+            type Err = InvalidText;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::new(text)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(&self.0)
@@ -70,6 +77,12 @@ text!(
     /// The name of an installation; devices take nothing from another realm.
     Realm, "realm", "1 to 64 bytes of UTF-8 without control characters",
     |text| (1..=limits::MAX_REALM).contains(&text.len()) && !text.chars().any(char::is_control)
+);
+text!(
+    /// The name of a tier of parties.
+    TierName, "tier", "1 to 32 of a-z 0-9 -",
+    |text| (1..=32).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 );
 
 impl From<id::DeviceId<'_>> for DeviceId {

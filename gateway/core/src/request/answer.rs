@@ -7,12 +7,12 @@ use crate::ask::{Ask, Request, Want};
 use crate::content::Denial;
 use crate::context::Entropy;
 use crate::decide::{self, Facts, Plan, Source, Verdict};
-use crate::domain::{ActivationId, ActivationKind, RemovalReason};
+use crate::domain::{ActivationId, ActivationKind, RemovalReason, Timestamp};
 use crate::event::{Event, EventKind};
 use crate::ledger::Ledger;
 use crate::notice::NoticeCode;
 use crate::outcome::{Answer, Decided, WantVerdict};
-use crate::rule::Rule;
+use crate::rule::{Refusal, Rule};
 use crate::turn::{NoRoom, Proposal, Said, Turn, Unissuable, Why};
 
 /// What was done for a plan: the activations made or let go, each with what it was for.
@@ -52,10 +52,10 @@ impl<E: Entropy> Turn<'_, E> {
             proposal.denials.pop();
         }
         let answer = match self.nothing_to_say(&plan, &proposal, ask) {
-            Some(rule) => {
+            Some(refusal) => {
                 let said = Said {
-                    text: Some(rule.as_str()),
-                    retry_after: rule.retry_after(self.ctx.policy),
+                    text: Some(refusal.rule.as_str()),
+                    retry_after: refusal.retry_after(self.ctx.policy, self.ctx.now),
                     ..Said::default()
                 };
                 self.notice_counted(NoticeCode::Denied, request, said)
@@ -79,6 +79,7 @@ impl<E: Entropy> Turn<'_, E> {
             evaluated: &self.evaluated,
             declined: &self.declined,
             policy: self.ctx.policy,
+            rules: &self.tier.rules,
             realm: &self.ctx.authority.realm,
             key: request.sender.key,
             now: self.ctx.now,
@@ -133,13 +134,13 @@ impl<E: Entropy> Turn<'_, E> {
 
     /// The rule to tell, where a set would say nothing: nothing is in it, nothing was in the one
     /// before, and there is no want to deny in it.
-    fn nothing_to_say(&self, plan: &Plan, proposal: &Proposal, ask: &Ask) -> Option<Rule> {
+    fn nothing_to_say(&self, plan: &Plan, proposal: &Proposal, ask: &Ask) -> Option<Refusal> {
         let denied = |source: Source| !matches!(source, Source::Want(_));
         let rule = plan
             .verdicts
             .iter()
             .find_map(|(source, verdict)| match verdict {
-                Verdict::Denied(rule) if denied(*source) => Some(*rule),
+                Verdict::Denied(refusal) if denied(*source) => Some(*refusal),
                 _ => None,
             });
         if plan
@@ -155,7 +156,7 @@ impl<E: Entropy> Turn<'_, E> {
             Some(set) => set.activations.is_empty() && ask.held == Some(set.held()),
         };
         let is_empty = proposal.is_empty() && proposal.denials.is_empty() && ask.wants.is_empty();
-        (is_empty && holds_nothing).then_some(rule.unwrap_or(Rule::NothingBound))
+        (is_empty && holds_nothing).then_some(rule.unwrap_or(Rule::NothingBound.into()))
     }
 
     fn count_codes(&mut self, plan: &Plan) {
@@ -187,18 +188,51 @@ impl<E: Entropy> Turn<'_, E> {
                 Verdict::Planned if returning => WantVerdict::Returning(ids()),
                 Verdict::Planned => WantVerdict::Granted(ids()),
                 Verdict::Served => {
-                    self.record(describe(EventKind::Served, *source, ask));
+                    let served = describe(EventKind::Served, *source, ask);
+                    self.record(served.with("policy", &self.tier.tag));
                     WantVerdict::Served
                 }
-                Verdict::Denied(rule) => {
-                    self.record(describe(EventKind::Denied, *source, ask).with("rule", *rule));
-                    WantVerdict::Denied {
-                        rule: *rule,
-                        retry_after: rule.retry_after(self.ctx.policy),
-                    }
+                Verdict::Denied(refusal) => {
+                    let denied = describe(EventKind::Denied, *source, ask);
+                    self.record(self.refused(denied, *refusal));
+                    self.denied(*refusal)
                 }
             };
             self.decided.push(Decided { want, verdict });
+        }
+    }
+
+    /// Denies all that a request wants, which then is answered by a notice.
+    pub(super) fn deny_whole(&mut self, refusal: Refusal, request: &Request) -> Answer {
+        let sources: Vec<Source> = match request.ask.wants.len() {
+            0 => vec![Source::Concerned],
+            wants => (0..wants).map(Source::Want).collect(),
+        };
+        let mut plan = Plan::default();
+        let denied = |source| (source, Verdict::Denied(refusal));
+        plan.verdicts.extend(sources.into_iter().map(denied));
+        self.record_verdicts(&plan, &Done::new(), &request.ask);
+        let said = Said {
+            text: Some(refusal.rule.as_str()),
+            retry_after: refusal.retry_after(self.ctx.policy, self.ctx.now),
+            ..Said::default()
+        };
+        self.notice_counted(NoticeCode::Denied, request, said)
+    }
+
+    /// A denial in the history: the rule, the policy, and when it is lifted if time lifts it.
+    pub(super) fn refused(&self, event: Event, refusal: Refusal) -> Event {
+        event
+            .with("rule", refusal.rule)
+            .with("policy", &self.tier.tag)
+            .with_some("lifts", refusal.lifts_at.map(Timestamp::seconds))
+    }
+
+    pub(super) fn denied(&self, refusal: Refusal) -> WantVerdict {
+        WantVerdict::Denied {
+            rule: refusal.rule,
+            retry_after: refusal.retry_after(self.ctx.policy, self.ctx.now),
+            lifts_at: refusal.lifts_at,
         }
     }
 
@@ -219,13 +253,13 @@ impl Plan {
     /// What the grant says of the wants that are denied.
     fn denials<E>(&self, ask: &Ask, turn: &Turn<'_, E>) -> Vec<Denial> {
         let denied = self.verdicts.iter().filter_map(|(source, verdict)| {
-            let Verdict::Denied(rule) = verdict else {
+            let Verdict::Denied(refusal) = verdict else {
                 return None;
             };
             Some(Denial {
                 want: source.want(ask)?.clone(),
-                rule: *rule,
-                retry_after: rule.retry_after(turn.ctx.policy),
+                rule: refusal.rule,
+                retry_after: refusal.retry_after(turn.ctx.policy, turn.ctx.now),
             })
         });
         denied.collect()

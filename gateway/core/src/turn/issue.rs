@@ -35,13 +35,12 @@ impl<E: Entropy> Turn<'_, E> {
     /// Whether the device takes a set over `ledger`, in answer to a request or not, and whatever
     /// its generation: what fits now must fit in every later set.
     pub(crate) fn has_room(&self, ledger: &Ledger, no_room: &NoRoom) -> bool {
-        let (mut ledger, now, policy) = (ledger.clone(), self.ctx.now, self.ctx.policy);
+        let mut ledger = ledger.clone();
         let key = SetKey {
             epoch: self.ctx.authority.epoch,
             generation: Generation::MAX,
         };
-        let frozen = self.device.watch.frozen;
-        let included = content::settle(&mut ledger, no_room, frozen, policy, key, now);
+        let included = content::settle(&mut ledger, no_room, &self.conditions(), key);
         let largest = Proposal {
             ledger,
             included,
@@ -78,14 +77,7 @@ impl<E: Entropy> Turn<'_, E> {
     ) -> Result<Proposal, Unissuable> {
         let key = self.next_key()?;
         let confirmation = self.device.key.ok_or(Unissuable::NotPinned)?;
-        let included = content::settle(
-            &mut ledger,
-            no_room,
-            self.device.watch.frozen,
-            self.ctx.policy,
-            key,
-            self.ctx.now,
-        );
+        let included = content::settle(&mut ledger, no_room, &self.conditions(), key);
         Ok(Proposal {
             ledger,
             included,
@@ -137,7 +129,8 @@ impl<E: Entropy> Turn<'_, E> {
                 .with("set", key)
                 .with("cti", cti)
                 .with("activations", set.activations.len() as u64)
-                .with("why", why.as_str()),
+                .with("why", why.as_str())
+                .with("policy", &self.tier.tag),
         );
         self.sets.push(set.clone());
         self.issued = Some(IssuedSet { set, payload });
@@ -153,7 +146,7 @@ impl<E: Entropy> Turn<'_, E> {
     }
 
     fn content<'p>(&'p self, proposal: &'p Proposal) -> Content<'p> {
-        let (policy, now) = (self.ctx.policy, self.ctx.now);
+        let (policy, now, rules) = (self.ctx.policy, self.ctx.now, &self.tier.rules);
         let last = Timestamp::from_seconds(limits::MAX_INSTANT - 1);
         Content {
             realm: &self.ctx.authority.realm,
@@ -165,7 +158,10 @@ impl<E: Entropy> Turn<'_, E> {
             challenge: proposal.challenge,
             issued_at: now,
             install_until: now.plus_seconds(policy.install_window).min(last),
-            renew_after: policy.renew_after,
+            renew_after: rules.renew_after.unwrap_or(policy.renew_after),
+            lease_end: rules
+                .lease
+                .map(|lease| now.plus_seconds(lease.get().into()).min(last)),
             ledger: &proposal.ledger,
             included: &proposal.included,
             denials: &proposal.denials,

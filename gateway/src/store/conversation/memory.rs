@@ -20,6 +20,8 @@ struct Memory {
     refusals: TallyRow,
     #[serde(default)]
     unfit: TallyRow,
+    #[serde(default)]
+    requests: TallyRow,
 }
 
 /// Value, expiry in microseconds, and epoch and generation acknowledged when it was sent.
@@ -55,6 +57,7 @@ pub(super) fn encode(challenges: &Challenges, watch: &Watch) -> Result<Vec<u8>, 
         refused: watch.refused.map(|digest| digest.0),
         refusals: tally(&watch.refusals),
         unfit: tally(&watch.unfit),
+        requests: tally(&watch.requests),
     };
     serde_cbor::to_vec(&memory).map_err(corrupt)
 }
@@ -95,6 +98,7 @@ pub(super) fn decode(
         refused: memory.refused.map(MessageDigest),
         refusals: tally(memory.refusals),
         unfit: tally(memory.unfit),
+        requests: tally(memory.requests),
     };
     Ok((challenges, watch))
 }

@@ -113,7 +113,8 @@ fn whatever_is_wrong_with_a_code_is_answered_alike() {
             outcome.decided[0].verdict,
             WantVerdict::Denied {
                 rule: Rule::CodeRefused,
-                retry_after: None
+                retry_after: None,
+                lifts_at: None,
             }
         );
         assert!(outcome.activations.is_empty());

@@ -6,6 +6,7 @@ use crate::event::EventKind;
 use crate::outcome::{Change, WantVerdict};
 use crate::rule::Rule;
 use crate::testkit::{Bench, Handset, denials, features, want};
+use crate::tier::Mode;
 
 #[test]
 fn a_returned_unit_is_free_when_its_absence_is_proven() {
@@ -127,7 +128,11 @@ fn what_may_not_be_returned_stays() {
     type Change = fn(&mut Bench, &Handset);
     let cases: [(Rule, Change); 3] = [
         (Rule::ReturnsNotOffered, |bench, _| {
-            bench.policy.returns = false;
+            bench.allow(|rules| {
+                rules.returns = Mode::Refused;
+                rules.rehost = None;
+                rules.rehost_unconfirmed = None;
+            });
         }),
         (Rule::NotReturnable, |bench, device| {
             let id = bench.activations(device)[0].entitlement;

@@ -1,0 +1,200 @@
+//! `fleetgrant policies`: what the tiers of customers are allowed.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use fleetgrant_core::domain::TierName;
+use fleetgrant_core::tier::draft::Draft;
+use serde::Serialize;
+
+use super::ledger::{Ledger, actor};
+use super::output::{self, Format, row};
+use super::{Failure, Global, OrUnavailable};
+use crate::clock::Clock;
+use crate::policy_file;
+use crate::store::event::Occasion;
+use crate::store::policy::{self, PolicyVersion, Put};
+
+/// List, show and change what the tiers of customers are allowed
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    List(List),
+    Show(Show),
+    Set(Set),
+}
+
+/// List the versions of every tier's policy, the newest first
+#[derive(Debug, clap::Args)]
+struct List {
+    /// The form of the list
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Show a policy, as a file that `set` takes
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// The tier
+    tier: TierName,
+    /// The version of this number [default: the one in force]
+    #[arg(long)]
+    number: Option<u32>,
+    /// As JSON, with its version
+    #[arg(long)]
+    json: bool,
+}
+
+/// Put a policy in force, as a tier's next version
+///
+/// Decisions from then on are made under it, for rights that are out already too. A policy that
+/// contradicts itself is refused with the line and the reason, and nothing changes.
+#[derive(Debug, clap::Args)]
+struct Set {
+    /// The tier; a new one is made
+    tier: TierName,
+    /// The policy, as TOML or JSON; - for standard input
+    file: PathBuf,
+    /// Only checks it
+    #[arg(long)]
+    dry_run: bool,
+}
+
+row!(
+    /// A version of a policy in a list.
+    PolicyLine {
+        policy: String,
+        state: String,
+        parties: Option<i64>,
+        since: String,
+    }
+);
+
+/// A policy as JSON.
+#[derive(Serialize)]
+struct Sheet {
+    policy: String,
+    state: String,
+    since: String,
+    rules: Draft,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    match &args.command {
+        Command::List(args) => list(&Ledger::open(global)?, args),
+        Command::Show(args) => show(&Ledger::open(global)?, args),
+        Command::Set(args) => set(global, args),
+    }
+}
+
+/// More versions than anybody reads.
+const MOST: i64 = 1_000;
+
+fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
+    let (versions, parties) =
+        ledger.read(|db| Ok((policy::all(db, MOST)?, policy::parties_by_tier(db)?)))?;
+    let of_tier = |tier: &str| {
+        let is_of = |name: &Option<String>| match name {
+            Some(name) => name == tier,
+            None => tier == fleetgrant_core::tier::DEFAULT_TIER,
+        };
+        let counts = parties.iter().filter(|(name, _)| is_of(name));
+        counts.map(|(_, count)| count).sum::<i64>()
+    };
+    let lines: Vec<_> = versions
+        .into_iter()
+        .map(|version| PolicyLine {
+            policy: format!("{}/{}", version.tier, version.version),
+            state: version.state.0.to_string(),
+            parties: (version.state.0 == fleetgrant_core::domain::PolicyState::Active)
+                .then(|| of_tier(&version.tier)),
+            since: version.created_at.0.to_string(),
+        })
+        .collect();
+    output::print(args.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
+}
+
+fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
+    let version = find(ledger, &args.tier, args.number)?;
+    let policy = version.policy()?;
+    if args.json {
+        output::print_json(&Sheet {
+            policy: policy.tag.to_string(),
+            state: version.state.0.to_string(),
+            since: version.created_at.0.to_string(),
+            rules: Draft::from(&policy.rules),
+        })
+    } else {
+        let text = policy_file::to_toml(&policy.rules);
+        let (tag, state) = (&policy.tag, version.state.0);
+        output::print_text(&format_args!("# {tag}, {state}\n{text}"))
+    }
+    .or_unavailable(|| "cannot write the policy".to_owned())
+}
+
+fn find(ledger: &Ledger, tier: &TierName, number: Option<u32>) -> Result<PolicyVersion, Failure> {
+    let name = tier.clone();
+    let found = ledger.read(move |db| match number {
+        Some(number) => policy::version(db, name.as_str(), number),
+        None => policy::in_force(db, name.as_str()),
+    })?;
+    found.ok_or_else(|| {
+        Failure::refused(anyhow!(
+            "there is no such policy of the tier {tier}: list them with `fleetgrant policies list`"
+        ))
+    })
+}
+
+fn set(global: &Global, args: &Set) -> Result<(), Failure> {
+    let text = read(&args.file)?;
+    let rules = policy_file::parse(&text).map_err(|reason| {
+        let file = args.file.display();
+        Failure::refused(anyhow!("{file} is no policy: {reason}"))
+    })?;
+    if args.dry_run {
+        super::note("it can be put in force");
+        return Ok(());
+    }
+    let ledger = Ledger::open(global)?;
+    let tier = args.tier.clone();
+    let now = Clock::system()
+        .trusted_now()
+        .map_err(Failure::unavailable)?;
+    let put = ledger.store().write_blocking("policy", move |db| {
+        let actor = actor();
+        let occasion = Occasion {
+            at: now,
+            actor: &actor,
+            cause: &[],
+        };
+        policy::put_in_force(db, &tier, &rules, occasion)
+    })?;
+    super::note(&match put {
+        Put::InForce(tag) => format!("{tag} is in force"),
+        Put::Unchanged(tag) => format!("{tag} says so already, and stays in force"),
+    });
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let reading = || format!("cannot read {}", path.display());
+    let source: &mut dyn Read = if path.as_os_str() == "-" {
+        &mut io::stdin().lock()
+    } else {
+        &mut File::open(path).or_unavailable(reading)?
+    };
+    let mut text = String::new();
+    // One byte more than there may be, so that a longer file is refused and not cut.
+    source
+        .take(policy_file::MAX_BYTES as u64 + 1)
+        .read_to_string(&mut text)
+        .or_unavailable(reading)?;
+    Ok(text)
+}
