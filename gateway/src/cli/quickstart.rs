@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let clock = Clock::system();
     let options = InstallationOptions {
         listen: args.listen,
-        more: format!("\n[http]\nlisten = \"{}\"\n{QUIET}", args.http),
+        more: format!("\n[http]\nlisten = \"{}\"\n", args.http),
         ..InstallationOptions::default()
     };
     let installation = Installation::open_or_create(&args.data, &options, clock.now())?;
@@ -79,9 +79,6 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         outcome
     })
 }
-
-/// What a person watches is the bar and the report.
-const QUIET: &str = "\n[log]\nlevel = \"warn\"\n";
 
 async fn activate(
     args: &Args,

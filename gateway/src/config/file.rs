@@ -223,7 +223,9 @@ impl Default for LogSection {
     fn default() -> Self {
         Self {
             format: LogFormat::Auto,
-            level: "info".to_owned(),
+            // The MQTT crates tell of each connection, and call what the gateway decides by its own
+            // lines ("anonymous authentication") by other names.
+            level: "info,mqtt5=error,rumqttc=error".to_owned(),
         }
     }
 }
