@@ -19,6 +19,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fleetgrant_core::delivery::Pauses;
 use jiff::tz::TimeZone;
 
 pub use authority::Authority;
@@ -67,7 +68,7 @@ pub struct Config {
 pub struct Delivery {
     /// The waits between one push and the next; after the last the delivery is exhausted, and the
     /// next contact of the device starts it again.
-    pub backoff: Vec<Duration>,
+    pub backoff: Pauses,
     /// How long after it was signed a grant may be installed.
     pub installable: Duration,
 }
@@ -151,14 +152,17 @@ fn anchors(
 
 impl Delivery {
     fn parse(section: file::DeliverySection) -> Result<Self, ConfigError> {
-        let backoff: Vec<Duration> = section.backoff.iter().map(|wait| wait.get()).collect();
-        if backoff.is_empty() || backoff.len() > 32 || backoff.contains(&Duration::ZERO) {
-            return Err(ConfigError::invalid(
-                "delivery.backoff",
-                format!("{} waits", backoff.len()),
-                "1 to 32 waits above zero, as [\"1m\", \"5m\", \"30m\"]",
-            ));
-        }
+        let seconds = section.backoff.iter().map(|wait| wait.get().as_secs());
+        let seconds: Vec<u64> = seconds.collect();
+        let backoff = Pauses::new(&seconds)
+            .filter(|_| seconds.len() <= 32 && !seconds.contains(&0))
+            .ok_or_else(|| {
+                ConfigError::invalid(
+                    "delivery.backoff",
+                    format!("{} waits", seconds.len()),
+                    "1 to 32 waits of a second or more, as [\"1m\", \"5m\", \"30m\"]",
+                )
+            })?;
         let installable = section.installable.get();
         if installable < Duration::from_secs(3600) {
             return Err(ConfigError::invalid(

@@ -126,7 +126,6 @@ impl Gateway {
             issuer,
             outbound,
             link: link.status(),
-            pauses: config.delivery.backoff.clone(),
             clock: clock.clone(),
         };
         let upkeep = Upkeep {
@@ -286,6 +285,7 @@ fn link_config(config: &Config, topics: TopicSpace) -> Result<LinkConfig, TlsErr
 
 fn policy(config: &Config) -> Policy {
     Policy {
+        push_pauses: config.delivery.backoff.clone(),
         install_window: config.delivery.installable.as_secs(),
         ..Policy::default()
     }

@@ -41,8 +41,6 @@ pub struct Outbox {
     pub outbound: Outbound,
     /// Whether there is a broker to push to.
     pub link: watch::Receiver<LinkStatus>,
-    /// Pauses from one push to the next; after the last, the device must be heard first.
-    pub pauses: Vec<Duration>,
     /// The gateway's clock.
     pub clock: Clock,
 }
@@ -116,11 +114,9 @@ impl Outbox {
             .outbound
             .publish(&device, MessageType::Grant, signed.into())
             .await;
-        let pause = usize::try_from(attempts)
-            .ok()
-            .and_then(|attempts| self.pauses.get(attempts));
-        let next = pause.map(|pause| now.plus_seconds(pause.as_secs()));
-        tracing::info!(%device, set = %key, attempt = attempts + 1, ?published, "pushed");
+        let attempts = attempts.saturating_add(1);
+        let next = self.rules.policy.push_pauses.next_attempt(attempts, now);
+        tracing::info!(%device, set = %key, attempt = attempts, ?published, "pushed");
         if next.is_none() {
             tracing::warn!(%device, set = %key, "the device is silent; its next contact resumes");
         }

@@ -14,7 +14,6 @@ use fleetgrant_schemas::ack;
 
 use crate::ask::{Acknowledgement, Exception, Sender, SignedAck, Verdict};
 use crate::context::{Context, Entropy};
-use crate::delivery;
 use crate::device::Acked;
 use crate::domain::{ActivationId, RemovalReason};
 use crate::event::{Event, EventKind};
@@ -165,7 +164,7 @@ impl<E: Entropy> Turn<'_, E> {
             return;
         };
         // What was written just now is on its way anyway.
-        let first_repeat = latest.issued_at.plus_seconds(delivery::INTERVALS[0]);
+        let first_repeat = self.ctx.policy.push_pauses.first_repeat(latest.issued_at);
         if self.device.acked_key() == Some(latest.key) {
             self.deliveries = Deliveries::Acknowledged;
         } else if latest.install_until <= self.ctx.now

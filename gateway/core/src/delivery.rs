@@ -6,17 +6,50 @@ use crate::outcome::{Answer, Outcome};
 use crate::snapshot::Snapshot;
 use crate::turn::{Turn, Why};
 
-/// Seconds from one publishing to the next.
-pub const INTERVALS: [u64; 5] = [60, 5 * 60, 30 * 60, 6 * 3_600, 86_400];
+/// Seconds from one publishing of a set to the next; there is at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pauses {
+    first: u64,
+    then: Vec<u64>,
+}
 
-/// When a set that was published `times` times, last at `now`, is published again; none if it is
-/// not, until the device is heard.
-#[must_use]
-pub fn next_attempt(times: u32, now: Timestamp) -> Option<Timestamp> {
-    let place = usize::try_from(times.checked_sub(1)?).ok()?;
-    INTERVALS
-        .get(place)
-        .map(|interval| now.plus_seconds(*interval))
+impl Pauses {
+    /// In their order; none if there are none.
+    #[must_use]
+    pub fn new(seconds: &[u64]) -> Option<Self> {
+        let (&first, then) = seconds.split_first()?;
+        Some(Self {
+            first,
+            then: then.to_vec(),
+        })
+    }
+
+    /// When a set that was published once, at `now`, is published again.
+    #[must_use]
+    pub fn first_repeat(&self, now: Timestamp) -> Timestamp {
+        now.plus_seconds(self.first)
+    }
+
+    /// When a set that was published `times` times, last at `now`, is published again; none if it
+    /// is not, until the device is heard.
+    #[must_use]
+    pub fn next_attempt(&self, times: u32, now: Timestamp) -> Option<Timestamp> {
+        let pause = match times.checked_sub(2) {
+            None => self.first,
+            Some(place) => *self.then.get(usize::try_from(place).ok()?)?,
+        };
+        Some(now.plus_seconds(pause))
+    }
+}
+
+/// As the protocol has them.
+impl Default for Pauses {
+    fn default() -> Self {
+        Self {
+            first: 60,
+            then: vec![5 * 60, 30 * 60, 6 * 3_600, 86_400],
+        }
+    }
 }
 
 /// What is to be done for a delivery that is due.
@@ -47,7 +80,7 @@ pub fn on_due<E: Entropy>(
     }
     let mut turn = Turn::new(snapshot, ctx, entropy);
     match turn.push(latest.nonce, Why::WindowOver) {
-        Ok(()) => Due::Reissue(Box::new(turn.finish(Answer::Grant))),
+        Ok(()) => Due::Reissue(Box::new(turn.finish(Answer::None))),
         Err(_) => Due::Settled,
     }
 }
@@ -60,9 +93,10 @@ mod tests {
 
     #[test]
     fn waits_longer_each_time_and_gives_up_after_the_sixth() {
-        let now = Timestamp::from_seconds(1_000);
+        let (pauses, now) = (Pauses::default(), Timestamp::from_seconds(1_000));
         let waits: Vec<_> = (1..=6)
-            .map(|times| next_attempt(times, now).map(|at| at.seconds_since(now)))
+            .map(|times| pauses.next_attempt(times, now))
+            .map(|next| next.map(|at| at.seconds_since(now)))
             .collect();
         assert_eq!(
             waits,

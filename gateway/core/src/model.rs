@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::activation::Activation;
 use crate::ask::{Ask, Want};
-use crate::delivery;
+use crate::delivery::Pauses;
 use crate::device::Device;
 use crate::domain::{
     ActivationId, CodeId, DeliveryState, DeviceId, EntitlementId, Epoch, Generation, LicenseModel,
@@ -281,10 +281,10 @@ impl World {
     }
 
     /// Notes that a set was published.
-    pub fn published(&mut self, device: &DeviceId, key: SetKey, now: Timestamp) {
+    pub fn published(&mut self, device: &DeviceId, key: SetKey, pauses: &Pauses, now: Timestamp) {
         if let Some(delivery) = self.deliveries.get_mut(&(device.clone(), key)) {
             delivery.attempts += 1;
-            delivery.due = delivery::next_attempt(delivery.attempts, now);
+            delivery.due = pauses.next_attempt(delivery.attempts, now);
             delivery.state = match delivery.due {
                 Some(_) => DeliveryState::Published,
                 None => DeliveryState::Exhausted,

@@ -199,7 +199,8 @@ pub fn clear(snapshot: Snapshot, ctx: Context<'_>) -> Outcome {
 
 fn publish_now<E: Entropy>(mut turn: Turn<'_, E>) -> Result<Outcome, OperatorError> {
     turn.push(None, Why::Operator)?;
-    Ok(turn.finish(Answer::Grant))
+    // It answers nobody, so it is the outbox that pushes it.
+    Ok(turn.finish(Answer::None))
 }
 
 impl<E: Entropy> Turn<'_, E> {

@@ -2,6 +2,8 @@
 
 use fleetgrant_schemas::limits;
 
+use crate::delivery::Pauses;
+
 /// What holds for the whole installation. Durations are seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -20,6 +22,8 @@ pub struct Policy {
     pub renew_after: u32,
     /// After so long a denied want may be asked for again, where time alone may lift it.
     pub retry_after: u32,
+    /// Between one push of a set that is not acknowledged and the next.
+    pub push_pauses: Pauses,
     /// How long a grant can be installed.
     pub install_window: u64,
     /// How long past end and grace a unit counts as held without proof.
@@ -42,6 +46,7 @@ impl Default for Policy {
             refusals_told_per_day: 10,
             renew_after: 7 * 86_400,
             retry_after: 3_600,
+            push_pauses: Pauses::default(),
             install_window: limits::INSTALL_WINDOW,
             slack: limits::SLACK,
             orphan_after: 90 * 86_400,

@@ -38,4 +38,6 @@ pub struct IssuedSet {
     pub set: CommittedSet,
     /// The payload that is signed: the exact claim set, deterministically encoded.
     pub payload: Vec<u8>,
+    /// When it is pushed again, if it answers a message and so is pushed at once.
+    pub repeat_at: Timestamp,
 }

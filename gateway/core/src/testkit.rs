@@ -16,7 +16,7 @@ use crate::context::{Authority, Context, Entropy};
 use crate::device::{Device, StoredAnswer};
 use crate::domain::{
     ActivationState, DeviceId, DeviceState, EntitlementId, EntitlementState, Epoch, FeatureName,
-    LicenseModel, PartyId, ProductId, Purpose, Realm, TierName, Timestamp,
+    LicenseModel, PartyId, ProductId, Purpose, Realm, SetKey, TierName, Timestamp,
 };
 use crate::entitlement::{Binding, Entitlement, Feature, ModelRules, Quantity, Start, Term};
 use crate::event::EventKind;
@@ -176,6 +176,12 @@ impl Bench {
     pub(crate) fn push(&mut self, handset: &mut Handset) -> Option<SignedAck> {
         let set = self.world.latest_set(&handset.id)?;
         handset.install(&set.payload.clone(), self.now)
+    }
+
+    /// Notes that the outbox published a set.
+    pub(crate) fn published(&mut self, handset: &Handset, key: SetKey) {
+        let pauses = &self.policy.push_pauses;
+        self.world.published(&handset.id, key, pauses, self.now);
     }
 
     pub(crate) fn receive(&mut self, handset: &Handset, request: &Request) -> Outcome {

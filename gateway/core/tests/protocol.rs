@@ -1,7 +1,7 @@
 //! What the specification says of decisions is what the core decides by.
 #![allow(clippy::unwrap_used)]
 
-use fleetgrant_core::delivery::INTERVALS;
+use fleetgrant_core::delivery::Pauses;
 use fleetgrant_core::rule::Rule;
 
 const PROTOCOL: &str = include_str!("../../../schemas/PROTOCOL.md");
@@ -21,6 +21,7 @@ fn every_rule_that_denies_has_its_row_and_every_row_its_rule() {
 
 #[test]
 fn a_set_is_pushed_again_when_it_says() {
-    assert_eq!(INTERVALS, [60, 5 * 60, 30 * 60, 6 * 3_600, 24 * 3_600]);
+    let told = [60, 5 * 60, 30 * 60, 6 * 3_600, 24 * 3_600];
+    assert_eq!(Pauses::new(&told), Some(Pauses::default()));
     assert!(PROTOCOL.contains("then after 1, 5, 30 min, 6 h, 24 h, then at contact"));
 }

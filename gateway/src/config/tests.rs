@@ -169,7 +169,7 @@ fn values_that_cannot_be_used_are_refused_with_what_can() {
         ),
         (
             "[delivery]\nbackoff = []",
-            "delivery.backoff = 0 waits: must be 1 to 32 waits above zero, as [\"1m\", \"5m\", \"30m\"]",
+            "delivery.backoff = 0 waits: must be 1 to 32 waits of a second or more, as [\"1m\", \"5m\", \"30m\"]",
         ),
         (
             "[authority]\nnot_before = \"2026-01-01T00:00:00Z\"\nnot_after = \"2027-02-01T00:00:00Z\"",

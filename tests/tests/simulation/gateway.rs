@@ -239,7 +239,8 @@ impl Gateway {
             "what is pushed can be installed"
         );
         let payload = issued.payload.clone();
-        self.world.published(&identity.id, key, now);
+        let pauses = &self.policy.push_pauses;
+        self.world.published(&identity.id, key, pauses, now);
         Some(self.sign(identity.place, MessageType::Grant, &payload, Way::Online))
     }
 
@@ -378,8 +379,9 @@ impl Gateway {
             Answer::None => return Ok(Ok(None)),
             Answer::Grant => {
                 let issued = outcome.issued.as_ref().expect("a grant was issued");
+                let pauses = &self.policy.push_pauses;
                 self.world
-                    .published(&outcome.device.id, issued.set.key, now);
+                    .published(&outcome.device.id, issued.set.key, pauses, now);
                 (MessageType::Grant, issued.payload.clone())
             }
             Answer::Notice(notice) => (MessageType::Notice, notice.payload.clone()),

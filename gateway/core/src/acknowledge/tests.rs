@@ -73,7 +73,7 @@ fn one_for_an_earlier_set_counts_and_revives_the_delivery_of_the_latest() {
         .unwrap();
     let latest = bench.world.latest_set(&device.id).unwrap().set.key;
     for _ in 0..6 {
-        bench.world.published(&device.id, latest, bench.now);
+        bench.published(&device, latest);
     }
     let delivery = bench.world.delivery(&device.id, latest).unwrap();
     assert_eq!(
@@ -92,7 +92,7 @@ fn one_for_an_earlier_set_counts_and_revives_the_delivery_of_the_latest() {
     assert_eq!((delivery.attempts, delivery.due), (0, Some(bench.now)));
 
     // A replay is no contact.
-    bench.world.published(&device.id, latest, bench.now);
+    bench.published(&device, latest);
     let outcome = bench.acknowledge(&device, &ack);
     assert_eq!(outcome.deliveries, Deliveries::Unchanged);
     let ack = bench.push(&mut device).unwrap();

@@ -133,7 +133,11 @@ impl<E: Entropy> Turn<'_, E> {
                 .with("policy", &self.tier.tag),
         );
         self.sets.push(set.clone());
-        self.issued = Some(IssuedSet { set, payload });
+        self.issued = Some(IssuedSet {
+            repeat_at: self.ctx.policy.push_pauses.first_repeat(self.ctx.now),
+            set,
+            payload,
+        });
     }
 
     /// Writes a set that nobody asked for, with what is meant to be on the device now.

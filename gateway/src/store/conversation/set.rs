@@ -101,16 +101,13 @@ pub(super) fn deliver(
         // What answers a request is sent by the conductor right after the commit, so the outbox
         // comes only after the first pause; what answers nothing is the outbox's from the start.
         let first = match outcome.answer {
-            Answer::Grant => now.plus_seconds(FIRST_PAUSE),
+            Answer::Grant => issued.repeat_at,
             _ => now,
         };
         insert_delivery(db, device, issued, first, now)?;
     }
     Ok(())
 }
-
-/// Seconds until the outbox pushes what the conductor has pushed.
-const FIRST_PAUSE: u64 = 60;
 
 fn insert(db: &mut Db, device: &DeviceId, issued: &IssuedSet) -> Result<(), StoreError> {
     let set = &issued.set;

@@ -18,6 +18,7 @@ use fleetgrant_core::domain::{
     Challenge, DeviceId, DeviceNonce, Epoch, FeatureName, KeyThumbprint, MessageDigest, Realm, Seq,
     Timestamp,
 };
+use fleetgrant_core::operator;
 use fleetgrant_core::outcome::Outcome;
 use fleetgrant_core::policy::Policy;
 use fleetgrant_core::request::on_request;
@@ -112,6 +113,30 @@ fn open(folder: &tempfile::TempDir) -> Store {
         ..StoreOptions::default()
     };
     Store::open(&url, options).unwrap()
+}
+
+#[test]
+fn what_answers_nobody_is_the_outboxs_at_once_and_an_answer_after_the_first_pause() {
+    let fixture = Fixture::new(1, 2);
+    let mut handset = fixture.handset(1);
+    handset.admit(&fixture.store, 1);
+    let is_due = |at| {
+        let looked = fixture
+            .store
+            .read_blocking("due", move |db| has_due(db, at));
+        looked.unwrap()
+    };
+    assert!(!is_due(NOW.plus_seconds(59)) && is_due(NOW.plus_seconds(60)));
+
+    let pushed = handset.clone();
+    let push = move |db: &mut Db| {
+        let snapshot = load(db, &pushed.id, &[])?.unwrap();
+        let (basis, policy) = (Basis::of(&snapshot), Policy::default());
+        let outcome = operator::push(snapshot, pushed.context(&policy), &mut entropy()).unwrap();
+        pushed.record(db, &basis, &outcome, MessageDigest([0; 32]))
+    };
+    fixture.store.write_blocking("push", push).unwrap();
+    assert!(is_due(NOW));
 }
 
 /// A device as far as the tables see it.
