@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
+
 /// An instant: microseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -63,11 +66,31 @@ impl Timestamp {
     }
 }
 
+/// As RFC 3339 has it, to the second. What lies beyond the year 9999 is shown as its last second,
+/// by which certificates say that they do not expire (RFC 5280 4.1.2.5).
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(instant) => write!(f, "{instant:.0}"),
-            Err(_) => write!(f, "{} µs", self.0),
+        // Not jiff's own instant, which ends a day earlier to leave room for every time zone.
+        let since_1970 = SignedDuration::from_micros(self.0);
+        let instant = DateTime::constant(1970, 1, 1, 0, 0, 0, 0).saturating_add(since_1970);
+        write!(f, "{instant:.0}Z")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_is_shown_to_the_second() {
+        for (micros, shown) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_796_126_400_999_999, "2026-12-01T12:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (253_402_300_799_000_000, "9999-12-31T23:59:59Z"),
+            (i64::MAX, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(Timestamp::from_micros(micros).to_string(), shown);
         }
     }
 }
