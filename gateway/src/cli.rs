@@ -12,6 +12,7 @@ mod entitlements;
 mod failure;
 mod import;
 mod inspect;
+mod keys;
 mod ledger;
 mod load;
 mod message_file;
@@ -85,6 +86,7 @@ enum Command {
     Offline(offline::Args),
     Inspect(inspect::Args),
     Report(report::Args),
+    Keys(keys::Args),
     Doctor(doctor::Args),
     Pki(pki::Args),
     Completions(completions::Args),
@@ -112,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Offline(args) => offline::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Report(args) => report::run(&global, &args),
+        Command::Keys(args) => keys::run(&global, &args),
         Command::Doctor(args) => doctor::run(&global, &args),
         Command::Pki(args) => pki::run(&args),
         Command::Completions(args) => completions::run(&args),

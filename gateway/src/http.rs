@@ -3,29 +3,53 @@
 //! A refusal is always a [`Problem`]; what a route takes is bounded before it is parsed. There is
 //! no TLS here: the listener belongs on the machine itself, or behind a proxy that has it.
 
+mod activations;
+mod caller;
+mod cases;
+mod devices;
+mod entitlements;
+mod events;
 mod guard;
 mod health;
+mod key;
 mod listener;
+mod orders;
+mod page;
+mod parties;
 mod problem;
+mod products;
+mod query;
+mod reports;
+pub mod roles;
 mod router;
+mod value;
+mod word;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+
+use caller::Rates;
 
 use crate::clock::Clock;
+use crate::config::Bucket;
 use crate::mqtt::LinkStatus;
-use crate::store::Store;
+use crate::store::{Db, Store, StoreError};
 use crate::telemetry::Telemetry;
 
 pub use listener::{BindError, HttpListener, HttpServer};
 pub use problem::{Problem, ProblemDetails, ProblemKind};
 pub use router::router;
 
+/// Reports that are made at once: one of the threads that read stays free of them.
+const REPORTS: usize = 1;
+
 /// What requests are answered from. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Api {
     parts: Arc<ApiParts>,
+    rates: Arc<Rates>,
+    reports: Arc<Semaphore>,
 }
 
 /// What an [`Api`] is made of.
@@ -41,11 +65,23 @@ pub struct ApiParts {
     pub telemetry: Telemetry,
 }
 
-impl From<ApiParts> for Api {
-    fn from(parts: ApiParts) -> Self {
+impl Api {
+    /// Of these parts; each key has a bucket of this size.
+    #[must_use]
+    pub fn new(parts: ApiParts, key: Bucket) -> Self {
         Self {
             parts: Arc::new(parts),
+            rates: Arc::new(Rates::new(key)),
+            reports: Arc::new(Semaphore::new(REPORTS)),
         }
+    }
+
+    /// Looks at one state of the ledger.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut Db) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        Ok(self.store.read("http", query).await?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Fleetgrant: the entitlement gateway for device fleets.
 
+pub mod access;
 pub mod activation;
 pub mod broker;
 pub mod cli;

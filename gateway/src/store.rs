@@ -7,6 +7,7 @@
 #[macro_use]
 pub mod dialect;
 pub mod activation_code;
+pub mod api_key;
 pub mod batch;
 pub mod case;
 pub mod column;

@@ -1,5 +1,6 @@
 //! The words of the domain: identifiers, states and instants, the same in code, tables and CLI.
 
+mod access;
 mod commerce;
 mod counter;
 mod id;
@@ -7,6 +8,7 @@ mod instant;
 mod state;
 mod text;
 
+pub use access::{Role, Roles};
 pub use commerce::*;
 pub use counter::{CounterTooLarge, Epoch, Generation, Seq, SetKey};
 pub use id::*;

@@ -108,6 +108,10 @@ named! {
         CodesCreated = 112 "codes-created",
         /// Another policy is in force for a tier.
         PolicyChanged = 120 "policy-changed",
+        /// A key of the HTTP API was made.
+        KeyCreated = 130 "key-created",
+        /// A key of the HTTP API was ended.
+        KeyRevoked = 131 "key-revoked",
     }
 }
 

@@ -105,7 +105,7 @@ impl From<(OrderLineRow, Progress)> for LineEntry {
             line: row.line,
             sku: row.sku,
             quantity: row.quantity,
-            value: value.map(|(e4, currency)| format!("{} {currency}", decimal(e4))),
+            value: value.map(|(e4, currency)| format!("{} {currency}", listing::decimal(e4))),
             state: row.state.0.to_string(),
             shipped: progress.shipped,
             units: progress.units,
@@ -113,15 +113,6 @@ impl From<(OrderLineRow, Progress)> for LineEntry {
             activated: progress.activated,
         }
     }
-}
-
-/// Ten-thousandths, with as many decimals as say something and two at least.
-fn decimal(e4: i64) -> String {
-    let sign = if e4 < 0 { "-" } else { "" };
-    let (whole, fraction) = (e4.unsigned_abs() / 10_000, e4.unsigned_abs() % 10_000);
-    let fraction = format!("{fraction:04}");
-    let kept = fraction.trim_end_matches('0').len().max(2);
-    format!("{sign}{whole}.{}", &fraction[..kept])
 }
 
 /// An order and its lines.
@@ -142,6 +133,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 
 fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
     let filter = OrderFilter {
+        id: None,
         reference: None,
         system: args.system.clone(),
         state: args.state,
@@ -189,17 +181,4 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
             .and_then(|()| output::print_part("lines", &sheet.lines)),
     }
     .or_unavailable(|| "cannot write the order".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decimal;
-
-    #[test]
-    fn money_keeps_the_decimals_that_say_something() {
-        assert_eq!(decimal(0), "0.00");
-        assert_eq!(decimal(12_345_000), "1234.50");
-        assert_eq!(decimal(12_345_678), "1234.5678");
-        assert_eq!(decimal(-1), "-0.0001");
-    }
 }

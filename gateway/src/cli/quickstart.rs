@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fleetgrant_core::domain::{Role, Roles};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use super::Failure;
-use super::serve::{self, interrupted};
+use super::serve::{Bound, interrupted};
 use super::stdout::stdout;
+use crate::access::{self, Grant, KeyError, NewKey};
 use crate::activation::UNAUTHENTICATED;
 use crate::clock::Clock;
 use crate::gateway::{Gateway, WithBroker};
@@ -55,7 +57,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     runtime.block_on(async {
         let config = &installation.config;
         let (schema, broker) = (SchemaPolicy::Migrate, WithBroker::IfConfigured);
-        let http = serve::listen(config).await?;
+        let http = Bound::bind(config).await?;
         let gateway = Gateway::start(config, schema, broker, clock.clone()).await?;
         tokio::spawn(telemetry.clone().keep_up());
         say(&format!(
@@ -66,7 +68,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         if let Some(http) = &http {
             say(&format!("HTTP API      http://{}", http.local_addr()))?;
         }
-        let http = http.map(|http| serve::answer(http, &gateway, clock.clone(), telemetry.clone()));
+        if http.is_some() {
+            first_key(gateway.store(), &clock).await?;
+        }
+        let http = http.map(|http| http.serve(&gateway, clock.clone(), telemetry.clone()));
         let outcome = activate(args, &installation, gateway.store(), &clock, &telemetry).await;
         if outcome.is_ok() && !args.exit {
             say("\nServing until Ctrl-C.")?;
@@ -118,6 +123,33 @@ async fn activate(
         ))),
     }
 }
+
+/// The key of a new installation, which is shown once; one that is there stays.
+async fn first_key(store: &Store, clock: &Clock) -> Result<(), Failure> {
+    let new = NewKey {
+        name: "quickstart".parse().map_err(Failure::config)?,
+        grant: Grant::All(Roles::of(&[Role::Admin])),
+        lives: FIRST_KEY_LIVES,
+    };
+    let now = clock.now();
+    let made = store
+        .write("quickstart-key", move |db| {
+            match access::create(db, &new, "quickstart", now) {
+                Ok(made) => Ok(Some(made)),
+                Err(KeyError::Store(error)) => Err(error),
+                Err(_) => Ok(None),
+            }
+        })
+        .await
+        .map_err(Failure::unavailable)?;
+    match made {
+        Some(made) => say(&format!("API key       {} (shown this once)", made.token)),
+        None => Ok(()),
+    }
+}
+
+/// How long the first key lives: long enough to try, and to make another.
+const FIRST_KEY_LIVES: Duration = Duration::from_secs(30 * 86_400);
 
 /// Devices of the sample that are on the manifest already: they were imported in order.
 fn known_devices(store: &Store) -> Result<usize, Failure> {

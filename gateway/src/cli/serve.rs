@@ -1,11 +1,13 @@
 //! `fleetgrant serve`: the gateway.
 
+use std::net::SocketAddr;
+
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Global};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Http};
 use crate::gateway::{Gateway, StartError, WithBroker};
 use crate::http::{Api, ApiParts, BindError, HttpListener, HttpServer};
 use crate::store::SchemaPolicy;
@@ -37,10 +39,10 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     };
     runtime.block_on(async {
         let clock = Clock::system();
-        let http = listen(&config).await?;
+        let http = Bound::bind(&config).await?;
         let gateway = Gateway::start(&config, schema, with_broker, clock.clone()).await?;
         tokio::spawn(telemetry.clone().keep_up());
-        let http = http.map(|http| answer(http, &gateway, clock, telemetry));
+        let http = http.map(|http| http.serve(&gateway, clock, telemetry));
         tracing::info!(realm = %config.realm, broker = %config.broker.address, "serving");
         interrupted().await.map_err(Failure::unavailable)?;
         tracing::info!("stopping");
@@ -52,28 +54,38 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// Takes the address of the HTTP API, if the configuration has one, before anything else starts.
-pub(super) async fn listen(config: &Config) -> Result<Option<HttpListener>, BindError> {
-    match &config.http {
-        Some(http) => HttpListener::bind(http).await.map(Some),
-        None => Ok(None),
-    }
+/// The HTTP API, its address taken before anything else starts.
+pub(super) struct Bound<'a> {
+    config: &'a Http,
+    listener: HttpListener,
 }
 
-/// Answers HTTP requests from a running gateway.
-pub(super) fn answer(
-    listener: HttpListener,
-    gateway: &Gateway,
-    clock: Clock,
-    telemetry: Telemetry,
-) -> HttpServer {
-    tracing::info!(address = %listener.local_addr(), "the HTTP API answers");
-    listener.serve(Api::from(ApiParts {
-        store: gateway.store().clone(),
-        link: gateway.link(),
-        clock,
-        telemetry,
-    }))
+impl<'a> Bound<'a> {
+    /// Takes the address, if the configuration has one.
+    pub(super) async fn bind(config: &'a Config) -> Result<Option<Self>, BindError> {
+        let Some(config) = &config.http else {
+            return Ok(None);
+        };
+        let listener = HttpListener::bind(config).await?;
+        Ok(Some(Self { config, listener }))
+    }
+
+    /// The address that was taken.
+    pub(super) const fn local_addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// Answers requests from a running gateway.
+    pub(super) fn serve(self, gateway: &Gateway, clock: Clock, telemetry: Telemetry) -> HttpServer {
+        tracing::info!(address = %self.local_addr(), "the HTTP API answers");
+        let parts = ApiParts {
+            store: gateway.store().clone(),
+            link: gateway.link(),
+            clock,
+            telemetry,
+        };
+        self.listener.serve(Api::new(parts, self.config.key))
+    }
 }
 
 /// Resolves when the process is told to stop.

@@ -5,6 +5,12 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::store::StoreError;
+
+/// How long to wait for what is busy.
+pub(super) const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// Defines the kinds of problems: their names, status codes and titles, which never change.
 macro_rules! problem_kinds {
@@ -41,10 +47,26 @@ macro_rules! problem_kinds {
 }
 
 problem_kinds! {
+    /// The query has a parameter that is unknown, or a value that cannot be one.
+    BadQuery = "bad-query" BAD_REQUEST "The query cannot be understood",
+    /// The cursor is none of this list with these filters.
+    BadCursor = "bad-cursor" BAD_REQUEST "The cursor is of no use here",
+    /// There is no key, or none that exists.
+    Unauthenticated = "unauthenticated" UNAUTHORIZED "A key is needed",
+    /// The key's time is over.
+    KeyExpired = "key-expired" UNAUTHORIZED "The key has expired",
+    /// The key was ended.
+    KeyRevoked = "key-revoked" UNAUTHORIZED "The key was revoked",
+    /// The key is good, and its roles may not do this.
+    Forbidden = "forbidden" FORBIDDEN "The key may not do this",
+    /// The key asks too often.
+    TooManyRequests = "too-many-requests" TOO_MANY_REQUESTS "The key asks too often",
     /// Nothing has this address, or the key may not know of it.
     NotFound = "not-found" NOT_FOUND "There is nothing here",
     /// The address is known, and does not take this method.
     MethodNotAllowed = "method-not-allowed" METHOD_NOT_ALLOWED "The method is not allowed here",
+    /// Others are served first.
+    Busy = "busy" SERVICE_UNAVAILABLE "The gateway is busy",
     /// It took too long.
     Timeout = "timeout" SERVICE_UNAVAILABLE "It took too long",
     /// The fault is the gateway's.
@@ -60,7 +82,7 @@ pub struct Problem {
 }
 
 /// A refusal as it is sent (RFC 9457).
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ProblemDetails {
     /// What kind of refusal it is: `/problems/` and a name that never changes.
     #[serde(rename = "type")]
@@ -103,6 +125,25 @@ impl Problem {
             ProblemKind::Internal,
             "the gateway's log says what happened; try again, and tell its operators if it stays",
         )
+    }
+}
+
+/// What was asked for by its id, if it is there.
+pub(super) fn found<T>(
+    thing: Option<T>,
+    kind: &str,
+    id: impl std::fmt::Display,
+) -> Result<T, Problem> {
+    thing.ok_or_else(|| Problem::new(ProblemKind::NotFound, format!("there is no {kind} {id}")))
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        if error.is_transient() {
+            Self::new(ProblemKind::Busy, "the database is busy; try again").after(A_MOMENT)
+        } else {
+            Self::internal(&error)
+        }
     }
 }
 

@@ -5,21 +5,60 @@ use axum::http::{Method, Uri};
 use axum::middleware;
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::problem::{Problem, ProblemKind};
-use super::{Api, guard, health};
+use super::{
+    Api, activations, caller, cases, devices, entitlements, events, guard, health, key, orders,
+    parties, products, reports, roles,
+};
 
 /// The service of the whole API.
 pub fn router(api: Api) -> Router {
+    let (with_a_key, _) = described().split_for_parts();
+    let with_a_key = with_a_key
+        .route("/metrics", get(health::metrics))
+        .route_layer(middleware::from_fn_with_state(api.clone(), caller::checked));
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+        .merge(with_a_key)
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_that_way)
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(middleware::from_fn(guard::bounded))
         .with_state(api)
+}
+
+/// The routes of [`roles::PREFIX`] with their descriptions.
+fn described() -> OpenApiRouter<Api> {
+    let routes = OpenApiRouter::new()
+        .routes(routes!(key::show))
+        .routes(routes!(parties::list))
+        .routes(routes!(parties::show))
+        .routes(routes!(products::list))
+        .routes(routes!(products::show))
+        .routes(routes!(orders::list))
+        .routes(routes!(orders::show))
+        .routes(routes!(entitlements::list))
+        .routes(routes!(entitlements::show))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::show))
+        .routes(routes!(devices::events))
+        .routes(routes!(activations::list))
+        .routes(routes!(activations::show))
+        .routes(routes!(cases::list))
+        .routes(routes!(cases::show))
+        .routes(routes!(events::list))
+        .routes(routes!(reports::activation))
+        .routes(routes!(reports::order_to_activation))
+        .routes(routes!(reports::shipment_to_activation))
+        .routes(routes!(reports::platforms))
+        .routes(routes!(reports::license_models))
+        .routes(routes!(reports::utilisation))
+        .routes(routes!(reports::stuck));
+    OpenApiRouter::new().nest(roles::PREFIX, routes)
 }
 
 async fn nothing_here(uri: Uri) -> Problem {

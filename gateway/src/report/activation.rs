@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use fleetgrant_core::domain::{ActivationState, DeviceState, Purpose, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::first::{self, Activated};
 use super::refusal::{Refusals, refusals};
@@ -22,19 +23,23 @@ const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
 
 /// How devices, activations and refusals stand.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ActivationReport {
     /// The instant it is of.
     #[serde(serialize_with = "written::instant")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// What happened before this is left out of what is counted over time.
     #[serde(serialize_with = "written::optional_instant")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
     /// Devices by state, now.
     #[serde(serialize_with = "written::by_name")]
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub devices: BTreeMap<DeviceState, u64>,
     /// Units by the state of their activation, now.
     #[serde(serialize_with = "written::by_name")]
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub units: BTreeMap<ActivationState, u64>,
     /// Units activated for the first time.
     pub activated: Activations,
@@ -50,7 +55,7 @@ pub struct ActivationReport {
 }
 
 /// Units activated for the first time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Activations {
     /// Since the report's beginning.
     pub units: u64,

@@ -2,6 +2,7 @@
 
 use fleetgrant_core::domain::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::group::{GroupBy, Groups, Names};
 use super::lag::{Batch, Lags, lags};
@@ -20,10 +21,11 @@ pub struct Cohort {
 }
 
 /// How long units take to be activated.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct DelayReport {
     /// The instant it is of.
     #[serde(serialize_with = "written::instant")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// By group, all of them last.
     pub groups: Vec<Delay>,
@@ -34,7 +36,7 @@ pub struct DelayReport {
 }
 
 /// How long the units of a group take to be activated.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Delay {
     /// Which group.
     pub group: String,

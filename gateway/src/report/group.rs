@@ -30,6 +30,20 @@ pub(super) const ALL: &str = "all";
 const NO_OWNER: &str = "(no owner)";
 
 impl GroupBy {
+    /// Every one.
+    pub const ALL: &'static [Self] = &[Self::All, Self::Product, Self::Model, Self::Owner];
+
+    /// The name people and scripts use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => ALL,
+            Self::Product => "product",
+            Self::Model => "model",
+            Self::Owner => "owner",
+        }
+    }
+
     pub(super) fn of<'a>(self, names: Names<'a>) -> &'a str {
         match self {
             Self::All => ALL,

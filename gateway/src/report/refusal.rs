@@ -8,6 +8,7 @@ use fleetgrant_core::domain::Timestamp;
 use fleetgrant_core::event::EventKind;
 use serde::Serialize;
 use serde_cbor::Value;
+use utoipa::ToSchema;
 
 use crate::store::column::{Code, Micros};
 use crate::store::dialect::on;
@@ -17,7 +18,7 @@ use crate::store::{Db, StoreError, event};
 const DAY: i64 = 86_400_000_000;
 
 /// What was refused of devices that proved who they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Refusals {
     /// Wants denied, by rule: distinct (device, want, rule, day).
     pub wants: BTreeMap<String, u64>,

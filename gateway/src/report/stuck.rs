@@ -11,6 +11,7 @@ use fleetgrant_core::domain::{
 };
 use fleetgrant_core::event::EventKind;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::written;
 use crate::store::column::{Code, Micros, Octets};
@@ -76,7 +77,9 @@ impl Limits {
 }
 
 /// A step that something can be stuck in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// Shipped, and never heard.
@@ -98,6 +101,17 @@ pub enum Step {
 }
 
 impl Step {
+    /// Every one, in the order in which a device goes through them.
+    pub const ALL: &'static [Self] = &[
+        Self::Shipped,
+        Self::Quarantined,
+        Self::Denied,
+        Self::Reserved,
+        Self::Published,
+        Self::Offline,
+        Self::Removing,
+    ];
+
     /// The name people and scripts read.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -115,7 +129,7 @@ impl Step {
 }
 
 /// Something that is stuck.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Stuck {
     /// In which step.
     pub step: Step,
@@ -127,6 +141,7 @@ pub struct Stuck {
     pub reason: Option<String>,
     /// Since when.
     #[serde(serialize_with = "written::instant")]
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// What a person can do about it.
     pub remedy: &'static str,

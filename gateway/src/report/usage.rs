@@ -6,6 +6,7 @@ use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{ActivationState, EntitlementId, EntitlementState, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::group::{GroupBy, Groups, Names};
 use super::written;
@@ -15,17 +16,18 @@ use crate::store::schema::{activations, entitlements, license_models, parties, p
 use crate::store::{Db, StoreError};
 
 /// How much of what was sold is in use.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct UsageReport {
     /// The instant it is of.
     #[serde(serialize_with = "written::instant")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// By group, all of them last.
     pub groups: Vec<Usage>,
 }
 
 /// How much of a group of entitlements is in use.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Usage {
     /// Which group.
     pub group: String,

@@ -95,6 +95,7 @@ domain_enums!(
 );
 
 fixed!(
+    domain::ApiKeyId,
     domain::BatchId,
     domain::CaseId,
     domain::ContractId,

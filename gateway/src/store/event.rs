@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{EntitlementId, OrderId, PartyId, TierName, Timestamp};
+use fleetgrant_core::domain::{ApiKeyId, EntitlementId, OrderId, PartyId, TierName, Timestamp};
 use fleetgrant_core::event::{Event, EventKind, Field};
 use serde::{Serialize, Serializer};
 use serde_cbor::Value;
@@ -36,6 +36,8 @@ pub enum Stream<'a> {
     Policy(&'a TierName),
     /// Products, features, SKUs and licence models.
     Catalogue,
+    /// One key of the HTTP API.
+    Key(ApiKeyId),
 }
 
 impl fmt::Display for Stream<'_> {
@@ -47,6 +49,7 @@ impl fmt::Display for Stream<'_> {
             Self::Party(id) => write!(f, "party:{id}"),
             Self::Policy(tier) => write!(f, "policy:{tier}"),
             Self::Catalogue => f.write_str("catalogue"),
+            Self::Key(id) => write!(f, "key:{id}"),
         }
     }
 }

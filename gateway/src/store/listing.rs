@@ -4,14 +4,20 @@
 //! last key that was read, so that a list of any length is read without holding it.
 
 mod activation;
+mod case;
 mod device;
 mod entitlement;
 mod order;
+mod party;
+mod product;
 
 pub use activation::{ActivationFilter, ActivationRow, activations};
+pub use case::{CaseFilter, cases};
 pub use device::{CredentialRow, DeviceFilter, DeviceRow, credentials, devices};
 pub use entitlement::{EntitlementFilter, EntitlementRow, entitlement_named, entitlements};
-pub use order::{OrderFilter, OrderLineRow, OrderRow, Progress, order_lines, orders};
+pub use order::{OrderFilter, OrderLineRow, OrderRow, Progress, decimal, order_lines, orders};
+pub use party::{PartyFilter, parties};
+pub use product::{ProductFilter, ProductRow, products};
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::PartyId;
@@ -19,18 +25,18 @@ use fleetgrant_core::domain::PartyId;
 use super::column::Octets;
 use super::dialect::Db;
 use super::error::StoreError;
-use super::schema::{parties, party_external_ids};
+use super::schema::{parties as table, party_external_ids};
 
 /// Parties of one name or external id, at most: more is no name to go by.
 const MAX_PARTIES: i64 = 100;
 
 /// The parties that people mean by a name, or that some system calls by this id.
 pub fn parties_called(db: &mut Db, called: &str) -> Result<Vec<PartyId>, StoreError> {
-    let found: Vec<Octets<PartyId>> = on!(db, c => parties::table
+    let found: Vec<Octets<PartyId>> = on!(db, c => table::table
         .left_join(party_external_ids::table)
-        .filter(parties::name.eq(called)
+        .filter(table::name.eq(called)
             .or(party_external_ids::external_id.nullable().eq(called)))
-        .select(parties::id)
+        .select(table::id)
         .distinct()
         .limit(MAX_PARTIES)
         .load(c))?;

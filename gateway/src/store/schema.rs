@@ -49,6 +49,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    api_keys (id) {
+        id -> Binary,
+        name -> Text,
+        token_hash -> Binary,
+        roles -> BigInt,
+        party_id -> Nullable<Binary>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     cases (id) {
         id -> Binary,
         device_id -> Text,
@@ -435,6 +449,7 @@ diesel::joinable!(activation_codes -> parties (partner_id));
 diesel::joinable!(activations -> activation_codes (code_id));
 diesel::joinable!(activations -> devices (device_id));
 diesel::joinable!(activations -> entitlements (entitlement_id));
+diesel::joinable!(api_keys -> parties (party_id));
 diesel::joinable!(cases -> devices (device_id));
 diesel::joinable!(contracts -> parties (party_id));
 diesel::joinable!(conversations -> devices (device_id));
@@ -467,6 +482,7 @@ diesel::joinable!(sku_contents -> skus (sku_id));
 diesel::allow_tables_to_appear_in_same_query!(
     activation_codes,
     activations,
+    api_keys,
     cases,
     contracts,
     conversations,

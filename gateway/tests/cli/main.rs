@@ -3,6 +3,7 @@
 
 mod folder;
 mod import;
+mod keys;
 mod ledger;
 mod offline;
 mod pipe;

@@ -1,22 +1,30 @@
 //! An API of its own for each test, on a port that the system chose.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use fleetgrant::access::{self, Grant, NewKey};
 use fleetgrant::clock::{Clock, ManualClock};
 use fleetgrant::config::{Bucket, Http, Log};
 use fleetgrant::http::{Api, ApiParts, HttpListener, HttpServer};
+use fleetgrant::import::{self, ImportOptions, Kind};
 use fleetgrant::mqtt::{LinkState, LinkStatus};
-use fleetgrant::store::{SchemaPolicy, Store, StoreOptions};
+use fleetgrant::store::{SchemaPolicy, Store, StoreOptions, party};
 use fleetgrant::telemetry::{self, Telemetry};
-use fleetgrant_core::domain::Timestamp;
+use fleetgrant_core::domain::{PartyId, Role, Roles, Timestamp};
+use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
+/// How long keys of tests live.
+pub(crate) const LIFE: Duration = Duration::from_secs(3_600);
+
 pub(crate) struct Served {
+    pub(crate) store: Store,
     pub(crate) address: SocketAddr,
     pub(crate) hands: ManualClock,
     pub(crate) link: watch::Sender<LinkStatus>,
@@ -55,13 +63,15 @@ impl Served {
         }));
         let listener = HttpListener::bind(&config).await.unwrap();
         let address = listener.local_addr();
-        let server = listener.serve(Api::from(ApiParts {
-            store,
+        let parts = ApiParts {
+            store: store.clone(),
             link: status,
             clock,
             telemetry: counters(),
-        }));
+        };
+        let server = listener.serve(Api::new(parts, config.key));
         Self {
+            store,
             address,
             hands,
             link,
@@ -77,6 +87,85 @@ impl Served {
     pub(crate) async fn get(&self, path: &str) -> Answer {
         let response = reqwest::get(self.url(path)).await.unwrap();
         Answer::of(response).await
+    }
+
+    /// Asks with a key.
+    pub(crate) async fn get_as(&self, key: &str, path: &str) -> Answer {
+        self.send(key, reqwest::Method::GET, path).await
+    }
+
+    pub(crate) async fn send(&self, key: &str, method: reqwest::Method, path: &str) -> Answer {
+        let request = reqwest::Client::new().request(method, self.url(path));
+        Answer::of(request.bearer_auth(key).send().await.unwrap()).await
+    }
+
+    /// A key of a role, good for an hour.
+    pub(crate) async fn key(&self, role: Role) -> String {
+        self.key_for(role, None).await
+    }
+
+    /// A key of a role, of a party if it is played by one.
+    pub(crate) async fn key_for(&self, role: Role, party: Option<PartyId>) -> String {
+        self.key_named(role.as_str(), Roles::of(&[role]), party)
+            .await
+    }
+
+    pub(crate) async fn key_named(
+        &self,
+        name: &str,
+        roles: Roles,
+        party: Option<PartyId>,
+    ) -> String {
+        let new = NewKey {
+            name: name.parse().unwrap(),
+            grant: Grant::new(roles, party).unwrap(),
+            lives: LIFE,
+        };
+        let made = self
+            .store
+            .write("test-key", move |db| {
+                Ok(access::create(db, &new, "tester", NOW).unwrap())
+            })
+            .await;
+        made.unwrap().token.to_string()
+    }
+
+    /// Imports the sample files, whose devices are `pump-SN-0001` and so on.
+    pub(crate) async fn with_samples() -> Self {
+        let served = Self::start().await;
+        let store = served.store.clone();
+        tokio::task::spawn_blocking(move || import_samples(&store))
+            .await
+            .unwrap();
+        served
+    }
+
+    /// The party that the samples' ERP calls so.
+    pub(crate) async fn party(&self, external_id: &'static str) -> PartyId {
+        let found = self
+            .store
+            .read("test-party", move |db| {
+                party::by_external_id(db, "erp", external_id)
+            })
+            .await;
+        found.unwrap().unwrap().id.0
+    }
+}
+
+fn import_samples(store: &Store) {
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/samples/imports");
+    for kind in Kind::ALL {
+        let file = File::open(format!("{samples}/{}.csv", kind.as_str())).unwrap();
+        let options = ImportOptions {
+            dry_run: false,
+            amend: false,
+            skip_bad: false,
+            actor: "tester".to_owned(),
+            now: NOW,
+            product_lines: vec![("pumps".to_owned(), "pump".parse().unwrap())],
+            time_zone: TimeZone::UTC,
+        };
+        assert!(import::run(kind, file, options, store).unwrap().committed);
     }
 }
 

@@ -2,6 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod docs;
 mod health;
+mod keys;
 mod limits;
+mod lists;
 mod problems;
+mod reports;
+mod roles;

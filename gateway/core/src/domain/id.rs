@@ -59,4 +59,6 @@ entity_id! {
     CaseId;
     /// One run of an import.
     ImportRunId;
+    /// A key of the HTTP API.
+    ApiKeyId;
 }

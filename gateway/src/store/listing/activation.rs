@@ -35,11 +35,15 @@ pub struct ActivationRow {
     pub id: Octets<ActivationId>,
     /// The device.
     pub device: String,
-    /// What a system calls the entitlement.
+    /// The entitlement.
+    pub entitlement_id: Octets<EntitlementId>,
+    /// What a system calls it.
     pub entitlement: String,
     /// The code of the product.
     pub product: String,
-    /// The name of the entitlement's owner.
+    /// The id of the entitlement's owner.
+    pub owner_id: Option<Octets<PartyId>>,
+    /// Its name.
     pub owner: Option<String>,
     /// The licence model.
     pub model: Code<LicenseModel>,
@@ -81,8 +85,10 @@ pub fn activations(
             .select((
                 activations::id,
                 activations::device_id,
+                activations::entitlement_id,
                 entitlements::reference,
                 products::code,
+                parties::id.nullable(),
                 parties::name.nullable(),
                 entitlements::model_kind,
                 activations::units,

@@ -36,6 +36,8 @@ pub struct DeviceRow {
     pub product_line: String,
     /// Where it stands.
     pub state: Code<DeviceState>,
+    /// The id of its owner.
+    pub owner_id: Option<Octets<PartyId>>,
     /// The name of its owner.
     pub owner: Option<String>,
     /// Where people say it is.
@@ -78,6 +80,7 @@ pub fn devices(
                 devices::serial,
                 product_lines::name,
                 devices::state,
+                parties::id.nullable(),
                 parties::name.nullable(),
                 devices::site,
                 devices::purpose,

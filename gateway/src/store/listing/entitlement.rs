@@ -36,6 +36,8 @@ pub struct EntitlementRow {
     pub system: String,
     /// What that system calls it.
     pub reference: String,
+    /// The id of its owner.
+    pub owner_id: Option<Octets<PartyId>>,
     /// The name of its owner.
     pub owner: Option<String>,
     /// The code of its product.
@@ -80,6 +82,7 @@ pub fn entitlements(
                 entitlements::id,
                 entitlements::system,
                 entitlements::reference,
+                parties::id.nullable(),
                 parties::name.nullable(),
                 products::code,
                 entitlements::model_kind,

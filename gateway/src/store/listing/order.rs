@@ -17,6 +17,8 @@ diesel::alias!(parties as payers: Payers, parties as users: Users);
 /// Which orders.
 #[derive(Clone, Debug, Default)]
 pub struct OrderFilter {
+    /// This one.
+    pub id: Option<OrderId>,
     /// Those that some system calls so.
     pub reference: Option<String>,
     /// Those of this system.
@@ -42,9 +44,13 @@ pub struct OrderRow {
     pub revision: i64,
     /// The date of the order.
     pub ordered_at: Micros,
-    /// The name of who pays.
+    /// The id of who pays.
+    pub sold_to_id: Octets<PartyId>,
+    /// Its name.
     pub sold_to: String,
-    /// The name of who uses.
+    /// The id of who uses.
+    pub end_user_id: Octets<PartyId>,
+    /// Its name.
     pub end_user: String,
     /// Where it stands.
     pub state: Code<OrderState>,
@@ -62,13 +68,18 @@ pub fn orders(db: &mut Db, filter: &OrderFilter, limit: i64) -> Result<Vec<Order
                 orders::reference,
                 orders::revision,
                 orders::ordered_at,
+                orders::sold_to_id,
                 payers.field(parties::name),
+                orders::end_user_id,
                 users.field(parties::name),
                 orders::state,
             ))
             .order(orders::id)
             .limit(limit)
             .into_boxed();
+        if let Some(id) = filter.id {
+            query = query.filter(orders::id.eq(Octets(id)));
+        }
         if let Some(reference) = &filter.reference {
             query = query.filter(orders::reference.eq(reference));
         }
@@ -177,4 +188,27 @@ fn progress(db: &mut Db, line: Octets<OrderLineId>) -> Result<Progress, StoreErr
         in_use: owned.iter().map(|(.., live)| live).sum(),
         activated: activated.iter().sum(),
     })
+}
+
+/// Ten-thousandths, with as many decimals as say something and two at least.
+#[must_use]
+pub fn decimal(e4: i64) -> String {
+    let sign = if e4 < 0 { "-" } else { "" };
+    let (whole, fraction) = (e4.unsigned_abs() / 10_000, e4.unsigned_abs() % 10_000);
+    let fraction = format!("{fraction:04}");
+    let kept = fraction.trim_end_matches('0').len().max(2);
+    format!("{sign}{whole}.{}", &fraction[..kept])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decimal;
+
+    #[test]
+    fn money_keeps_the_decimals_that_say_something() {
+        assert_eq!(decimal(0), "0.00");
+        assert_eq!(decimal(12_345_000), "1234.50");
+        assert_eq!(decimal(12_345_678), "1234.5678");
+        assert_eq!(decimal(-1), "-0.0001");
+    }
 }

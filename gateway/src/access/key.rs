@@ -1,0 +1,176 @@
+//! Making and revoking keys.
+
+use std::time::Duration;
+
+use fleetgrant_core::domain::{ApiKeyId, PartyId, Role, Roles, Timestamp};
+use fleetgrant_core::event::{Event, EventKind};
+
+use super::{KeyName, Token};
+use crate::store::api_key::{self, ApiKey};
+use crate::store::column::{Micros, Octets};
+use crate::store::event::{self, Occasion, Stream};
+use crate::store::{Db, StoreError, id};
+
+/// How long a key may live: what is forgotten must end by itself.
+const LONGEST: Duration = Duration::from_secs(5 * 366 * 86_400);
+
+/// What a key may do, and with whose things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// Everybody's, in roles of the maker's own.
+    All(Roles),
+    /// One party's, as that party.
+    Party(Roles, PartyId),
+}
+
+/// A key to be made.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// What people call it.
+    pub name: KeyName,
+    /// What it may do.
+    pub grant: Grant,
+    /// How long it lives.
+    pub lives: Duration,
+}
+
+/// A key that was made.
+#[derive(Debug)]
+pub struct Made {
+    /// Its row.
+    pub key: ApiKey,
+    /// Its secret, which nothing else has.
+    pub token: Token,
+}
+
+/// Why a key was not made or revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// It would be of no use.
+    #[error("a key needs a role: {}", Roles::ALL)]
+    NoRole,
+    /// The role is played by a party, and none is named.
+    #[error("a {0} sees its own things only: say whose")]
+    NoParty(Role),
+    /// A party is named, and the role is not played by one.
+    #[error("the role {0} sees everybody's things, so it cannot be given to a party")]
+    NotOfAParty(Role),
+    /// It would be dead, or outlive whoever remembers it.
+    #[error("a key lives for a second at least, and for five years at most")]
+    Lifetime,
+    /// The name is taken, if only by a key that was revoked: names stand in the history.
+    #[error("there is, or was, a key {0}: give this one another name")]
+    NameTaken(KeyName),
+    /// There is none of this name.
+    #[error("there is no key {0}: list them with `fleetgrant keys list`")]
+    Unknown(KeyName),
+    /// It was revoked before.
+    #[error("the key {0} was revoked already")]
+    RevokedAlready(KeyName),
+    /// The database did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Grant {
+    /// Puts roles and party together.
+    ///
+    /// # Errors
+    /// They do not go together.
+    pub fn new(roles: Roles, party: Option<PartyId>) -> Result<Self, KeyError> {
+        let of_a_party = roles.iter().find(|role| role.is_of_a_party());
+        let of_the_maker = roles.iter().find(|role| !role.is_of_a_party());
+        match (of_a_party, of_the_maker, party) {
+            (None, None, _) => Err(KeyError::NoRole),
+            (Some(role), _, None) => Err(KeyError::NoParty(role)),
+            (_, Some(role), Some(_)) => Err(KeyError::NotOfAParty(role)),
+            (None, Some(_), None) => Ok(Self::All(roles)),
+            (Some(_), None, Some(party)) => Ok(Self::Party(roles, party)),
+        }
+    }
+
+    /// The roles.
+    #[must_use]
+    pub const fn roles(self) -> Roles {
+        match self {
+            Self::All(roles) | Self::Party(roles, _) => roles,
+        }
+    }
+
+    /// The party whose things alone are seen.
+    #[must_use]
+    pub const fn party(self) -> Option<PartyId> {
+        match self {
+            Self::All(_) => None,
+            Self::Party(_, party) => Some(party),
+        }
+    }
+}
+
+/// Makes a key and writes that it was made.
+///
+/// # Errors
+/// See [`KeyError`].
+pub fn create(db: &mut Db, new: &NewKey, actor: &str, now: Timestamp) -> Result<Made, KeyError> {
+    if new.lives < Duration::from_secs(1) || new.lives > LONGEST {
+        return Err(KeyError::Lifetime);
+    }
+    if api_key::by_name(db, new.name.as_str())?.is_some() {
+        return Err(KeyError::NameTaken(new.name.clone()));
+    }
+    let token = Token::random();
+    let key = ApiKey {
+        id: id::fresh(now),
+        name: new.name.to_string(),
+        token_hash: Octets(token.hash().0),
+        roles: new.grant.roles().bits(),
+        party_id: new.grant.party().map(Octets),
+        created_at: Micros(now),
+        expires_at: Micros(now.plus_seconds(new.lives.as_secs())),
+        revoked_at: None,
+        last_used_at: None,
+    };
+    api_key::insert(db, &key)?;
+    let event = Event::new(EventKind::KeyCreated)
+        .with("name", new.name.as_str())
+        .with("roles", new.grant.roles().to_string().as_str())
+        .with_some(
+            "party",
+            new.grant.party().map(|id| id.to_string()).as_deref(),
+        )
+        .with("expires", key.expires_at.0.seconds());
+    record(db, key.id.0, &event, actor, now)?;
+    Ok(Made { key, token })
+}
+
+/// Ends a key and writes that it was ended.
+///
+/// # Errors
+/// There is none of this name that could be.
+pub fn revoke(db: &mut Db, name: &KeyName, actor: &str, now: Timestamp) -> Result<(), KeyError> {
+    let Some(key) = api_key::by_name(db, name.as_str())? else {
+        return Err(KeyError::Unknown(name.clone()));
+    };
+    if key.revoked_at.is_some() {
+        return Err(KeyError::RevokedAlready(name.clone()));
+    }
+    api_key::revoke(db, key.id, now)?;
+    let event = Event::new(EventKind::KeyRevoked).with("name", name.as_str());
+    record(db, key.id.0, &event, actor, now)?;
+    Ok(())
+}
+
+fn record(
+    db: &mut Db,
+    key: ApiKeyId,
+    event: &Event,
+    actor: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let occasion = Occasion {
+        at: now,
+        actor,
+        cause: &[],
+    };
+    event::append(db, Stream::Key(key), occasion, std::slice::from_ref(event))
+}

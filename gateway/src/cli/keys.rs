@@ -1,0 +1,206 @@
+//! `fleetgrant keys`: who may ask the HTTP API.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use fleetgrant_core::domain::{PartyId, Role, Roles, Timestamp};
+use jiff::{Span, SpanRelativeTo};
+
+use super::ledger::{Ledger, actor};
+use super::output::{self, Format, row};
+use super::{Failure, Global, OrUnavailable};
+use crate::access::{self, Grant, KeyError, KeyName, Made, NewKey};
+use crate::clock::Clock;
+use crate::store::api_key::{self, ApiKey};
+use crate::store::{Db, StoreError, Verdict};
+
+/// Make, list and revoke keys of the HTTP API
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Create(Create),
+    List(List),
+    Revoke(Revoke),
+}
+
+/// Make a key; it is shown once, on standard output
+#[derive(Debug, clap::Args)]
+struct Create {
+    /// What people call it, and the history whoever acts with it
+    name: KeyName,
+    /// What it may do: factory, operator, support, approver, integrator, partner, customer, auditor
+    /// or admin; can be given again
+    #[arg(long, required = true, value_name = "ROLE")]
+    role: Vec<Role>,
+    /// Whose things it sees, for partner and customer: a name, or the id that some system calls it by
+    #[arg(long, value_name = "PARTY")]
+    party: Option<String>,
+    /// How long it lives, as 90d or 12h; five years at most
+    #[arg(long, default_value = "365d", value_name = "TIME", value_parser = lifetime)]
+    expires_in: Duration,
+}
+
+/// List keys, by name
+#[derive(Debug, clap::Args)]
+struct List {
+    /// The form of the list
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// End a key now
+#[derive(Debug, clap::Args)]
+struct Revoke {
+    name: KeyName,
+}
+
+row!(
+    /// A key in a list.
+    KeyLine {
+        name: String,
+        roles: String,
+        party: Option<String>,
+        state: &'static str,
+        created: String,
+        expires: String,
+        revoked: Option<String>,
+        last_used: Option<String>,
+    }
+);
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    let ledger = Ledger::open(global)?;
+    let now = Clock::system().now();
+    match &args.command {
+        Command::Create(args) => create(&ledger, args, now),
+        Command::List(args) => list(&ledger, args, now),
+        Command::Revoke(args) => {
+            let (name, actor) = (args.name.clone(), actor());
+            write(&ledger, move |db| access::revoke(db, &name, &actor, now))
+        }
+    }
+}
+
+fn create(ledger: &Ledger, args: &Create, now: Timestamp) -> Result<(), Failure> {
+    let party = match args.party.as_deref() {
+        Some(called) => Some(one_party(ledger, called)?),
+        None => None,
+    };
+    let new = NewKey {
+        name: args.name.clone(),
+        grant: Grant::new(Roles::of(&args.role), party)?,
+        lives: args.expires_in,
+    };
+    let actor = actor();
+    let made: Made = write(ledger, move |db| access::create(db, &new, &actor, now))?;
+    super::note(&format!(
+        "the key {} is good until {}; it is shown this once:",
+        made.key.name, made.key.expires_at.0
+    ));
+    output::print_text(&format_args!("{}\n", made.token))
+        .or_unavailable(|| "cannot write the key, so revoke it".to_owned())
+}
+
+fn one_party(ledger: &Ledger, called: &str) -> Result<PartyId, Failure> {
+    let found = ledger.parties(Some(called))?.unwrap_or_default();
+    match found.as_slice() {
+        [party] => Ok(*party),
+        _ => Err(Failure::refused(anyhow!(
+            "{} parties are called {called:?}: name it by an id that one system calls it by",
+            found.len()
+        ))),
+    }
+}
+
+/// Keys that are read at once.
+const PAGE: i64 = 500;
+
+fn list(ledger: &Ledger, args: &List, now: Timestamp) -> Result<(), Failure> {
+    let mut lines = Vec::new();
+    let mut after = None;
+    loop {
+        let from: Option<String> = after.take();
+        let page = ledger.read(move |db| lines_after(db, from.as_deref(), now))?;
+        let is_last = (page.len() as i64) < PAGE;
+        after = page.last().map(|line: &KeyLine| line.name.clone());
+        lines.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    output::print(args.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
+}
+
+fn lines_after(
+    db: &mut Db,
+    after: Option<&str>,
+    now: Timestamp,
+) -> Result<Vec<KeyLine>, StoreError> {
+    let keys = api_key::list(db, after, PAGE)?;
+    keys.into_iter()
+        .map(|key| {
+            let party = match key.party_id {
+                Some(id) => crate::store::party::find(db, id)?.map(|party| party.name),
+                None => None,
+            };
+            Ok(KeyLine {
+                state: state(&key, now),
+                roles: Roles::from_bits(key.roles).unwrap_or_default().to_string(),
+                party,
+                created: key.created_at.0.to_string(),
+                expires: key.expires_at.0.to_string(),
+                revoked: key.revoked_at.map(|at| at.0.to_string()),
+                last_used: key.last_used_at.map(|at| at.0.to_string()),
+                name: key.name,
+            })
+        })
+        .collect()
+}
+
+fn state(key: &ApiKey, now: Timestamp) -> &'static str {
+    if key.revoked_at.is_some() {
+        "revoked"
+    } else if key.expires_at.0 <= now {
+        "expired"
+    } else {
+        "active"
+    }
+}
+
+/// What was refused leaves nothing behind.
+fn write<T: Send + 'static>(
+    ledger: &Ledger,
+    mut operation: impl FnMut(&mut Db) -> Result<T, KeyError> + Send + 'static,
+) -> Result<T, Failure> {
+    let outcome = ledger
+        .store()
+        .transaction_blocking("keys", move |db| match operation(db) {
+            Ok(done) => Ok(Verdict::Commit(Ok(done))),
+            Err(KeyError::Store(error)) => Err(error),
+            Err(refused) => Ok(Verdict::Rollback(Err(refused))),
+        })?;
+    Ok(outcome?)
+}
+
+/// A length of time on the command line.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    text.parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .ok()
+        .and_then(|lives| Duration::try_from(lives).ok())
+        .ok_or_else(|| format!("{text:?} is no length of time; write it as 12h or 90d"))
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Store(error) => error.into(),
+            refused => Self::refused(refused),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Units of entitlements on devices.
+
+use axum::Json;
+use axum::extract::State;
+use fleetgrant_core::domain::{ActivationId, EntitlementId, PartyId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::caller::Caller;
+use super::page::{List, Page, PageParams};
+use super::parties::PartyRef;
+use super::problem::{Problem, found};
+use super::query::{self, Named};
+use super::value::{Id, When};
+use super::{Api, word};
+use crate::store::listing::{self, ActivationFilter, ActivationRow};
+
+/// Which activations.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ActivationQuery {
+    /// Those on this device.
+    device: Option<String>,
+    /// Those of this entitlement: its id.
+    #[param(inline)]
+    entitlement: Option<Id>,
+    /// Those in this state.
+    #[param(inline)]
+    state: Option<word::ActivationState>,
+    /// Those of entitlements of this owner: its id.
+    #[param(inline)]
+    owner: Option<Id>,
+}
+
+/// Units of an entitlement on a device.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Activation {
+    id: Id,
+    /// The id of the device.
+    device: String,
+    entitlement: Id,
+    /// What a system calls the entitlement.
+    entitlement_reference: String,
+    /// The code of the product.
+    product: String,
+    /// Who owns the entitlement.
+    owner: Option<PartyRef>,
+    license_model: word::LicenseModel,
+    units: i64,
+    state: word::ActivationState,
+    /// Why it was or is being removed.
+    removal_reason: Option<word::RemovalReason>,
+    kind: word::ActivationKind,
+    origin: word::Origin,
+    starts_at: Option<When>,
+    ends_at: Option<When>,
+    /// Uses in total.
+    usage: i64,
+    created_at: When,
+    /// When the device's word that it is in was recorded.
+    activated_at: Option<When>,
+    /// When it ceased to hold its units.
+    ended_at: Option<When>,
+}
+
+impl From<ActivationRow> for Activation {
+    fn from(row: ActivationRow) -> Self {
+        Self {
+            id: Id(row.id.0.0),
+            device: row.device,
+            entitlement: Id(row.entitlement_id.0.0),
+            entitlement_reference: row.entitlement,
+            product: row.product,
+            owner: PartyRef::of(row.owner_id, row.owner),
+            license_model: word::LicenseModel(row.model.0),
+            units: row.units,
+            state: word::ActivationState(row.state.0),
+            removal_reason: row
+                .removal_reason
+                .map(|reason| word::RemovalReason(reason.0)),
+            kind: word::ActivationKind(row.kind.0),
+            origin: word::Origin(row.origin.0),
+            starts_at: row.starts_at.map(|at| When(at.0)),
+            ends_at: row.ends_at.map(|at| When(at.0)),
+            usage: row.usage_total,
+            created_at: When(row.created_at.0),
+            activated_at: row.activated_at.map(|at| When(at.0)),
+            ended_at: row.ended_at.map(|at| When(at.0)),
+        }
+    }
+}
+
+/// List activations, the oldest first
+#[utoipa::path(
+    get, path = "/activations", tag = "activations",
+    params(ActivationQuery, PageParams),
+    responses((status = OK, body = Page<Activation>))
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    list: List<ActivationQuery>,
+) -> Result<Json<Page<Activation>>, Problem> {
+    let query = list.filter.clone();
+    let filter = ActivationFilter {
+        id: None,
+        device: query::device(query.device.as_deref())?,
+        entitlement: query.entitlement.map(|id| EntitlementId(id.0)),
+        state: query.state.map(|word| word.0),
+        owners: caller.owners(query.owner.map(|id| PartyId(id.0))),
+        after: list.after_id()?,
+    };
+    let limit = list.rows_to_read();
+    let rows = api
+        .read(move |db| listing::activations(db, &filter, limit))
+        .await?;
+    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+}
+
+/// Show an activation
+#[utoipa::path(
+    get, path = "/activations/{activation}", tag = "activations",
+    params(("activation" = inline(Id), Path, description = "Its id")),
+    responses((status = OK, body = Activation))
+)]
+pub(super) async fn show(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(id): Named<Id>,
+) -> Result<Json<Activation>, Problem> {
+    let id = ActivationId(id.0);
+    let filter = ActivationFilter {
+        id: Some(id),
+        owners: caller.owners(None),
+        ..ActivationFilter::default()
+    };
+    let mut rows = api
+        .read(move |db| listing::activations(db, &filter, 1))
+        .await?;
+    Ok(Json(found(rows.pop(), "activation", id)?.into()))
+}

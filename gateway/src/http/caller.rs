@@ -1,0 +1,215 @@
+//! Who asks: the key of a request, and whether it may.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use fleetgrant_core::domain::{ApiKeyId, PartyId, Roles, Timestamp};
+use governor::clock::{Clock as _, DefaultClock};
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use super::problem::{Problem, ProblemKind};
+use super::{Api, roles};
+use crate::access::{Grant, Token};
+use crate::config::Bucket;
+use crate::store::StoreError;
+use crate::store::api_key::{self, ApiKey};
+
+/// How exactly the last use of a key is known: a write for each request would be too dear.
+const COARSELY: Duration = Duration::from_secs(60);
+/// Keys whose buckets are remembered before the full ones are forgotten.
+const REMEMBERED: usize = 10_000;
+
+/// Whoever asks, once the key is known to be good.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) id: ApiKeyId,
+    pub(super) name: String,
+    pub(super) grant: Grant,
+    pub(super) created_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+}
+
+impl Caller {
+    /// The owners whose things are shown where `asked` is asked for; none: everybody's.
+    pub(super) fn owners(&self, asked: Option<PartyId>) -> Option<Vec<PartyId>> {
+        match (self.grant.party(), asked) {
+            (None, None) => None,
+            (None, Some(asked)) => Some(vec![asked]),
+            (Some(own), None) => Some(vec![own]),
+            (Some(own), Some(asked)) => Some(Vec::from_iter((own == asked).then_some(own))),
+        }
+    }
+}
+
+/// Lets a request through if its key is good and its role may; the handler finds the [`Caller`].
+pub(super) async fn checked(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let path = path.as_ref().map_or("", MatchedPath::as_str);
+    let allowed = roles::allowed(request.method(), path);
+    match admit(&api, request.headers(), allowed).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => {
+            let asks_for_a_key = problem.kind().status() == axum::http::StatusCode::UNAUTHORIZED;
+            let mut response = problem.into_response();
+            if asks_for_a_key {
+                let how = HeaderValue::from_static("Bearer realm=\"fleetgrant\"");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+            }
+            response
+        }
+    }
+}
+
+async fn admit(api: &Api, headers: &HeaderMap, allowed: Roles) -> Result<Caller, Problem> {
+    let caller = identify(api, headers).await?;
+    api.rates.take(caller.id)?;
+    if caller.grant.roles().intersects(allowed) {
+        Ok(caller)
+    } else {
+        Err(Problem::new(
+            ProblemKind::Forbidden,
+            format!(
+                "the key {} has the roles {}; this needs one of: {allowed}",
+                caller.name,
+                caller.grant.roles(),
+            ),
+        ))
+    }
+}
+
+async fn identify(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let token = bearer(headers).ok_or_else(|| {
+        Problem::new(
+            ProblemKind::Unauthenticated,
+            "send a key as `Authorization: Bearer fgk_…`; `fleetgrant keys create` makes one",
+        )
+    })?;
+    let unknown = || {
+        Problem::new(
+            ProblemKind::Unauthenticated,
+            "there is no such key: check that it was copied whole",
+        )
+    };
+    let hash = Token::parse(token).ok_or_else(unknown)?.hash();
+    let key = api
+        .store
+        .read("api-key", move |db| api_key::by_hash(db, hash.0))
+        .await?
+        .ok_or_else(unknown)?;
+    let now = api.clock.now();
+    let caller = good(key.clone(), now)?;
+    note_use(api, &key, now);
+    Ok(caller)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// A key that may be used now.
+fn good(key: ApiKey, now: Timestamp) -> Result<Caller, Problem> {
+    if let Some(at) = key.revoked_at {
+        return Err(Problem::new(
+            ProblemKind::KeyRevoked,
+            format!("the key {} was revoked at {}", key.name, at.0),
+        ));
+    }
+    if key.expires_at.0 <= now {
+        return Err(Problem::new(
+            ProblemKind::KeyExpired,
+            format!(
+                "the key {} expired at {}; `fleetgrant keys create` makes another",
+                key.name, key.expires_at.0
+            ),
+        ));
+    }
+    let grant = Roles::from_bits(key.roles)
+        .and_then(|roles| Grant::new(roles, key.party_id.map(|id| id.0)).ok())
+        .ok_or_else(|| {
+            StoreError::Corrupt(format!("roles {} of the key {}", key.roles, key.name))
+        })?;
+    Ok(Caller {
+        id: key.id.0,
+        name: key.name,
+        grant,
+        created_at: key.created_at.0,
+        expires_at: key.expires_at.0,
+    })
+}
+
+/// Writes beside the request that the key was used, if that is news.
+fn note_use(api: &Api, key: &ApiKey, now: Timestamp) {
+    let (id, before) = (key.id, now.minus_seconds(COARSELY.as_secs()));
+    if key.last_used_at.is_some_and(|at| at.0 >= before) {
+        return;
+    }
+    let store = api.store.clone();
+    tokio::spawn(async move {
+        let written = store
+            .write("api-key-used", move |db| api_key::used(db, id, now, before))
+            .await;
+        if let Err(error) = written {
+            tracing::warn!(%error, "that a key was used could not be written");
+        }
+    });
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller
+            .ok_or_else(|| Problem::internal(&"a route that wants a caller stands before no check"))
+    }
+}
+
+type Keyed = RateLimiter<ApiKeyId, DashMapStateStore<ApiKeyId>, DefaultClock>;
+
+/// A token bucket for each key.
+pub(super) struct Rates(Keyed);
+
+impl Rates {
+    pub(super) fn new(bucket: Bucket) -> Self {
+        let quota = Quota::with_period(bucket.every)
+            .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
+            .allow_burst(bucket.burst);
+        Self(RateLimiter::keyed(quota))
+    }
+
+    fn take(&self, key: ApiKeyId) -> Result<(), Problem> {
+        if self.0.len() > REMEMBERED {
+            self.0.retain_recent();
+        }
+        self.0.check_key(&key).map_err(|early| {
+            let wait = early.wait_time_from(DefaultClock::default().now());
+            Problem::new(
+                ProblemKind::TooManyRequests,
+                "the key asks more often than it may; Retry-After says in how many seconds to go on",
+            )
+            .after(wait)
+        })
+    }
+}
+
+impl std::fmt::Debug for Rates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rates")
+            .field("keys", &self.0.len())
+            .finish()
+    }
+}

@@ -1,0 +1,111 @@
+//! Cases: what devices want and do not have yet, for somebody to follow up.
+
+use axum::Json;
+use axum::extract::State;
+use fleetgrant_core::domain::CaseId;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::page::{List, Page, PageParams};
+use super::problem::{Problem, found};
+use super::query::{self, Named};
+use super::value::{Id, When};
+use super::{Api, word};
+use crate::store::case::Case as Row;
+use crate::store::listing::{self, CaseFilter};
+
+/// Which cases.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CaseQuery {
+    /// Those of this device.
+    device: Option<String>,
+    /// Those in this state.
+    #[param(inline)]
+    state: Option<word::CaseState>,
+    /// Those that wait for this.
+    #[param(inline)]
+    step: Option<word::CaseStep>,
+}
+
+/// What a device wants and does not have yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Case {
+    id: Id,
+    /// Who wants.
+    device: String,
+    /// What: a feature, `code/` and the code's id, or nothing for what is bound to the device.
+    want: String,
+    /// What it waits for.
+    step: word::CaseStep,
+    state: word::CaseState,
+    /// The rule that denied it last.
+    denied_by: Option<word::Rule>,
+    /// What would lift the denial.
+    remedy: Option<&'static str>,
+    opened_at: When,
+    changed_at: When,
+    closed_at: Option<When>,
+}
+
+impl From<Row> for Case {
+    fn from(row: Row) -> Self {
+        Self {
+            id: Id(row.id.0.0),
+            device: row.device_id,
+            want: row.want,
+            step: word::CaseStep(row.step.0),
+            state: word::CaseState(row.state.0),
+            denied_by: row.rule.map(|rule| word::Rule(rule.0)),
+            remedy: row.rule.map(|rule| rule.0.remedy()),
+            opened_at: When(row.opened_at.0),
+            changed_at: When(row.changed_at.0),
+            closed_at: row.closed_at.map(|at| When(at.0)),
+        }
+    }
+}
+
+/// List cases, the oldest first
+#[utoipa::path(
+    get, path = "/cases", tag = "cases",
+    params(CaseQuery, PageParams),
+    responses((status = OK, body = Page<Case>))
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    list: List<CaseQuery>,
+) -> Result<Json<Page<Case>>, Problem> {
+    let query = list.filter.clone();
+    let filter = CaseFilter {
+        id: None,
+        device: query::device(query.device.as_deref())?,
+        state: query.state.map(|word| word.0),
+        step: query.step.map(|word| word.0),
+        after: list.after_id()?,
+    };
+    let limit = list.rows_to_read();
+    let rows = api
+        .read(move |db| listing::cases(db, &filter, limit))
+        .await?;
+    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+}
+
+/// Show a case
+#[utoipa::path(
+    get, path = "/cases/{case}", tag = "cases",
+    params(("case" = inline(Id), Path, description = "Its id")),
+    responses((status = OK, body = Case))
+)]
+pub(super) async fn show(
+    State(api): State<Api>,
+    Named(id): Named<Id>,
+) -> Result<Json<Case>, Problem> {
+    let id = CaseId(id.0);
+    let filter = CaseFilter {
+        id: Some(id),
+        ..CaseFilter::default()
+    };
+    let mut rows = api.read(move |db| listing::cases(db, &filter, 1)).await?;
+    Ok(Json(found(rows.pop(), "case", id)?.into()))
+}

@@ -1,0 +1,208 @@
+//! Devices: who they are, how they stand, and what happened to them.
+
+use axum::Json;
+use axum::extract::State;
+use fleetgrant_core::domain::PartyId;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::caller::Caller;
+use super::events::Event;
+use super::page::{List, Page, PageParams};
+use super::parties::PartyRef;
+use super::problem::{Problem, found};
+use super::query::{self, Named, Nothing};
+use super::value::{Id, When};
+use super::{Api, word};
+use crate::report::history::{self, HistoryFilter};
+use crate::store::event::Stream;
+use crate::store::listing::{self, CredentialRow, DeviceFilter, DeviceRow};
+
+/// Which devices.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DeviceQuery {
+    /// Those in this state.
+    #[param(inline)]
+    state: Option<word::DeviceState>,
+    /// Those of this owner: its id.
+    #[param(inline)]
+    owner: Option<Id>,
+    /// Those of the product line of this name.
+    product_line: Option<String>,
+}
+
+/// A device, and how it stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Device {
+    /// As the topic bears it.
+    id: String,
+    /// The identity in its certificate.
+    serial: String,
+    product_line: String,
+    state: word::DeviceState,
+    owner: Option<PartyRef>,
+    /// Where people say it is.
+    site: Option<String>,
+    purpose: word::Purpose,
+    storage_class: word::StorageClass,
+    /// The firmware it says it runs.
+    software: Option<String>,
+    software_version: Option<String>,
+    /// The generation of the set it should have.
+    generation: Option<i64>,
+    /// The generation it has signed for.
+    acknowledged_generation: Option<i64>,
+    /// Whether it gets no new rights, on suspicion of a clone.
+    frozen: bool,
+    first_contact_at: Option<When>,
+    last_contact_at: Option<When>,
+    /// When it was pinned to its key.
+    admitted_at: Option<When>,
+}
+
+/// A device and its keys.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeviceSheet {
+    #[serde(flatten)]
+    device: Device,
+    /// The latest first.
+    keys: Vec<DeviceKey>,
+}
+
+/// A key of a device.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeviceKey {
+    /// Its thumbprint (RFC 9679), in hex.
+    thumbprint: String,
+    state: word::CredentialState,
+    /// The trust anchor that vouched for it.
+    trust_anchor: String,
+    /// The end of its certificate.
+    certificate_ends_at: When,
+    recorded_at: When,
+}
+
+impl From<DeviceRow> for Device {
+    fn from(row: DeviceRow) -> Self {
+        Self {
+            id: row.id,
+            serial: row.serial,
+            product_line: row.product_line,
+            state: word::DeviceState(row.state.0),
+            owner: PartyRef::of(row.owner_id, row.owner),
+            site: row.site,
+            purpose: word::Purpose(row.purpose.0),
+            storage_class: word::StorageClass(row.storage_class.0),
+            software: row.software_name,
+            software_version: row.software_version,
+            generation: row.generation,
+            acknowledged_generation: row.acked_generation,
+            frozen: row.frozen.unwrap_or(false),
+            first_contact_at: row.first_contact_at.map(|at| When(at.0)),
+            last_contact_at: row.last_contact_at.map(|at| When(at.0)),
+            admitted_at: row.admitted_at.map(|at| When(at.0)),
+        }
+    }
+}
+
+impl From<CredentialRow> for DeviceKey {
+    fn from(row: CredentialRow) -> Self {
+        Self {
+            thumbprint: row.key.0.to_string(),
+            state: word::CredentialState(row.state.0),
+            trust_anchor: row.anchor,
+            certificate_ends_at: When(row.not_after.0),
+            recorded_at: When(row.created_at.0),
+        }
+    }
+}
+
+/// List devices, by id
+#[utoipa::path(
+    get, path = "/devices", tag = "devices",
+    params(DeviceQuery, PageParams),
+    responses((status = OK, body = Page<Device>))
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    list: List<DeviceQuery>,
+) -> Result<Json<Page<Device>>, Problem> {
+    let query = list.filter.clone();
+    let filter = DeviceFilter {
+        id: None,
+        state: query.state.map(|word| word.0),
+        owners: caller.owners(query.owner.map(|id| PartyId(id.0))),
+        product_line: query.product_line,
+        after: list.after(|key| Some(key.to_owned()))?,
+    };
+    let limit = list.rows_to_read();
+    let rows = api
+        .read(move |db| listing::devices(db, &filter, limit))
+        .await?;
+    Ok(Json(list.page(rows, |row| row.id.clone())))
+}
+
+/// Show a device and its keys
+#[utoipa::path(
+    get, path = "/devices/{device}", tag = "devices",
+    params(("device" = String, Path, description = "Its id, as dev-4711")),
+    responses((status = OK, body = DeviceSheet))
+)]
+pub(super) async fn show(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<Json<DeviceSheet>, Problem> {
+    let id = query::device_named(&id)?;
+    let filter = DeviceFilter {
+        id: Some(id.clone()),
+        owners: caller.owners(None),
+        ..DeviceFilter::default()
+    };
+    let asked = id.clone();
+    let answer = api
+        .read(move |db| match listing::devices(db, &filter, 1)?.pop() {
+            Some(row) => Ok(Some((listing::credentials(db, &asked)?, row))),
+            None => Ok(None),
+        })
+        .await?;
+    let (keys, row) = found(answer, "device", id)?;
+    Ok(Json(DeviceSheet {
+        device: row.into(),
+        keys: keys.into_iter().map(DeviceKey::from).collect(),
+    }))
+}
+
+/// Tell what happened to a device, in order
+#[utoipa::path(
+    get, path = "/devices/{device}/events", tag = "devices",
+    params(("device" = String, Path, description = "Its id, as dev-4711"), PageParams),
+    responses((status = OK, body = Page<Event>))
+)]
+pub(super) async fn events(
+    State(api): State<Api>,
+    Named(id): Named<String>,
+    list: List<Nothing>,
+) -> Result<Json<Page<Event>>, Problem> {
+    let id = query::device_named(&id)?;
+    let after = list.after(|key| key.parse().ok())?.unwrap_or(0);
+    let limit = list.rows_to_read();
+    let filter = HistoryFilter {
+        stream: Some(Stream::Device(id.as_str()).to_string()),
+        ..HistoryFilter::default()
+    };
+    let asked = id.clone();
+    let answer = api
+        .read(
+            move |db| match crate::store::device::find(db, asked.as_str())? {
+                Some(_) => history::page(db, &filter, after, limit).map(Some),
+                None => Ok(None),
+            },
+        )
+        .await?;
+    let events = found(answer, "device", id)?;
+    Ok(Json(list.page(events, |event| event.position.to_string())))
+}

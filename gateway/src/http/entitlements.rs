@@ -1,0 +1,134 @@
+//! What parties own: units of a product under a licence model.
+
+use axum::Json;
+use axum::extract::State;
+use fleetgrant_core::domain::{EntitlementId, PartyId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::caller::Caller;
+use super::page::{List, Page, PageParams};
+use super::parties::PartyRef;
+use super::problem::{Problem, found};
+use super::query::Named;
+use super::value::{Id, When};
+use super::{Api, word};
+use crate::store::listing::{self, EntitlementFilter, EntitlementRow};
+
+/// Which entitlements.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EntitlementQuery {
+    /// Those that some system calls so.
+    reference: Option<String>,
+    /// Those in this state.
+    #[param(inline)]
+    state: Option<word::EntitlementState>,
+    /// Those of this owner: its id.
+    #[param(inline)]
+    owner: Option<Id>,
+    /// Those of the product of this code.
+    product: Option<String>,
+}
+
+/// What a party owns, and how much of it is in use.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Entitlement {
+    id: Id,
+    /// The system that made it, or whose order did.
+    system: String,
+    /// What that system calls it.
+    reference: String,
+    owner: Option<PartyRef>,
+    /// The code of its product.
+    product: String,
+    license_model: word::LicenseModel,
+    state: word::EntitlementState,
+    source: word::Source,
+    purpose: word::Purpose,
+    /// Units it has; null if they are not counted.
+    units: Option<i64>,
+    /// Units that activations hold.
+    in_use: i64,
+    /// Units credited while in use.
+    pending_credit: i64,
+    start_basis: word::StartBasis,
+    starts_at: Option<When>,
+    /// How long it runs (ISO 8601).
+    term: Option<String>,
+    ends_at: Option<When>,
+}
+
+impl From<EntitlementRow> for Entitlement {
+    fn from(row: EntitlementRow) -> Self {
+        Self {
+            id: Id(row.id.0.0),
+            system: row.system,
+            reference: row.reference,
+            owner: PartyRef::of(row.owner_id, row.owner),
+            product: row.product,
+            license_model: word::LicenseModel(row.model.0),
+            state: word::EntitlementState(row.state.0),
+            source: word::Source(row.source.0),
+            purpose: word::Purpose(row.purpose.0),
+            units: (!row.unlimited).then_some(row.units),
+            in_use: row.live_units,
+            pending_credit: row.pending_credit,
+            start_basis: word::StartBasis(row.start_basis.0),
+            starts_at: row.starts_at.map(|at| When(at.0)),
+            term: row.term,
+            ends_at: row.ends_at.map(|at| When(at.0)),
+        }
+    }
+}
+
+/// List entitlements, the oldest first
+#[utoipa::path(
+    get, path = "/entitlements", tag = "entitlements",
+    params(EntitlementQuery, PageParams),
+    responses((status = OK, body = Page<Entitlement>))
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    list: List<EntitlementQuery>,
+) -> Result<Json<Page<Entitlement>>, Problem> {
+    let query = list.filter.clone();
+    let filter = EntitlementFilter {
+        id: None,
+        reference: query.reference,
+        state: query.state.map(|word| word.0),
+        owners: caller.owners(query.owner.map(|id| PartyId(id.0))),
+        product: query.product,
+        after: list.after_id()?,
+    };
+    let limit = list.rows_to_read();
+    let rows = api
+        .read(move |db| listing::entitlements(db, &filter, limit))
+        .await?;
+    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+}
+
+/// Show an entitlement
+#[utoipa::path(
+    get, path = "/entitlements/{entitlement}", tag = "entitlements",
+    params(("entitlement" = inline(Id), Path, description = "Its id")),
+    responses((status = OK, body = Entitlement))
+)]
+pub(super) async fn show(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(id): Named<Id>,
+) -> Result<Json<Entitlement>, Problem> {
+    let id = EntitlementId(id.0);
+    let filter = EntitlementFilter {
+        id: Some(id),
+        owners: caller.owners(None),
+        ..EntitlementFilter::default()
+    };
+    let mut rows = api
+        .read(move |db| listing::entitlements(db, &filter, 1))
+        .await?;
+    Ok(Json(found(rows.pop(), "entitlement", id)?.into()))
+}

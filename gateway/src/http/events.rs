@@ -1,0 +1,101 @@
+//! The history: every event as it was written, for whoever wants to count again.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::page::{List, Page, PageParams};
+use super::problem::Problem;
+use super::value::When;
+use super::{Api, word};
+use crate::report::history::{self, Exported, HistoryFilter};
+
+/// Which events.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventQuery {
+    /// Those of this stream, as device:pump-1, or of all streams of a kind, as device.
+    stream: Option<String>,
+    /// Those of this kind.
+    #[param(inline)]
+    kind: Option<word::EventKind>,
+    /// Not those before this.
+    #[param(inline)]
+    since: Option<When>,
+    /// Only those before this.
+    #[param(inline)]
+    until: Option<When>,
+}
+
+/// Something that happened.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Event {
+    /// The order in which events were written, over all streams.
+    position: i64,
+    /// What it is about.
+    stream: String,
+    /// Its number in the stream, from 1.
+    seq: i64,
+    /// What kind of thing happened.
+    kind: &'static str,
+    /// When, with microseconds.
+    #[schema(format = DateTime)]
+    at: String,
+    /// By whom.
+    actor: String,
+    /// Why: the digest of a message or the id of an import, in hex.
+    cause: String,
+    /// What else is to be known: numbers and texts, by name.
+    #[schema(value_type = BTreeMap<String, Object>)]
+    body: BTreeMap<String, serde_json::Value>,
+    /// The hash of the event before it in the stream.
+    previous_hash: String,
+    /// Its own.
+    hash: String,
+}
+
+impl From<Exported> for Event {
+    fn from(event: Exported) -> Self {
+        Self {
+            position: event.position,
+            stream: event.stream,
+            seq: event.seq,
+            kind: event.kind,
+            at: event.at,
+            actor: event.actor,
+            cause: event.cause,
+            body: event.body,
+            previous_hash: event.previous_hash,
+            hash: event.hash,
+        }
+    }
+}
+
+/// Export the history, in the order in which it was written
+#[utoipa::path(
+    get, path = "/events", tag = "events",
+    params(EventQuery, PageParams),
+    responses((status = OK, body = Page<Event>))
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    list: List<EventQuery>,
+) -> Result<Json<Page<Event>>, Problem> {
+    let query = list.filter.clone();
+    let filter = HistoryFilter {
+        stream: query.stream,
+        kinds: query.kind.map(|word| word.0).into_iter().collect(),
+        since: query.since.map(|at| at.0),
+        until: query.until.map(|at| at.0),
+    };
+    let after = list.after(|key| key.parse().ok())?.unwrap_or(0);
+    let limit = list.rows_to_read();
+    let events = api
+        .read(move |db| history::page(db, &filter, after, limit))
+        .await?;
+    Ok(Json(list.page(events, |event| event.position.to_string())))
+}

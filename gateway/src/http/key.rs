@@ -1,0 +1,35 @@
+//! The caller's own key.
+
+use axum::Json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::caller::Caller;
+use super::value::{Id, When};
+use super::word;
+
+/// The key that asks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Key {
+    name: String,
+    roles: Vec<word::Role>,
+    /// The party whose things alone it sees; null for everybody's.
+    party: Option<Id>,
+    created_at: When,
+    expires_at: When,
+}
+
+/// Tell what the key that asks may do
+#[utoipa::path(
+    get, path = "/key", tag = "key",
+    responses((status = OK, body = Key))
+)]
+pub(super) async fn show(caller: Caller) -> Json<Key> {
+    Json(Key {
+        roles: caller.grant.roles().iter().map(word::Role).collect(),
+        party: caller.grant.party().map(|id| Id(id.0)),
+        created_at: When(caller.created_at),
+        expires_at: When(caller.expires_at),
+        name: caller.name,
+    })
+}

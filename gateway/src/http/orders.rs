@@ -1,0 +1,194 @@
+//! Orders and their lines, and what became of them.
+
+use axum::Json;
+use axum::extract::State;
+use fleetgrant_core::domain::{OrderId, PartyId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::caller::Caller;
+use super::page::{List, Page, PageParams};
+use super::parties::PartyRef;
+use super::problem::{Problem, found};
+use super::query::Named;
+use super::value::{Id, When};
+use super::{Api, word};
+use crate::store::listing::{self, OrderFilter, OrderLineRow, OrderRow, Progress};
+
+/// Which orders.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OrderQuery {
+    /// Those of this system.
+    system: Option<String>,
+    /// Those that some system calls so.
+    reference: Option<String>,
+    /// Those in this state.
+    #[param(inline)]
+    state: Option<word::OrderState>,
+    /// Those that this party pays or uses: its id.
+    #[param(inline)]
+    party: Option<Id>,
+}
+
+/// An order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Order {
+    id: Id,
+    /// The system that made it.
+    system: String,
+    /// What that system calls it.
+    reference: String,
+    /// Its revision there.
+    revision: i64,
+    ordered_at: When,
+    /// Who pays.
+    sold_to: PartyRef,
+    /// Who uses.
+    end_user: PartyRef,
+    state: word::OrderState,
+}
+
+/// An order and its lines.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OrderSheet {
+    #[serde(flatten)]
+    order: Order,
+    lines: Vec<OrderLine>,
+}
+
+/// A line of an order, and what became of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OrderLine {
+    id: Id,
+    /// What the system calls it.
+    line: String,
+    /// The part number that was bought.
+    sku: String,
+    /// Copies.
+    quantity: i64,
+    /// In the currency, as a decimal number; null for a party that does not pay it.
+    value: Option<String>,
+    /// ISO 4217.
+    currency: Option<String>,
+    state: word::OrderState,
+    /// Copies that were shipped and did not come back.
+    shipped: i64,
+    /// Units of its entitlements; null if one of them is unlimited.
+    units: Option<i64>,
+    /// Units that activations hold.
+    in_use: i64,
+    /// Units that devices have signed for.
+    activated: i64,
+}
+
+impl From<OrderRow> for Order {
+    fn from(row: OrderRow) -> Self {
+        Self {
+            id: Id(row.id.0.0),
+            system: row.system,
+            reference: row.reference,
+            revision: row.revision,
+            ordered_at: When(row.ordered_at.0),
+            sold_to: PartyRef::new(row.sold_to_id.0, row.sold_to),
+            end_user: PartyRef::new(row.end_user_id.0, row.end_user),
+            state: word::OrderState(row.state.0),
+        }
+    }
+}
+
+impl From<(OrderLineRow, Progress)> for OrderLine {
+    fn from((row, progress): (OrderLineRow, Progress)) -> Self {
+        Self {
+            id: Id(row.id.0.0),
+            line: row.line,
+            sku: row.sku,
+            quantity: row.quantity,
+            value: row.value_e4.map(listing::decimal),
+            currency: row.currency,
+            state: word::OrderState(row.state.0),
+            shipped: progress.shipped,
+            units: progress.units,
+            in_use: progress.in_use,
+            activated: progress.activated,
+        }
+    }
+}
+
+impl OrderLine {
+    fn without_price(self) -> Self {
+        Self {
+            value: None,
+            currency: None,
+            ..self
+        }
+    }
+}
+
+/// List orders, in the order of their import
+#[utoipa::path(
+    get, path = "/orders", tag = "orders",
+    params(OrderQuery, PageParams),
+    responses((status = OK, body = Page<Order>))
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    list: List<OrderQuery>,
+) -> Result<Json<Page<Order>>, Problem> {
+    let query = list.filter.clone();
+    let filter = OrderFilter {
+        id: None,
+        reference: query.reference,
+        system: query.system,
+        state: query.state.map(|word| word.0),
+        parties: caller.owners(query.party.map(|id| PartyId(id.0))),
+        after: list.after_id()?,
+    };
+    let limit = list.rows_to_read();
+    let rows = api
+        .read(move |db| listing::orders(db, &filter, limit))
+        .await?;
+    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+}
+
+/// Show an order with its lines
+#[utoipa::path(
+    get, path = "/orders/{order}", tag = "orders",
+    params(("order" = inline(Id), Path, description = "Its id")),
+    responses((status = OK, body = OrderSheet))
+)]
+pub(super) async fn show(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(id): Named<Id>,
+) -> Result<Json<OrderSheet>, Problem> {
+    let id = OrderId(id.0);
+    let filter = OrderFilter {
+        id: Some(id),
+        parties: caller.owners(None),
+        ..OrderFilter::default()
+    };
+    let answer = api
+        .read(move |db| match listing::orders(db, &filter, 1)?.pop() {
+            Some(row) => Ok(Some((listing::order_lines(db, id)?, row))),
+            None => Ok(None),
+        })
+        .await?;
+    let (lines, row) = found(answer, "order", id)?;
+    // What a partner pays is not for the customer it sells to.
+    let sees_prices = caller
+        .grant
+        .party()
+        .is_none_or(|party| party == row.sold_to_id.0);
+    let lines = lines.into_iter().map(OrderLine::from);
+    Ok(Json(OrderSheet {
+        order: row.into(),
+        lines: if sees_prices {
+            lines.collect()
+        } else {
+            lines.map(OrderLine::without_price).collect()
+        },
+    }))
+}

@@ -1,0 +1,162 @@
+//! Customers, partners and contract manufacturers.
+
+use axum::Json;
+use axum::extract::State;
+use fleetgrant_core::domain::PartyId;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::page::{List, Page, PageParams};
+use super::problem::{Problem, found};
+use super::query::Named;
+use super::value::{Id, When};
+use super::{Api, word};
+use crate::store::column::Octets;
+use crate::store::listing::{self, PartyFilter};
+use crate::store::party::{self, Party as Row};
+
+/// Which parties.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PartyQuery {
+    /// Those that are this to the maker.
+    #[param(inline)]
+    kind: Option<word::PartyKind>,
+    /// Those in this state.
+    #[param(inline)]
+    state: Option<word::PartyState>,
+    /// Those of this tier.
+    tier: Option<String>,
+    /// Those of exactly this name.
+    name: Option<String>,
+    /// The one that some system calls by this id.
+    external_id: Option<String>,
+}
+
+/// A customer, partner or contract manufacturer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Party {
+    id: Id,
+    kind: word::PartyKind,
+    name: String,
+    /// Which policy applies to it.
+    tier: Option<String>,
+    /// An IANA name: where its terms end.
+    time_zone: String,
+    /// The party it is part of.
+    parent: Option<Id>,
+    /// The party it became.
+    merged_into: Option<Id>,
+    state: word::PartyState,
+    created_at: When,
+    changed_at: When,
+}
+
+/// A party, and what systems call it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PartySheet {
+    #[serde(flatten)]
+    party: Party,
+    external_ids: Vec<ExternalId>,
+}
+
+/// What a system calls a party.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ExternalId {
+    system: String,
+    id: String,
+}
+
+/// A party that something belongs to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PartyRef {
+    id: Id,
+    name: String,
+}
+
+impl PartyRef {
+    /// Of a row that may have none.
+    pub(super) fn of(id: Option<Octets<PartyId>>, name: Option<String>) -> Option<Self> {
+        id.zip(name).map(|(id, name)| Self::new(id.0, name))
+    }
+
+    pub(super) fn new(id: PartyId, name: String) -> Self {
+        Self { id: Id(id.0), name }
+    }
+}
+
+impl From<Row> for Party {
+    fn from(row: Row) -> Self {
+        Self {
+            id: Id(row.id.0.0),
+            kind: word::PartyKind(row.kind.0),
+            name: row.name,
+            tier: row.tier,
+            time_zone: row.time_zone,
+            parent: row.parent_id.map(|id| Id(id.0.0)),
+            merged_into: row.merged_into_id.map(|id| Id(id.0.0)),
+            state: word::PartyState(row.state.0),
+            created_at: When(row.created_at.0),
+            changed_at: When(row.changed_at.0),
+        }
+    }
+}
+
+/// List parties, the oldest first
+#[utoipa::path(
+    get, path = "/parties", tag = "parties",
+    params(PartyQuery, PageParams),
+    responses((status = OK, body = Page<Party>))
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    list: List<PartyQuery>,
+) -> Result<Json<Page<Party>>, Problem> {
+    let query = list.filter.clone();
+    let filter = PartyFilter {
+        id: None,
+        kind: query.kind.map(|word| word.0),
+        state: query.state.map(|word| word.0),
+        tier: query.tier,
+        name: query.name,
+        external_id: query.external_id,
+        after: list.after_id()?,
+    };
+    let limit = list.rows_to_read();
+    let rows = api
+        .read(move |db| listing::parties(db, &filter, limit))
+        .await?;
+    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+}
+
+/// Show a party
+#[utoipa::path(
+    get, path = "/parties/{party}", tag = "parties",
+    params(("party" = inline(Id), Path, description = "Its id")),
+    responses((status = OK, body = PartySheet))
+)]
+pub(super) async fn show(
+    State(api): State<Api>,
+    Named(id): Named<Id>,
+) -> Result<Json<PartySheet>, Problem> {
+    let id = PartyId(id.0);
+    let filter = PartyFilter {
+        id: Some(id),
+        ..PartyFilter::default()
+    };
+    let answer = api
+        .read(move |db| match listing::parties(db, &filter, 1)?.pop() {
+            Some(row) => Ok(Some((party::external_ids(db, row.id)?, row))),
+            None => Ok(None),
+        })
+        .await?;
+    let (external_ids, row) = found(answer, "party", id)?;
+    Ok(Json(PartySheet {
+        party: row.into(),
+        external_ids: external_ids
+            .into_iter()
+            .map(|(system, id)| ExternalId { system, id })
+            .collect(),
+    }))
+}

@@ -1,0 +1,147 @@
+//! What is licensed.
+
+use axum::Json;
+use axum::extract::State;
+use fleetgrant_core::domain::ProductId;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::page::{List, Page, PageParams};
+use super::problem::{Problem, found};
+use super::query::Named;
+use super::value::{Id, When};
+use super::{Api, word};
+use crate::store::listing::{self, ProductFilter, ProductRow};
+use crate::store::product::{self, Feature as FeatureRow, ProductFeature};
+
+/// Which products.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ProductQuery {
+    /// The one of this code.
+    code: Option<String>,
+    /// Those in this state.
+    #[param(inline)]
+    state: Option<word::CatalogueState>,
+    /// Those for devices of the product line of this name.
+    product_line: Option<String>,
+}
+
+/// What is licensed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Product {
+    id: Id,
+    /// The maker's code for it.
+    code: String,
+    title: String,
+    /// The product line it runs on; null for all.
+    product_line: Option<String>,
+    /// The product it takes the place of.
+    replaces: Option<Id>,
+    state: word::CatalogueState,
+    created_at: When,
+    changed_at: When,
+}
+
+/// A product and its features.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProductSheet {
+    #[serde(flatten)]
+    product: Product,
+    features: Vec<Feature>,
+}
+
+/// A feature, as a product has it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Feature {
+    /// The name on the wire.
+    name: String,
+    title: String,
+    /// Never switched off by an expiry.
+    essential: bool,
+    /// The highest version it is on for.
+    version_ceiling: Option<String>,
+    /// Uses that each unit gives; null if they are not counted.
+    use_count: Option<i64>,
+}
+
+impl From<ProductRow> for Product {
+    fn from(row: ProductRow) -> Self {
+        Self {
+            id: Id(row.id.0.0),
+            code: row.code,
+            title: row.title,
+            product_line: row.product_line,
+            replaces: row.replaces.map(|id| Id(id.0.0)),
+            state: word::CatalogueState(row.state.0),
+            created_at: When(row.created_at.0),
+            changed_at: When(row.changed_at.0),
+        }
+    }
+}
+
+impl From<(FeatureRow, ProductFeature)> for Feature {
+    fn from((feature, had): (FeatureRow, ProductFeature)) -> Self {
+        Self {
+            name: feature.name,
+            title: feature.title,
+            essential: feature.essential,
+            version_ceiling: had.version_ceiling,
+            use_count: had.use_count,
+        }
+    }
+}
+
+/// List products, the oldest first
+#[utoipa::path(
+    get, path = "/products", tag = "products",
+    params(ProductQuery, PageParams),
+    responses((status = OK, body = Page<Product>))
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    list: List<ProductQuery>,
+) -> Result<Json<Page<Product>>, Problem> {
+    let query = list.filter.clone();
+    let filter = ProductFilter {
+        id: None,
+        code: query.code,
+        state: query.state.map(|word| word.0),
+        product_line: query.product_line,
+        after: list.after_id()?,
+    };
+    let limit = list.rows_to_read();
+    let rows = api
+        .read(move |db| listing::products(db, &filter, limit))
+        .await?;
+    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+}
+
+/// Show a product with its features
+#[utoipa::path(
+    get, path = "/products/{product}", tag = "products",
+    params(("product" = inline(Id), Path, description = "Its id")),
+    responses((status = OK, body = ProductSheet))
+)]
+pub(super) async fn show(
+    State(api): State<Api>,
+    Named(id): Named<Id>,
+) -> Result<Json<ProductSheet>, Problem> {
+    let id = ProductId(id.0);
+    let filter = ProductFilter {
+        id: Some(id),
+        ..ProductFilter::default()
+    };
+    let answer = api
+        .read(move |db| match listing::products(db, &filter, 1)?.pop() {
+            Some(row) => Ok(Some((product::features_of(db, id)?, row))),
+            None => Ok(None),
+        })
+        .await?;
+    let (features, row) = found(answer, "product", id)?;
+    Ok(Json(ProductSheet {
+        product: row.into(),
+        features: features.into_iter().map(Feature::from).collect(),
+    }))
+}

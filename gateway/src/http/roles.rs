@@ -1,0 +1,86 @@
+//! Which role may ask what: the one table that requests are checked against.
+//!
+//! A route that is not in it is closed to everybody.
+
+use axum::http::Method;
+use fleetgrant_core::domain::{Role, Roles};
+
+use Role::{Admin, Approver, Auditor, Customer, Integrator, Operator, Partner, Support};
+
+/// Where the API's routes begin.
+pub const PREFIX: &str = "/api/v1";
+
+/// A route, and who may take it.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// The method; a `HEAD` is a `GET`.
+    pub method: Method,
+    /// The path, with the names of its parameters.
+    pub path: &'static str,
+    /// Who may: one of these roles is enough.
+    pub roles: Roles,
+}
+
+/// What happened and how it stands, with everybody's names.
+const STAFF: Roles = Roles::of(&[Operator, Support, Approver, Integrator, Auditor, Admin]);
+/// Parties too, each of which sees its own.
+const OWNERS: Roles = Roles::of(&[
+    Operator, Support, Approver, Integrator, Auditor, Admin, Partner, Customer,
+]);
+/// What goes wrong with devices.
+const HELPERS: Roles = Roles::of(&[Operator, Support, Approver, Auditor, Admin]);
+/// Figures over all customers.
+const MANAGERS: Roles = Roles::of(&[Operator, Integrator, Auditor, Admin]);
+/// Figures that say what to do next.
+const WATCHERS: Roles = Roles::of(&[Operator, Support, Auditor, Admin]);
+
+/// Every route that wants a key.
+pub const ENDPOINTS: &[Endpoint] = &[
+    get("/metrics", Roles::of(&[Operator, Auditor, Admin])),
+    get("/api/v1/key", Roles::ALL),
+    get("/api/v1/parties", STAFF),
+    get("/api/v1/parties/{party}", STAFF),
+    get("/api/v1/products", STAFF),
+    get("/api/v1/products/{product}", STAFF),
+    get("/api/v1/orders", OWNERS),
+    get("/api/v1/orders/{order}", OWNERS),
+    get("/api/v1/entitlements", OWNERS),
+    get("/api/v1/entitlements/{entitlement}", OWNERS),
+    get("/api/v1/devices", OWNERS),
+    get("/api/v1/devices/{device}", OWNERS),
+    get("/api/v1/devices/{device}/events", HELPERS),
+    get("/api/v1/activations", OWNERS),
+    get("/api/v1/activations/{activation}", OWNERS),
+    get("/api/v1/cases", HELPERS),
+    get("/api/v1/cases/{case}", HELPERS),
+    get("/api/v1/events", Roles::of(&[Auditor, Admin])),
+    get("/api/v1/reports/activation", MANAGERS),
+    get("/api/v1/reports/order-to-activation", MANAGERS),
+    get("/api/v1/reports/shipment-to-activation", MANAGERS),
+    get("/api/v1/reports/platforms", MANAGERS),
+    get("/api/v1/reports/license-models", MANAGERS),
+    get("/api/v1/reports/utilisation", MANAGERS),
+    get("/api/v1/reports/stuck", WATCHERS),
+];
+
+const fn get(path: &'static str, roles: Roles) -> Endpoint {
+    Endpoint {
+        method: Method::GET,
+        path,
+        roles,
+    }
+}
+
+/// Who may take a route.
+#[must_use]
+pub fn allowed(method: &Method, path: &str) -> Roles {
+    let method = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    ENDPOINTS
+        .iter()
+        .find(|endpoint| endpoint.method == *method && endpoint.path == path)
+        .map_or(Roles::default(), |endpoint| endpoint.roles)
+}

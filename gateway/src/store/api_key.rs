@@ -1,0 +1,88 @@
+//! Keys of the HTTP API.
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{ApiKeyId, PartyId, Timestamp};
+
+use super::column::{Micros, Octets};
+use super::schema::api_keys as table;
+use super::{Db, StoreError};
+
+/// A row.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = table)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: Octets<ApiKeyId>,
+    /// What people call it.
+    pub name: String,
+    /// SHA-256 of its secret.
+    pub token_hash: Octets<[u8; 32]>,
+    /// The bits of [`fleetgrant_core::domain::Roles`].
+    pub roles: i64,
+    /// Whose things it sees; none sees all.
+    pub party_id: Option<Octets<PartyId>>,
+    /// When it was made.
+    pub created_at: Micros,
+    /// From when on it is refused.
+    pub expires_at: Micros,
+    /// When it was revoked.
+    pub revoked_at: Option<Micros>,
+    /// When it was used; later uses of the same minute are not written.
+    pub last_used_at: Option<Micros>,
+}
+
+/// Adds a key.
+pub fn insert(db: &mut Db, key: &ApiKey) -> Result<(), StoreError> {
+    on!(db, c => diesel::insert_into(table::table).values(key).execute(c))?;
+    Ok(())
+}
+
+/// The key whose secret has this hash.
+pub fn by_hash(db: &mut Db, hash: [u8; 32]) -> Result<Option<ApiKey>, StoreError> {
+    Ok(on!(db, c => table::table
+        .filter(table::token_hash.eq(Octets(hash)))
+        .select(ApiKey::as_select())
+        .first(c)
+        .optional())?)
+}
+
+/// The key of this name.
+pub fn by_name(db: &mut Db, name: &str) -> Result<Option<ApiKey>, StoreError> {
+    Ok(on!(db, c => table::table
+        .filter(table::name.eq(name))
+        .select(ApiKey::as_select())
+        .first(c)
+        .optional())?)
+}
+
+/// Up to `limit` keys after a name, by name.
+pub fn list(db: &mut Db, after: Option<&str>, limit: i64) -> Result<Vec<ApiKey>, StoreError> {
+    Ok(on!(db, c => table::table
+        .filter(table::name.gt(after.unwrap_or_default()))
+        .order(table::name)
+        .limit(limit)
+        .select(ApiKey::as_select())
+        .load(c))?)
+}
+
+/// Ends a key.
+pub fn revoke(db: &mut Db, id: Octets<ApiKeyId>, at: Timestamp) -> Result<(), StoreError> {
+    on!(db, c => diesel::update(table::table.find(id))
+        .set(table::revoked_at.eq(Micros(at)))
+        .execute(c))?;
+    Ok(())
+}
+
+/// Notes that a key was used, unless it was used since `before` and that is written.
+pub fn used(
+    db: &mut Db,
+    id: Octets<ApiKeyId>,
+    at: Timestamp,
+    before: Timestamp,
+) -> Result<(), StoreError> {
+    on!(db, c => diesel::update(table::table.find(id))
+        .filter(table::last_used_at.is_null().or(table::last_used_at.lt(Micros(before))))
+        .set(table::last_used_at.eq(Micros(at)))
+        .execute(c))?;
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Customers, partners and contract manufacturers.
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{PartyId, PartyKind, PartyState};
+
+use crate::store::column::{Code, Octets};
+use crate::store::dialect::Db;
+use crate::store::error::StoreError;
+use crate::store::party::Party;
+use crate::store::schema::{parties, party_external_ids};
+
+/// Which parties.
+#[derive(Clone, Debug, Default)]
+pub struct PartyFilter {
+    /// This one.
+    pub id: Option<PartyId>,
+    /// Those that are this to the maker.
+    pub kind: Option<PartyKind>,
+    /// Those in this state.
+    pub state: Option<PartyState>,
+    /// Those of this tier.
+    pub tier: Option<String>,
+    /// Those of this name.
+    pub name: Option<String>,
+    /// Those that some system calls by this id.
+    pub external_id: Option<String>,
+    /// Those after this id.
+    pub after: Option<PartyId>,
+}
+
+/// Up to `limit` parties, the oldest first.
+pub fn parties(db: &mut Db, filter: &PartyFilter, limit: i64) -> Result<Vec<Party>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = parties::table
+            .select(Party::as_select())
+            .order(parties::id)
+            .limit(limit)
+            .into_boxed();
+        if let Some(id) = filter.id {
+            query = query.filter(parties::id.eq(Octets(id)));
+        }
+        if let Some(kind) = filter.kind {
+            query = query.filter(parties::kind.eq(Code(kind)));
+        }
+        if let Some(state) = filter.state {
+            query = query.filter(parties::state.eq(Code(state)));
+        }
+        if let Some(tier) = &filter.tier {
+            query = query.filter(parties::tier.eq(tier));
+        }
+        if let Some(name) = &filter.name {
+            query = query.filter(parties::name.eq(name));
+        }
+        if let Some(external_id) = &filter.external_id {
+            let called = party_external_ids::table
+                .filter(party_external_ids::external_id.eq(external_id))
+                .select(party_external_ids::party_id);
+            query = query.filter(parties::id.eq_any(called));
+        }
+        if let Some(after) = filter.after {
+            query = query.filter(parties::id.gt(Octets(after)));
+        }
+        query.load(c)
+    })?)
+}

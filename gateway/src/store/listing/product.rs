@@ -1,0 +1,86 @@
+//! What is licensed.
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{CatalogueState, ProductId};
+
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::dialect::Db;
+use crate::store::error::StoreError;
+use crate::store::schema::{product_lines, products};
+
+/// Which products.
+#[derive(Clone, Debug, Default)]
+pub struct ProductFilter {
+    /// This one.
+    pub id: Option<ProductId>,
+    /// The one of this code.
+    pub code: Option<String>,
+    /// Those in this state.
+    pub state: Option<CatalogueState>,
+    /// Those for devices of the product line of this name.
+    pub product_line: Option<String>,
+    /// Those after this id.
+    pub after: Option<ProductId>,
+}
+
+/// A product.
+#[derive(Clone, Debug, Queryable)]
+pub struct ProductRow {
+    /// Its id.
+    pub id: Octets<ProductId>,
+    /// The maker's code for it.
+    pub code: String,
+    /// What people call it.
+    pub title: String,
+    /// The product line it runs on; none for all.
+    pub product_line: Option<String>,
+    /// The product it takes the place of.
+    pub replaces: Option<Octets<ProductId>>,
+    /// Where it stands.
+    pub state: Code<CatalogueState>,
+    /// When it was made.
+    pub created_at: Micros,
+    /// When it last changed.
+    pub changed_at: Micros,
+}
+
+/// Up to `limit` products, the oldest first.
+pub fn products(
+    db: &mut Db,
+    filter: &ProductFilter,
+    limit: i64,
+) -> Result<Vec<ProductRow>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = products::table
+            .left_join(product_lines::table)
+            .select((
+                products::id,
+                products::code,
+                products::title,
+                product_lines::name.nullable(),
+                products::replaces_id,
+                products::state,
+                products::created_at,
+                products::changed_at,
+            ))
+            .order(products::id)
+            .limit(limit)
+            .into_boxed();
+        if let Some(id) = filter.id {
+            query = query.filter(products::id.eq(Octets(id)));
+        }
+        if let Some(code) = &filter.code {
+            query = query.filter(products::code.eq(code));
+        }
+        if let Some(state) = filter.state {
+            query = query.filter(products::state.eq(Code(state)));
+        }
+        if let Some(line) = &filter.product_line {
+            query = query.filter(product_lines::name.eq(line));
+        }
+        if let Some(after) = filter.after {
+            query = query.filter(products::id.gt(Octets(after)));
+        }
+        query.load(c)
+    })?)
+}

@@ -1,0 +1,63 @@
+//! Reports: the same figures as everywhere else.
+
+use fleetgrant::report::{activation, delay, group::GroupBy, usage};
+use fleetgrant_core::domain::Role;
+
+use crate::api::{NOW, Served};
+
+#[tokio::test]
+async fn a_report_is_what_the_ledger_says() {
+    let api = Served::with_samples().await;
+    let key = api.key(Role::Auditor).await;
+    let expected = api
+        .store
+        .read("test-report", |db| {
+            Ok([
+                serde_json::to_value(activation::read(db, NOW, None)?).unwrap(),
+                serde_json::to_value(usage::usage(db, NOW, GroupBy::Owner)?).unwrap(),
+                serde_json::to_value(delay::order_to_activation(
+                    db,
+                    NOW,
+                    delay::Cohort::default(),
+                    GroupBy::Product,
+                )?)
+                .unwrap(),
+            ])
+        })
+        .await
+        .unwrap();
+    let paths = [
+        "/api/v1/reports/activation",
+        "/api/v1/reports/utilisation?by=owner",
+        "/api/v1/reports/order-to-activation?by=product",
+    ];
+    for (path, expected) in paths.into_iter().zip(expected) {
+        let answer = api.get_as(&key, path).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.json(), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_report_answers_and_refuses_what_it_cannot_mean() {
+    let api = Served::with_samples().await;
+    let key = api.key(Role::Auditor).await;
+    for path in [
+        "shipment-to-activation?since=2026-01-01T00:00:00Z&until=2027-01-01T00:00:00Z",
+        "platforms",
+        "license-models",
+        "stuck?step=shipped&most=5",
+    ] {
+        let answer = api.get_as(&key, &format!("/api/v1/reports/{path}")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    for path in [
+        "activation?since=yesterday",
+        "utilisation?by=colour",
+        "stuck?most=0",
+        "stuck?most=70000",
+    ] {
+        let answer = api.get_as(&key, &format!("/api/v1/reports/{path}")).await;
+        answer.is_problem(400, "bad-query");
+    }
+}
