@@ -13,6 +13,7 @@ mod guard;
 mod health;
 mod key;
 mod listener;
+mod openapi;
 mod orders;
 mod page;
 mod parties;

@@ -93,7 +93,7 @@ impl From<ActivationRow> for Activation {
 
 /// List activations, the oldest first
 #[utoipa::path(
-    get, path = "/activations", tag = "activations",
+    get, path = "/activations", operation_id = "list_activations", tag = "activations",
     params(ActivationQuery, PageParams),
     responses((status = OK, body = Page<Activation>))
 )]
@@ -120,7 +120,7 @@ pub(super) async fn list(
 
 /// Show an activation
 #[utoipa::path(
-    get, path = "/activations/{activation}", tag = "activations",
+    get, path = "/activations/{activation}", operation_id = "show_activation", tag = "activations",
     params(("activation" = inline(Id), Path, description = "Its id")),
     responses((status = OK, body = Activation))
 )]

@@ -68,7 +68,7 @@ impl From<Row> for Case {
 
 /// List cases, the oldest first
 #[utoipa::path(
-    get, path = "/cases", tag = "cases",
+    get, path = "/cases", operation_id = "list_cases", tag = "cases",
     params(CaseQuery, PageParams),
     responses((status = OK, body = Page<Case>))
 )]
@@ -93,7 +93,7 @@ pub(super) async fn list(
 
 /// Show a case
 #[utoipa::path(
-    get, path = "/cases/{case}", tag = "cases",
+    get, path = "/cases/{case}", operation_id = "show_case", tag = "cases",
     params(("case" = inline(Id), Path, description = "Its id")),
     responses((status = OK, body = Case))
 )]

@@ -121,7 +121,7 @@ impl From<CredentialRow> for DeviceKey {
 
 /// List devices, by id
 #[utoipa::path(
-    get, path = "/devices", tag = "devices",
+    get, path = "/devices", operation_id = "list_devices", tag = "devices",
     params(DeviceQuery, PageParams),
     responses((status = OK, body = Page<Device>))
 )]
@@ -147,7 +147,7 @@ pub(super) async fn list(
 
 /// Show a device and its keys
 #[utoipa::path(
-    get, path = "/devices/{device}", tag = "devices",
+    get, path = "/devices/{device}", operation_id = "show_device", tag = "devices",
     params(("device" = String, Path, description = "Its id, as dev-4711")),
     responses((status = OK, body = DeviceSheet))
 )]
@@ -178,7 +178,7 @@ pub(super) async fn show(
 
 /// Tell what happened to a device, in order
 #[utoipa::path(
-    get, path = "/devices/{device}/events", tag = "devices",
+    get, path = "/devices/{device}/events", operation_id = "list_device_events", tag = "devices",
     params(("device" = String, Path, description = "Its id, as dev-4711"), PageParams),
     responses((status = OK, body = Page<Event>))
 )]

@@ -85,7 +85,7 @@ impl From<EntitlementRow> for Entitlement {
 
 /// List entitlements, the oldest first
 #[utoipa::path(
-    get, path = "/entitlements", tag = "entitlements",
+    get, path = "/entitlements", operation_id = "list_entitlements", tag = "entitlements",
     params(EntitlementQuery, PageParams),
     responses((status = OK, body = Page<Entitlement>))
 )]
@@ -112,7 +112,7 @@ pub(super) async fn list(
 
 /// Show an entitlement
 #[utoipa::path(
-    get, path = "/entitlements/{entitlement}", tag = "entitlements",
+    get, path = "/entitlements/{entitlement}", operation_id = "show_entitlement", tag = "entitlements",
     params(("entitlement" = inline(Id), Path, description = "Its id")),
     responses((status = OK, body = Entitlement))
 )]

@@ -77,7 +77,7 @@ impl From<Exported> for Event {
 
 /// Export the history, in the order in which it was written
 #[utoipa::path(
-    get, path = "/events", tag = "events",
+    get, path = "/events", operation_id = "list_events", tag = "events",
     params(EventQuery, PageParams),
     responses((status = OK, body = Page<Event>))
 )]

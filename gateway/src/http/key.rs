@@ -21,7 +21,7 @@ pub(super) struct Key {
 
 /// Tell what the key that asks may do
 #[utoipa::path(
-    get, path = "/key", tag = "key",
+    get, path = "/key", operation_id = "show_key", tag = "key",
     responses((status = OK, body = Key))
 )]
 pub(super) async fn show(caller: Caller) -> Json<Key> {

@@ -128,7 +128,7 @@ impl OrderLine {
 
 /// List orders, in the order of their import
 #[utoipa::path(
-    get, path = "/orders", tag = "orders",
+    get, path = "/orders", operation_id = "list_orders", tag = "orders",
     params(OrderQuery, PageParams),
     responses((status = OK, body = Page<Order>))
 )]
@@ -155,7 +155,7 @@ pub(super) async fn list(
 
 /// Show an order with its lines
 #[utoipa::path(
-    get, path = "/orders/{order}", tag = "orders",
+    get, path = "/orders/{order}", operation_id = "show_order", tag = "orders",
     params(("order" = inline(Id), Path, description = "Its id")),
     responses((status = OK, body = OrderSheet))
 )]

@@ -105,7 +105,7 @@ impl From<Row> for Party {
 
 /// List parties, the oldest first
 #[utoipa::path(
-    get, path = "/parties", tag = "parties",
+    get, path = "/parties", operation_id = "list_parties", tag = "parties",
     params(PartyQuery, PageParams),
     responses((status = OK, body = Page<Party>))
 )]
@@ -132,7 +132,7 @@ pub(super) async fn list(
 
 /// Show a party
 #[utoipa::path(
-    get, path = "/parties/{party}", tag = "parties",
+    get, path = "/parties/{party}", operation_id = "show_party", tag = "parties",
     params(("party" = inline(Id), Path, description = "Its id")),
     responses((status = OK, body = PartySheet))
 )]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -14,11 +15,11 @@ pub(super) const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// Defines the kinds of problems: their names, status codes and titles, which never change.
 macro_rules! problem_kinds {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal $status:ident $title:literal,)*) => {
+    ($(#[doc = $meaning:literal] $variant:ident = $name:literal $status:ident $title:literal,)*) => {
         /// What kind of refusal it is. `type` of the answer is `/problems/` and its name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum ProblemKind {
-            $($(#[$doc])* $variant,)*
+            $(#[doc = $meaning] $variant,)*
         }
 
         impl ProblemKind {
@@ -35,6 +36,12 @@ macro_rules! problem_kinds {
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
+            }
+
+            /// What it means.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning.trim_start(),)* }
             }
 
             /// The status code it comes with.
@@ -126,6 +133,13 @@ impl Problem {
             "the gateway's log says what happened; try again, and tell its operators if it stays",
         )
     }
+}
+
+/// What a problem means, at the address that is its type.
+pub(super) async fn meaning(Path(name): Path<String>) -> Result<String, Problem> {
+    let kind = ProblemKind::ALL.iter().find(|kind| kind.as_str() == name);
+    let kind = found(kind, "problem", name)?;
+    Ok(format!("{}\n\n{}\n", kind.title(), kind.meaning()))
 }
 
 /// What was asked for by its id, if it is there.

@@ -95,7 +95,7 @@ impl From<(FeatureRow, ProductFeature)> for Feature {
 
 /// List products, the oldest first
 #[utoipa::path(
-    get, path = "/products", tag = "products",
+    get, path = "/products", operation_id = "list_products", tag = "products",
     params(ProductQuery, PageParams),
     responses((status = OK, body = Page<Product>))
 )]
@@ -120,7 +120,7 @@ pub(super) async fn list(
 
 /// Show a product with its features
 #[utoipa::path(
-    get, path = "/products/{product}", tag = "products",
+    get, path = "/products/{product}", operation_id = "show_product", tag = "products",
     params(("product" = inline(Id), Path, description = "Its id")),
     responses((status = OK, body = ProductSheet))
 )]

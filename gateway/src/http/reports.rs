@@ -95,7 +95,7 @@ async fn report<T: Send + 'static>(
 
 /// How devices, activations and refusals stand
 #[utoipa::path(
-    get, path = "/reports/activation", tag = "reports",
+    get, path = "/reports/activation", operation_id = "report_activation", tag = "reports",
     params(SinceQuery),
     responses((status = OK, body = ActivationReport))
 )]
@@ -109,7 +109,7 @@ pub(super) async fn activation(
 
 /// How long units take from the order to their first activation in the field
 #[utoipa::path(
-    get, path = "/reports/order-to-activation", tag = "reports",
+    get, path = "/reports/order-to-activation", operation_id = "report_order_to_activation", tag = "reports",
     params(DelayQuery),
     responses((status = OK, body = DelayReport))
 )]
@@ -126,7 +126,7 @@ pub(super) async fn order_to_activation(
 
 /// How long units take from the shipment to their first activation in the field
 #[utoipa::path(
-    get, path = "/reports/shipment-to-activation", tag = "reports",
+    get, path = "/reports/shipment-to-activation", operation_id = "report_shipment_to_activation", tag = "reports",
     params(DelayQuery),
     responses((status = OK, body = DelayReport))
 )]
@@ -143,7 +143,7 @@ pub(super) async fn shipment_to_activation(
 
 /// Count the platforms that have something activated
 #[utoipa::path(
-    get, path = "/reports/platforms", tag = "reports",
+    get, path = "/reports/platforms", operation_id = "report_platforms", tag = "reports",
     responses((status = OK, body = Vec<PlatformUse>))
 )]
 pub(super) async fn platforms(
@@ -155,7 +155,7 @@ pub(super) async fn platforms(
 
 /// Count the licence models in use
 #[utoipa::path(
-    get, path = "/reports/license-models", tag = "reports",
+    get, path = "/reports/license-models", operation_id = "report_license_models", tag = "reports",
     responses((status = OK, body = UsageReport))
 )]
 pub(super) async fn license_models(
@@ -168,7 +168,7 @@ pub(super) async fn license_models(
 
 /// How much of what was sold is in use
 #[utoipa::path(
-    get, path = "/reports/utilisation", tag = "reports",
+    get, path = "/reports/utilisation", operation_id = "report_utilisation", tag = "reports",
     params(UsageQuery),
     responses((status = OK, body = UsageReport))
 )]
@@ -183,7 +183,7 @@ pub(super) async fn utilisation(
 
 /// List what has been in a step for longer than it should
 #[utoipa::path(
-    get, path = "/reports/stuck", tag = "reports",
+    get, path = "/reports/stuck", operation_id = "report_stuck", tag = "reports",
     params(StuckQuery),
     responses((status = OK, body = Vec<Stuck>))
 )]

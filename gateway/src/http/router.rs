@@ -1,5 +1,7 @@
 //! Every route, and what stands before all of them.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware;
@@ -8,21 +10,30 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::problem::{Problem, ProblemKind};
+use super::problem::{self, Problem, ProblemKind};
 use super::{
-    Api, activations, caller, cases, devices, entitlements, events, guard, health, key, orders,
-    parties, products, reports, roles,
+    Api, activations, caller, cases, devices, entitlements, events, guard, health, key, openapi,
+    orders, parties, products, reports, roles,
 };
 
 /// The service of the whole API.
 pub fn router(api: Api) -> Router {
-    let (with_a_key, _) = described().split_for_parts();
+    let (with_a_key, document) = described().split_for_parts();
+    let document = Arc::new(openapi::complete(document));
     let with_a_key = with_a_key
         .route("/metrics", get(health::metrics))
         .route_layer(middleware::from_fn_with_state(api.clone(), caller::checked));
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route(
+            openapi::DOCUMENT,
+            get(move || openapi::document(Arc::clone(&document))),
+        )
+        .route(openapi::PAGE, get(openapi::to_page))
+        .route(&format!("{}/", openapi::PAGE), get(openapi::page))
+        .route(&format!("{}/{{file}}", openapi::PAGE), get(openapi::page))
+        .route("/problems/{kind}", get(problem::meaning))
         .merge(with_a_key)
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_that_way)
@@ -58,7 +69,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(reports::license_models))
         .routes(routes!(reports::utilisation))
         .routes(routes!(reports::stuck));
-    OpenApiRouter::new().nest(roles::PREFIX, routes)
+    OpenApiRouter::with_openapi(openapi::frame()).nest(roles::PREFIX, routes)
 }
 
 async fn nothing_here(uri: Uri) -> Problem {

@@ -36,10 +36,10 @@ fn roles() -> String {
 }
 
 fn problems() -> String {
-    let mut table = String::from("| `type` | status | |\n|---|---|---|\n");
+    let mut table = String::from("| `type` | status | what it means |\n|---|---|---|\n");
     for kind in ProblemKind::ALL {
-        let (name, status, title) = (kind.as_str(), kind.status().as_u16(), kind.title());
-        writeln!(table, "| `/problems/{name}` | {status} | {title} |").unwrap();
+        let (name, status, meaning) = (kind.as_str(), kind.status().as_u16(), kind.meaning());
+        writeln!(table, "| `/problems/{name}` | {status} | {meaning} |").unwrap();
     }
     table
 }

@@ -7,6 +7,7 @@ mod health;
 mod keys;
 mod limits;
 mod lists;
+mod openapi;
 mod problems;
 mod reports;
 mod roles;
