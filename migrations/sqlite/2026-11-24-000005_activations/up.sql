@@ -44,7 +44,7 @@ CREATE INDEX activations_holding ON activations (device_id) WHERE state <= 6;
 CREATE INDEX activations_declined ON activations (device_id, entitlement_id, removal_reason) WHERE state IN (7, 8);
 -- What time alone changes.
 CREATE INDEX activations_running_out ON activations (runs_until_at) WHERE state <= 6;
-CREATE INDEX activations_waiting_for_proof ON activations (removing_since_at) WHERE state <= 6;
+CREATE INDEX activations_waiting_for_proof ON activations (removing_since_at) WHERE state = 5;
 CREATE INDEX activations_by_entitlement ON activations (entitlement_id);
 CREATE INDEX activations_by_device ON activations (device_id);
 CREATE INDEX activations_by_activated_at ON activations (activated_at) WHERE activated_at IS NOT NULL;

@@ -233,7 +233,7 @@ pub(super) fn declined(db: &mut Db, device: &DeviceId) -> Result<Vec<Declined>, 
 }
 
 /// Devices with a right that can run no more, a reservation that ran out, or a removal that has
-/// waited too long for proof.
+/// waited too long for proof: those of up to `limit` of each, the longest due first.
 pub fn devices_to_tick(
     db: &mut Db,
     now: Timestamp,
@@ -241,19 +241,26 @@ pub fn devices_to_tick(
     limit: i64,
 ) -> Result<Vec<DeviceId>, StoreError> {
     let waited = now.minus_seconds(orphan_after);
-    let devices: Vec<String> = on!(db, c => activations::table
-        // Those that hold units; literal, so that the partial indices serve.
+    // One statement for each index: over both at once, SQLite would rather read every row.
+    let mut devices: Vec<String> = on!(db, c => activations::table
+        // Those that hold units; literal, so that the partial index serves.
         .filter(sql::<Bool>("state <= 6"))
-        .filter(
-            activations::runs_until_at.le(Micros(now)).or(
-                activations::state.eq(Code(ActivationState::Removing))
-                    .and(activations::removing_since_at.le(Micros(waited))),
-            ),
-        )
-        .select(activations::device_id)
-        .distinct()
+        .filter(activations::runs_until_at.le(Micros(now)))
+        .order(activations::runs_until_at)
         .limit(limit)
+        .select(activations::device_id)
         .load(c))?;
+    let unproven: Vec<String> = on!(db, c => activations::table
+        // Those that are being removed; literal too.
+        .filter(sql::<Bool>("state = 5"))
+        .filter(activations::removing_since_at.le(Micros(waited)))
+        .order(activations::removing_since_at)
+        .limit(limit)
+        .select(activations::device_id)
+        .load(c))?;
+    devices.extend(unproven);
+    devices.sort_unstable();
+    devices.dedup();
     devices
         .iter()
         .map(|device| DeviceId::new(device).map_err(corrupt))
