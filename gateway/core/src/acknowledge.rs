@@ -12,11 +12,12 @@
 
 use fleetgrant_schemas::ack;
 
-use crate::ask::{Acknowledgement, Exception, Sender, SignedAck, Verdict};
+use crate::ask::{Acknowledgement, Channel, Exception, Sender, SignedAck, Verdict};
 use crate::context::{Context, Entropy};
 use crate::device::Acked;
-use crate::domain::{ActivationId, RemovalReason};
+use crate::domain::{ActivationId, RemovalReason, Timestamp};
 use crate::event::{Event, EventKind};
+use crate::ledger::Word;
 use crate::outcome::{Answer, Deliveries, Outcome};
 use crate::set::CommittedSet;
 use crate::snapshot::Snapshot;
@@ -66,7 +67,8 @@ impl<E: Entropy> Turn<'_, E> {
                 .with("set", ack.held.key)
                 .with("n", ack.n),
         );
-        self.prove(&set, &ack.exceptions);
+        let word = self.word(signed, &set);
+        self.prove(&set, &ack.exceptions, word);
         for usage in &ack.usage {
             self.ledger.use_up_to(usage.activation, usage.total);
         }
@@ -113,8 +115,24 @@ impl<E: Entropy> Turn<'_, E> {
         }
     }
 
+    /// What came in a file counts at the device's own time, as long as that lies between the set
+    /// and now: else the wait for whoever carries it would be told as the device's.
+    fn word(&self, signed: &SignedAck, set: &CommittedSet) -> Word {
+        let now = self.ctx.now;
+        let is_possible = |at: &Timestamp| {
+            set.issued_at.seconds() <= at.seconds() && at.seconds() <= now.seconds()
+        };
+        match signed.ack.issued_at.filter(is_possible) {
+            // The device has whole seconds.
+            Some(at) if signed.sender.channel == Channel::File => {
+                Word::Carried(at.max(set.issued_at).min(now))
+            }
+            _ => Word::Recorded(now),
+        }
+    }
+
     /// The device holds this set, and nothing of what was left out up to it.
-    pub(crate) fn prove(&mut self, set: &CommittedSet, exceptions: &[Exception]) {
+    pub(crate) fn prove(&mut self, set: &CommittedSet, exceptions: &[Exception], word: Word) {
         let going: Vec<ActivationId> = self
             .ledger
             .activations()
@@ -126,7 +144,7 @@ impl<E: Entropy> Turn<'_, E> {
         }
         for id in &set.activations {
             if !exceptions.iter().any(|e| e.activation == *id) {
-                self.ledger.activate(*id, set.key, self.ctx.now);
+                self.ledger.activate(*id, set.key, word);
             }
         }
         for exception in exceptions {

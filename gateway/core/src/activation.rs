@@ -26,7 +26,8 @@ pub struct Activation {
     pub created_at: Timestamp,
     /// When it may run; set when it is first published.
     pub run: Option<Run>,
-    /// When the device's word that it is in was first recorded.
+    /// When the device's word that it is in was first recorded; or, if it came in a file, when it
+    /// was given.
     pub activated_at: Option<Timestamp>,
     /// What was used in total.
     pub usage: u64,

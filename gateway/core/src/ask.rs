@@ -159,6 +159,8 @@ pub struct Acknowledgement {
     pub n: u32,
     /// The set it speaks of.
     pub held: Held,
+    /// The device's own clock at the acknowledgement; for reports, decides nothing.
+    pub issued_at: Option<Timestamp>,
     /// What is not simply in force, at most 64.
     pub exceptions: Vec<Exception>,
     /// What was used in total, by activation, at most 64.

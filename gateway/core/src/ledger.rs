@@ -15,6 +15,8 @@
 
 mod standing;
 
+pub(crate) use standing::Word;
+
 use std::collections::BTreeMap;
 
 use crate::activation::{Activation, Standing};

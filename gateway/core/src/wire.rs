@@ -92,6 +92,7 @@ fn acknowledgement(ack: &Ack<'_>) -> Result<ask::Acknowledgement, Malformed> {
     Ok(ask::Acknowledgement {
         n: ack.n,
         held: held(ack.held)?,
+        issued_at: ack.issued_at.map(Timestamp::from_seconds),
         exceptions: ack
             .exceptions
             .iter()

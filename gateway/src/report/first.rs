@@ -28,7 +28,7 @@ pub(super) struct Activated {
     pub(super) units: i64,
     /// How it came about.
     pub(super) origin: Code<Origin>,
-    /// When the device's word was first recorded.
+    /// When it counts as activated: when the device's word was recorded, or given if it was carried.
     pub(super) at: Micros,
 }
 
@@ -39,7 +39,7 @@ impl Activated {
         matches!(self.origin.0, Origin::Field | Origin::Offline)
     }
 
-    /// When the device's word was first recorded.
+    /// When it counts as activated: when the device's word was recorded, or given if it was carried.
     #[must_use]
     pub(super) const fn at(&self) -> Timestamp {
         self.at.0

@@ -71,7 +71,9 @@ fn lived() -> Ledger {
     // Shipped later than this, says the file.
     ledger.activate(3, &[("pump", 2), ("scan", 1)]);
     ledger.wait(DAY);
-    assigned(&mut ledger, 4, "O-1/1/P/perpetual", Origin::Offline, 90);
+    let signed = installed(&mut ledger, 4, "O-1/1/P/perpetual", Origin::Offline, 90);
+    ledger.wait(HOUR);
+    ledger.acknowledge_in_file(4, signed);
     assigned(&mut ledger, 5, "O-1/1/P/perpetual", Origin::Factory, 30);
     assigned(&mut ledger, 6, "O-2/2/P/perpetual", Origin::Field, 5);
     // The unit of 1 moves to 7, and on to 8.
@@ -111,13 +113,25 @@ fn lived() -> Ledger {
 
 /// A device gets a unit that came about like this, so many seconds before it signs.
 fn assigned(ledger: &mut Ledger, device: u8, entitlement: &str, origin: Origin, seconds: u64) {
+    installed(ledger, device, entitlement, origin, seconds);
+    ledger.acknowledge(device);
+}
+
+/// As [`assigned`], up to the moment at which it signs.
+fn installed(
+    ledger: &mut Ledger,
+    device: u8,
+    entitlement: &str,
+    origin: Origin,
+    seconds: u64,
+) -> Timestamp {
     ledger.ask(device, &[]);
     ledger.assign(device, entitlement, move |activation| {
         activation.origin = origin
     });
     ledger.ask(device, &[]);
     ledger.wait(seconds);
-    ledger.acknowledge(device);
+    ledger.now
 }
 
 /// An operator takes a unit from one device and gives it to another.

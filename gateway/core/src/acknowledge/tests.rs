@@ -2,9 +2,9 @@
 
 use fleetgrant_schemas::ack::{Outcome as Taken, OutcomeReason};
 
-use crate::ask::{Exception, Held, Reason, SignedAck, Usage};
+use crate::ask::{Channel, Exception, Held, Reason, SignedAck, Usage};
 use crate::domain::{ActivationId, ActivationState, Cti, DeliveryState};
-use crate::event::EventKind;
+use crate::event::{EventKind, Field};
 use crate::operator::{self, Publish};
 use crate::outcome::{Answer, Deliveries};
 use crate::testkit::{Bench, Handset, features, want};
@@ -35,6 +35,42 @@ fn what_is_in_the_set_is_activated_and_the_delivery_ends() {
         (delivery.state, delivery.due),
         (DeliveryState::Acknowledged, None)
     );
+}
+
+#[test]
+fn one_that_was_carried_counts_when_it_was_signed_if_that_can_be() {
+    for (channel, clock, counts, signed_at) in [
+        (Channel::File, Some(60), 60, Some(60)),
+        // The second of the grant, which was issued in the course of it.
+        (Channel::File, Some(0), 0, Some(0)),
+        (Channel::File, Some(90), 90, Some(90)),
+        // Before the grant, after the reading, or never said.
+        (Channel::File, Some(-1), 90, None),
+        (Channel::File, Some(91), 90, None),
+        (Channel::File, None, 90, None),
+        // The device's clock is of no interest where nobody carried anything.
+        (Channel::Online, Some(60), 90, None),
+    ] {
+        let (mut bench, device, mut ack) = granted(1);
+        let issued = bench.now;
+        let after = |seconds: i64| match u64::try_from(seconds) {
+            Ok(seconds) => issued.plus_seconds(seconds),
+            Err(_) => issued.minus_seconds(seconds.unsigned_abs()),
+        };
+        ack.sender.channel = channel;
+        ack.ack.issued_at = clock.map(after);
+        bench.wait(90);
+        let outcome = bench.acknowledge(&device, &ack);
+        let activation = &bench.activations(&device)[0];
+        assert_eq!(activation.activated_at, Some(after(counts)), "{clock:?}");
+        let mut events = outcome.events.iter();
+        let event = events.find(|event| event.kind == EventKind::Activated);
+        let told = event.unwrap().body.field("signed_at").cloned();
+        let expected = signed_at.map(|at| Field::Number(after(at).seconds()));
+        assert_eq!(told, expected, "{clock:?}");
+        // The conversation goes by the gateway's time.
+        assert_eq!(bench.device(&device).acked.unwrap().at, bench.now);
+    }
 }
 
 #[test]

@@ -6,6 +6,30 @@ use crate::domain::{ActivationId, RemovalReason, SetKey, Timestamp};
 use crate::entitlement::Start;
 use crate::event::{Event, EventKind};
 
+/// When a device gave its word that it holds a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// When it was recorded.
+    Recorded(Timestamp),
+    /// Before that, by the device's own clock: somebody carried it here.
+    Carried(Timestamp),
+}
+
+impl Word {
+    const fn at(self) -> Timestamp {
+        match self {
+            Self::Recorded(at) | Self::Carried(at) => at,
+        }
+    }
+
+    const fn signed_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Recorded(_) => None,
+            Self::Carried(at) => Some(at),
+        }
+    }
+}
+
 impl Ledger {
     /// It is in the set that is being written, and may run like this.
     pub(crate) fn publish(&mut self, id: ActivationId, run: Run, key: SetKey) {
@@ -40,7 +64,7 @@ impl Ledger {
     }
 
     /// The device signed that it has the set with this activation.
-    pub(crate) fn activate(&mut self, id: ActivationId, key: SetKey, now: Timestamp) {
+    pub(crate) fn activate(&mut self, id: ActivationId, key: SetKey, word: Word) {
         let Some(entry) = self.activations.get_mut(&id) else {
             return;
         };
@@ -53,14 +77,15 @@ impl Ledger {
             _ => return,
         }
         if first {
-            activation.activated_at = Some(now);
+            activation.activated_at = Some(word.at());
             self.events.push(
                 about(EventKind::Activated, activation)
                     .with("set", key)
                     .with("units", activation.units)
                     .with("kind", activation.kind.as_str())
                     .with("origin", activation.origin.as_str())
-                    .with_some("predecessor", activation.predecessor),
+                    .with_some("predecessor", activation.predecessor)
+                    .with_some("signed_at", word.signed_at().map(Timestamp::seconds)),
             );
         }
         entry.touch();

@@ -8,6 +8,7 @@ use crate::ask::{Held, Request};
 use crate::context::Entropy;
 use crate::device::Acked;
 use crate::event::{Event, EventKind};
+use crate::ledger::Word;
 use crate::notice::NoticeCode;
 use crate::outcome::{Answer, Deliveries};
 use crate::turn::Turn;
@@ -65,7 +66,7 @@ impl<E: Entropy> Turn<'_, E> {
                             .with("set", held.key)
                             .with("by", "request"),
                     );
-                    self.prove(&set, &[]);
+                    self.prove(&set, &[], Word::Recorded(self.ctx.now));
                     if self.latest().is_some_and(|latest| latest.key == set.key) {
                         self.deliveries = Deliveries::Acknowledged;
                     }

@@ -155,6 +155,7 @@ impl Handset {
             ack: Acknowledgement {
                 n: self.n,
                 held: self.held.unwrap(),
+                issued_at: None,
                 exceptions,
                 usage: self.usage.clone(),
             },

@@ -161,7 +161,11 @@ pub(super) fn fresh(events: &[Told]) -> Vec<Fresh> {
                 entitlement: entitlement.to_owned(),
                 device: event.device().unwrap().to_owned(),
                 units: event.number("units"),
-                at: event.at,
+                // What was carried in a file says when it was signed.
+                at: match event.number("signed_at") {
+                    0 => event.at,
+                    signed_at => signed_at as f64,
+                },
                 origin: event.text("origin").to_owned(),
             });
         }

@@ -144,11 +144,26 @@ impl Ledger {
 
     /// A device signs for what it holds.
     pub(super) fn acknowledge(&mut self, device: u8) -> Outcome {
+        self.acknowledge_by(Channel::Online, None, device)
+    }
+
+    /// What a device signed for then is read from a file.
+    pub(super) fn acknowledge_in_file(&mut self, device: u8, then: Timestamp) -> Outcome {
+        self.acknowledge_by(Channel::File, Some(then), device)
+    }
+
+    fn acknowledge_by(
+        &mut self,
+        channel: Channel,
+        issued_at: Option<Timestamp>,
+        device: u8,
+    ) -> Outcome {
         let handset = self.handset(device);
         handset.n += 1;
         let ack = Acknowledgement {
             n: handset.n,
             held: handset.held.unwrap(),
+            issued_at,
             exceptions: Vec::new(),
             usage: Vec::new(),
         };
@@ -156,7 +171,10 @@ impl Ledger {
         self.transact(device, "device", &[], move |snapshot, context| {
             let signed = SignedAck {
                 digest,
-                sender: sender(device, &snapshot),
+                sender: Sender {
+                    channel,
+                    ..sender(device, &snapshot)
+                },
                 ack: ack.clone(),
             };
             on_ack(snapshot, &signed, context, &mut entropy())

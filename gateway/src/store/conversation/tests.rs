@@ -227,6 +227,7 @@ impl Handset {
             ack: Acknowledgement {
                 n,
                 held: self.held.unwrap(),
+                issued_at: None,
                 exceptions: Vec::new(),
                 usage: Vec::new(),
             },

@@ -65,7 +65,7 @@ pub struct ActivationRow {
     pub usage_total: i64,
     /// When it was made.
     pub created_at: Micros,
-    /// When the device's word that it is in was recorded.
+    /// When it counts as activated: when the device's word was recorded, or given if it was carried.
     pub activated_at: Option<Micros>,
     /// When it ceased to hold its units.
     pub ended_at: Option<Micros>,
