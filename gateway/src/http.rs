@@ -28,6 +28,7 @@ mod word;
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use tokio::sync::{Semaphore, watch};
 
 use caller::Rates;
@@ -62,6 +63,8 @@ pub struct ApiParts {
     pub link: watch::Receiver<LinkStatus>,
     /// The gateway's clock.
     pub clock: Clock,
+    /// Whose days reports count by.
+    pub time_zone: TimeZone,
     /// The counters of the process.
     pub telemetry: Telemetry,
 }

@@ -19,6 +19,7 @@ mod wait;
 mod written;
 
 use fleetgrant_core::domain::Timestamp;
+use jiff::tz::TimeZone;
 
 pub use activation::ActivationReport;
 pub use refusal::Refusals;
@@ -26,14 +27,16 @@ pub use wait::{DataError, Spoken, Summary};
 
 use crate::store::{Store, StoreError};
 
-/// How devices, activations and refusals stand at `now`; what happened counts from `since` on.
+/// How devices, activations and refusals stand at `now`; what happened counts from `since` on, by
+/// days of `zone`.
 pub async fn activation(
     store: &Store,
     now: Timestamp,
     since: Option<Timestamp>,
+    zone: TimeZone,
 ) -> Result<ActivationReport, StoreError> {
     store
-        .read("report", move |db| activation::read(db, now, since))
+        .read("report", move |db| activation::read(db, now, since, &zone))
         .await
 }
 

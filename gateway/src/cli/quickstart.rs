@@ -109,10 +109,15 @@ async fn activate(
         .iter()
         .filter(|(_, run)| *run != Run::Acknowledged)
         .collect();
-    let report = report::activation(store, clock.now(), None)
-        .await
-        .map_err(Failure::unavailable)?
-        .with_unauthenticated(telemetry.counted(UNAUTHENTICATED, "reason"));
+    let report = report::activation(
+        store,
+        clock.now(),
+        None,
+        installation.config.time_zone.clone(),
+    )
+    .await
+    .map_err(Failure::unavailable)?
+    .with_unauthenticated(telemetry.counted(UNAUTHENTICATED, "reason"));
     say(&report.to_string())?;
     match failed.first() {
         None => Ok(()),

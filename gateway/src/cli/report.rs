@@ -6,7 +6,7 @@ mod figures;
 
 use std::time::Duration;
 
-use fleetgrant_core::domain::Timestamp;
+use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo};
 
 use super::ledger::Ledger;
@@ -17,6 +17,7 @@ use crate::report::delay::{self, Cohort};
 use crate::report::group::GroupBy;
 use crate::report::stuck::{self, Limits, Step};
 use crate::report::{activation, platform, usage};
+use crate::when::When;
 
 /// Report on activations, orders, customers and the history
 #[derive(Debug, clap::Args)]
@@ -46,8 +47,8 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Activation {
     /// Only what happened since, as 2026-11-24 or 2026-11-24T08:00:00Z
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    since: Option<Timestamp>,
+    #[arg(long, value_name = "INSTANT")]
+    since: Option<When>,
     #[command(flatten)]
     output: Output,
 }
@@ -55,11 +56,11 @@ struct Activation {
 #[derive(Debug, clap::Args)]
 struct Delay {
     /// Only what was ordered or shipped since, as 2026-11-24 or 2026-11-24T08:00:00Z
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    since: Option<Timestamp>,
+    #[arg(long, value_name = "INSTANT")]
+    since: Option<When>,
     /// Only what was ordered or shipped before
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    until: Option<Timestamp>,
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<When>,
     /// A line for each of these
     #[arg(long, value_enum, default_value_t)]
     by: GroupBy,
@@ -103,19 +104,21 @@ struct Output {
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let ledger = Ledger::open(global)?;
     let now = Clock::system().now();
+    let zone = &ledger.config().time_zone;
     match &args.command {
         Command::Activation(args) => {
-            let since = args.since;
-            let report = ledger.read(move |db| activation::read(db, now, since))?;
+            let zone = zone.clone();
+            let since = args.since.map(|since| since.at(&zone));
+            let report = ledger.read(move |db| activation::read(db, now, since, &zone))?;
             figures::print_activation(args.output.output, &report)
         }
         Command::OrderToActivation(args) => {
-            let (cohort, by) = (args.cohort(), args.by);
+            let (cohort, by) = (args.cohort(zone), args.by);
             let report = ledger.read(move |db| delay::order_to_activation(db, now, cohort, by))?;
             figures::print_delay(args.output.output, &report)
         }
         Command::ShipmentToActivation(args) => {
-            let (cohort, by) = (args.cohort(), args.by);
+            let (cohort, by) = (args.cohort(zone), args.by);
             let report =
                 ledger.read(move |db| delay::shipment_to_activation(db, now, cohort, by))?;
             figures::print_delay(args.output.output, &report)
@@ -146,10 +149,10 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 }
 
 impl Delay {
-    const fn cohort(&self) -> Cohort {
+    fn cohort(&self, zone: &TimeZone) -> Cohort {
         Cohort {
-            since: self.since,
-            until: self.until,
+            since: self.since.map(|since| since.at(zone)),
+            until: self.until.map(|until| until.at(zone)),
         }
     }
 }
@@ -162,19 +165,6 @@ impl Stuck {
         }
         limits
     }
-}
-
-/// An instant of RFC 3339, or the beginning of a day in UTC.
-fn instant(text: &str) -> Result<Timestamp, String> {
-    let instant = text.parse::<jiff::Timestamp>().or_else(|_| {
-        let day = text.parse::<jiff::civil::Date>()?;
-        jiff::tz::Offset::UTC.to_timestamp(day.to_datetime(jiff::civil::Time::midnight()))
-    });
-    instant
-        .map(|instant| Timestamp::from_micros(instant.as_microsecond()))
-        .map_err(|_: jiff::Error| {
-            format!("{text:?} is no instant; write it as 2026-11-24 or 2026-11-24T08:00:00Z")
-        })
 }
 
 /// A step and how long something may be in it.

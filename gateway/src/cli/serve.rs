@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use jiff::tz::TimeZone;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -57,17 +58,21 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 /// The HTTP API, its address taken before anything else starts.
 pub(super) struct Bound<'a> {
     config: &'a Http,
+    time_zone: &'a TimeZone,
     listener: HttpListener,
 }
 
 impl<'a> Bound<'a> {
     /// Takes the address, if the configuration has one.
     pub(super) async fn bind(config: &'a Config) -> Result<Option<Self>, BindError> {
-        let Some(config) = &config.http else {
+        let Some(http) = &config.http else {
             return Ok(None);
         };
-        let listener = HttpListener::bind(config).await?;
-        Ok(Some(Self { config, listener }))
+        Ok(Some(Self {
+            config: http,
+            time_zone: &config.time_zone,
+            listener: HttpListener::bind(http).await?,
+        }))
     }
 
     /// The address that was taken.
@@ -82,6 +87,7 @@ impl<'a> Bound<'a> {
             store: gateway.store().clone(),
             link: gateway.link(),
             clock,
+            time_zone: self.time_zone.clone(),
             telemetry,
         };
         self.listener.serve(Api::new(parts, self.config.key))

@@ -104,7 +104,8 @@ pub(super) async fn activation(
     Query(query): Query<SinceQuery>,
 ) -> Result<Json<ActivationReport>, Problem> {
     let (now, since) = (api.clock.now(), query.since.map(|at| at.0));
-    report(&api, move |db| activation::read(db, now, since)).await
+    let zone = api.time_zone.clone();
+    report(&api, move |db| activation::read(db, now, since, &zone)).await
 }
 
 /// How long units take from the order to their first activation in the field

@@ -4,12 +4,10 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use csv::ByteRecord;
-use fleetgrant_core::domain::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 use super::Reason;
 use super::report::RowError;
+use crate::when::When;
 
 /// A column that a file may have.
 #[derive(Clone, Copy, Debug)]
@@ -77,27 +75,6 @@ pub(super) struct Cells<'a> {
     record: &'a ByteRecord,
     line: u64,
     errors: Vec<RowError>,
-}
-
-/// An instant as a file has it: a date is the start of that day, in a zone that the row decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum When {
-    Instant(Timestamp),
-    Date(Date),
-}
-
-impl When {
-    /// The instant, with dates in this zone.
-    pub(super) fn at(self, zone: &TimeZone) -> Timestamp {
-        match self {
-            Self::Instant(at) => at,
-            Self::Date(date) => date
-                .to_zoned_datetime(zone.clone())
-                .map_or(Timestamp::from_seconds(0), |start| {
-                    Timestamp::from_micros(start.timestamp().as_microsecond())
-                }),
-        }
-    }
 }
 
 impl<'a> Cells<'a> {
@@ -253,10 +230,7 @@ impl<'a> Cells<'a> {
     /// An instant or a date that may be missing.
     pub(super) fn optional_when(&mut self, column: &'static str) -> Option<When> {
         let text = self.optional(column, 64)?;
-        let instant = text.parse::<jiff::Timestamp>().ok();
-        let when = instant
-            .map(|at| When::Instant(Timestamp::from_micros(at.as_microsecond())))
-            .or_else(|| text.parse().ok().map(When::Date));
+        let when = text.parse().ok();
         if when.is_none() {
             let expected = "a date as 2026-01-31, or an instant as 2026-01-31T09:30:00Z";
             self.invalid(column, &text, expected);

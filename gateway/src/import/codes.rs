@@ -5,7 +5,7 @@ use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_schemas::code::ActivationCode;
 use fleetgrant_schemas::id::CodeId;
 
-use super::cells::{Cells, Column, When};
+use super::cells::{Cells, Column};
 use super::diff::{Diff, Maybe};
 use super::report::IssuedCode;
 use super::rows::Run;
@@ -14,6 +14,7 @@ use crate::store::activation_code::{self, ActivationCode as StoredCode};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::event::{self, Stream};
 use crate::store::{Db, StoreError, entitlement};
+use crate::when::When;
 
 pub(super) const COLUMNS: &[Column] = &[
     Column::required("pack"),

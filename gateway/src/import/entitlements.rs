@@ -5,13 +5,14 @@ use fleetgrant_core::domain::{
 };
 use fleetgrant_core::event::EventKind;
 
-use super::cells::{Cells, Column, When};
+use super::cells::{Cells, Column};
 use super::diff::{Diff, Maybe};
 use super::rows::Run;
 use super::{Effect, Halt, Reason, Row, fulfilment, lookup, refuse, term};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::entitlement::{self, Entitlement};
 use crate::store::{Db, id};
+use crate::when::When;
 
 pub(super) const COLUMNS: &[Column] = &[
     Column::required("system"),

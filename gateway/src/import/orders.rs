@@ -3,7 +3,7 @@
 use fleetgrant_core::domain::{OrderState, PartyId, Purpose, SkuId};
 use fleetgrant_core::event::{Event, EventKind};
 
-use super::cells::{Cells, Column, When};
+use super::cells::{Cells, Column};
 use super::diff::{Diff, Maybe};
 use super::rows::Run;
 use super::{Effect, Halt, Reason, Row, fulfilment, lookup, refuse};
@@ -12,6 +12,7 @@ use crate::store::event::{self, Stream};
 use crate::store::order::{self, Order, OrderLine};
 use crate::store::party::Party;
 use crate::store::{Db, id};
+use crate::when::When;
 
 pub(super) const COLUMNS: &[Column] = &[
     Column::required("system"),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fleetgrant_core::domain::{DeviceState, ShipmentState, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
 
-use super::cells::{Cells, Column, When};
+use super::cells::{Cells, Column};
 use super::diff::Diff;
 use super::rows::Run;
 use super::{Effect, Halt, Reason, Row, fulfilment, lookup, refuse};
@@ -17,6 +17,7 @@ use crate::store::order::{Order, OrderLine};
 use crate::store::product_line::ProductLine;
 use crate::store::shipment::{self, Shipment};
 use crate::store::{Db, StoreError, id, party};
+use crate::when::When;
 
 pub(super) const COLUMNS: &[Column] = &[
     Column::required("system"),

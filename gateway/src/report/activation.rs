@@ -7,6 +7,7 @@ use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use fleetgrant_core::domain::{ActivationState, DeviceState, Purpose, Timestamp};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -65,11 +66,12 @@ pub struct Activations {
     pub last_day: u64,
 }
 
-/// Reads the report.
+/// Reads the report. What counts once a day counts by the days of `zone`.
 pub fn read(
     db: &mut Db,
     now: Timestamp,
     since: Option<Timestamp>,
+    zone: &TimeZone,
 ) -> Result<ActivationReport, StoreError> {
     let firsts = first::firsts(db)?;
     let contacts = contacts(db, since)?;
@@ -84,7 +86,7 @@ pub fn read(
             last_hour: units_since(&firsts, Some(now.minus_seconds(HOUR))),
             last_day: units_since(&firsts, Some(now.minus_seconds(DAY))),
         },
-        refusals: refusals(db, since)?,
+        refusals: refusals(db, since, zone)?,
         unauthenticated: None,
         contact_to_activation,
         data_errors,

@@ -6,6 +6,8 @@ use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use fleetgrant_core::domain::Timestamp;
 use fleetgrant_core::event::EventKind;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_cbor::Value;
 use utoipa::ToSchema;
@@ -14,8 +16,6 @@ use crate::store::column::{Code, Micros};
 use crate::store::dialect::on;
 use crate::store::schema::events;
 use crate::store::{Db, StoreError, event};
-
-const DAY: i64 = 86_400_000_000;
 
 /// What was refused of devices that proved who they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -33,12 +33,15 @@ struct Refusal {
     /// None: the device itself.
     want: Option<String>,
     reason: String,
-    /// Days since the epoch, UTC.
-    day: i64,
+    day: Date,
 }
 
-/// What was refused since an instant.
-pub(super) fn refusals(db: &mut Db, since: Option<Timestamp>) -> Result<Refusals, StoreError> {
+/// What was refused since an instant, by days of `zone`.
+pub(super) fn refusals(
+    db: &mut Db,
+    since: Option<Timestamp>,
+    zone: &TimeZone,
+) -> Result<Refusals, StoreError> {
     const KINDS: [EventKind; 5] = [
         EventKind::Denied,
         EventKind::DeviceRefused,
@@ -55,7 +58,7 @@ pub(super) fn refusals(db: &mut Db, since: Option<Timestamp>) -> Result<Refusals
             .select((events::stream, events::kind, events::at, events::body))
             .load_iter::<Row, DefaultLoadingMode>(c)?;
         for row in rows {
-            distinct.extend(refusal(row?)?);
+            distinct.extend(refusal(row?, zone)?);
         }
     });
     Ok(count(distinct))
@@ -63,7 +66,7 @@ pub(super) fn refusals(db: &mut Db, since: Option<Timestamp>) -> Result<Refusals
 
 type Row = (String, Code<EventKind>, Micros, Vec<u8>);
 
-fn refusal((stream, kind, at, body): Row) -> Result<Option<Refusal>, StoreError> {
+fn refusal((stream, kind, at, body): Row, zone: &TimeZone) -> Result<Option<Refusal>, StoreError> {
     let Some(device) = stream.strip_prefix("device:") else {
         return Ok(None);
     };
@@ -90,8 +93,14 @@ fn refusal((stream, kind, at, body): Row) -> Result<Option<Refusal>, StoreError>
         device: device.to_owned(),
         want: is_denial.then(want),
         reason: reason.unwrap_or_else(|| "unknown".to_owned()),
-        day: at.0.micros().div_euclid(DAY),
+        day: day(at.0, zone)?,
     }))
+}
+
+fn day(at: Timestamp, zone: &TimeZone) -> Result<Date, StoreError> {
+    jiff::Timestamp::from_microsecond(at.micros())
+        .map(|at| zone.to_datetime(at).date())
+        .map_err(|error| StoreError::Corrupt(format!("instant of an event: {error}")))
 }
 
 fn count(distinct: BTreeSet<Refusal>) -> Refusals {

@@ -5,6 +5,7 @@ mod delays;
 mod hand;
 mod history;
 mod ledger;
+mod refused;
 mod standing;
 
 use std::time::Duration;

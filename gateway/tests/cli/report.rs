@@ -155,6 +155,23 @@ fn the_history_is_exported_whole_in_parts_and_by_customer() {
 }
 
 #[test]
+fn a_day_begins_where_the_installation_is() {
+    let folder = installation();
+    let since = |zone: &str, since: &str| {
+        let set = format!("time_zone={zone}");
+        let args = ["--set", &set, "report", "activation", "--since", since];
+        let run = folder.run(&[&args[..], &["--output", "json"]].concat());
+        let report: Value = serde_json::from_str(&run.done().out).unwrap();
+        report["since"].as_str().unwrap().to_owned()
+    };
+    let midnight = since("Pacific/Auckland", "2026-01-10");
+    assert_eq!(midnight, "2026-01-09T11:00:00Z");
+    assert_eq!(since("UTC", "2026-01-10"), "2026-01-10T00:00:00Z");
+    let instant = "2026-01-10T08:00:00Z";
+    assert_eq!(since("Pacific/Auckland", instant), instant);
+}
+
+#[test]
 fn what_cannot_be_reported_is_said() {
     let folder = installation();
     folder
@@ -162,7 +179,7 @@ fn what_cannot_be_reported_is_said() {
         .ends(REFUSED, &["no party has the name", "Nobody"]);
     folder
         .run(&["report", "activation", "--since", "yesterday"])
-        .ends(USAGE, &["yesterday", "2026-11-24"]);
+        .ends(USAGE, &["yesterday", "2026-01-31"]);
     folder
         .run(&["report", "stuck", "--limit", "removing"])
         .ends(USAGE, &["removing=3d"]);

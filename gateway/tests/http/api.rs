@@ -67,6 +67,7 @@ impl Served {
             store: store.clone(),
             link: status,
             clock,
+            time_zone: TimeZone::UTC,
             telemetry: counters(),
         };
         let server = listener.serve(Api::new(parts, config.key));

@@ -2,6 +2,7 @@
 
 use fleetgrant::report::{activation, delay, group::GroupBy, usage};
 use fleetgrant_core::domain::Role;
+use jiff::tz::TimeZone;
 
 use crate::api::{NOW, Served};
 
@@ -13,7 +14,7 @@ async fn a_report_is_what_the_ledger_says() {
         .store
         .read("test-report", |db| {
             Ok([
-                serde_json::to_value(activation::read(db, NOW, None)?).unwrap(),
+                serde_json::to_value(activation::read(db, NOW, None, &TimeZone::UTC)?).unwrap(),
                 serde_json::to_value(usage::usage(db, NOW, GroupBy::Owner)?).unwrap(),
                 serde_json::to_value(delay::order_to_activation(
                     db,

@@ -2,14 +2,13 @@
 
 use std::io;
 
-use fleetgrant_core::domain::Timestamp;
 use fleetgrant_core::event::EventKind;
 
-use super::instant;
 use crate::cli::ledger::Ledger;
 use crate::cli::output::{self, Heading, row};
 use crate::cli::{Failure, OrUnavailable};
 use crate::report::history::{self, Exported, HistoryFilter};
+use crate::when::When;
 
 /// Export the history, in the order in which it was written
 #[derive(Debug, clap::Args)]
@@ -21,11 +20,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "KIND")]
     kind: Vec<EventKind>,
     /// Only what happened since, as 2026-11-24 or 2026-11-24T08:00:00Z
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    since: Option<Timestamp>,
+    #[arg(long, value_name = "INSTANT")]
+    since: Option<When>,
     /// Only what happened before
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    until: Option<Timestamp>,
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<When>,
     /// Only events after this position
     #[arg(long, value_name = "POSITION", default_value_t = 0)]
     after: i64,
@@ -51,11 +50,12 @@ enum ExportFormat {
 const PAGE: u64 = 1_000;
 
 pub(super) fn run(ledger: &Ledger, args: &Args) -> Result<(), Failure> {
+    let zone = &ledger.config().time_zone;
     let filter = HistoryFilter {
         stream: args.stream.clone(),
         kinds: args.kind.clone(),
-        since: args.since,
-        until: args.until,
+        since: args.since.map(|since| since.at(zone)),
+        until: args.until.map(|until| until.at(zone)),
     };
     let mut after = args.after;
     let mut left = args.limit.unwrap_or(u64::MAX);

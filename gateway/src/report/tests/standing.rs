@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleetgrant_core::domain::{ActivationState, CaseState, CaseStep, DeviceState};
+use jiff::tz::TimeZone;
 
 use super::*;
 use crate::report::stuck::{Limits, Step, stuck};
 use crate::report::usage::usage;
-use crate::report::{Refusals, activation, platform};
+use crate::report::{activation, platform};
 use crate::store::case;
 
 #[test]
 fn activation_is_the_count_by_hand() {
     let ledger = lived();
     let now = ledger.now;
-    let report = ledger.read(move |db| activation::read(db, now, None));
+    let report = ledger.read(move |db| activation::read(db, now, None, &TimeZone::UTC));
     let events = history(&ledger);
     let fresh = hand::fresh(&events);
     let units: u64 = fresh.iter().map(|fresh| fresh.units).sum();
@@ -64,55 +65,6 @@ fn activation_is_the_count_by_hand() {
     // 2, 9 and 12 wait; 6 has a demonstration only, and 7 and 8 another's unit.
     assert_eq!(report.contact_to_activation.over, 5);
     assert_eq!(report.contact_to_activation.all, 11);
-}
-
-#[test]
-fn refusals_count_once_a_day() {
-    let ledger = lived();
-    let now = ledger.now;
-    let report = ledger.read(move |db| activation::read(db, now, None));
-    let mut distinct = BTreeSet::new();
-    for event in history(&ledger)
-        .iter()
-        .filter(|event| event.kind == "denied")
-    {
-        let want = [event.text("feature"), event.text("entitlement")].concat();
-        let day = (event.at / 86_400.0) as u64;
-        let rule = event.text("rule").to_owned();
-        distinct.insert((event.device().unwrap().to_owned(), want, rule, day));
-    }
-    let mut by_rule = BTreeMap::new();
-    for (_, _, rule, _) in distinct {
-        *by_rule.entry(rule).or_insert(0) += 1;
-    }
-    assert_eq!(report.refusals.wants, by_rule);
-    // Two features on each of two days, however often.
-    assert_eq!(by_rule.get("not-owned"), Some(&4));
-
-    let mut distinct = BTreeSet::new();
-    for event in history(&ledger) {
-        let reason = match &*event.kind {
-            "device-refused" => event.text("reason"),
-            "message-refused" => event.text("code"),
-            "device-quarantined" => "quarantined",
-            "identity-conflict" => "identity-conflict",
-            _ => continue,
-        };
-        let day = (event.at / 86_400.0) as u64;
-        distinct.insert((event.device().unwrap().to_owned(), reason.to_owned(), day));
-    }
-    let mut by_reason = BTreeMap::new();
-    for (_, reason, _) in distinct {
-        *by_reason.entry(reason).or_insert(0) += 1;
-    }
-    assert_eq!(report.refusals.devices, by_reason);
-    assert_eq!(by_reason.get("malformed"), Some(&2));
-
-    let since = now.minus_seconds(DAY);
-    let report = ledger.read(move |db| activation::read(db, now, Some(since)));
-    assert_eq!(report.refusals, Refusals::default());
-    assert_eq!(report.activated, activation::Activations::default());
-    assert_eq!(report.contact_to_activation, Summary::default());
 }
 
 #[test]
