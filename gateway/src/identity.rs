@@ -30,7 +30,9 @@ mod webpki_error;
 #[cfg(test)]
 mod tests;
 
-pub use anchor::{AdmissionMode, AnchorConfig, AnchorError, AnchorMaterial, TrustAnchor};
+pub use anchor::{
+    AdmissionMode, AnchorConfig, AnchorError, AnchorMaterial, CrlCoverage, TrustAnchor,
+};
 pub use authenticate::{AuthenticatedDevice, VerifiedCertificate};
 pub use chain::InvalidTrust;
 pub use device_id::{IdPrefix, InvalidIdPrefix, device_id};

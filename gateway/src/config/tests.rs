@@ -6,7 +6,7 @@ use std::fs;
 use super::file::{AuthoritySection, DatabaseSection, FileSection};
 use super::source::{self, Source};
 use super::*;
-use crate::identity::{AdmissionMode, IdentityRule};
+use crate::identity::{AdmissionMode, CrlCoverage, IdentityRule};
 
 /// What is read from a file with this text, these variables and these overrides.
 fn read(text: &str, variables: &[(&str, &str)], overrides: &Overrides) -> Result<Source, String> {
@@ -52,6 +52,7 @@ fn the_sample_shows_every_key_with_its_default() {
             intermediates: Vec::new(),
             crls: Vec::new(),
             refuse_stale_crls: false,
+            crl_coverage: CrlCoverage::default(),
             pinned_devices_outlive_issuing_ca: false,
         }],
         authority: Some(AuthoritySection {

@@ -9,6 +9,7 @@ use super::chain::{InvalidTrust, Trust};
 use super::device_id::IdPrefix;
 use super::identity_rule::IdentityRule;
 use super::pem_files::{self, UnreadableFile};
+use super::revocation::CrlRules;
 
 /// What becomes of a device that is seen for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -49,6 +50,39 @@ impl TryFrom<String> for AdmissionMode {
     }
 }
 
+/// Which certificates a CRL must cover, where an anchor has any: for the others nobody could say
+/// whether they were revoked.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    clap::ValueEnum,
+    serde::Deserialize,
+    serde::Serialize,
+)]
+#[serde(try_from = "String", rename_all = "kebab-case")]
+pub enum CrlCoverage {
+    /// None: what no CRL covers passes.
+    None,
+    /// The device's, by a complete CRL of the CA that issued it.
+    #[default]
+    Device,
+    /// The device's and that of every CA between it and the root.
+    Chain,
+}
+
+impl TryFrom<String> for CrlCoverage {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        <Self as clap::ValueEnum>::from_str(&text, false)
+            .map_err(|_| format!("{text:?} is no coverage; use \"none\", \"device\" or \"chain\""))
+    }
+}
+
 /// One `[[trust_anchor]]` of the configuration. Paths are relative to the file they stand in;
 /// each file is PEM, with any number of entries, or one entry in DER.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -76,6 +110,9 @@ pub struct AnchorConfig {
     /// fleet should not stand still because a file was not fetched.
     #[serde(default)]
     pub refuse_stale_crls: bool,
+    /// Which certificates must be covered, where there are CRLs.
+    #[serde(default)]
+    pub crl_coverage: CrlCoverage,
     /// Whether devices that are already pinned outlive the expiry (never the revocation) of the
     /// CA that issued them. New devices do not.
     #[serde(default)]
@@ -158,7 +195,10 @@ impl TrustAnchor {
             material.roots,
             material.intermediates,
             &material.crls,
-            config.refuse_stale_crls,
+            CrlRules {
+                refuse_stale: config.refuse_stale_crls,
+                coverage: config.crl_coverage,
+            },
         )
         .map_err(|source| AnchorError::Invalid {
             anchor: config.name.clone(),

@@ -12,7 +12,7 @@ use webpki::{
 
 use super::certificate::Certificate;
 use super::refusal::{Place, Refusal};
-use super::revocation::{InvalidCrl, RevocationLists, unix_time};
+use super::revocation::{CrlRules, InvalidCrl, RevocationLists, unix_time};
 use super::rules::{self, Purpose};
 use super::webpki_error::{NO_CRL_SIGN, is_about_form, malformed, refusal};
 
@@ -64,7 +64,7 @@ impl Trust {
         roots: Vec<Vec<u8>>,
         intermediates: Vec<Vec<u8>>,
         crls: &[Vec<u8>],
-        refuse_stale_crls: bool,
+        crl_rules: CrlRules,
     ) -> Result<Self, InvalidTrust> {
         if roots.is_empty() {
             return Err(InvalidTrust::NoRoot);
@@ -74,7 +74,7 @@ impl Trust {
                 Certificate::parse(place, der)?;
             }
         }
-        let digest = digest(&[&roots, &intermediates, crls], refuse_stale_crls);
+        let digest = digest(&[&roots, &intermediates, crls], crl_rules);
         let roots: Vec<_> = roots
             .into_iter()
             .map(|der| Root(CertificateDer::from(der)))
@@ -91,7 +91,7 @@ impl Trust {
                 .into_iter()
                 .map(CertificateDer::from)
                 .collect(),
-            revocation: RevocationLists::parse(crls, refuse_stale_crls)?,
+            revocation: RevocationLists::parse(crls, crl_rules)?,
             digest,
         })
     }
@@ -156,6 +156,9 @@ impl Trust {
             let certificate = Certificate::parse(Place::Issuer(cas_below + 1), &der)?;
             rules::check_any(&certificate)?;
             rules::check_issuer(&certificate, now, cas_below)?;
+            if cas_below == 0 && !self.revocation.covers_devices_of(&certificate) {
+                return Err(Refusal::RevocationUnknown);
+            }
             found.in_force_until = found.in_force_until.min(certificate.not_after());
             found.issuers.push(der.to_vec());
         }
@@ -168,6 +171,9 @@ impl Trust {
         let root = Certificate::parse(Place::Root, root)?;
         rules::check_any(&root)?;
         rules::check_issuer(&root, now, found.issuers.len())?;
+        if found.issuers.is_empty() && !self.revocation.covers_devices_of(&root) {
+            return Err(Refusal::RevocationUnknown);
+        }
         if self.revocation.has_list_of(&root) && !rules::may_sign_crls(&root) {
             return Err(Refusal::CrlUnusable(NO_CRL_SIGN.to_owned()));
         }
@@ -210,12 +216,20 @@ impl Trust {
         }
     }
 
-    /// What an operator should know: roots and intermediates that could not issue now, and CRLs
-    /// that are past their nextUpdate.
+    /// What an operator should know: roots and intermediates that could not issue now, CRLs that
+    /// are missing, and those that are past their nextUpdate.
     pub(super) fn faults(&self, now: Timestamp) -> Vec<String> {
         let roots = self.roots.iter().map(|Root(der)| (Place::Root, der));
         let intermediates = self.intermediates.iter().map(|der| (Place::Issuer(1), der));
-        let broken = roots.chain(intermediates).filter_map(|(place, der)| {
+        let cas = roots.chain(intermediates);
+        let uncovered = cas.clone().filter_map(|(place, der)| {
+            let certificate = Certificate::parse(place, der).ok()?;
+            let subject = certificate.x509().subject();
+            self.revocation
+                .lacks_list_of(&certificate, place)
+                .then(|| format!("there is no CRL of {subject}, so what it issued is refused"))
+        });
+        let broken = cas.filter_map(|(place, der)| {
             let certificate = Certificate::parse(place, der).ok()?;
             let refusal = rules::check_any(&certificate)
                 .and_then(|()| rules::check_issuer(&certificate, now, 0))
@@ -224,6 +238,7 @@ impl Trust {
         });
         let stale = self.revocation.stale(now);
         broken
+            .chain(uncovered)
             .chain(stale.map(|issuer| format!("the CRL of {issuer} is past its nextUpdate")))
             .collect()
     }
@@ -244,8 +259,12 @@ impl Trust {
     }
 }
 
-fn digest(lists: &[&[Vec<u8>]], refuse_stale_crls: bool) -> [u8; 32] {
-    let mut hash = Sha256::new_with_prefix([u8::from(refuse_stale_crls)]);
+fn digest(lists: &[&[Vec<u8>]], crl_rules: CrlRules) -> [u8; 32] {
+    let CrlRules {
+        refuse_stale,
+        coverage,
+    } = crl_rules;
+    let mut hash = Sha256::new_with_prefix([u8::from(refuse_stale), coverage as u8]);
     for list in lists {
         hash.update(list.len().to_be_bytes());
         for der in *list {

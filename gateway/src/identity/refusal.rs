@@ -155,6 +155,12 @@ pub enum Refusal {
     /// On a CRL.
     #[error("the device's certificate or a CA's above it is revoked")]
     Revoked,
+    /// No CRL says whether it is revoked.
+    #[error(
+        "no CRL covers the device's certificate, or a CA's above it: add the CRLs of their issuers \
+         to crls, or let what is not covered pass by crl_coverage"
+    )]
+    RevocationUnknown,
     /// A CRL that covers the chain cannot be used.
     #[error("the CRL that covers this chain cannot be used: {0}")]
     CrlUnusable(String),
@@ -210,6 +216,7 @@ impl Refusal {
             Self::NameConstraint => "name-constraint",
             Self::PathTooComplex => "path-too-complex",
             Self::Revoked => "revoked",
+            Self::RevocationUnknown => "revocation-unknown",
             Self::CrlUnusable(_) => "crl-unusable",
             Self::NoUsableIdentity { .. } => "no-usable-identity",
             Self::DuplicateIdentity { .. } => "duplicate-identity",

@@ -7,17 +7,36 @@ use webpki::{
     RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy,
 };
 use x509_parser::asn1_rs::FromDer as _;
+use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
 use x509_parser::revocation_list::CertificateRevocationList;
 
+use super::anchor::CrlCoverage;
 use super::certificate::Certificate;
+use super::refusal::Place;
 
-/// The CRLs of one anchor. They speak for the leaf and every CA between it and the root; a
-/// certificate that no CRL covers passes, since not every CA publishes one.
-#[derive(Debug, Default)]
+/// What is asked of the CRLs of an anchor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CrlRules {
+    /// Whether one past its nextUpdate stops what it covers.
+    pub(super) refuse_stale: bool,
+    /// What they must cover, if there are any.
+    pub(super) coverage: CrlCoverage,
+}
+
+impl CrlRules {
+    /// Of an anchor that has no CRLs.
+    pub(super) const NO_LISTS: Self = Self {
+        refuse_stale: false,
+        coverage: CrlCoverage::None,
+    };
+}
+
+/// The CRLs of one anchor. They speak for the leaf and every CA between it and the root.
+#[derive(Debug)]
 pub(super) struct RevocationLists {
     lists: Vec<CertRevocationList<'static>>,
     headers: Vec<Header>,
-    refuse_stale: bool,
+    rules: CrlRules,
 }
 
 /// Whose a CRL is, and until when.
@@ -26,6 +45,9 @@ struct Header {
     issuer: String,
     issuer_der: Vec<u8>,
     next_update: Option<Timestamp>,
+    /// It has an issuingDistributionPoint (RFC 5280 section 5.2.5), and may speak of a part only of
+    /// what its CA issued.
+    is_partial: bool,
 }
 
 /// The bytes are no usable CRL.
@@ -35,10 +57,11 @@ pub struct InvalidCrl(String);
 
 impl RevocationLists {
     /// Reads CRLs in DER.
-    pub(super) fn parse(ders: &[Vec<u8>], refuse_stale: bool) -> Result<Self, InvalidCrl> {
+    pub(super) fn parse(ders: &[Vec<u8>], rules: CrlRules) -> Result<Self, InvalidCrl> {
         let mut found = Self {
-            refuse_stale,
-            ..Self::default()
+            lists: Vec::new(),
+            headers: Vec::new(),
+            rules,
         };
         for der in ders {
             let list = OwnedCertRevocationList::from_der(der)
@@ -53,6 +76,10 @@ impl RevocationLists {
                 issuer: parsed.issuer().to_string(),
                 issuer_der: parsed.issuer().as_raw().to_vec(),
                 next_update,
+                is_partial: parsed
+                    .extensions()
+                    .iter()
+                    .any(|it| it.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT),
             });
         }
         Ok(found)
@@ -72,6 +99,31 @@ impl RevocationLists {
         self.headers.iter().any(|list| list.issuer_der == name)
     }
 
+    /// Whether a certificate that this CA issued to a device passes, as far as lists must be there.
+    pub(super) fn covers_devices_of(&self, ca: &Certificate<'_>) -> bool {
+        self.lists.is_empty()
+            || self.rules.coverage == CrlCoverage::None
+            || self.has_complete_list_of(ca)
+    }
+
+    /// Whether what this CA issues is refused for want of a list.
+    pub(super) fn lacks_list_of(&self, ca: &Certificate<'_>, place: Place) -> bool {
+        let is_asked_for = match self.rules.coverage {
+            CrlCoverage::None => false,
+            // A root seldom issues to devices.
+            CrlCoverage::Device => place != Place::Root,
+            CrlCoverage::Chain => true,
+        };
+        is_asked_for && !self.lists.is_empty() && !self.has_complete_list_of(ca)
+    }
+
+    fn has_complete_list_of(&self, ca: &Certificate<'_>) -> bool {
+        let name = ca.x509().subject().as_raw();
+        self.headers
+            .iter()
+            .any(|list| list.issuer_der == name && !list.is_partial)
+    }
+
     pub(super) fn borrowed(&self) -> Vec<&CertRevocationList<'static>> {
         self.lists.iter().collect()
     }
@@ -81,15 +133,20 @@ impl RevocationLists {
         &self,
         borrowed: &'a [&'a CertRevocationList<'a>],
     ) -> Option<RevocationOptions<'a>> {
-        let stale = if self.refuse_stale {
+        let stale = if self.rules.refuse_stale {
             ExpirationPolicy::Enforce
         } else {
             ExpirationPolicy::Ignore
         };
+        // That the leaf must be covered, and the CAs need not, it cannot be told.
+        let unknown = match self.rules.coverage {
+            CrlCoverage::None | CrlCoverage::Device => UnknownStatusPolicy::Allow,
+            CrlCoverage::Chain => UnknownStatusPolicy::Deny,
+        };
         RevocationOptionsBuilder::new(borrowed).ok().map(|builder| {
             builder
                 .with_depth(RevocationCheckDepth::Chain)
-                .with_status_policy(UnknownStatusPolicy::Allow)
+                .with_status_policy(unknown)
                 .with_expiration_policy(stale)
                 .build()
         })

@@ -73,6 +73,7 @@ fn config(rule: IdentityRule) -> AnchorConfig {
         intermediates: Vec::new(),
         crls: Vec::new(),
         refuse_stale_crls: false,
+        crl_coverage: CrlCoverage::default(),
         pinned_devices_outlive_issuing_ca: false,
     }
 }

@@ -18,6 +18,7 @@ use super::chain::{InvalidTrust, Trust};
 
 use super::identity_rule::IdentityRule;
 use super::refusal::{Place, Refusal};
+use super::revocation::CrlRules;
 use super::rules::{self, Purpose};
 use super::verifier::{DeviceVerifier, within_limits};
 
@@ -86,7 +87,7 @@ impl RoleVerifier {
     /// # Errors
     /// There is no root, or one cannot be used.
     pub fn new(roots: Vec<Vec<u8>>) -> Result<Self, InvalidTrust> {
-        let trust = Trust::new(roots, Vec::new(), &[], false)?;
+        let trust = Trust::new(roots, Vec::new(), &[], CrlRules::NO_LISTS)?;
         Ok(Self { trust })
     }
 

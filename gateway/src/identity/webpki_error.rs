@@ -30,6 +30,7 @@ pub(super) fn refusal(error: &Error) -> Refusal {
         Error::CertExpired { .. } => Refusal::IssuerExpired,
         Error::CertNotValidYet { .. } => Refusal::IssuerNotYetValid,
         Error::CertRevoked => Refusal::Revoked,
+        Error::UnknownRevocationStatus => Refusal::RevocationUnknown,
         Error::InvalidSignatureForPublicKey => Refusal::BadSignature,
         Error::CaUsedAsEndEntity => Refusal::LeafIsCa,
         Error::EndEntityUsedAsCa => Refusal::IssuerNotCa,

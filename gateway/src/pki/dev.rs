@@ -15,7 +15,7 @@ use super::authority::NewAuthority;
 use super::device::{self, DEV_HARDWARE_TYPE, DeviceCredentials};
 use super::error::PkiError;
 use super::files::{self, Readable};
-use crate::identity::{AdmissionMode, AnchorConfig, IdentityRule, Role};
+use crate::identity::{AdmissionMode, AnchorConfig, CrlCoverage, IdentityRule, Role};
 
 const DEVICE_ROOT: &str = "device-root";
 const DEVICE_ISSUING: &str = "device-issuing";
@@ -145,6 +145,7 @@ impl DevPki {
             intermediates: vec![folder.join(format!("{DEVICE_ISSUING}.pem"))],
             crls: Vec::new(),
             refuse_stale_crls: false,
+            crl_coverage: CrlCoverage::default(),
             pinned_devices_outlive_issuing_ca: false,
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use fleetgrant::clock::Clock;
 use fleetgrant::identity::{
-    AdmissionMode, AnchorConfig, AnchorMaterial, DeviceVerifier, IdentityRule, PeerVerifier,
-    RoleVerifier, TrustAnchor,
+    AdmissionMode, AnchorConfig, AnchorMaterial, CrlCoverage, DeviceVerifier, IdentityRule,
+    PeerVerifier, RoleVerifier, TrustAnchor,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -56,6 +56,7 @@ impl Pki {
             intermediates: Vec::new(),
             crls: Vec::new(),
             refuse_stale_crls: false,
+            crl_coverage: CrlCoverage::default(),
             pinned_devices_outlive_issuing_ca: false,
         };
         let material = AnchorMaterial {

@@ -11,8 +11,8 @@ use super::super::{Failure, OrUnavailable};
 use crate::clock::Clock;
 use crate::identity::pem_files::{self, Kind};
 use crate::identity::{
-    AdmissionMode, AnchorConfig, AnchorError, AnchorMaterial, DeviceVerifier, IdentityRule,
-    InvalidTrust, Purpose, Refusal, TrustAnchor, VerifiedCertificate,
+    AdmissionMode, AnchorConfig, AnchorError, AnchorMaterial, CrlCoverage, DeviceVerifier,
+    IdentityRule, InvalidTrust, Purpose, Refusal, TrustAnchor, VerifiedCertificate,
 };
 
 /// Says whether a device certificate would be accepted, and as whom
@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// Certificate revocation lists
     #[arg(long, value_name = "FILE", num_args = 1..)]
     crl: Vec<PathBuf>,
+    /// Which certificates these must cover, if there are any
+    #[arg(long, value_enum, default_value_t = CrlCoverage::None)]
+    crl_coverage: CrlCoverage,
     /// The moment to judge by, as 2026-01-31T00:00:00Z [default: now]
     #[arg(long, value_name = "RFC3339")]
     time: Option<jiff::Timestamp>,
@@ -85,7 +88,16 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Some(rule) => vec![rule.clone()],
         None => IdentityRule::ANY.to_vec(),
     };
-    let verdict = judge(&material, &chain, now, args.purpose.into(), rules)?;
+    let anchors = rules
+        .into_iter()
+        .map(|rule| anchor(rule, args.crl_coverage));
+    let verdict = judge(
+        &material,
+        &chain,
+        now,
+        args.purpose.into(),
+        anchors.collect(),
+    )?;
     describe(&verdict, &mut stdout()).or_unavailable(|| "cannot write the verdict".to_owned())?;
     match verdict {
         Verdict::Accepted { .. } => Ok(()),
@@ -104,17 +116,17 @@ enum Verdict {
     Refused(Refusal),
 }
 
-/// The verdict under the first rule that finds an identity.
+/// The verdict under the first anchor whose rule finds an identity.
 fn judge(
     material: &AnchorMaterial,
     chain: &[&[u8]],
     now: Timestamp,
     purpose: Purpose,
-    rules: Vec<IdentityRule>,
+    anchors: Vec<AnchorConfig>,
 ) -> Result<Verdict, Failure> {
-    let several = rules.len() > 1;
-    for rule in rules {
-        let anchor = match TrustAnchor::new(anchor(rule), material.clone()) {
+    let several = anchors.len() > 1;
+    for config in anchors {
+        let anchor = match TrustAnchor::new(config, material.clone()) {
             Ok(anchor) => anchor,
             Err(AnchorError::Invalid {
                 source: InvalidTrust::Certificate(refusal),
@@ -135,7 +147,7 @@ fn judge(
     }))
 }
 
-fn anchor(identity: IdentityRule) -> AnchorConfig {
+fn anchor(identity: IdentityRule, crl_coverage: CrlCoverage) -> AnchorConfig {
     AnchorConfig {
         name: "command line".to_owned(),
         product_line: String::new(),
@@ -146,6 +158,7 @@ fn anchor(identity: IdentityRule) -> AnchorConfig {
         intermediates: Vec::new(),
         crls: Vec::new(),
         refuse_stale_crls: false,
+        crl_coverage,
         pinned_devices_outlive_issuing_ca: false,
     }
 }

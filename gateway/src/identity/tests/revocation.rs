@@ -72,6 +72,11 @@ pub(super) fn cases() -> Vec<Case> {
     );
     refuse_stale_fresh.config.refuse_stale_crls = true;
 
+    let covering = |coverage, mut case: Case| {
+        case.config.crl_coverage = coverage;
+        case
+    };
+
     vec![
         case(
             "a CRL that lists the leaf",
@@ -82,15 +87,57 @@ pub(super) fn cases() -> Vec<Case> {
             "a CRL that lists the issuing CA",
             crl(&root, &[ISSUING], 2028),
             Err("revoked"),
+        )
+        .crl(crl(&issuing, &[], 2028)),
+        covering(
+            CrlCoverage::None,
+            case(
+                "a CRL that lists the issuing CA, and none of its own",
+                crl(&root, &[ISSUING], 2028),
+                Err("revoked"),
+            ),
+        ),
+        covering(
+            CrlCoverage::None,
+            case(
+                "another CA's CRL with the leaf's number",
+                crl(&root, &[LEAF], 2028),
+                ok,
+            ),
+        ),
+        case(
+            "no CRL of the issuing CA",
+            crl(&root, &[], 2028),
+            Err("revocation-unknown"),
+        ),
+        Case::new(
+            "no CRL of a root that issues to devices",
+            &root,
+            [root.device()],
+            Err("revocation-unknown"),
+        )
+        .crl(crl(&issuing, &[], 2028)),
+        Case::new("no CRL at all", &root, chain(), ok),
+        covering(
+            CrlCoverage::Chain,
+            case(
+                "no CRL of the root, where all must be covered",
+                crl(&issuing, &[], 2028),
+                Err("revocation-unknown"),
+            ),
+        ),
+        covering(
+            CrlCoverage::Chain,
+            case(
+                "CRLs of both, where all must be covered",
+                crl(&issuing, &[], 2028),
+                ok,
+            )
+            .crl(crl(&root, &[], 2028)),
         ),
         case(
             "a CRL that lists others",
             crl(&issuing, &[&[9], ISSUING], 2028),
-            ok,
-        ),
-        case(
-            "another CA's CRL with the leaf's number",
-            crl(&root, &[LEAF], 2028),
             ok,
         ),
         case("an empty CRL", crl(&issuing, &[], 2028), ok),
@@ -131,6 +178,27 @@ fn a_crl_that_cannot_be_read_stops_the_start() {
     material.crls = vec![root.der.clone()];
     let error = TrustAnchor::new(config(IdentityRule::Uri), material).unwrap_err();
     assert!(error.to_string().contains("CRL"), "{error}");
+}
+
+#[test]
+fn an_operator_is_told_which_crl_is_missing() {
+    let root = Ca::root();
+    let [covered, missing] = ["Covered", "Missing"].map(|name| root.below(name));
+    let told = |coverage| {
+        let mut material = material(&root);
+        material.intermediates = vec![covered.der.clone(), missing.der.clone()];
+        material.crls = vec![crl(&covered, &[], 2030)];
+        let mut config = config(IdentityRule::Uri);
+        config.crl_coverage = coverage;
+        TrustAnchor::new(config, material).unwrap().faults(NOW)
+    };
+    let faults = told(CrlCoverage::Device);
+    assert!(
+        faults.len() == 1 && faults[0].contains("Missing"),
+        "{faults:?}"
+    );
+    assert_eq!(told(CrlCoverage::Chain).len(), 2);
+    assert!(told(CrlCoverage::None).is_empty());
 }
 
 #[test]
