@@ -8,7 +8,7 @@ use fleetgrant::quickstart::Installation;
 use fleetgrant_schemas::ack::Ack;
 use fleetgrant_schemas::envelope::{Certificate, Draft, Envelope, Signer, Verified};
 use fleetgrant_schemas::grant::Grant;
-use fleetgrant_schemas::id::{Challenge, DeviceId, DeviceNonce};
+use fleetgrant_schemas::id::{CertificateThumbprint, Challenge, DeviceId, DeviceNonce};
 use fleetgrant_schemas::notice::{Notice, NoticeCode};
 use fleetgrant_schemas::request::{Reason, Receiver, Request};
 use fleetgrant_schemas::seq::Seq;
@@ -24,6 +24,8 @@ use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use sha2::{Digest as _, Sha256};
 
 use crate::within;
 
@@ -41,6 +43,8 @@ pub struct RawDevice {
     events: EventLoop,
     key: SigningKey,
     chain: Vec<Vec<u8>>,
+    /// Whether it names its certificate by the thumbprint alone.
+    pub names_by_thumbprint: bool,
     authority: VerifyingKey,
     acks: u32,
 }
@@ -100,6 +104,7 @@ impl RawDevice {
             events,
             key: SigningKey::from_pkcs8_der(credentials.key_der()).unwrap(),
             chain: credentials.chain().to_vec(),
+            names_by_thumbprint: false,
             authority: VerifyingKey::from_public_key_pem(&public).unwrap(),
             acks: 0,
         };
@@ -264,7 +269,7 @@ impl RawDevice {
         self.sign(&ack)
     }
 
-    /// A message signed with the device's key, its chain in the header.
+    /// A message signed with the device's key, its chain or its thumbprint in the header.
     pub fn sign<'m, M: Message<'m>>(&self, message: &M) -> Vec<u8> {
         let mut payload = vec![0; Writer::measure(|w| message.encode(w))];
         message.encode(&mut Writer::new(&mut payload));
@@ -274,7 +279,12 @@ impl RawDevice {
     /// Whatever payload, signed as if it were such a message.
     pub fn sign_payload(&self, message: MessageType, payload: &[u8]) -> Vec<u8> {
         let chain: Vec<_> = self.chain.iter().map(|der| Certificate(der)).collect();
-        let signer = Signer::Chain(Seq::new(&chain));
+        let signer = match self.names_by_thumbprint {
+            true => {
+                Signer::Thumbprint(CertificateThumbprint(Sha256::digest(&self.chain[0]).into()))
+            }
+            false => Signer::Chain(Seq::new(&chain)),
+        };
         let mut buffer = vec![0; 8192];
         let draft = Draft::of_payload(&mut buffer, message, &signer, payload).unwrap();
         let signature: Signature = self.key.sign_prehash(&draft.to_sign().digest().0).unwrap();

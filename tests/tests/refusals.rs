@@ -106,6 +106,24 @@ async fn an_unknown_certificate_is_asked_for_its_chain() {
     scene.gateway.stop().await;
 }
 
+/// What was verified once is recorded: a gateway that was started anew need not ask.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_was_recorded_is_known_after_a_restart() {
+    let scene = Scene::new(AdmissionMode::Open, UNLIMITED).await;
+    let credentials = scene.test.installation.pki.issue_device("0001", "mk2");
+    let credentials = credentials.unwrap();
+    let mut device = RawDevice::connect(&scene.test.installation, &credentials).await;
+    expect(&device.first_contact().await, NoticeCode::Denied);
+    scene.gateway.stop().await;
+
+    let gateway = scene.test.serve().await;
+    let mut again = RawDevice::connect(&scene.test.installation, &credentials).await;
+    again.seq = device.seq;
+    again.names_by_thumbprint = true;
+    expect(&again.ask(Reason::Boot, &[]).await, NoticeCode::Denied);
+    gateway.stop().await;
+}
+
 fn payload_of(message: &[u8]) -> Vec<u8> {
     let envelope = envelope::Envelope::parse(message).unwrap();
     envelope.verify(|_, _| true).unwrap().payload().to_vec()
