@@ -31,7 +31,7 @@ pub use limits::{Bucket, Limits};
 pub use realm::Realm;
 pub use source::{DEFAULT_FILES, Overrides};
 
-use crate::identity::AnchorConfig;
+use crate::identity::{AnchorConfig, IdPrefix};
 use crate::store::Location;
 
 /// Everything an installation is told.
@@ -109,6 +109,15 @@ impl Config {
             data_dir,
             file,
         })
+    }
+
+    /// The product lines of the trust anchors, which imports name.
+    #[must_use]
+    pub fn product_lines(&self) -> Vec<(String, IdPrefix)> {
+        let anchors = self.trust_anchors.iter();
+        anchors
+            .map(|anchor| (anchor.product_line.clone(), anchor.id_prefix.clone()))
+            .collect()
     }
 
     /// The authority's key, for what signs.

@@ -77,6 +77,7 @@ pub enum WithBroker {
 #[derive(Debug)]
 pub struct Gateway {
     store: Store,
+    rules: Arc<Rules>,
     broker: Option<RunningBroker>,
     link: MqttLink,
     conductor: JoinHandle<()>,
@@ -130,11 +131,12 @@ impl Gateway {
         };
         let upkeep = Upkeep {
             store: store.clone(),
-            rules,
+            rules: Arc::clone(&rules),
             clock,
         };
         Ok(Self {
             store,
+            rules,
             broker,
             conductor: tokio::spawn(conductor.serve(inbound)),
             background: vec![
@@ -150,6 +152,12 @@ impl Gateway {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What every decision is made under.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules)
     }
 
     /// The state of its link to the broker.

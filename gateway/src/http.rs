@@ -4,6 +4,7 @@
 //! no TLS here: the listener belongs on the machine itself, or behind a proxy that has it.
 
 mod activations;
+mod acts;
 mod caller;
 mod cases;
 mod devices;
@@ -11,6 +12,7 @@ mod entitlements;
 mod events;
 mod guard;
 mod health;
+mod imports;
 mod key;
 mod listener;
 mod openapi;
@@ -25,6 +27,7 @@ pub mod roles;
 mod router;
 mod value;
 mod word;
+mod write;
 
 use std::sync::Arc;
 
@@ -33,12 +36,15 @@ use tokio::sync::{Semaphore, watch};
 
 use caller::Rates;
 
+use crate::activation::Rules;
 use crate::clock::Clock;
 use crate::config::Bucket;
+use crate::identity::IdPrefix;
 use crate::mqtt::LinkStatus;
 use crate::store::{Db, Store, StoreError};
 use crate::telemetry::Telemetry;
 
+pub use imports::ImportFault;
 pub use listener::{BindError, HttpListener, HttpServer};
 pub use problem::{Problem, ProblemDetails, ProblemKind};
 pub use router::router;
@@ -61,10 +67,14 @@ pub struct ApiParts {
     pub store: Store,
     /// How the link to the broker stands.
     pub link: watch::Receiver<LinkStatus>,
+    /// What operators' acts are decided under.
+    pub rules: Arc<Rules>,
+    /// The product lines of the configuration, which imports name.
+    pub product_lines: Vec<(String, IdPrefix)>,
+    /// The zone of days that reports count by, and of dates that belong to no party.
+    pub time_zone: TimeZone,
     /// The gateway's clock.
     pub clock: Clock,
-    /// Whose days reports count by.
-    pub time_zone: TimeZone,
     /// The counters of the process.
     pub telemetry: Telemetry,
 }

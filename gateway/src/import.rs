@@ -215,6 +215,17 @@ where
     }
 }
 
+/// As [`run`], within a transaction that the caller ends: it is to be undone unless the report says
+/// that it was kept.
+pub(crate) fn apply<R: Read + Seek>(
+    db: &mut Db,
+    kind: Kind,
+    source: &mut R,
+    options: &ImportOptions,
+) -> Result<ImportReport, ImportError> {
+    rows::import(db, kind, source, options)
+}
+
 /// What applying a row came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {

@@ -78,10 +78,14 @@ pub struct Operator {
     pub actor: String,
 }
 
-/// What a run of the transaction came to.
-enum Settled {
+/// What one try of an act came to.
+#[derive(Debug)]
+pub enum Attempt {
+    /// It is recorded, and waits for the commit.
     Done(Box<Outcome>),
+    /// It is not to be done; what the transaction wrote must be undone.
     Refused(ActError),
+    /// The device changed meanwhile; as above, and then once more.
     Stale,
 }
 
@@ -94,14 +98,20 @@ impl Operator {
         for _ in 0..ATTEMPTS {
             let now = self.clock.trusted_now()?;
             let (operator, device) = (self.clone(), device.clone());
-            let settled = self
+            let attempt = self
                 .store
-                .transaction("operator", move |db| operator.run(db, &device, act, now))
+                .transaction("operator", move |db| {
+                    let attempt = operator.attempt(db, &device, act, now)?;
+                    Ok(match attempt {
+                        Attempt::Done(_) => Verdict::Commit(attempt),
+                        Attempt::Refused(_) | Attempt::Stale => Verdict::Rollback(attempt),
+                    })
+                })
                 .await?;
-            match settled {
-                Settled::Done(outcome) => return Ok(*outcome),
-                Settled::Refused(reason) => return Err(reason),
-                Settled::Stale => {
+            match attempt {
+                Attempt::Done(outcome) => return Ok(*outcome),
+                Attempt::Refused(reason) => return Err(reason),
+                Attempt::Stale => {
                     metrics::counter!("fleetgrant_stale_snapshots_total").increment(1);
                 }
             }
@@ -109,25 +119,29 @@ impl Operator {
         Err(ActError::Contended)
     }
 
-    fn run(
+    /// One try, within a transaction that the caller ends.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn attempt(
         &self,
         db: &mut Db,
         device: &DeviceId,
         act: Act,
         now: Timestamp,
-    ) -> Result<Verdict<Settled>, StoreError> {
+    ) -> Result<Attempt, StoreError> {
         let named = match act {
             Act::Assign { entitlement, .. } => Some(entitlement),
             _ => None,
         };
         let Some(snapshot) = conversation::load_naming(db, device, named)? else {
             let unknown = ActError::UnknownDevice(device.clone());
-            return Ok(Verdict::Rollback(Settled::Refused(unknown)));
+            return Ok(Attempt::Refused(unknown));
         };
         let basis = Basis::of(&snapshot);
         let outcome = match self.decide(snapshot, act, now) {
             Ok(outcome) => outcome,
-            Err(reason) => return Ok(Verdict::Rollback(Settled::Refused(reason.into()))),
+            Err(reason) => return Ok(Attempt::Refused(reason.into())),
         };
         let cause = Cause {
             actor: self.actor.clone(),
@@ -138,11 +152,11 @@ impl Operator {
             && !conversation::expect_key(db, device, key)?
         {
             let other = ActError::OtherKeyExpected(device.clone());
-            return Ok(Verdict::Rollback(Settled::Refused(other)));
+            return Ok(Attempt::Refused(other));
         }
         Ok(match conversation::record(db, &basis, &outcome, &cause)? {
-            Recorded::Whole => Verdict::Commit(Settled::Done(Box::new(outcome))),
-            Recorded::Stale => Verdict::Rollback(Settled::Stale),
+            Recorded::Whole => Attempt::Done(Box::new(outcome)),
+            Recorded::Stale => Attempt::Stale,
         })
     }
 

@@ -16,6 +16,7 @@ pub mod device;
 pub mod entitlement;
 mod error;
 pub mod event;
+pub mod http_write;
 pub mod id;
 pub mod import_run;
 pub mod license_model;

@@ -74,11 +74,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         skip_bad: args.skip_bad,
         actor: actor(),
         now: Clock::system().now(),
-        product_lines: config
-            .trust_anchors
-            .iter()
-            .map(|anchor| (anchor.product_line.clone(), anchor.id_prefix.clone()))
-            .collect(),
+        product_lines: config.product_lines(),
         time_zone: config.time_zone.clone(),
     };
     let progress = ProgressBar::new(size).with_style(style());

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use jiff::tz::TimeZone;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -57,8 +56,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 
 /// The HTTP API, its address taken before anything else starts.
 pub(super) struct Bound<'a> {
-    config: &'a Http,
-    time_zone: &'a TimeZone,
+    config: &'a Config,
+    http: &'a Http,
     listener: HttpListener,
 }
 
@@ -69,8 +68,8 @@ impl<'a> Bound<'a> {
             return Ok(None);
         };
         Ok(Some(Self {
-            config: http,
-            time_zone: &config.time_zone,
+            config,
+            http,
             listener: HttpListener::bind(http).await?,
         }))
     }
@@ -86,11 +85,13 @@ impl<'a> Bound<'a> {
         let parts = ApiParts {
             store: gateway.store().clone(),
             link: gateway.link(),
+            rules: gateway.rules(),
+            product_lines: self.config.product_lines(),
+            time_zone: self.config.time_zone.clone(),
             clock,
-            time_zone: self.time_zone.clone(),
             telemetry,
         };
-        self.listener.serve(Api::new(parts, self.config.key))
+        self.listener.serve(Api::new(parts, self.http.key))
     }
 }
 

@@ -19,6 +19,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_swagger_ui::Config;
 
+use super::imports::ImportFault;
 use super::problem::{Problem, ProblemDetails, ProblemKind};
 use super::roles::{self, Endpoint};
 
@@ -70,6 +71,7 @@ pub(super) fn frame() -> OpenApi {
     let components = ComponentsBuilder::new()
         .security_scheme(KEY, SecurityScheme::Http(bearer))
         .schema(ProblemDetails::name(), ProblemDetails::schema())
+        .schema(ImportFault::name(), ImportFault::schema())
         .response(PROBLEM, problem.build());
     OpenApiBuilder::new()
         .info(info)
@@ -106,7 +108,7 @@ fn share(operation: &mut Operation, endpoint: &Endpoint) {
     }
     let no_scopes: [&str; 0] = [];
     operation.security = Some(vec![SecurityRequirement::new(KEY, no_scopes)]);
-    for status in refusals() {
+    for status in refusals(endpoint) {
         let problem = RefOr::Ref(Ref::from_response_name(PROBLEM));
         operation
             .responses
@@ -115,8 +117,8 @@ fn share(operation: &mut Operation, endpoint: &Endpoint) {
     }
 }
 
-/// The status codes that every route may refuse with.
-fn refusals() -> BTreeSet<u16> {
+/// The status codes that a route may refuse with.
+fn refusals(endpoint: &Endpoint) -> BTreeSet<u16> {
     use ProblemKind as Kind;
     let always = [
         Kind::BadQuery,
@@ -127,8 +129,18 @@ fn refusals() -> BTreeSet<u16> {
         Kind::Internal,
         Kind::Busy,
     ];
+    let of_writes = [
+        Kind::Refused,
+        Kind::TooLarge,
+        Kind::UnsupportedMediaType,
+        Kind::IdempotencyKeyReused,
+    ];
+    let of_writes = of_writes
+        .into_iter()
+        .filter(|_| endpoint.method != Method::GET);
     always
         .into_iter()
+        .chain(of_writes)
         .map(|kind| kind.status().as_u16())
         .collect()
 }

@@ -5,13 +5,16 @@ use std::time::Duration;
 use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use fleetgrant_core::rule::Rule;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::imports::ImportFault;
+use crate::clock::ClockJumped;
 use crate::store::StoreError;
 
 /// How long to wait for what is busy.
-pub(super) const A_MOMENT: Duration = Duration::from_secs(1);
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// Defines the kinds of problems: their names, status codes and titles, which never change.
 macro_rules! problem_kinds {
@@ -58,6 +61,12 @@ problem_kinds! {
     BadQuery = "bad-query" BAD_REQUEST "The query cannot be understood",
     /// The cursor is none of this list with these filters.
     BadCursor = "bad-cursor" BAD_REQUEST "The cursor is of no use here",
+    /// The body is no JSON, or lacks a field, or has one that is unknown or of no use.
+    BadBody = "bad-body" BAD_REQUEST "The body cannot be understood",
+    /// Whatever changes something needs a header that names the request.
+    IdempotencyKeyNeeded = "idempotency-key-needed" BAD_REQUEST "The request needs a name",
+    /// The name of the request was used for another one.
+    IdempotencyKeyReused = "idempotency-key-reused" UNPROCESSABLE_ENTITY "The request has the name of another",
     /// There is no key, or none that exists.
     Unauthenticated = "unauthenticated" UNAUTHORIZED "A key is needed",
     /// The key's time is over.
@@ -72,6 +81,16 @@ problem_kinds! {
     NotFound = "not-found" NOT_FOUND "There is nothing here",
     /// The address is known, and does not take this method.
     MethodNotAllowed = "method-not-allowed" METHOD_NOT_ALLOWED "The method is not allowed here",
+    /// It is understood, and a rule or the state of things forbids it.
+    Refused = "refused" CONFLICT "It is not to be done",
+    /// Rows of the file are bad; nothing was imported.
+    ImportRefused = "import-refused" UNPROCESSABLE_ENTITY "The file was not imported",
+    /// The body is longer than it may be.
+    TooLarge = "too-large" PAYLOAD_TOO_LARGE "The body is too long",
+    /// The body is of another type than is taken here.
+    UnsupportedMediaType = "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The body is of the wrong type",
+    /// The gateway's clock is wrong, so nothing is signed.
+    ClockJumped = "clock-jumped" SERVICE_UNAVAILABLE "The gateway's clock is wrong",
     /// Others are served first.
     Busy = "busy" SERVICE_UNAVAILABLE "The gateway is busy",
     /// It took too long.
@@ -86,6 +105,8 @@ pub struct Problem {
     kind: ProblemKind,
     detail: String,
     retry_after: Option<Duration>,
+    rule: Option<Rule>,
+    errors: Vec<ImportFault>,
 }
 
 /// A refusal as it is sent (RFC 9457).
@@ -100,6 +121,14 @@ pub struct ProblemDetails {
     status: u16,
     /// What was wrong this time, and what can be done about it.
     detail: String,
+    /// The rule that denied it, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    rule: Option<&'static str>,
+    /// The bad rows of a file that was not imported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<ImportFault>,
 }
 
 impl Problem {
@@ -109,7 +138,28 @@ impl Problem {
             kind,
             detail: detail.into(),
             retry_after: None,
+            rule: None,
+            errors: Vec::new(),
         }
+    }
+
+    /// What is busy, and may be free in a moment.
+    pub fn busy(detail: &str) -> Self {
+        Self::new(ProblemKind::Busy, detail).after(A_MOMENT)
+    }
+
+    /// With the rule that denied it.
+    #[must_use]
+    pub const fn by(mut self, rule: Rule) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
+    /// With the bad rows of a file.
+    #[must_use]
+    pub(super) fn with_faults(mut self, errors: Vec<ImportFault>) -> Self {
+        self.errors = errors;
+        self
     }
 
     /// With how long to wait before trying again.
@@ -154,10 +204,16 @@ pub(super) fn found<T>(
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_transient() {
-            Self::new(ProblemKind::Busy, "the database is busy; try again").after(A_MOMENT)
+            Self::busy("the database is busy; try again")
         } else {
             Self::internal(&error)
         }
+    }
+}
+
+impl From<ClockJumped> for Problem {
+    fn from(jumped: ClockJumped) -> Self {
+        Self::new(ProblemKind::ClockJumped, jumped.to_string())
     }
 }
 
@@ -171,6 +227,8 @@ impl IntoResponse for Problem {
             title: self.kind.title(),
             status: status.as_u16(),
             detail: self.detail,
+            rule: self.rule.map(Rule::as_str),
+            errors: self.errors,
         };
         let body = serde_json::to_vec(&details).expect("texts and a number always encode");
         let kind = HeaderValue::from_static("application/problem+json");

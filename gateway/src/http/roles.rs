@@ -5,7 +5,7 @@
 use axum::http::Method;
 use fleetgrant_core::domain::{Role, Roles};
 
-use Role::{Admin, Approver, Auditor, Customer, Integrator, Operator, Partner, Support};
+use Role::{Admin, Approver, Auditor, Customer, Factory, Integrator, Operator, Partner, Support};
 
 /// Where the API's routes begin.
 pub const PREFIX: &str = "/api/v1";
@@ -34,10 +34,22 @@ const MANAGERS: Roles = Roles::of(&[Operator, Integrator, Auditor, Admin]);
 /// Figures that say what to do next.
 const WATCHERS: Roles = Roles::of(&[Operator, Support, Auditor, Admin]);
 
+/// What changes rights.
+const OPERATORS: Roles = Roles::of(&[Operator, Admin]);
+/// What sends what is decided already.
+const PUSHERS: Roles = Roles::of(&[Operator, Support, Admin]);
+/// What the back office knows.
+const IMPORTERS: Roles = Roles::of(&[Integrator, Admin]);
+
 /// Every route that wants a key.
 pub const ENDPOINTS: &[Endpoint] = &[
     get("/metrics", Roles::of(&[Operator, Auditor, Admin])),
     get("/api/v1/key", Roles::ALL),
+    post("/api/v1/imports/{kind}", IMPORTERS),
+    post(
+        "/api/v1/imports/manifest",
+        Roles::of(&[Factory, Integrator, Admin]),
+    ),
     get("/api/v1/parties", STAFF),
     get("/api/v1/parties/{party}", STAFF),
     get("/api/v1/products", STAFF),
@@ -49,8 +61,14 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/devices", OWNERS),
     get("/api/v1/devices/{device}", OWNERS),
     get("/api/v1/devices/{device}/events", HELPERS),
+    post("/api/v1/devices/{device}/push", PUSHERS),
+    post("/api/v1/devices/{device}/clear", OPERATORS),
+    post("/api/v1/devices/{device}/admit", OPERATORS),
     get("/api/v1/activations", OWNERS),
     get("/api/v1/activations/{activation}", OWNERS),
+    post("/api/v1/activations", OPERATORS),
+    post("/api/v1/activations/{activation}/cancel", OPERATORS),
+    post("/api/v1/activations/{activation}/revoke", OPERATORS),
     get("/api/v1/cases", HELPERS),
     get("/api/v1/cases/{case}", HELPERS),
     get("/api/v1/events", Roles::of(&[Auditor, Admin])),
@@ -66,6 +84,14 @@ pub const ENDPOINTS: &[Endpoint] = &[
 const fn get(path: &'static str, roles: Roles) -> Endpoint {
     Endpoint {
         method: Method::GET,
+        path,
+        roles,
+    }
+}
+
+const fn post(path: &'static str, roles: Roles) -> Endpoint {
+    Endpoint {
+        method: Method::POST,
         path,
         roles,
     }

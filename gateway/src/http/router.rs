@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::middleware;
 use axum::routing::get;
@@ -12,9 +13,12 @@ use utoipa_axum::routes;
 
 use super::problem::{self, Problem, ProblemKind};
 use super::{
-    Api, activations, caller, cases, devices, entitlements, events, guard, health, key, openapi,
-    orders, parties, products, reports, roles,
+    Api, activations, acts, caller, cases, devices, entitlements, events, guard, health, imports,
+    key, openapi, orders, parties, products, reports, roles,
 };
+
+/// Bytes of a request's body, where nothing else is said.
+const MAX_BODY: usize = 64 * 1024;
 
 /// The service of the whole API.
 pub fn router(api: Api) -> Router {
@@ -37,6 +41,7 @@ pub fn router(api: Api) -> Router {
         .merge(with_a_key)
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_that_way)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(middleware::from_fn(guard::bounded))
         .with_state(api)
@@ -44,8 +49,13 @@ pub fn router(api: Api) -> Router {
 
 /// The routes of [`roles::PREFIX`] with their descriptions.
 fn described() -> OpenApiRouter<Api> {
+    let imports = OpenApiRouter::new()
+        .routes(routes!(imports::any))
+        .routes(routes!(imports::manifest))
+        .layer(DefaultBodyLimit::max(imports::MAX_FILE));
     let routes = OpenApiRouter::new()
         .routes(routes!(key::show))
+        .merge(imports)
         .routes(routes!(parties::list))
         .routes(routes!(parties::show))
         .routes(routes!(products::list))
@@ -57,8 +67,13 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(devices::list))
         .routes(routes!(devices::show))
         .routes(routes!(devices::events))
-        .routes(routes!(activations::list))
+        .routes(routes!(acts::push))
+        .routes(routes!(acts::clear))
+        .routes(routes!(acts::admit))
+        .routes(routes!(activations::list, acts::assign))
         .routes(routes!(activations::show))
+        .routes(routes!(acts::cancel))
+        .routes(routes!(acts::revoke))
         .routes(routes!(cases::list))
         .routes(routes!(cases::show))
         .routes(routes!(events::list))

@@ -8,7 +8,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::report;
+use crate::{import, report};
 
 /// Wraps enums of other modules, whose variants have names, for serde and utoipa.
 macro_rules! words {
@@ -55,6 +55,7 @@ words! {
     EntitlementState: domain::EntitlementState,
     EventKind: event::EventKind,
     GroupBy: report::group::GroupBy,
+    ImportKind: import::Kind,
     LicenseModel: domain::LicenseModel,
     OrderState: domain::OrderState,
     Origin: domain::Origin,

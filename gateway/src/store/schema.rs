@@ -267,6 +267,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    http_writes (api_key_id, idempotency_key) {
+        api_key_id -> Binary,
+        idempotency_key -> Text,
+        request -> Binary,
+        answer -> Binary,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
     import_runs (id) {
         id -> Binary,
         kind -> Text,
@@ -465,6 +475,7 @@ diesel::joinable!(entitlements -> parties (owner_id));
 diesel::joinable!(entitlements -> products (product_id));
 diesel::joinable!(factory_batches -> parties (manufacturer_id));
 diesel::joinable!(grant_sets -> devices (device_id));
+diesel::joinable!(http_writes -> api_keys (api_key_id));
 diesel::joinable!(order_lines -> orders (order_id));
 diesel::joinable!(order_lines -> skus (sku_id));
 diesel::joinable!(orders -> contracts (contract_id));
@@ -495,6 +506,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     factory_batches,
     features,
     grant_sets,
+    http_writes,
     import_runs,
     license_models,
     order_lines,

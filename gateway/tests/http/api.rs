@@ -3,18 +3,22 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use fleetgrant::access::{self, Grant, NewKey};
+use fleetgrant::activation::Rules;
 use fleetgrant::clock::{Clock, ManualClock};
 use fleetgrant::config::{Bucket, Http, Log};
 use fleetgrant::http::{Api, ApiParts, HttpListener, HttpServer};
+use fleetgrant::identity::IdPrefix;
 use fleetgrant::import::{self, ImportOptions, Kind};
 use fleetgrant::mqtt::{LinkState, LinkStatus};
 use fleetgrant::store::{SchemaPolicy, Store, StoreOptions, party};
 use fleetgrant::telemetry::{self, Telemetry};
-use fleetgrant_core::domain::{PartyId, Role, Roles, Timestamp};
+use fleetgrant_core::context::Authority;
+use fleetgrant_core::domain::{Epoch, PartyId, Realm, Role, Roles, Timestamp};
+use fleetgrant_core::policy::Policy;
 use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
@@ -66,8 +70,10 @@ impl Served {
         let parts = ApiParts {
             store: store.clone(),
             link: status,
-            clock,
+            rules: Arc::new(rules()),
+            product_lines: product_lines(),
             time_zone: TimeZone::UTC,
+            clock,
             telemetry: counters(),
         };
         let server = listener.serve(Api::new(parts, config.key));
@@ -100,6 +106,27 @@ impl Served {
         Answer::of(request.bearer_auth(key).send().await.unwrap()).await
     }
 
+    /// Writes with a key.
+    pub(crate) async fn post(
+        &self,
+        key: &str,
+        name: &str,
+        path: &str,
+        (media_type, body): (&str, &str),
+    ) -> Answer {
+        let mut request = reqwest::Client::new()
+            .post(self.url(path))
+            .bearer_auth(key)
+            .body(body.to_owned());
+        if !name.is_empty() {
+            request = request.header("idempotency-key", name);
+        }
+        if !media_type.is_empty() {
+            request = request.header("content-type", media_type);
+        }
+        Answer::of(request.send().await.unwrap()).await
+    }
+
     /// A key of a role, good for an hour.
     pub(crate) async fn key(&self, role: Role) -> String {
         self.key_for(role, None).await
@@ -117,10 +144,19 @@ impl Served {
         roles: Roles,
         party: Option<PartyId>,
     ) -> String {
+        let grant = Grant::new(roles, party).unwrap();
+        self.made(name, grant, LIFE).await
+    }
+
+    pub(crate) async fn key_living(&self, name: &str, role: Role, lives: Duration) -> String {
+        self.made(name, Grant::All(Roles::of(&[role])), lives).await
+    }
+
+    async fn made(&self, name: &str, grant: Grant, lives: Duration) -> String {
         let new = NewKey {
             name: name.parse().unwrap(),
-            grant: Grant::new(roles, party).unwrap(),
-            lives: LIFE,
+            grant,
+            lives,
         };
         let made = self
             .store
@@ -153,6 +189,20 @@ impl Served {
     }
 }
 
+fn product_lines() -> Vec<(String, IdPrefix)> {
+    vec![("pumps".to_owned(), "pump".parse().unwrap())]
+}
+
+fn rules() -> Rules {
+    Rules {
+        authority: Authority {
+            realm: Realm::new("test").unwrap(),
+            epoch: Epoch(1),
+        },
+        policy: Policy::default(),
+    }
+}
+
 fn import_samples(store: &Store) {
     let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/samples/imports");
     for kind in Kind::ALL {
@@ -163,7 +213,7 @@ fn import_samples(store: &Store) {
             skip_bad: false,
             actor: "tester".to_owned(),
             now: NOW,
-            product_lines: vec![("pumps".to_owned(), "pump".parse().unwrap())],
+            product_lines: product_lines(),
             time_zone: TimeZone::UTC,
         };
         assert!(import::run(kind, file, options, store).unwrap().committed);

@@ -4,6 +4,7 @@
 mod api;
 mod docs;
 mod health;
+mod imports;
 mod keys;
 mod limits;
 mod lists;
@@ -11,3 +12,4 @@ mod openapi;
 mod problems;
 mod reports;
 mod roles;
+mod writes;

@@ -1,0 +1,259 @@
+//! Requests that change something: once each, however often they are sent.
+//!
+//! The answer is stored in the transaction of what it tells of. A caller that heard none sends the
+//! same request with the same `Idempotency-Key` and gets the stored answer; nothing is done again.
+//! What was refused changed nothing and is not stored: the same request may succeed later.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use fleetgrant_core::domain::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
+
+use super::Api;
+use super::caller::Caller;
+use super::problem::{Problem, ProblemKind};
+use crate::store::column::{Micros, Octets};
+use crate::store::http_write::{self, HttpWrite};
+use crate::store::{Db, StoreError, Verdict};
+
+/// The header that names a write.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Says that an answer was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Characters of an idempotency key, at most.
+const LONGEST_KEY: usize = 128;
+/// How long answers are kept.
+const KEPT: Duration = Duration::from_secs(7 * 86_400);
+/// How often a write on a stale state is tried anew.
+const ATTEMPTS: usize = 8;
+
+/// What every write takes, for the description.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "it is read by `Write`, and described by this")]
+pub(super) struct WriteParams {
+    /// Names the request, as a UUID; the same request with the same name gets the same answer, and
+    /// nothing is done again.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 128)]
+    idempotency_key: String,
+}
+
+/// A request that changes something.
+#[derive(Debug)]
+pub(super) struct Write {
+    caller: Caller,
+    /// What the caller calls it.
+    name: String,
+    /// SHA-256 of method, address and body.
+    digest: [u8; 32],
+    media_type: Option<String>,
+    pub(super) body: Bytes,
+}
+
+/// What one run of a write came to.
+pub(super) enum Step<T> {
+    /// It is done, and this is the answer.
+    Done(T),
+    /// This is the answer, and nothing is kept.
+    Looked(T),
+    /// It is not to be done; nothing of it is kept.
+    Refused(Problem),
+    /// The state it was decided on has changed; once more.
+    Again,
+}
+
+/// How a transaction of a write ended.
+enum Ended {
+    Fresh(Vec<u8>),
+    Looked(Vec<u8>),
+    Replayed(Vec<u8>),
+    Refused(Problem),
+    Again,
+}
+
+impl FromRequest<Api> for Write {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, api).await?;
+        let name = name(&parts.headers)?;
+        let media_type = media_type(&parts.headers);
+        let address = parts
+            .uri
+            .path_and_query()
+            .map_or("", |uri| uri.as_str())
+            .to_owned();
+        let method = parts.method.clone();
+        let body = Bytes::from_request(Request::from_parts(parts, body), api)
+            .await
+            .map_err(unread)?;
+        Ok(Self {
+            digest: digest([method.as_str().as_bytes(), address.as_bytes(), &body]),
+            caller,
+            name,
+            media_type,
+            body,
+        })
+    }
+}
+
+impl Write {
+    /// Who acts, for the history.
+    pub(super) fn actor(&self) -> String {
+        format!("key {}", self.caller.name)
+    }
+
+    /// Refuses a body of another type.
+    pub(super) fn expect(&self, media_type: &str) -> Result<(), Problem> {
+        if self.media_type.as_deref() == Some(media_type) {
+            Ok(())
+        } else {
+            Err(Problem::new(
+                ProblemKind::UnsupportedMediaType,
+                format!("send the body as Content-Type: {media_type}"),
+            ))
+        }
+    }
+
+    /// The body, parsed; unknown fields are refused.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        self.expect("application/json")?;
+        let mut read = serde_json::Deserializer::from_slice(&self.body);
+        let parsed = serde_path_to_error::deserialize(&mut read);
+        let refused = |why: String| Problem::new(ProblemKind::BadBody, why);
+        let parsed = parsed.map_err(|error| refused(error.to_string()))?;
+        read.end().map_err(|error| refused(error.to_string()))?;
+        Ok(parsed)
+    }
+
+    /// That there is no body, where none is taken.
+    pub(super) fn no_body(&self) -> Result<(), Problem> {
+        if self.body.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::new(ProblemKind::BadBody, "this takes no body"))
+        }
+    }
+
+    /// Does it in one transaction with the storing of its answer; or answers as before.
+    ///
+    /// `operation` may run more than once, each time from the beginning.
+    pub(super) async fn once<T, F>(self, api: &Api, operation: F) -> Result<Response, Problem>
+    where
+        T: Serialize,
+        F: FnMut(&mut Db, Timestamp) -> Result<Step<T>, StoreError> + Send + Clone + 'static,
+    {
+        let (id, name, digest) = (Octets(self.caller.id), self.name, self.digest);
+        for _ in 0..ATTEMPTS {
+            let now = api.clock.trusted_now()?;
+            let (name, mut operation) = (name.clone(), operation.clone());
+            let run = move |db: &mut Db| {
+                if let Some(stored) = http_write::find(db, id, &name)? {
+                    return Ok(Verdict::Rollback(again(stored, digest)));
+                }
+                let answer = match operation(db, now)? {
+                    Step::Done(answer) => encoded(&answer)?,
+                    Step::Looked(answer) => {
+                        return Ok(Verdict::Rollback(Ended::Looked(encoded(&answer)?)));
+                    }
+                    Step::Refused(problem) => {
+                        return Ok(Verdict::Rollback(Ended::Refused(problem)));
+                    }
+                    Step::Again => return Ok(Verdict::Rollback(Ended::Again)),
+                };
+                let write = HttpWrite {
+                    api_key_id: id,
+                    idempotency_key: name.clone(),
+                    request: Octets(digest),
+                    answer: answer.clone(),
+                    at: Micros(now),
+                };
+                http_write::insert(db, &write, now.minus_seconds(KEPT.as_secs()))?;
+                Ok(Verdict::Commit(Ended::Fresh(answer)))
+            };
+            match api.store.transaction("http-write", run).await? {
+                Ended::Fresh(answer) | Ended::Looked(answer) => return Ok(json(answer)),
+                Ended::Replayed(answer) => {
+                    let mut response = json(answer);
+                    let yes = HeaderValue::from_static("true");
+                    response.headers_mut().insert(REPLAYED, yes);
+                    return Ok(response);
+                }
+                Ended::Refused(problem) => return Err(problem),
+                Ended::Again => {
+                    metrics::counter!("fleetgrant_stale_snapshots_total").increment(1);
+                }
+            }
+        }
+        Err(Problem::busy("the device is too busy; try again"))
+    }
+}
+
+fn unread(rejection: BytesRejection) -> Problem {
+    let kind = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        ProblemKind::TooLarge
+    } else {
+        ProblemKind::BadBody
+    };
+    Problem::new(kind, format!("the body cannot be read: {rejection}"))
+}
+
+/// What comes of a write whose name was used.
+fn again(stored: HttpWrite, digest: [u8; 32]) -> Ended {
+    if stored.request.0 == digest {
+        Ended::Replayed(stored.answer)
+    } else {
+        Ended::Refused(Problem::new(
+            ProblemKind::IdempotencyKeyReused,
+            "another request was sent with this Idempotency-Key; give each request its own",
+        ))
+    }
+}
+
+fn encoded(answer: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(answer).map_err(|error| StoreError::Corrupt(format!("an answer: {error}")))
+}
+
+fn json(body: Vec<u8>) -> Response {
+    let kind = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, kind)], body).into_response()
+}
+
+fn name(headers: &HeaderMap) -> Result<String, Problem> {
+    let text = headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str);
+    match text {
+        Some(Ok(text)) if (1..=LONGEST_KEY).contains(&text.len()) => Ok(text.to_owned()),
+        _ => Err(Problem::new(
+            ProblemKind::IdempotencyKeyNeeded,
+            format!(
+                "send an Idempotency-Key of 1 to {LONGEST_KEY} visible ASCII characters, as a \
+                 UUID, and the same one when you send the same request again"
+            ),
+        )),
+    }
+}
+
+/// The media type without its parameters.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let media_type = text.split(';').next()?;
+    Some(media_type.trim().to_ascii_lowercase())
+}
+
+fn digest<const N: usize>(parts: [&[u8]; N]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().into()
+}
