@@ -38,7 +38,7 @@ impl<E: Entropy> Turn<'_, E> {
         } else if self.is_worth_telling(*digest, |watch| &mut watch.unfit) {
             let event = Event::new(EventKind::MessageRefused)
                 .with("message", unfit.message.as_str())
-                .with("code", code(&unfit.fault).as_str());
+                .with("notice", code(&unfit.fault).as_str());
             self.record(match &unfit.fault {
                 Fault::Malformed(reason) => event.with("reason", reason.as_str()),
                 Fault::OtherRealm(realm) => event.with("realm", realm.as_str()),

@@ -120,6 +120,12 @@ impl ActivationReport {
             lines.push(("first activated", item.to_owned(), units.to_string()));
         }
         lines.extend(counts("wants refused", &self.refusals.wants));
+        let decided = self.refusals.decided.to_string();
+        lines.push(("wants decided", "all".to_owned(), decided));
+        if let Some(rate) = self.refusals.rate {
+            let percent = format!("{:.1} %", rate * 100.0);
+            lines.push(("refusal rate", "of wants".to_owned(), percent));
+        }
         lines.extend(counts("devices refused", &self.refusals.devices));
         if let Some(by_reason) = &self.unauthenticated {
             lines.extend(counts("unauthenticated", by_reason));

@@ -1,4 +1,4 @@
-//! What was refused, each refusal once a day however often a device asks.
+//! What was refused, and of how much: each want once a day however often a device asks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,22 +18,25 @@ use crate::store::schema::events;
 use crate::store::{Db, StoreError, event};
 
 /// What was refused of devices that proved who they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Refusals {
     /// Wants denied, by rule: distinct (device, want, rule, day).
     pub wants: BTreeMap<String, u64>,
+    /// Wants decided, whichever way: distinct (device, want, day).
+    pub decided: u64,
+    /// Wants denied ÷ wants decided; none without any.
+    pub rate: Option<f64>,
     /// Messages refused as a whole, by reason: distinct (device, reason, day).
     pub devices: BTreeMap<String, u64>,
 }
 
-/// One refusal, as the history tells it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Refusal {
-    device: String,
-    /// None: the device itself.
-    want: Option<String>,
-    reason: String,
-    day: Date,
+/// What an event says of a want or of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Told {
+    /// A want was decided: denied by this rule, or not.
+    Want(String, Option<String>),
+    /// A message was refused for this reason.
+    Message(String),
 }
 
 /// What was refused since an instant, by days of `zone`.
@@ -42,15 +45,20 @@ pub(super) fn refusals(
     since: Option<Timestamp>,
     zone: &TimeZone,
 ) -> Result<Refusals, StoreError> {
-    const KINDS: [EventKind; 5] = [
+    const KINDS: [EventKind; 9] = [
         EventKind::Denied,
+        EventKind::Served,
+        // What was done for a want says which.
+        EventKind::Published,
+        EventKind::Removing,
+        EventKind::Cancelled,
         EventKind::DeviceRefused,
         EventKind::DeviceQuarantined,
         EventKind::IdentityConflict,
         EventKind::MessageRefused,
     ];
     let since = Micros(since.unwrap_or(Timestamp::from_micros(i64::MIN)));
-    let mut distinct = BTreeSet::new();
+    let mut distinct = Distinct::default();
     on!(db, c => {
         let rows = events::table
             .filter(events::kind.eq_any(KINDS.map(EventKind::number)))
@@ -58,43 +66,81 @@ pub(super) fn refusals(
             .select((events::stream, events::kind, events::at, events::body))
             .load_iter::<Row, DefaultLoadingMode>(c)?;
         for row in rows {
-            distinct.extend(refusal(row?, zone)?);
+            distinct.add(row?, zone)?;
         }
     });
-    Ok(count(distinct))
+    Ok(distinct.count())
 }
 
 type Row = (String, Code<EventKind>, Micros, Vec<u8>);
 
-fn refusal((stream, kind, at, body): Row, zone: &TimeZone) -> Result<Option<Refusal>, StoreError> {
-    let Some(device) = stream.strip_prefix("device:") else {
-        return Ok(None);
-    };
-    let fields = event::fields(&body)?;
+/// What was told of each device and day, once.
+#[derive(Debug, Default)]
+struct Distinct {
+    denied: BTreeSet<(String, String, String, Date)>,
+    decided: BTreeSet<(String, String, Date)>,
+    refused: BTreeSet<(String, String, Date)>,
+}
+
+impl Distinct {
+    fn add(&mut self, (stream, kind, at, body): Row, zone: &TimeZone) -> Result<(), StoreError> {
+        let Some(device) = stream.strip_prefix("device:") else {
+            return Ok(());
+        };
+        let device = || device.to_owned();
+        let day = day(at.0, zone)?;
+        match told(kind.0, &event::fields(&body)?) {
+            Some(Told::Want(want, rule)) => {
+                if let Some(rule) = rule {
+                    self.denied.insert((device(), want.clone(), rule, day));
+                }
+                self.decided.insert((device(), want, day));
+            }
+            Some(Told::Message(reason)) => {
+                self.refused.insert((device(), reason, day));
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn count(self) -> Refusals {
+        let decided = self.decided.len() as u64;
+        Refusals {
+            rate: (decided > 0).then(|| self.denied.len() as f64 / decided as f64),
+            decided,
+            wants: by(self.denied.into_iter().map(|(_, _, rule, _)| rule)),
+            devices: by(self.refused.into_iter().map(|(_, reason, _)| reason)),
+        }
+    }
+}
+
+fn told(kind: EventKind, fields: &BTreeMap<String, Value>) -> Option<Told> {
     let field = |name: &str| match fields.get(name) {
         Some(Value::Text(text)) => Some(text.clone()),
         _ => None,
     };
-    let is_denial = kind.0 == EventKind::Denied;
-    let reason = match kind.0 {
-        EventKind::Denied => field("rule"),
-        EventKind::DeviceRefused => field("reason"),
-        EventKind::DeviceQuarantined => Some("quarantined".to_owned()),
-        EventKind::MessageRefused => field("code"),
-        _ => Some(kind.0.to_string()),
-    };
-    let want = || {
-        field("feature")
-            .or_else(|| field("code").map(|id| format!("code/{id}")))
-            .or_else(|| field("entitlement").map(|id| format!("bound/{id}")))
-            .unwrap_or_default()
-    };
-    Ok(Some(Refusal {
-        device: device.to_owned(),
-        want: is_denial.then(want),
-        reason: reason.unwrap_or_else(|| "unknown".to_owned()),
-        day: day(at.0, zone)?,
-    }))
+    let reason = |name| Some(Told::Message(field(name).unwrap_or_else(unknown)));
+    match kind {
+        EventKind::DeviceRefused => reason("reason"),
+        EventKind::MessageRefused => reason("notice"),
+        EventKind::DeviceQuarantined => Some(Told::Message("quarantined".to_owned())),
+        EventKind::IdentityConflict => Some(Told::Message(kind.to_string())),
+        _ => {
+            let bound =
+                || field("entitlement").map_or_else(String::new, |id| format!("bound/{id}"));
+            let want = field("feature")
+                .or_else(|| field("code").map(|id| format!("code/{id}")))
+                .or_else(|| field("want").map(|_| bound()))?;
+            let is_denied = kind == EventKind::Denied;
+            let rule = is_denied.then(|| field("rule").unwrap_or_else(unknown));
+            Some(Told::Want(want, rule))
+        }
+    }
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
 }
 
 fn day(at: Timestamp, zone: &TimeZone) -> Result<Date, StoreError> {
@@ -103,14 +149,10 @@ fn day(at: Timestamp, zone: &TimeZone) -> Result<Date, StoreError> {
         .map_err(|error| StoreError::Corrupt(format!("instant of an event: {error}")))
 }
 
-fn count(distinct: BTreeSet<Refusal>) -> Refusals {
-    let mut refusals = Refusals::default();
-    for refusal in distinct {
-        let group = match refusal.want {
-            Some(_) => &mut refusals.wants,
-            None => &mut refusals.devices,
-        };
-        *group.entry(refusal.reason).or_default() += 1;
+fn by(names: impl Iterator<Item = String>) -> BTreeMap<String, u64> {
+    let mut counted = BTreeMap::new();
+    for name in names {
+        *counted.entry(name).or_default() += 1;
     }
-    refusals
+    counted
 }

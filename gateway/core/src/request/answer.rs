@@ -1,6 +1,7 @@
 //! The decision of a request, done: units taken and let go, and the set that says so.
 
 use std::collections::BTreeSet;
+use std::mem;
 
 use crate::activation::{Activation, Removal, Standing};
 use crate::ask::{Ask, Request, Want};
@@ -177,7 +178,7 @@ impl<E: Entropy> Turn<'_, E> {
     fn record_verdicts(&mut self, plan: &Plan, done: &Done, ask: &Ask) {
         for (source, verdict) in &plan.verdicts {
             let want = source.want(ask).cloned();
-            let ids = || {
+            let ids = || -> Vec<_> {
                 done.iter()
                     .filter(|(other, _)| other == source)
                     .map(|(_, id)| *id)
@@ -185,8 +186,14 @@ impl<E: Entropy> Turn<'_, E> {
             };
             let returning = plan.give_backs.iter().any(|back| back.source == *source);
             let verdict = match verdict {
-                Verdict::Planned if returning => WantVerdict::Returning(ids()),
-                Verdict::Planned => WantVerdict::Granted(ids()),
+                Verdict::Planned => {
+                    let ids = ids();
+                    self.tell_want(&ids, *source, ask);
+                    match returning {
+                        true => WantVerdict::Returning(ids),
+                        false => WantVerdict::Granted(ids),
+                    }
+                }
                 Verdict::Served => {
                     let served = describe(EventKind::Served, *source, ask);
                     self.record(served.with("policy", &self.tier.tag));
@@ -236,6 +243,18 @@ impl<E: Entropy> Turn<'_, E> {
         }
     }
 
+    /// Says in the first event about each activation what was wanted: a want that is granted, or
+    /// given back, has no event of its own.
+    fn tell_want(&mut self, ids: &[ActivationId], source: Source, ask: &Ask) {
+        for id in ids {
+            let mut events = self.ledger.events.iter_mut();
+            if let Some(event) = events.find(|event| event.activation == Some(*id)) {
+                let told = mem::replace(event, Event::new(event.kind));
+                *event = about_want(told, source, ask);
+            }
+        }
+    }
+
     fn unissuable(&mut self, failed: Unissuable, request: &Request) -> Answer {
         let text = match failed {
             Unissuable::NotPinned => "not-pinned",
@@ -275,20 +294,22 @@ impl Source {
     }
 }
 
-/// An event about a want. A code's secret half is in no message, so its id can be told.
+/// An event about a want.
 fn describe(kind: EventKind, source: Source, ask: &Ask) -> Event {
-    let mut event = Event::new(kind);
-    match source.want(ask) {
-        Some(Want::Feature { feature, total }) => {
-            event = event
-                .with("feature", feature.as_str())
-                .with("total", *total);
-        }
-        Some(Want::Code { id, .. }) => event = event.with("code", *id),
-        None => event = event.with("want", "bound"),
-    }
+    let mut event = about_want(Event::new(kind), source, ask);
     if let Source::Bound(entitlement) = source {
         event.entitlement = Some(entitlement);
     }
     event
+}
+
+/// With what was wanted. A code's secret half is in no message, so its id can be told.
+fn about_want(event: Event, source: Source, ask: &Ask) -> Event {
+    match source.want(ask) {
+        Some(Want::Feature { feature, total }) => event
+            .with("feature", feature.as_str())
+            .with("total", *total),
+        Some(Want::Code { id, .. }) => event.with("code", *id),
+        None => event.with("want", "bound"),
+    }
 }

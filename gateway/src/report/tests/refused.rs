@@ -52,6 +52,36 @@ fn wants_refused_count_once_a_day() {
 }
 
 #[test]
+fn wants_decided_are_those_that_any_event_names() {
+    let ledger = lived();
+    let by_hand = |hours| {
+        let mut decided = BTreeSet::new();
+        for event in history(&ledger).iter().filter(|e| e.device().is_some()) {
+            let is_bound = event.text("want") == "bound";
+            let want = match (event.text("feature"), event.text("code")) {
+                ("", "") if is_bound => event.text("entitlement"),
+                ("", code) => code,
+                (feature, _) => feature,
+            };
+            if is_bound || !want.is_empty() {
+                let device = event.device().unwrap().to_owned();
+                decided.insert([device, want.to_owned(), day(event, hours).to_string()]);
+            }
+        }
+        decided.len() as u64
+    };
+    for hours in [-11, 0, 13] {
+        let refusals = report(&ledger, None, hours).refusals;
+        assert_eq!(refusals.decided, by_hand(hours), "{hours}");
+        let denied: u64 = refusals.wants.values().sum();
+        assert_eq!(refusals.rate, Some(denied as f64 / by_hand(hours) as f64));
+    }
+    // A feature each of 1 and 2; two of 3, one of them given back on another day, when the two
+    // entitlements of its order line are there already; two of 9 on two days.
+    assert_eq!(by_hand(0), 1 + 1 + (2 + 1 + 2) + 4);
+}
+
+#[test]
 fn devices_refused_count_once_a_day() {
     let ledger = lived();
     let by_hand = |hours| {
@@ -59,7 +89,7 @@ fn devices_refused_count_once_a_day() {
         for event in &history(&ledger) {
             let reason = match &*event.kind {
                 "device-refused" => event.text("reason"),
-                "message-refused" => event.text("code"),
+                "message-refused" => event.text("notice"),
                 "device-quarantined" => "quarantined",
                 "identity-conflict" => "identity-conflict",
                 _ => continue,

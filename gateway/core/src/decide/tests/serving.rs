@@ -3,6 +3,7 @@
 use crate::ask::Reason;
 use crate::domain::{EntitlementId, EntitlementState, LicenseModel, PartyId, RemovalReason};
 use crate::entitlement::{Entitlement, Quantity, Start, Term};
+use crate::event::{EventKind, Field};
 use crate::outcome::{Answer, WantVerdict};
 use crate::rule::Rule;
 use crate::testkit::{Bench, DAY, Handset, denials, features, want};
@@ -32,6 +33,34 @@ fn asking_twice_for_the_same_total_is_asking_once() {
     assert_eq!(outcome.decided[0].verdict, WantVerdict::Served);
     assert_eq!(bench.activations(&device), before);
     assert_eq!(bench.live(sold), 2);
+}
+
+/// So that what was refused can be held against what was asked for.
+#[test]
+fn the_history_names_each_want_whichever_way_it_was_decided() {
+    let mut bench = Bench::new();
+    bench.sell("scan", 2);
+    let mut device = bench.admitted("d");
+    let mut told = |reason, total| {
+        let wants = [want("scan", total), want("zoom", 1)];
+        let outcome = bench.ask(&mut device, reason, &wants);
+        let named = outcome.events.iter().filter_map(|event| {
+            let Field::Text(feature) = event.body.field("feature")? else {
+                return None;
+            };
+            Some((event.kind, feature.clone()))
+        });
+        named.collect::<Vec<_>>()
+    };
+    let denied = || (EventKind::Denied, "zoom".to_owned());
+    for (reason, total, kind) in [
+        (Reason::Upgrade, 2, EventKind::Published),
+        (Reason::Upgrade, 2, EventKind::Served),
+        (Reason::Return, 1, EventKind::Removing),
+    ] {
+        let scan = (kind, "scan".to_owned());
+        assert_eq!(told(reason, total), [scan, denied()]);
+    }
 }
 
 #[test]
