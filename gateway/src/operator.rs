@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use fleetgrant_core::domain::{ActivationId, DeviceId, EntitlementId, KeyThumbprint, Timestamp};
-use fleetgrant_core::operator::{self, OperatorError, Publish};
+use fleetgrant_core::operator::{self, OperatorError, Publish, Stopgap};
 use fleetgrant_core::outcome::Outcome;
+use fleetgrant_core::quota::Leave;
 use fleetgrant_core::snapshot::Snapshot;
 
 use crate::activation::{Rules, system_entropy};
 use crate::clock::{Clock, ClockJumped};
-use crate::store::conversation::{self, Basis, Cause, Recorded};
+use crate::store::conversation::{self, Basis, Cause, Look, Recorded};
 use crate::store::{Db, Store, StoreError, Verdict};
 
 /// How often an act on a stale snapshot is tried anew.
@@ -37,6 +38,14 @@ pub enum Act {
     Clear,
     /// Admits a device that waits, under this key and no other.
     Admit(KeyThumbprint),
+    /// Declares the device dead, and writes off its units.
+    DeclareDead(Leave),
+    /// Lets a device come back that was declared dead.
+    Readmit,
+    /// Gives the device a temporary licence.
+    GiveTemporary(Stopgap, Publish),
+    /// Gives the device what an activation of another gave back or was written off with.
+    TakeOver(ActivationId, Publish),
 }
 
 /// Why an act was not done.
@@ -130,11 +139,20 @@ impl Operator {
         act: Act,
         now: Timestamp,
     ) -> Result<Attempt, StoreError> {
-        let named = match act {
-            Act::Assign { entitlement, .. } => Some(entitlement),
-            _ => None,
+        let (named, taken_over) = match act {
+            Act::Assign { entitlement, .. } => (Some(entitlement), None),
+            Act::GiveTemporary(stopgap, _) => (Some(stopgap.entitlement), None),
+            Act::TakeOver(from, _) => (None, Some(from)),
+            _ => (None, None),
         };
-        let Some(snapshot) = conversation::load_naming(db, device, named)? else {
+        let look = Look {
+            named,
+            taken_over,
+            quotas: true,
+            now: Some(now),
+            ..Look::default()
+        };
+        let Some(snapshot) = conversation::load_for(db, device, &look)? else {
             let unknown = ActError::UnknownDevice(device.clone());
             return Ok(Attempt::Refused(unknown));
         };
@@ -181,6 +199,16 @@ impl Operator {
             Act::Push => operator::push(snapshot, context, &mut entropy),
             Act::Clear => Ok(operator::clear(snapshot, context)),
             Act::Admit(key) => operator::admit(snapshot, key, context),
+            Act::DeclareDead(leave) => {
+                operator::declare_dead(snapshot, leave, context, &mut entropy)
+            }
+            Act::Readmit => operator::readmit(snapshot, context, &mut entropy),
+            Act::GiveTemporary(stopgap, publish) => {
+                operator::give_temporary(snapshot, stopgap, publish, context, &mut entropy)
+            }
+            Act::TakeOver(from, publish) => {
+                operator::take_over(snapshot, from, publish, context, &mut entropy)
+            }
         }
     }
 }

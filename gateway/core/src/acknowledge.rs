@@ -73,6 +73,7 @@ impl<E: Entropy> Turn<'_, E> {
             self.ledger.use_up_to(usage.activation, usage.total);
         }
         self.lapse_due();
+        self.end_readmission();
         self.deliver(&refusals(&ack.exceptions));
     }
 

@@ -69,8 +69,9 @@ pub enum Standing {
     Removed(RemovalReason),
     /// The time it could run has passed.
     Lapsed,
-    /// Given up by an operator; never reused.
-    WrittenOff,
+    /// Given up by an operator; never reused. The device may have it as long as its absence is not
+    /// proven.
+    WrittenOff(Removal),
 }
 
 /// A removal that waits for proof.
@@ -123,7 +124,7 @@ impl Standing {
                 Self::Removed(reason.ok_or(InvalidStanding::ReasonMissing)?)
             }
             ActivationState::Lapsed => Self::Lapsed,
-            ActivationState::WrittenOff => Self::WrittenOff,
+            ActivationState::WrittenOff => Self::WrittenOff(removal()?),
         })
     }
 
@@ -140,7 +141,7 @@ impl Standing {
             Self::Cancelled => ActivationState::Cancelled,
             Self::Removed(_) => ActivationState::Removed,
             Self::Lapsed => ActivationState::Lapsed,
-            Self::WrittenOff => ActivationState::WrittenOff,
+            Self::WrittenOff(_) => ActivationState::WrittenOff,
         }
     }
 
@@ -148,7 +149,9 @@ impl Standing {
     #[must_use]
     pub const fn removal(self) -> Option<Removal> {
         match self {
-            Self::Removing(removal) | Self::Orphaned(removal) => Some(removal),
+            Self::Removing(removal) | Self::Orphaned(removal) | Self::WrittenOff(removal) => {
+                Some(removal)
+            }
             _ => None,
         }
     }
@@ -157,7 +160,9 @@ impl Standing {
     #[must_use]
     pub const fn removal_reason(self) -> Option<RemovalReason> {
         match self {
-            Self::Removing(removal) | Self::Orphaned(removal) => Some(removal.reason),
+            Self::Removing(removal) | Self::Orphaned(removal) | Self::WrittenOff(removal) => {
+                Some(removal.reason)
+            }
             Self::Removed(reason) => Some(reason),
             _ => None,
         }
@@ -165,10 +170,17 @@ impl Standing {
 }
 
 impl Activation {
-    /// Whether its units count against its entitlement.
+    /// Whether it is out there, or may be, as far as its own entitlement or a quota is concerned.
     #[must_use]
     pub const fn holds_units(&self) -> bool {
         self.standing.state().holds_units()
+    }
+
+    /// Whether its units count against its entitlement; those of a temporary licence count against
+    /// the tier's quota.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.holds_units() && self.kind == ActivationKind::Normal
     }
 
     /// Whether the device is meant to have it.
@@ -182,6 +194,13 @@ impl Activation {
 }
 
 impl Activation {
+    /// No temporary licence that was given when this was made runs longer, whatever policy says.
+    #[must_use]
+    pub fn temporary_at_the_latest(&self) -> Timestamp {
+        let longest = u64::from(crate::tier::draft::MAX_TEMPORARY_DAYS) * 86_400;
+        self.created_at.plus_seconds(longest)
+    }
+
     /// The latest moment any committed set lets it run; none if it was never published, or runs
     /// for ever.
     #[must_use]

@@ -12,8 +12,8 @@ use fleetgrant_schemas::{Denial as WireDenial, Message, Want as WireWant, Writer
 use crate::activation::{Activation, Run, Standing};
 use crate::ask::Want;
 use crate::domain::{
-    ActivationId, Challenge, Cti, DeviceId, DeviceNonce, EntitlementState, KeyThumbprint,
-    LicenseModel, Realm, RemovalReason, SetKey, Timestamp,
+    ActivationId, ActivationKind, Challenge, Cti, DeviceId, DeviceNonce, EntitlementState,
+    KeyThumbprint, LicenseModel, Realm, RemovalReason, SetKey, Timestamp,
 };
 use crate::entitlement::{Entitlement, Feature};
 use crate::ledger::Ledger;
@@ -58,7 +58,20 @@ pub(crate) fn prospect(
         return Prospect::Out(Rule::CloneSuspected);
     }
     let (slack, grace) = (conditions.policy.slack, conditions.rules.grace);
-    let Ok(run) = term::run(entitlement, activation.run.as_ref(), now, slack, grace) else {
+    let run = match (activation.kind, conditions.rules.temporary) {
+        (ActivationKind::Normal, _) => {
+            term::run(entitlement, activation.run.as_ref(), now, slack, grace)
+        }
+        (ActivationKind::Temporary, Some(temporary)) => Ok(activation
+            .run
+            .unwrap_or_else(|| term::temporary(temporary.days, activation.created_at, slack))),
+        // The tier has none any more: what is out goes on to its end, and nothing new goes out.
+        (ActivationKind::Temporary, None) => match activation.run {
+            Some(run) => Ok(run),
+            None => return Prospect::Over,
+        },
+    };
+    let Ok(run) = run else {
         return Prospect::Out(Rule::NotStarted);
     };
     let is_over = run
@@ -66,6 +79,10 @@ pub(crate) fn prospect(
         .is_some_and(|end| end.plus_seconds(u64::from(run.grace)) <= now);
     match entitlement.state {
         _ if is_over => Prospect::Over,
+        // A stop-gap is for what has expired.
+        EntitlementState::Expired if activation.kind == ActivationKind::Temporary => {
+            Prospect::In(run)
+        }
         EntitlementState::Draft if is_new => Prospect::Out(Rule::Draft),
         EntitlementState::Hold if is_new => Prospect::Out(Rule::Hold),
         EntitlementState::Closed if is_new => Prospect::Out(Rule::Closed),
@@ -202,7 +219,10 @@ impl Content<'_> {
             activation: activation.id,
             feature: feature.name.as_str(),
             version_ceiling: feature.version_ceiling.as_deref(),
-            model: to_wire(entitlement.rules.model),
+            model: match activation.kind {
+                ActivationKind::Normal => to_wire(entitlement.rules.model),
+                ActivationKind::Temporary => Model::Temporary,
+            },
             // One that has begun needs no saying, and a device without a clock no waiting.
             start: run
                 .and_then(|run| run.start)

@@ -9,9 +9,12 @@ mod code;
 mod draw;
 mod eligible;
 mod give_back;
+mod supply;
+mod temporary;
 
 pub(crate) use code::FAILURE_WINDOW;
 pub(crate) use eligible::eligible;
+pub(crate) use temporary::cause;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,13 +25,14 @@ use crate::ask::{Ask, Reason, Want};
 use crate::content::{self, Conditions, Prospect};
 use crate::device::Device;
 use crate::domain::{
-    ActivationId, CodeId, EntitlementId, FeatureName, ProductId, Realm, Timestamp,
+    ActivationId, ActivationKind, CodeId, EntitlementId, FeatureName, ProductId, Realm, Timestamp,
 };
 use crate::entitlement::{Code, Entitlement};
 use crate::ledger::Ledger;
 use crate::policy::Policy;
+use crate::quota::{NewUse, QuotaUse, Uses};
 use crate::rule::{Refusal, Rule};
-use crate::snapshot::Declined;
+use crate::snapshot::{Declined, Moved};
 use crate::tier::TierRules;
 
 /// What a decision looks at.
@@ -39,6 +43,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) codes: &'a [Code],
     pub(crate) evaluated: &'a [ProductId],
     pub(crate) declined: &'a [Declined],
+    pub(crate) moved: &'a [Moved],
+    pub(crate) used: &'a [QuotaUse],
     pub(crate) policy: &'a Policy,
     /// What the tier of the device's owner is allowed.
     pub(crate) rules: &'a TierRules,
@@ -49,6 +55,15 @@ pub(crate) struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// What quotas are held against.
+    pub(crate) const fn uses(&self) -> Uses<'_> {
+        Uses {
+            device: self.device,
+            stored: self.used,
+            now: self.now,
+        }
+    }
+
     /// What sets are written under.
     pub(crate) const fn conditions(&self) -> Conditions<'_> {
         Conditions {
@@ -101,7 +116,14 @@ pub(crate) struct Draw {
     pub(crate) source: Source,
     pub(crate) entitlement: EntitlementId,
     pub(crate) units: u32,
+    pub(crate) kind: ActivationKind,
     pub(crate) code: Option<CodeId>,
+    /// The ended activation whose units these were.
+    pub(crate) takes_up: Option<ActivationId>,
+    /// Whether they were given back by somebody.
+    pub(crate) is_returned: bool,
+    /// What it uses of a quota.
+    pub(crate) quota: Option<NewUse>,
 }
 
 /// Units to let go.
@@ -130,6 +152,8 @@ pub(crate) fn decide(facts: &Facts<'_>, ask: &Ask, full: &BTreeSet<Source>) -> P
         }
     } else if ask.reason == Reason::Return {
         planner.give_back_concerned();
+    } else if matches!(ask.reason, Reason::Rehost | Reason::Temporary) {
+        planner.deny_all(Rule::NothingWanted.into());
     } else {
         planner.draw_bound();
     }
@@ -139,10 +163,14 @@ pub(crate) fn decide(facts: &Facts<'_>, ask: &Ask, full: &BTreeSet<Source>) -> P
 /// What this gateway does not offer yet.
 const fn not_offered(reason: Reason) -> Option<Rule> {
     match reason {
-        Reason::Rehost => Some(Rule::RehostNotOffered),
-        Reason::Temporary => Some(Rule::TemporaryNotOffered),
         Reason::Factory => Some(Rule::FactoryNotOffered),
-        Reason::Boot | Reason::Renew | Reason::Upgrade | Reason::Return | Reason::Keys => None,
+        Reason::Boot
+        | Reason::Renew
+        | Reason::Upgrade
+        | Reason::Return
+        | Reason::Rehost
+        | Reason::Temporary
+        | Reason::Keys => None,
     }
 }
 
@@ -193,7 +221,11 @@ impl Planner<'_> {
         if total > there {
             // Below `total`, so it fits.
             let missing = u32::try_from(total - there).unwrap_or(u32::MAX);
-            self.draw(source, feature, missing)?;
+            if self.ask.reason == Reason::Temporary {
+                self.draw_temporary(source, feature, missing)?;
+            } else {
+                self.draw(source, feature, missing)?;
+            }
             Ok(Verdict::Planned)
         } else if total < there && self.ask.reason == Reason::Return {
             let surplus = u32::try_from(there - total).unwrap_or(u32::MAX);
@@ -205,11 +237,15 @@ impl Planner<'_> {
     }
 
     /// Units of a feature that the device will have and that are not past their end, what is
-    /// planned so far included.
+    /// planned so far included. Temporary licences count where one is asked for; elsewhere what is
+    /// wanted is a right that stays.
     fn units_of(&self, feature: &FeatureName) -> u64 {
         let there: u64 = self
             .running()
-            .filter(|(_, entitlement)| entitlement.has(feature))
+            .filter(|(activation, entitlement)| {
+                let stays = activation.kind == ActivationKind::Normal;
+                entitlement.has(feature) && (stays || self.ask.reason == Reason::Temporary)
+            })
             .map(|(activation, _)| u64::from(self.units_kept(activation)))
             .sum();
         let planned: u64 = self
@@ -264,8 +300,10 @@ impl Planner<'_> {
     }
 
     fn take(&mut self, draw: Draw) {
-        let taken = self.taken.entry(draw.entitlement).or_default();
-        *taken = taken.saturating_add(draw.units);
+        if draw.kind == ActivationKind::Normal {
+            let taken = self.taken.entry(draw.entitlement).or_default();
+            *taken = taken.saturating_add(draw.units);
+        }
         self.plan.draws.push(draw);
     }
 }

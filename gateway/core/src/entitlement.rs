@@ -35,6 +35,9 @@ pub struct Entitlement {
     pub quantity: Quantity,
     /// Units that activations hold now, on all devices.
     pub live: u32,
+    /// Of the units that are free, those that a device gave back or that were written off with it
+    /// and that no other device has taken up since.
+    pub returned: u32,
     /// Units beyond the quantity that policy allows.
     pub overdraft: u32,
     /// Units that one device draws when none are named; at least 1.

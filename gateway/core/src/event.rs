@@ -3,8 +3,8 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::domain::{
-    ActivationId, CodeId, Cti, EntitlementId, KeyThumbprint, ProductId, RemovalReason, Seq, SetKey,
-    named,
+    ActivationId, CodeId, Cti, EntitlementId, KeyThumbprint, PartyId, ProductId, RemovalReason,
+    Seq, SetKey, named,
 };
 use crate::rule::Rule;
 use crate::tier::PolicyTag;
@@ -64,6 +64,14 @@ named! {
         /// Part of its units became an activation of their own, to be removed; or is free at once,
         /// if it was never published.
         Split = 30 "split",
+        /// Its device was declared dead: its units are free, though it may still be out there.
+        WrittenOff = 31 "written-off",
+        /// A use of what policy gives without asking anybody, or of an approval.
+        QuotaUsed = 32 "quota-used",
+        /// A device was declared dead.
+        DeviceTombstoned = 33 "device-tombstoned",
+        /// A device that was declared dead may come back, once, with nothing.
+        DeviceReadmitted = 34 "device-readmitted",
         /// A grant set was written.
         SetIssued = 40 "set-issued",
         /// A device signed for a grant set.
@@ -186,6 +194,7 @@ field_from_display!(
     Cti,
     CodeId,
     KeyThumbprint,
+    PartyId,
     ProductId,
     SetKey,
     ActivationId,

@@ -31,6 +31,16 @@ pub enum Violation {
         /// Units that the counter says.
         counted: u32,
     },
+    /// The counter of what was given back is not the sum.
+    #[error("{entitlement}: {returned} units wait to be taken up, {counted} are counted")]
+    ReturnsMiscounted {
+        /// Of which entitlement.
+        entitlement: EntitlementId,
+        /// Units that ended activations gave back and nobody took up.
+        returned: u64,
+        /// Units that the counter says.
+        counted: u32,
+    },
     /// The latest set has an activation whose units were freed by anything but time.
     #[error("{device}: set {set} has {activation}, whose units are free")]
     FreeInLatestSet {
@@ -89,7 +99,7 @@ pub fn check_units<'a>(
                 activation: activation.id,
             });
         }
-        if activation.holds_units() {
+        if activation.counts() {
             *held.entry(activation.entitlement).or_default() += u64::from(activation.units);
         }
     }

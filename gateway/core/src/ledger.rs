@@ -11,6 +11,7 @@
 //!    │         suspended ─────────────▶        │       │
 //!    ▼                                         └───────┘
 //! cancelled            anything published ──▶ lapsed (its time is over)
+//!                      anything published ──▶ written-off (its device is declared dead)
 //! ```
 
 mod standing;
@@ -20,7 +21,7 @@ pub(crate) use standing::Word;
 use std::collections::BTreeMap;
 
 use crate::activation::{Activation, Standing};
-use crate::domain::{ActivationId, EntitlementId, EntitlementState};
+use crate::domain::{ActivationId, ActivationKind, EntitlementId, EntitlementState, RemovalReason};
 use crate::entitlement::{Entitlement, Quantity};
 use crate::event::Event;
 use crate::outcome::{Change, EntitlementChange};
@@ -102,6 +103,18 @@ impl Ledger {
             .map(|entry| entry.activation.id)
     }
 
+    /// Activations of an entitlement that were proven to be given back in this turn.
+    pub(crate) fn given_back(&self, id: EntitlementId) -> impl Iterator<Item = &Activation> {
+        self.activations().filter(move |activation| {
+            activation.entitlement == id
+                && activation.kind == ActivationKind::Normal
+                && matches!(
+                    activation.standing,
+                    Standing::Removed(RemovalReason::Return | RemovalReason::Rehost)
+                )
+        })
+    }
+
     /// Units of an entitlement that can still be taken.
     pub(crate) fn units_left(&self, id: EntitlementId) -> u32 {
         self.entitlements
@@ -109,9 +122,13 @@ impl Ledger {
             .map_or(0, Entitlement::units_left)
     }
 
-    /// Adds a reserved activation and takes its units.
+    /// Adds a reserved activation and takes its units; a temporary licence takes none.
     pub(crate) fn reserve(&mut self, activation: Activation) -> Result<(), NoUnitsLeft> {
         debug_assert_eq!(activation.standing, Standing::Reserved);
+        if activation.kind == ActivationKind::Temporary {
+            self.insert(activation);
+            return Ok(());
+        }
         let entitlement = self
             .entitlements
             .get_mut(&activation.entitlement)
@@ -157,6 +174,16 @@ impl Ledger {
             entitlement.live = entitlement.live.saturating_sub(units);
         }
         self.count(entitlement, -i64::from(units));
+    }
+
+    /// Units that were given back are taken up, or, if negative, more of them are there.
+    pub(crate) fn take_up(&mut self, entitlement: EntitlementId, units: i64) {
+        if let Some(entitlement) = self.entitlements.get_mut(&entitlement) {
+            let returned = i64::from(entitlement.returned) - units;
+            entitlement.returned = u32::try_from(returned.max(0)).unwrap_or(u32::MAX);
+        }
+        let change = self.changes.entry(entitlement).or_default();
+        change.returned = change.returned.saturating_sub(units);
     }
 
     fn count(&mut self, entitlement: EntitlementId, units: i64) {

@@ -50,6 +50,7 @@ pub mod notice;
 pub mod operator;
 pub mod outcome;
 pub mod policy;
+pub mod quota;
 pub mod request;
 pub mod rule;
 pub mod set;

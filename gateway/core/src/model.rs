@@ -4,20 +4,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Standing};
 use crate::ask::{Ask, Want};
 use crate::delivery::Pauses;
 use crate::device::Device;
 use crate::domain::{
-    ActivationId, CodeId, DeliveryState, DeviceId, EntitlementId, Epoch, Generation, LicenseModel,
-    PartyId, SetKey, Timestamp,
+    ActivationId, ActivationKind, CodeId, DeliveryState, DeviceId, EntitlementId, Epoch,
+    Generation, LicenseModel, PartyId, RemovalReason, SetKey, Timestamp,
 };
 use crate::entitlement::{Binding, Code, Entitlement, Quantity, Start};
 use crate::event::Event;
 use crate::invariant::{self, DeviceView, Violation};
 use crate::outcome::{Change, Deliveries, Outcome};
+use crate::quota::QuotaUse;
 use crate::set::IssuedSet;
-use crate::snapshot::{Declined, Snapshot};
+use crate::snapshot::{Declined, Moved, MovedFrom, Snapshot};
 use crate::tier::TierPolicy;
 
 /// Everything there is, in memory.
@@ -29,6 +30,8 @@ pub struct World {
     bound: BTreeSet<(DeviceId, EntitlementId)>,
     codes: BTreeMap<CodeId, Code>,
     tiers: BTreeMap<PartyId, Arc<TierPolicy>>,
+    taken_up: BTreeMap<ActivationId, u32>,
+    uses: Vec<QuotaUse>,
     sets: BTreeMap<(DeviceId, SetKey), IssuedSet>,
     deliveries: BTreeMap<(DeviceId, SetKey), Delivery>,
     events: Vec<(DeviceId, Event)>,
@@ -163,6 +166,18 @@ impl World {
     /// What a decision about a device looks at. A device nobody knows is as new.
     #[must_use]
     pub fn snapshot(&self, id: &DeviceId, ask: Option<&Ask>) -> Snapshot {
+        self.snapshot_naming(id, ask, None)
+    }
+
+    /// As [`Self::snapshot`], with an entitlement that an operator names, whether it fits the
+    /// device or not.
+    #[must_use]
+    pub fn snapshot_naming(
+        &self,
+        id: &DeviceId,
+        ask: Option<&Ask>,
+        named: Option<EntitlementId>,
+    ) -> Snapshot {
         let device = self
             .devices
             .get(id)
@@ -178,14 +193,15 @@ impl World {
                 Want::Feature { .. } => None,
             })
             .collect();
-        let entitlements = self
+        let entitlements: Vec<_> = self
             .entitlements
             .values()
             .filter_map(|entitlement| {
                 let bound = self.bound.contains(&(id.clone(), entitlement.id));
                 let owned = device.owner.is_some() && device.owner == entitlement.owner;
                 let here = mine.iter().any(|a| a.entitlement == entitlement.id)
-                    || codes.iter().any(|code| code.entitlement == entitlement.id);
+                    || codes.iter().any(|code| code.entitlement == entitlement.id)
+                    || named == Some(entitlement.id);
                 let binding = match (bound, owned) {
                     (true, _) => Binding::Device,
                     (false, true) => Binding::Owner,
@@ -198,8 +214,12 @@ impl World {
                 })
             })
             .collect();
-        let tier = device.owner.and_then(|owner| self.tiers.get(&owner));
+        let of_named = named.and_then(|named| self.entitlements.get(&named)?.owner);
+        let owner = device.owner.or(of_named);
+        let tier = owner.and_then(|owner| self.tiers.get(&owner));
         Snapshot {
+            moved: self.moved_of(&entitlements, Some(id)),
+            uses: self.uses_of(&device.id, owner, &entitlements),
             tier: tier.map_or_else(TierPolicy::unassigned, Arc::clone),
             entitlements,
             codes,
@@ -216,13 +236,7 @@ impl World {
                 .collect(),
             declined: mine
                 .iter()
-                .filter(|a| {
-                    matches!(
-                        a.standing,
-                        crate::activation::Standing::Removed(_)
-                            | crate::activation::Standing::Cancelled
-                    )
-                })
+                .filter(|a| matches!(a.standing, Standing::Removed(_) | Standing::Cancelled))
                 .map(|a| Declined {
                     entitlement: a.entitlement,
                     reason: a.standing.removal_reason(),
@@ -230,11 +244,60 @@ impl World {
                 .collect(),
             activations: mine
                 .into_iter()
-                .filter(|activation| activation.holds_units())
+                .filter(|activation| {
+                    activation.holds_units()
+                        || matches!(activation.standing, Standing::WrittenOff(_))
+                })
                 .cloned()
                 .collect(),
             device,
         }
+    }
+
+    /// What was given back or written off of some entitlements and is not taken up, oldest first.
+    fn moved_of(&self, entitlements: &[Entitlement], device: Option<&DeviceId>) -> Vec<Moved> {
+        let ended = self.activations.values().filter(|(_, activation)| {
+            let is_given_back = matches!(
+                activation.standing,
+                Standing::Removed(RemovalReason::Return | RemovalReason::Rehost)
+                    | Standing::WrittenOff(_)
+            );
+            is_given_back
+                && activation.kind == ActivationKind::Normal
+                && entitlements.iter().any(|e| e.id == activation.entitlement)
+        });
+        ended
+            .map(|(on, activation)| Moved {
+                activation: activation.id,
+                entitlement: activation.entitlement,
+                units: activation.units - self.taken_up.get(&activation.id).copied().unwrap_or(0),
+                from: match activation.standing.removal_reason() {
+                    Some(RemovalReason::Rehost) => MovedFrom::WrittenOff,
+                    _ if Some(on) == device => MovedFrom::ThisDevice,
+                    _ => MovedFrom::Elsewhere,
+                },
+            })
+            .filter(|moved| moved.units > 0)
+            .collect()
+    }
+
+    fn uses_of(
+        &self,
+        device: &DeviceId,
+        owner: Option<PartyId>,
+        entitlements: &[Entitlement],
+    ) -> Vec<QuotaUse> {
+        let uses = self.uses.iter().filter(|used| {
+            used.device == *device
+                || (used.owner.is_some() && used.owner == owner)
+                || entitlements.iter().any(|e| e.id == used.entitlement)
+        });
+        uses.cloned().collect()
+    }
+
+    /// Every use of a quota, in order.
+    pub fn uses(&self) -> impl Iterator<Item = &QuotaUse> {
+        self.uses.iter()
     }
 
     /// Applies an outcome, or nothing of it.
@@ -251,10 +314,26 @@ impl World {
             if let Some(entitlement) = self.entitlements.get_mut(entitlement) {
                 let live = i64::from(entitlement.live) + change.units;
                 entitlement.live = u32::try_from(live).map_err(|_| Stale)?;
+                let returned = i64::from(entitlement.returned) + change.returned;
+                entitlement.returned = u32::try_from(returned).map_err(|_| Stale)?;
                 if let Some(start) = change.started_at {
                     entitlement.start = Start::At(start);
                 }
             }
+        }
+        for (activation, units) in &outcome.taken_up {
+            *self.taken_up.entry(*activation).or_default() += units;
+        }
+        for used in &outcome.uses {
+            self.uses.push(QuotaUse {
+                kind: used.kind,
+                entitlement: used.entitlement,
+                owner: outcome.device.owner,
+                device: id.clone(),
+                units: used.units,
+                leave: used.leave(),
+                at: now,
+            });
         }
         for (code, change) in &outcome.codes {
             if let Some(code) = self.codes.get_mut(code) {
@@ -297,6 +376,17 @@ impl World {
     pub fn violations(&self) -> Vec<Violation> {
         let all = self.activations.values().map(|(_, activation)| activation);
         let mut violations = invariant::check_units(self.entitlements.values(), all);
+        for entitlement in self.entitlements.values() {
+            let moved = self.moved_of(std::slice::from_ref(entitlement), None);
+            let returned = moved.iter().map(|moved| u64::from(moved.units)).sum();
+            if returned != u64::from(entitlement.returned) {
+                violations.push(Violation::ReturnsMiscounted {
+                    entitlement: entitlement.id,
+                    returned,
+                    counted: entitlement.returned,
+                });
+            }
+        }
         for device in self.devices.values() {
             let activations: Vec<_> = self.activations(&device.id).collect();
             let latest = self.latest_set(&device.id);
@@ -321,7 +411,8 @@ impl World {
             let takes_too_many = change.units > 0 && live > cap;
             let started = change.started_at.is_some()
                 && !matches!(entitlement.start, Start::FirstActivation { .. });
-            if takes_too_many || started {
+            let too_few = i64::from(entitlement.returned) + change.returned < 0;
+            if takes_too_many || started || too_few {
                 return Err(Stale);
             }
         }
@@ -332,6 +423,26 @@ impl World {
                 .is_none_or(|code| code.uses_left < change.uses)
             {
                 return Err(Stale);
+            }
+        }
+        for (id, units) in &outcome.taken_up {
+            let taken = self.taken_up.get(id).copied().unwrap_or(0);
+            let ended = self.activation(*id).ok_or(Stale)?;
+            if taken + units > ended.units {
+                return Err(Stale);
+            }
+        }
+        for used in &outcome.uses {
+            if let Some(guard) = used.guard {
+                let (device, owner) = (&outcome.device.id, outcome.device.owner);
+                let stored = self.uses.iter().filter(|other| {
+                    other.kind == used.kind
+                        && other.at > guard.after
+                        && other.is_within(guard.scope, used.entitlement, owner, device)
+                });
+                if stored.map(|other| other.units).sum::<u32>() != guard.seen {
+                    return Err(Stale);
+                }
             }
         }
         match &outcome.issued {

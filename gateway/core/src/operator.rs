@@ -1,17 +1,23 @@
 //! What an operator does to a device: each act is one transaction, recorded like any other.
 
-use crate::activation::{Activation, Standing};
+mod dead;
+mod replace;
+
+pub use dead::{declare_dead, readmit};
+pub use replace::{Stopgap, give_temporary, take_over};
+
 use crate::context::{Context, Entropy};
-use crate::decide::{Facts, eligible};
+use crate::decide::eligible;
 use crate::domain::{
     ActivationId, ActivationKind, ActivationState, DeviceState, EntitlementId, KeyThumbprint,
-    Origin, RemovalReason,
+    RemovalReason,
 };
 use crate::event::{Event, EventKind};
 use crate::outcome::{Answer, Outcome};
-use crate::rule::Rule;
+use crate::quota::{NewUse, QuotaKind};
+use crate::rule::{Refusal, Rule};
 use crate::snapshot::Snapshot;
-use crate::turn::{NoRoom, Turn, Unissuable, Why};
+use crate::turn::{Turn, Unissuable, Why};
 
 /// When an assignment is put in a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +34,18 @@ pub enum OperatorError {
     /// A rule forbids it.
     #[error("{rule}: {remedy}", rule = .0, remedy = .0.remedy())]
     Denied(Rule),
+    /// The tier's policy does not give it unasked, or not now.
+    #[error("{rule}: {remedy}{when}", rule = .0.rule, remedy = .0.rule.remedy(), when = lifts(*.0))]
+    Limited(Refusal),
+    /// The device is not served, nor will be.
+    #[error("the device is {0}: it gets nothing")]
+    OutOfService(DeviceState),
+    /// Only what is dead can come back from the dead.
+    #[error("the device is {0}, not declared dead")]
+    NotDead(DeviceState),
+    /// Nothing of that activation is free to be taken up.
+    #[error("nothing is free of that activation: it must be returned, or its device declared dead")]
+    NothingToTakeOver,
     /// Nothing is assigned.
     #[error("at least one unit must be assigned")]
     NoUnits,
@@ -52,6 +70,13 @@ pub enum OperatorError {
     /// The counter of its sets is used up.
     #[error("the device's generations are used up: it must be re-admitted under another id")]
     GenerationsExhausted,
+}
+
+fn lifts(refusal: Refusal) -> String {
+    match refusal.lifts_at {
+        Some(at) => format!("; without that, from {at} on"),
+        None => String::new(),
+    }
 }
 
 impl From<Unissuable> for OperatorError {
@@ -79,35 +104,21 @@ pub fn assign<E: Entropy>(
         return Err(OperatorError::NoUnits);
     }
     let mut turn = Turn::new(snapshot, ctx, entropy);
+    turn.check_in_service()?;
     turn.check_assignable(entitlement)?;
-    let activation = Activation {
-        id: turn.activation_id(),
-        entitlement,
-        units,
-        kind: ActivationKind::Normal,
-        origin: Origin::Field,
-        predecessor: None,
-        code: None,
-        created_at: ctx.now,
-        run: None,
-        activated_at: None,
-        usage: 0,
-        standing: Standing::Reserved,
-    };
-    let event = Event::new(EventKind::Reserved)
-        .about(activation.id, entitlement)
-        .with("units", units);
-    turn.ledger
-        .reserve(activation)
-        .map_err(|_| OperatorError::Denied(Rule::NoUnitsLeft))?;
-    turn.record(event);
-    if !turn.has_room(&turn.ledger, &NoRoom::new()) {
-        return Err(OperatorError::Denied(Rule::SetFull));
+    let (predecessor, moves) = turn.take_up_for(entitlement, units);
+    let mut activation = turn.new_activation(entitlement, units, ActivationKind::Normal);
+    activation.predecessor = predecessor;
+    if moves > 0 {
+        let used = NewUse {
+            kind: QuotaKind::Rehost,
+            entitlement,
+            units: moves,
+            guard: None,
+        };
+        turn.use_quota(used, activation.id);
     }
-    match publish {
-        Publish::AtContact => Ok(turn.finish(Answer::None)),
-        Publish::Now => publish_now(turn),
-    }
+    turn.place(activation, publish)
 }
 
 /// Undoes an assignment that was never published. Its units are free at once.
@@ -205,18 +216,7 @@ fn publish_now<E: Entropy>(mut turn: Turn<'_, E>) -> Result<Outcome, OperatorErr
 
 impl<E: Entropy> Turn<'_, E> {
     fn check_assignable(&self, entitlement: EntitlementId) -> Result<(), OperatorError> {
-        let facts = Facts {
-            device: &self.device,
-            ledger: &self.ledger,
-            codes: &[],
-            evaluated: &self.evaluated,
-            declined: &self.declined,
-            policy: self.ctx.policy,
-            rules: &self.tier.rules,
-            realm: &self.ctx.authority.realm,
-            key: self.device.key.unwrap_or(KeyThumbprint([0; 32])),
-            now: self.ctx.now,
-        };
+        let facts = self.facts(self.device.key.unwrap_or(KeyThumbprint([0; 32])));
         let entitlement = self
             .ledger
             .entitlement(entitlement)

@@ -8,6 +8,7 @@ use crate::device::{Device, StoredAnswer};
 use crate::domain::{ActivationId, CodeId, EntitlementId, Timestamp};
 use crate::event::Event;
 use crate::notice::IssuedNotice;
+use crate::quota::NewUse;
 use crate::rule::Rule;
 use crate::set::IssuedSet;
 use crate::tier::PolicyTag;
@@ -23,6 +24,11 @@ pub struct Outcome {
     pub entitlements: BTreeMap<EntitlementId, EntitlementChange>,
     /// Changes of activation codes.
     pub codes: BTreeMap<CodeId, CodeChange>,
+    /// Units of ended activations that are taken up, by activation. To be applied only if as many
+    /// are left of it, or else the snapshot is stale.
+    pub taken_up: BTreeMap<ActivationId, u32>,
+    /// Uses of quotas.
+    pub uses: Vec<NewUse>,
     /// A set written now, to be delivered.
     pub issued: Option<IssuedSet>,
     /// What becomes of deliveries that are there.
@@ -63,6 +69,9 @@ pub struct EntitlementChange {
     /// the quantity and the overdraft; if it does not, the snapshot is stale and the
     /// transaction is run anew.
     pub units: i64,
+    /// Units more, or, if negative, fewer, that were given back and are not taken up. To be applied
+    /// only if that leaves none below none, or else the snapshot is stale.
+    pub returned: i64,
     /// The term starts here; to be written only where no start is written yet, or else the
     /// snapshot is stale.
     pub started_at: Option<Timestamp>,

@@ -109,7 +109,38 @@ impl<E: Entropy> Turn<'_, E> {
         self.admit(request)?;
         self.lapse_due();
         self.check_access(request)?;
+        self.bring_back(request)?;
         self.answer(request)
+    }
+
+    /// A device that comes back from the dead begins with an empty set that it has signed for.
+    fn bring_back(&mut self, request: &Request) -> Result<(), Answer> {
+        self.end_readmission();
+        if self.device.state != DeviceState::Readmitted {
+            return Ok(());
+        }
+        let nonce = Some(request.ask.nonce);
+        if self.push(nonce, Why::Asked(request.ask.reason)).is_err() {
+            return Ok(());
+        }
+        self.record_denied(Rule::EmptySetFirst.into(), request);
+        Err(Answer::Grant)
+    }
+
+    /// Admits a device again that has signed for its empty set.
+    pub(crate) fn end_readmission(&mut self) {
+        let is_empty = self
+            .latest()
+            .filter(|set| self.device.acked.map(|acked| acked.held) == Some(set.held()))
+            .is_some_and(|set| set.activations.is_empty());
+        if self.device.state == DeviceState::Readmitted && is_empty {
+            self.device.state = DeviceState::Admitted;
+            self.record(
+                Event::new(EventKind::DeviceAdmitted)
+                    .with_some("key", self.device.key)
+                    .with("by", "empty-set"),
+            );
+        }
     }
 
     /// What the tier's policy says of the way a request comes, and of how many come.
@@ -239,6 +270,7 @@ impl<E: Entropy> Turn<'_, E> {
         let sender = &request.sender;
         match (self.device.state, sender.verdict) {
             (DeviceState::Quarantined, _) => {}
+            (DeviceState::Readmitted, Verdict::Pinned | Verdict::Admissible) => return Ok(()),
             (state, Verdict::Admissible)
                 if state != DeviceState::Admitted
                     && self.tier.rules.admission == Admission::Approval =>

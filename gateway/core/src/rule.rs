@@ -44,7 +44,7 @@ named! {
         NotReturnable = 17 "not-returnable",
         /// What the factory gave does not come back from storage that can be set back.
         FactoryNotReturnable = 18 "factory-not-returnable",
-        /// Moving a right to another device is not offered.
+        /// Policy moves no units from one device to another.
         RehostNotOffered = 19 "rehost-not-offered",
         /// Stop-gaps are not offered.
         TemporaryNotOffered = 20 "temporary-not-offered",
@@ -62,6 +62,16 @@ named! {
         OfflineNotOffered = 26 "offline-not-offered",
         /// The tier's policy gives what is assigned, and nothing for the asking.
         AssignedOnly = 27 "assigned-only",
+        /// The tier's quota is used up.
+        QuotaUsed = 28 "quota-used",
+        /// The unit is still on the device it is to be taken over from, as far as is proven.
+        NotReturned = 29 "not-returned",
+        /// Units are free: an ordinary right can be had.
+        TemporaryNotNeeded = 30 "temporary-not-needed",
+        /// The device comes back from the dead, and has not signed for an empty set yet.
+        EmptySetFirst = 31 "empty-set-first",
+        /// The request does not say which feature it is about.
+        NothingWanted = 32 "nothing-wanted",
     }
 }
 
@@ -106,6 +116,7 @@ impl Rule {
             | Self::EvaluationUsed
             | Self::NotReturnable
             | Self::FactoryNotReturnable
+            | Self::NothingWanted
             | Self::TooMany => None,
             Self::CodesBlocked => Some(DAY),
             _ => Some(policy.retry_after),
@@ -133,7 +144,7 @@ impl Rule {
             Self::ReturnsStopped => "look into the device's storage, then clear it",
             Self::ReturnsNotOffered | Self::NotReturnable => "ask the maker",
             Self::FactoryNotReturnable => "ask the maker to revoke it",
-            Self::RehostNotOffered => "return it on the old device, then ask on the new one",
+            Self::RehostNotOffered => "ask the maker: policy moves no units",
             Self::TemporaryNotOffered | Self::FactoryNotOffered => "ask the maker",
             Self::NothingBound => "reserve an entitlement for the device, or ask for a feature",
             Self::TooMany => "ask for fewer units",
@@ -141,6 +152,13 @@ impl Rule {
             Self::ApprovalNeeded => "have somebody approve it",
             Self::OfflineNotOffered => "connect the device",
             Self::AssignedOnly => "have it assigned to the device",
+            Self::QuotaUsed => "wait until the quota's window has moved on, or order more units",
+            Self::NotReturned => {
+                "return it on the old device; if that one is dead, have it declared dead"
+            }
+            Self::TemporaryNotNeeded => "ask for the feature itself: units are free",
+            Self::NothingWanted => "name the features that are wanted",
+            Self::EmptySetFirst => "let the device sign for the empty set that it was sent",
         }
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::activation::Activation;
 use crate::device::Device;
-use crate::domain::{EntitlementId, ProductId, RemovalReason};
+use crate::domain::{ActivationId, EntitlementId, ProductId, RemovalReason};
 use crate::entitlement::{Code, Entitlement};
+use crate::quota::QuotaUse;
 use crate::set::CommittedSet;
 use crate::tier::TierPolicy;
 
@@ -16,7 +17,7 @@ pub struct Snapshot {
     pub device: Device,
     /// The policy in force for the tier of its owner; of whoever has no tier, if nobody owns it.
     pub tier: Arc<TierPolicy>,
-    /// All its activations that hold units.
+    /// All its activations that hold units, and those written off whose absence is not proven.
     pub activations: Vec<Activation>,
     /// The entitlements of those activations; those bound to the device by order line, shipment
     /// or manifest; those of its owner that have a wanted feature; those its codes lead to.
@@ -29,9 +30,38 @@ pub struct Snapshot {
     pub sets: Vec<CommittedSet>,
     /// Products of which the device ever had an evaluation.
     pub evaluated: Vec<ProductId>,
+    /// What was given back or written off of those entitlements and is not taken up yet, the oldest
+    /// first. Where there is very much, the oldest of it.
+    pub moved: Vec<Moved>,
+    /// Uses of quotas that may count: of those entitlements, the device or its owner.
+    pub uses: Vec<QuotaUse>,
     /// Activations of the device that were removed or cancelled, one of each entitlement and
     /// reason.
     pub declined: Vec<Declined>,
+}
+
+/// Units that an activation held, free for another to take up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The activation that held them.
+    pub activation: ActivationId,
+    /// Of this entitlement.
+    pub entitlement: EntitlementId,
+    /// Those not taken up yet.
+    pub units: u32,
+    /// Where they were.
+    pub from: MovedFrom,
+}
+
+/// Where units were that are free to be taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MovedFrom {
+    /// On the device of the snapshot, which gave them back.
+    ThisDevice,
+    /// On another device, which gave them back.
+    Elsewhere,
+    /// On a device that was declared dead.
+    WrittenOff,
 }
 
 /// An activation that was on the device and did not stay.
@@ -55,6 +85,8 @@ impl Snapshot {
             codes: Vec::new(),
             sets: Vec::new(),
             evaluated: Vec::new(),
+            moved: Vec::new(),
+            uses: Vec::new(),
             declined: Vec::new(),
         }
     }

@@ -1,5 +1,7 @@
 //! When an activation starts and ends: calendar arithmetic in the owner's time zone.
 
+use std::num::NonZeroU16;
+
 use fleetgrant_schemas::limits;
 use jiff::{Span, tz::TimeZone};
 
@@ -39,6 +41,18 @@ pub(crate) fn run(
                 .and_then(|before| run_out.map(|run_out| run_out.max(before))),
         },
     })
+}
+
+/// When a temporary licence runs: from when it was given, for whole days, without grace. It does
+/// not wait for the device, or what runs could be longer ago than what its quota counts.
+pub(crate) fn temporary(days: NonZeroU16, given_at: Timestamp, slack: u64) -> Run {
+    let end = given_at.plus_seconds(u64::from(days.get()) * 86_400);
+    Run {
+        start: Some(given_at),
+        end: Some(end),
+        grace: 0,
+        run_out: Some(end.plus_seconds(slack)),
+    }
 }
 
 /// Whether this entitlement's term is over at `now`, whatever its grace.

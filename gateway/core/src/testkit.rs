@@ -101,6 +101,7 @@ impl Bench {
             purpose: Purpose::Production,
             quantity: Quantity::Units(units),
             live: 0,
+            returned: 0,
             overdraft: 0,
             units_per_device: 1,
             start: Start::At(self.now),
@@ -210,6 +211,19 @@ impl Bench {
         act: impl FnOnce(Snapshot, Context<'_>, &mut Dice<'_>) -> Result<Outcome, Error>,
     ) -> Result<Outcome, Error> {
         let snapshot = self.world.snapshot(&handset.id, None);
+        let outcome = self.decide(|ctx, entropy| act(snapshot, ctx, entropy))?;
+        self.apply(&outcome);
+        Ok(outcome)
+    }
+
+    /// An operator's act that names an entitlement, which may be of another owner.
+    pub(crate) fn operate_naming<Error>(
+        &mut self,
+        handset: &Handset,
+        named: EntitlementId,
+        act: impl FnOnce(Snapshot, Context<'_>, &mut Dice<'_>) -> Result<Outcome, Error>,
+    ) -> Result<Outcome, Error> {
+        let snapshot = self.world.snapshot_naming(&handset.id, None, Some(named));
         let outcome = self.decide(|ctx, entropy| act(snapshot, ctx, entropy))?;
         self.apply(&outcome);
         Ok(outcome)

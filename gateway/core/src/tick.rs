@@ -2,7 +2,7 @@
 
 use crate::activation::Standing;
 use crate::context::{Context, Entropy};
-use crate::domain::ActivationId;
+use crate::domain::{ActivationId, ActivationKind};
 use crate::entitlement::Entitlement;
 use crate::outcome::{Answer, Outcome};
 use crate::snapshot::Snapshot;
@@ -32,10 +32,16 @@ impl<E: Entropy> Turn<'_, E> {
     /// Undoes reservations whose entitlement is over before they were published.
     fn cancel_over(&mut self) {
         for id in self.ids(|standing| standing == Standing::Reserved) {
-            let until = self.ledger.activation(id).and_then(|activation| {
-                let entitlement = self.ledger.entitlement(activation.entitlement);
-                entitlement.and_then(Entitlement::publishable_until)
-            });
+            let until = self
+                .ledger
+                .activation(id)
+                .and_then(|activation| match activation.kind {
+                    ActivationKind::Normal => {
+                        let entitlement = self.ledger.entitlement(activation.entitlement);
+                        entitlement.and_then(Entitlement::publishable_until)
+                    }
+                    ActivationKind::Temporary => Some(activation.temporary_at_the_latest()),
+                });
             if until.is_some_and(|until| until <= self.ctx.now) {
                 self.ledger.cancel(id);
             }

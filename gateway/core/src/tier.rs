@@ -135,7 +135,7 @@ pub enum Beyond {
 pub struct Temporary {
     /// How a request for one is answered.
     pub permit: Permit,
-    /// Days that one runs, from its publication.
+    /// Days that one runs, from when it is given.
     pub days: NonZeroU16,
     /// What it is given for.
     pub causes: Causes,
@@ -212,6 +212,23 @@ impl Cause {
             Self::Expired => "expired",
             Self::Broken => "broken",
         }
+    }
+}
+
+impl TierRules {
+    /// No use of a quota of these rules counts that is longer ago; seconds.
+    #[must_use]
+    pub fn longest_window(&self) -> u64 {
+        let temporary = self.temporary.map(|temporary| temporary.permit);
+        [self.rehost, self.rehost_unconfirmed, temporary]
+            .into_iter()
+            .flatten()
+            .filter_map(|permit| match permit {
+                Permit::SelfService(quota) => Some(quota.window.longest()),
+                Permit::Approval => None,
+            })
+            .max()
+            .unwrap_or(0)
     }
 }
 

@@ -12,17 +12,19 @@ use fleetgrant_schemas::notice::Notice;
 use crate::ask::{Channel, Request};
 use crate::content::{self, Conditions};
 use crate::context::{Context, Entropy};
+use crate::decide::Facts;
 use crate::device::Device;
 use crate::domain::{
     ActivationId, Challenge, CodeId, Cti, DeviceNonce, KeyThumbprint, ProductId, Seq, SetKey,
 };
 use crate::entitlement::Code;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::ledger::Ledger;
 use crate::notice::{IssuedNotice, NoticeCode};
 use crate::outcome::{Answer, CodeChange, Decided, Deliveries, Outcome};
+use crate::quota::{NewUse, QuotaUse, Uses};
 use crate::set::{CommittedSet, IssuedSet};
-use crate::snapshot::{Declined, Snapshot};
+use crate::snapshot::{Declined, Moved, Snapshot};
 use crate::tier::TierPolicy;
 
 /// One turn of the conversation with a device.
@@ -36,6 +38,10 @@ pub(crate) struct Turn<'a, E> {
     pub(crate) known_codes: Vec<Code>,
     pub(crate) evaluated: Vec<ProductId>,
     pub(crate) declined: Vec<Declined>,
+    pub(crate) moved: Vec<Moved>,
+    pub(crate) used: Vec<QuotaUse>,
+    pub(crate) uses: Vec<NewUse>,
+    pub(crate) taken_up: BTreeMap<ActivationId, u32>,
     pub(crate) codes: BTreeMap<CodeId, CodeChange>,
     pub(crate) decided: Vec<Decided>,
     pub(crate) deliveries: Deliveries,
@@ -76,6 +82,10 @@ impl<'a, E: Entropy> Turn<'a, E> {
             known_codes: snapshot.codes,
             evaluated: snapshot.evaluated,
             declined: snapshot.declined,
+            moved: snapshot.moved,
+            used: snapshot.uses,
+            uses: Vec::new(),
+            taken_up: BTreeMap::new(),
             codes: BTreeMap::new(),
             decided: Vec::new(),
             deliveries: Deliveries::Unchanged,
@@ -90,6 +100,8 @@ impl<'a, E: Entropy> Turn<'a, E> {
             activations,
             entitlements,
             codes: self.codes,
+            taken_up: self.taken_up,
+            uses: self.uses,
             deliveries: self.deliveries,
             issued: self.issued,
             policy: self.tier.tag.clone(),
@@ -106,6 +118,46 @@ impl<'a, E: Entropy> Turn<'a, E> {
     /// The set the device should have; the one written in this turn, if one was.
     pub(crate) fn latest(&self) -> Option<&CommittedSet> {
         self.sets.last()
+    }
+
+    /// What a decision looks at; `key` signed the request.
+    pub(crate) fn facts(&self, key: KeyThumbprint) -> Facts<'_> {
+        Facts {
+            device: &self.device,
+            ledger: &self.ledger,
+            codes: &self.known_codes,
+            evaluated: &self.evaluated,
+            declined: &self.declined,
+            moved: &self.moved,
+            used: &self.used,
+            policy: self.ctx.policy,
+            rules: &self.tier.rules,
+            realm: &self.ctx.authority.realm,
+            key,
+            now: self.ctx.now,
+        }
+    }
+
+    /// What quotas are held against.
+    pub(crate) fn uses(&self) -> Uses<'_> {
+        Uses {
+            device: &self.device,
+            stored: &self.used,
+            now: self.ctx.now,
+        }
+    }
+
+    /// Records a use of a quota.
+    pub(crate) fn use_quota(&mut self, used: NewUse, activation: ActivationId) {
+        self.record(
+            Event::new(EventKind::QuotaUsed)
+                .about(activation, used.entitlement)
+                .with("quota", used.kind.as_str())
+                .with("units", used.units)
+                .with("leave", used.leave().as_str())
+                .with("policy", &self.tier.tag),
+        );
+        self.uses.push(used);
     }
 
     /// What sets are written under.

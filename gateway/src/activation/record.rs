@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fleetgrant_core::acknowledge::on_ack;
-use fleetgrant_core::ask::{Channel, Request, Sender, SignedAck, SignedUnfit, Want};
+use fleetgrant_core::ask::{Channel, Reason, Request, Sender, SignedAck, SignedUnfit, Want};
 use fleetgrant_core::context::Entropy;
 use fleetgrant_core::device::StoredAnswer;
 use fleetgrant_core::domain::Timestamp;
@@ -20,7 +20,7 @@ use super::verdict::verdict;
 use super::{Again, Rules, Settled};
 use crate::identity::AuthenticatedDevice;
 use crate::store::conversation::{
-    self, Basis, Cause, Credential, Pins, Provenance, Recorded, payload_of,
+    self, Basis, Cause, Credential, Look, Pins, Provenance, Recorded, payload_of,
 };
 use crate::store::{Db, Store, StoreError, Verdict};
 
@@ -56,6 +56,11 @@ impl Question {
             Self::Request(ask) => &ask.wants,
             Self::Ack(_) | Self::Unfit(_) => &[],
         }
+    }
+
+    /// Whether quotas matter, though nothing was given back.
+    fn is_about_quotas(&self) -> bool {
+        matches!(self, Self::Request(ask) if ask.reason == Reason::Temporary)
     }
 }
 
@@ -208,7 +213,13 @@ impl Turn {
 
     fn snapshot(&self, db: &mut Db) -> Result<Snapshot, StoreError> {
         let device = self.sender.device();
-        if let Some(snapshot) = conversation::load(db, device, self.question.wants())? {
+        let look = Look {
+            wants: self.question.wants(),
+            quotas: self.question.is_about_quotas(),
+            now: Some(self.now),
+            ..Look::default()
+        };
+        if let Some(snapshot) = conversation::load_for(db, device, &look)? {
             return Ok(snapshot);
         }
         let anchor = self.sender.anchor();
@@ -218,7 +229,7 @@ impl Turn {
             serial: String::from_utf8_lossy(self.sender.identity()).into_owned(),
         };
         conversation::first_seen(db, device, &provenance, self.now)?;
-        conversation::load(db, device, self.question.wants())?
+        conversation::load_for(db, device, &look)?
             .ok_or_else(|| StoreError::Corrupt(format!("device {device} was not recorded")))
     }
 

@@ -2,13 +2,14 @@
 
 use anyhow::anyhow;
 use fleetgrant_core::domain::{ActivationId, ActivationState, DeviceId};
-use fleetgrant_core::operator::Publish;
+use fleetgrant_core::operator::{OperatorError, Publish, Stopgap};
 use fleetgrant_core::outcome::Outcome;
+use fleetgrant_core::quota::Leave;
 
 use super::ledger::{Ledger, ListArgs, activation_id, device_id};
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable};
-use crate::operator::Act;
+use crate::operator::{Act, ActError};
 use crate::store::listing::{self, ActivationFilter, ActivationRow};
 
 /// List activations, assign units to devices, or take them back
@@ -25,6 +26,8 @@ enum Command {
     Assign(Assign),
     Cancel(Cancel),
     Revoke(Revoke),
+    Temporary(Temporary),
+    TakeOver(TakeOver),
 }
 
 /// List activations, the oldest first
@@ -91,6 +94,34 @@ struct Revoke {
     activation: ActivationId,
 }
 
+/// Give a device a temporary licence, which takes no unit
+///
+/// A stop-gap where the right has ended and its renewal is late, or an emergency where the device
+/// that has the right is broken. The policy of the owner's tier says how long it runs and how many
+/// there may be. A device that nobody owns becomes the owner's.
+#[derive(Debug, clap::Args)]
+struct Temporary {
+    /// The device
+    #[arg(value_parser = device_id)]
+    device: DeviceId,
+    /// The entitlement: its reference or its id
+    entitlement: String,
+    /// Units
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    units: u32,
+}
+
+/// Give a device what an activation of another was written off with, or gave back
+#[derive(Debug, clap::Args)]
+struct TakeOver {
+    /// The device
+    #[arg(value_parser = device_id)]
+    device: DeviceId,
+    /// The activation of the other
+    #[arg(value_parser = activation_id)]
+    from: ActivationId,
+}
+
 row!(
     /// An activation in a list.
     ActivationLine {
@@ -155,7 +186,32 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             super::note(&what_follows(&outcome));
             print(&ledger, &outcome)
         }
+        Command::Temporary(args) => {
+            let stopgap = Stopgap {
+                entitlement: ledger.entitlement(&args.entitlement)?.id.0,
+                units: args.units,
+                leave: Leave::Policy,
+            };
+            give(&ledger, &args.device, |publish| {
+                Act::GiveTemporary(stopgap, publish)
+            })
+        }
+        Command::TakeOver(args) => give(&ledger, &args.device, |publish| {
+            Act::TakeOver(args.from, publish)
+        }),
     }
+}
+
+/// Pushes what is given, where the device was ever admitted; or else it gets it when it asks.
+fn give(ledger: &Ledger, device: &DeviceId, act: impl Fn(Publish) -> Act) -> Result<(), Failure> {
+    let outcome = match ledger.try_act(device, act(Publish::Now))? {
+        Err(ActError::Refused(OperatorError::NotAdmitted)) => {
+            ledger.act(device, act(Publish::AtContact))?
+        }
+        outcome => outcome?,
+    };
+    super::note(&what_follows(&outcome));
+    print(ledger, &outcome)
 }
 
 fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {

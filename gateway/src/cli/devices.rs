@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use fleetgrant_core::domain::{DeviceId, DeviceState, KeyThumbprint};
 use fleetgrant_core::event::EventKind;
+use fleetgrant_core::quota::Leave;
 use serde::Serialize;
 
 use super::activations::{self, ActivationLine};
@@ -28,6 +29,8 @@ enum Command {
     Admit(Admit),
     Push(Push),
     Clear(Clear),
+    DeclareDead(DeclareDead),
+    Readmit(Readmit),
 }
 
 /// List devices, by id
@@ -83,6 +86,25 @@ struct Push {
 /// Take back the suspicions against a device, so that it gets new rights again
 #[derive(Debug, clap::Args)]
 struct Clear {
+    #[arg(value_parser = device_id)]
+    device: DeviceId,
+}
+
+/// Declare a device dead, so that its units can go to another at once
+///
+/// It gets nothing any more. Nobody has proven that it is gone: what is written off is counted, and
+/// the policy of its owner's tier says how much may be.
+#[derive(Debug, clap::Args)]
+struct DeclareDead {
+    #[arg(value_parser = device_id)]
+    device: DeviceId,
+}
+
+/// Let a device come back that was declared dead
+///
+/// It begins with an empty set, and is served again when it has signed for that.
+#[derive(Debug, clap::Args)]
+struct Readmit {
     #[arg(value_parser = device_id)]
     device: DeviceId,
 }
@@ -198,6 +220,18 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             Ok(())
         }
         Command::Clear(args) => ledger.act(&args.device, Act::Clear).map(drop),
+        Command::DeclareDead(args) => {
+            ledger.act(&args.device, Act::DeclareDead(Leave::Policy))?;
+            super::note(
+                "its units are free: give them to another with `fleetgrant activations take-over`",
+            );
+            Ok(())
+        }
+        Command::Readmit(args) => {
+            let outcome = ledger.act(&args.device, Act::Readmit)?;
+            super::note(&activations::what_follows(&outcome));
+            Ok(())
+        }
     }
 }
 

@@ -124,6 +124,15 @@ impl Ledger {
 
     /// Does something to a device in the name of whoever runs this process.
     pub(super) fn act(&self, device: &DeviceId, act: Act) -> Result<Outcome, Failure> {
+        Ok(self.try_act(device, act)??)
+    }
+
+    /// As [`Self::act`], with the reason of a refusal.
+    pub(super) fn try_act(
+        &self,
+        device: &DeviceId,
+        act: Act,
+    ) -> Result<Result<Outcome, ActError>, Failure> {
         let operator = Operator {
             store: self.store.clone(),
             rules: Arc::new(gateway::rules(&self.config)?),
@@ -133,7 +142,7 @@ impl Ledger {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .map_err(Failure::unavailable)?;
-        Ok(runtime.block_on(operator.act(device, act))?)
+        Ok(runtime.block_on(operator.act(device, act)))
     }
 }
 

@@ -91,6 +91,8 @@ domain_enums!(
     domain::StartBasis,
     domain::StorageClass,
     fleetgrant_core::event::EventKind,
+    fleetgrant_core::quota::Leave,
+    fleetgrant_core::quota::QuotaKind,
     fleetgrant_core::rule::Rule,
 );
 
@@ -108,6 +110,7 @@ fixed!(
     domain::OrderLineId,
     domain::PartyId,
     domain::PolicyVersionId,
+    domain::QuotaUseId,
     domain::ProductId,
     domain::ProductLineId,
     domain::ShipmentId,

@@ -9,12 +9,15 @@ mod device;
 mod entitlement;
 mod memory;
 mod pin;
+mod quota;
 mod set;
 
 use std::collections::BTreeMap;
 
 use fleetgrant_core::ask::Want;
-use fleetgrant_core::domain::{DeviceId, EntitlementId, MessageDigest, Timestamp};
+use fleetgrant_core::domain::{
+    ActivationId, DeviceId, DeviceState, EntitlementId, MessageDigest, Timestamp,
+};
 use fleetgrant_core::outcome::{Decided, Deliveries, Outcome, WantVerdict};
 use fleetgrant_core::rule::Rule;
 use fleetgrant_core::snapshot::Snapshot;
@@ -53,15 +56,78 @@ pub struct Cause {
     pub at: Timestamp,
 }
 
-/// Reads all that a decision about this device looks at; none, if it was never recorded.
+/// What a decision is to be made about.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look<'a> {
+    /// What the device wants.
+    pub wants: &'a [Want],
+    /// An entitlement that an operator names, whether it fits the device or not.
+    pub named: Option<EntitlementId>,
+    /// An ended activation that an operator names, to be taken up.
+    pub taken_over: Option<ActivationId>,
+    /// Whether quotas matter, though nothing was given back.
+    pub quotas: bool,
+    /// When it is decided; none: every use of a quota is read, however old.
+    pub now: Option<Timestamp>,
+}
+
+/// As [`load_for`], for a device that wants this.
 pub fn load(db: &mut Db, id: &DeviceId, wants: &[Want]) -> Result<Option<Snapshot>, StoreError> {
+    let look = Look {
+        wants,
+        ..Look::default()
+    };
+    load_for(db, id, &look)
+}
+
+/// Reads all that a decision about this device looks at; none, if it was never recorded.
+pub fn load_for(
+    db: &mut Db,
+    id: &DeviceId,
+    look: &Look<'_>,
+) -> Result<Option<Snapshot>, StoreError> {
+    let wants = look.wants;
     let Some(device) = device::load(db, id)? else {
         return Ok(None);
     };
-    let tier = policy::of_owner(db, device.owner)?;
-    let activations = activation::holding(db, id)?;
+    let mut activations = activation::holding(db, id)?;
+    if matches!(
+        device.state,
+        DeviceState::Tombstoned | DeviceState::Readmitted
+    ) {
+        activations.extend(activation::written_off(db, id)?);
+    }
     let codes = entitlement::codes(db, wants)?;
-    let entitlements = entitlement::candidates(db, &device, &activations, &codes, wants)?;
+    let mut entitlements = entitlement::candidates(db, &device, &activations, &codes, wants)?;
+    let named = match (look.named, look.taken_over) {
+        (None, Some(from)) => quota::entitlement_of(db, from)?,
+        (named, _) => named,
+    };
+    if let Some(named) = named
+        && entitlements
+            .iter()
+            .all(|entitlement| entitlement.id != named)
+    {
+        entitlements.extend(entitlement::one(db, &device, named)?);
+    }
+    let mut moved = quota::moved(db, id, &entitlements)?;
+    if let Some(from) = look.taken_over
+        && moved.iter().all(|moved| moved.activation != from)
+    {
+        moved.extend(quota::moved_from(db, id, from)?);
+    }
+    // A device that nobody owns becomes that of whoever's right it is given.
+    let named = entitlements.iter().find(|e| named == Some(e.id));
+    let owner = device.owner.or(named.and_then(|named| named.owner));
+    let tier = policy::of_owner(db, owner)?;
+    let uses = if look.quotas || entitlements.iter().any(|e| e.returned > 0) {
+        let window = tier.rules.longest_window();
+        let since = look.now.map(|now| now.minus_seconds(window));
+        let since = since.unwrap_or(Timestamp::from_micros(i64::MIN));
+        quota::uses(db, &device.id, owner, &entitlements, since)?
+    } else {
+        Vec::new()
+    };
     let sets = set::since_acknowledged(db, &device)?;
     let evaluated = activation::evaluated(db, id, &entitlements)?;
     let declined = activation::declined(db, id)?;
@@ -73,25 +139,24 @@ pub fn load(db: &mut Db, id: &DeviceId, wants: &[Want]) -> Result<Option<Snapsho
         codes,
         sets,
         evaluated,
+        moved,
+        uses,
         declined,
     }))
 }
 
-/// As [`load`], with an entitlement that an operator names, whether it fits the device or not.
+/// As [`load_for`], for an operator who may name an entitlement.
 pub fn load_naming(
     db: &mut Db,
     id: &DeviceId,
     named: Option<EntitlementId>,
 ) -> Result<Option<Snapshot>, StoreError> {
-    let Some(mut snapshot) = load(db, id, &[])? else {
-        return Ok(None);
+    let look = Look {
+        named,
+        quotas: true,
+        ..Look::default()
     };
-    let missing = named.filter(|named| snapshot.entitlements.iter().all(|e| e.id != *named));
-    if let Some(named) = missing {
-        let found = entitlement::one(db, &snapshot.device, named)?;
-        snapshot.entitlements.extend(found);
-    }
-    Ok(Some(snapshot))
+    load_for(db, id, &look)
 }
 
 /// Records a device that was never recorded.
@@ -134,6 +199,9 @@ pub fn record(
     device::save(db, basis, &outcome.device, cause.at)?;
     for change in &outcome.activations {
         activation::write(db, &outcome.device.id, change, cause.at)?;
+    }
+    if !quota::record(db, outcome, cause.at)? {
+        return Ok(Recorded::Stale);
     }
     set::deliver(db, basis, outcome, cause.at)?;
     follow_up(db, outcome, cause.at)?;

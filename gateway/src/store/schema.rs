@@ -45,6 +45,7 @@ diesel::table! {
         changed_at -> BigInt,
         activated_at -> Nullable<BigInt>,
         ended_at -> Nullable<BigInt>,
+        taken_up_units -> BigInt,
     }
 }
 
@@ -211,6 +212,7 @@ diesel::table! {
         time_zone -> Text,
         created_at -> BigInt,
         changed_at -> BigInt,
+        returned_units -> BigInt,
     }
 }
 
@@ -411,6 +413,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    quota_uses (id) {
+        id -> Binary,
+        kind -> SmallInt,
+        entitlement_id -> Binary,
+        owner_id -> Nullable<Binary>,
+        device_id -> Text,
+        units -> BigInt,
+        leave -> SmallInt,
+        used_at -> BigInt,
+    }
+}
+
+diesel::table! {
     shipment_serials (shipment_id, device_id) {
         shipment_id -> Binary,
         serial -> Text,
@@ -483,6 +498,9 @@ diesel::joinable!(party_external_ids -> parties (party_id));
 diesel::joinable!(product_features -> features (feature_id));
 diesel::joinable!(product_features -> products (product_id));
 diesel::joinable!(products -> product_lines (product_line_id));
+diesel::joinable!(quota_uses -> devices (device_id));
+diesel::joinable!(quota_uses -> entitlements (entitlement_id));
+diesel::joinable!(quota_uses -> parties (owner_id));
 diesel::joinable!(shipment_serials -> devices (device_id));
 diesel::joinable!(shipment_serials -> shipments (shipment_id));
 diesel::joinable!(shipments -> order_lines (order_line_id));
@@ -518,6 +536,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     product_lines,
     product_requirements,
     products,
+    quota_uses,
     shipment_serials,
     shipments,
     sku_contents,

@@ -216,3 +216,46 @@ fn a_device_that_was_never_admitted_is_pushed_nothing() {
         0
     );
 }
+
+/// The path of a device that breaks at night: a stop-gap on a spare, the old one declared dead, its
+/// unit taken over.
+#[test]
+fn a_broken_device_is_replaced() {
+    let folder = installation();
+    let assigned = folder.run(&["activations", "assign", "sc-1", "O-1/10", "--units", "2"]);
+    assigned.done();
+    folder
+        .run(&["activations", "temporary", "sc-3", "O-1/10"])
+        .done()
+        .shows(&["kind", "temporary", "reserved"]);
+    let spare = json(&folder, &["devices", "show", "sc-3"]);
+    assert_eq!(spare["owner"], "Acme Optics", "it was nobody's");
+    folder
+        .run(&["activations", "temporary", "sc-3", "O-1/10"])
+        .ends(REFUSED, &["approval-needed"]);
+    folder
+        .run(&["activations", "temporary", "sc-2", "O-1/10"])
+        .ends(REFUSED, &["other-owner"]);
+
+    folder.run(&["devices", "declare-dead", "sc-1"]).done();
+    folder
+        .run(&["devices", "declare-dead", "sc-1"])
+        .ends(REFUSED, &["tombstoned"]);
+    folder
+        .run(&["activations", "assign", "sc-1", "O-1/10"])
+        .ends(REFUSED, &["tombstoned"]);
+    let old = json(&folder, &["activations", "list", "--device", "sc-1"]);
+    assert_eq!(old[0]["state"], "cancelled", "it was never out");
+    folder
+        .run(&[
+            "activations",
+            "take-over",
+            "sc-3",
+            old[0]["activation"].as_str().unwrap(),
+        ])
+        .ends(REFUSED, &["nothing is free"]);
+    folder.run(&["devices", "readmit", "sc-1"]).done();
+    folder
+        .run(&["devices", "readmit", "sc-1"])
+        .ends(REFUSED, &["not declared dead"]);
+}

@@ -99,6 +99,7 @@ pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Time
             purpose: Purpose::Production,
             quantity: quantity(),
             live: 0,
+            returned: 0,
             overdraft: u32::from(place == 0),
             units_per_device: 1,
             start: model.start,

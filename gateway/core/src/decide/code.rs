@@ -3,7 +3,7 @@
 //! Whatever is wrong with a code is answered alike, so that nobody learns which codes exist; and
 //! wrong proofs are limited, for each device and for each code.
 
-use super::{Draw, Planner, Source, Verdict, eligible};
+use super::{Planner, Source, Verdict, eligible};
 use crate::domain::{CodeId, CodeProof};
 use crate::rule::{Refusal, Rule};
 
@@ -56,15 +56,8 @@ impl Planner<'_> {
         if self.full.contains(&source) {
             return Err(Rule::SetFull.into());
         }
-        if self.units_left(entitlement.id) < code.units.max(1) {
-            return Err(Rule::NoUnitsLeft.into());
-        }
-        self.take(Draw {
-            source,
-            entitlement: entitlement.id,
-            units: code.units.max(1),
-            code: Some(id),
-        });
+        let draws = self.supply_whole(source, entitlement, code.units.max(1), Some(id))?;
+        draws.into_iter().for_each(|draw| self.take(draw));
         Ok(Verdict::Planned)
     }
 

@@ -33,27 +33,20 @@ impl Planner<'_> {
         let mut rule = None;
         for entitlement in candidates {
             if let Err(refused) = eligible(facts, entitlement) {
-                rule = rule.or(Some(refused));
+                rule = rule.or(Some(Refusal::from(refused)));
                 continue;
             }
-            let units = self.units_left(entitlement.id).min(rest);
-            if units > 0 {
-                draws.push(Draw {
-                    source,
-                    entitlement: entitlement.id,
-                    units,
-                    code: None,
-                });
-            }
-            rest -= units;
+            let (supplied, refused) = self.supply(source, entitlement, rest, None, &draws);
+            rest -= supplied.iter().map(|draw| draw.units).sum::<u32>();
+            draws.extend(supplied);
             if rest == 0 {
                 self.pool_allowed(&draws)?;
                 draws.into_iter().for_each(|draw| self.take(draw));
                 return Ok(());
             }
-            rule = Some(Rule::NoUnitsLeft);
+            rule = Some(refused.unwrap_or(Rule::NoUnitsLeft.into()));
         }
-        Err(rule.unwrap_or(Rule::NotOwned).into())
+        Err(rule.unwrap_or(Rule::NotOwned.into()))
     }
 
     /// What is bound to the device was assigned by somebody; the pool is drawn for the asking.
@@ -104,15 +97,8 @@ impl Planner<'_> {
             return Err(Rule::SetFull.into());
         }
         let units = entitlement.units_per_device.max(1);
-        if self.units_left(entitlement.id) < units {
-            return Err(Rule::NoUnitsLeft.into());
-        }
-        self.take(Draw {
-            source,
-            entitlement: entitlement.id,
-            units,
-            code: None,
-        });
+        let draws = self.supply_whole(source, entitlement, units, None)?;
+        draws.into_iter().for_each(|draw| self.take(draw));
         Ok(())
     }
 

@@ -28,6 +28,11 @@ pub(crate) fn eligible(facts: &Facts<'_>, entitlement: &Entitlement) -> Result<(
     if term::is_over(entitlement, facts.now) {
         return Err(Rule::Expired);
     }
+    beyond_the_end(facts, entitlement)
+}
+
+/// What is left of the rules where the end of the entitlement does not matter.
+pub(super) fn beyond_the_end(facts: &Facts<'_>, entitlement: &Entitlement) -> Result<(), Rule> {
     if facts.device.watch.frozen {
         return Err(Rule::CloneSuspected);
     }

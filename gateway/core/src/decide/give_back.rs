@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::{GiveBack, Planner, Source, Verdict};
 use crate::activation::{Activation, Standing};
-use crate::domain::{FeatureName, Origin, StorageClass};
+use crate::domain::{ActivationKind, FeatureName, Origin, StorageClass};
 use crate::entitlement::Entitlement;
 use crate::rule::{Refusal, Rule};
 use crate::tier::Mode;
@@ -21,7 +21,9 @@ impl Planner<'_> {
         self.returns_allowed()?;
         let mut candidates: Vec<(&Activation, Result<(), Rule>)> = self
             .running()
-            .filter(|(_, entitlement)| entitlement.has(feature))
+            .filter(|(activation, entitlement)| {
+                activation.kind == ActivationKind::Normal && entitlement.has(feature)
+            })
             .map(|(activation, entitlement)| (activation, self.returnable(activation, entitlement)))
             .collect();
         candidates.sort_by_key(|(activation, _)| {

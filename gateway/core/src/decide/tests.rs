@@ -3,5 +3,7 @@
 mod bound;
 mod codes;
 mod give_back;
+mod moves;
 mod serving;
 mod size;
+mod temporary;

@@ -45,6 +45,8 @@ entity_id! {
     OrderLineId;
     /// A version of the policy of a tier.
     PolicyVersionId;
+    /// A use of what policy gives.
+    QuotaUseId;
     /// A frame around a party's orders.
     ContractId;
     /// What left the house.

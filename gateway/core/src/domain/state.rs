@@ -99,6 +99,8 @@ named! {
         Retired = 5 "retired",
         /// Declared dead; comes back only by an audited re-admission.
         Tombstoned = 6 "tombstoned",
+        /// Comes back from the dead; gets nothing before it has signed for an empty set.
+        Readmitted = 7 "readmitted",
     }
 }
 

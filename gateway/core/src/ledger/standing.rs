@@ -2,7 +2,7 @@
 
 use super::Ledger;
 use crate::activation::{Activation, Removal, Run, Standing};
-use crate::domain::{ActivationId, RemovalReason, SetKey, Timestamp};
+use crate::domain::{ActivationId, ActivationKind, RemovalReason, SetKey, Timestamp};
 use crate::entitlement::Start;
 use crate::event::{Event, EventKind};
 
@@ -159,8 +159,11 @@ impl Ledger {
             entry.activation.units = rest;
             self.events
                 .push(about(EventKind::Split, &entry.activation).with("units", units));
+            let counts = entry.activation.kind == ActivationKind::Normal;
             entry.touch();
-            self.free(entitlement, units);
+            if counts {
+                self.free(entitlement, units);
+            }
             return;
         }
         let removed = Activation {
@@ -186,15 +189,49 @@ impl Ledger {
         self.insert(removed);
     }
 
-    /// The device signed that it holds the set that left it out, or a later one.
+    /// The device signed that it holds the set that left it out, or a later one. What was written
+    /// off freed its units then, and is only known to be gone now.
     pub(crate) fn prove_removed(&mut self, id: ActivationId, held: SetKey) {
-        let removal = self
-            .activation(id)
-            .and_then(|activation| activation.standing.removal())
-            .filter(|removal| held >= removal.removed_in);
-        if let Some(removal) = removal {
-            self.end(id, Standing::Removed(removal.reason), EventKind::Removed);
+        let Some(standing) = self.standing(id) else {
+            return;
+        };
+        let Some(removal) = standing
+            .removal()
+            .filter(|removal| held >= removal.removed_in)
+        else {
+            return;
+        };
+        let removed = Standing::Removed(removal.reason);
+        if matches!(standing, Standing::WrittenOff(_)) {
+            self.change(id, |activation, events| {
+                activation.standing = removed;
+                events.push(
+                    about(EventKind::Removed, activation)
+                        .with("reason", removal.reason)
+                        .with("written-off-units", activation.units),
+                );
+                true
+            });
+        } else {
+            self.end(id, removed, EventKind::Removed);
         }
+    }
+
+    /// Its device is declared dead: its units are free for another, though it may still have it.
+    pub(crate) fn write_off(&mut self, id: ActivationId, removed_in: SetKey, now: Timestamp) {
+        let Some(standing) = self.standing(id).filter(|s| s.state().holds_units()) else {
+            return;
+        };
+        let removal = standing.removal().unwrap_or(Removal {
+            reason: RemovalReason::Rehost,
+            removed_in,
+            since: now,
+        });
+        let removal = Removal {
+            reason: RemovalReason::Rehost,
+            ..removal
+        };
+        self.end(id, Standing::WrittenOff(removal), EventKind::WrittenOff);
     }
 
     /// Undone before any device could have it.
@@ -264,17 +301,27 @@ impl Ledger {
         entry.activation.standing = standing;
         entry.touch();
         let (entitlement, units) = (entry.activation.entitlement, entry.activation.units);
+        let entry_counts = entry.activation.kind == ActivationKind::Normal;
         self.events.push(
             about(kind, &entry.activation)
                 .with_some("reason", standing.removal_reason())
                 .with("units", units),
         );
-        self.free(entitlement, units);
+        if entry_counts {
+            self.free(entitlement, units);
+            if is_given_back(standing) {
+                self.take_up(entitlement, -i64::from(units));
+            }
+        }
     }
 
     /// The first activation of an entitlement may be what starts its term.
     fn start_term(&mut self, id: ActivationId, run: Run) {
-        let Some(id) = self.activation(id).map(|activation| activation.entitlement) else {
+        let Some(id) = self
+            .activation(id)
+            .filter(|activation| activation.kind == ActivationKind::Normal)
+            .map(|activation| activation.entitlement)
+        else {
             return;
         };
         if let Some(entitlement) = self.entitlements.get_mut(&id)
@@ -284,6 +331,14 @@ impl Ledger {
             self.changes.entry(id).or_default().started_at = Some(start);
         }
     }
+}
+
+/// Whether whoever takes the units next takes them over from this device.
+const fn is_given_back(standing: Standing) -> bool {
+    matches!(
+        standing,
+        Standing::Removed(RemovalReason::Return | RemovalReason::Rehost) | Standing::WrittenOff(_)
+    )
 }
 
 fn about(kind: EventKind, activation: &Activation) -> Event {

@@ -5,8 +5,12 @@
 //!
 //! - the invariants of [`crate::invariant`];
 //! - *no unit in two places*: for each entitlement, the units of what each device has or could
-//!   still install, at its worst, are together no more than there are. This looks at the devices
-//!   and at what was sent, not at the gateway's own books;
+//!   still install, at its worst, are together no more than there are, and those that were written
+//!   off with devices declared dead. This looks at the devices and at what was sent, not at the
+//!   gateway's own books;
+//! - *an allowance of their own*: temporary licences that run, at the worst, are no more than were
+//!   counted within the time one runs; and what was given unasked within a year, of a quota, is no
+//!   more than the policy allowed when it was given;
 //! - *twice is once*: the same message again changes no activation and no unit.
 //!
 //! And when the broker behaves again, every device comes to hold exactly what it should, and
@@ -32,10 +36,10 @@ fn pick() -> impl Strategy<Value = Pick> {
 fn op() -> impl Strategy<Value = Op> {
     let device = 0..fleet::DEVICES;
     prop_oneof![
-        6 => (device.clone(), 0..5_u8, 0..4_u8).prop_map(|(device, reason, total)| {
+        6 => (device.clone(), 0..6_u8, 0..4_u8).prop_map(|(device, reason, total)| {
             Op::Ask { device, reason, total }
         }),
-        6 => (device.clone(), 0..5_u8, 0..4_u8).prop_map(|(device, reason, total)| {
+        6 => (device.clone(), 0..6_u8, 0..4_u8).prop_map(|(device, reason, total)| {
             Op::Visit { device, reason, total }
         }),
         2 => device.clone().prop_map(Op::AskBound),
@@ -54,7 +58,17 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (device.clone(), any::<prop::sample::Index>()).prop_map(|(d, i)| Op::Cancel(d, i)),
         1 => (device.clone(), any::<prop::sample::Index>()).prop_map(|(d, i)| Op::Revoke(d, i)),
         1 => (0..fleet::SOLD, 0..3_u8).prop_map(|(which, state)| Op::SetState(which, state)),
-        1 => (device, any::<bool>()).prop_map(|(device, refuses)| Op::Refuse(device, refuses)),
+        1 => (device.clone(), any::<bool>())
+            .prop_map(|(device, refuses)| Op::Refuse(device, refuses)),
+        1 => (device.clone(), any::<bool>())
+            .prop_map(|(device, approved)| Op::Bury { device, approved }),
+        1 => device.clone().prop_map(Op::Readmit),
+        1 => (device.clone(), 0..2_usize, any::<bool>(), any::<bool>()).prop_map(
+            |(device, which, now, approved)| Op::GiveTemporary { device, which, now, approved }
+        ),
+        1 => (device.clone(), device, any::<prop::sample::Index>())
+            .prop_map(|(device, from, index)| Op::TakeOver { device, from, index }),
+        1 => (0..fleet::policies().len()).prop_map(Op::SetPolicy),
     ]
 }
 
@@ -71,6 +85,7 @@ proptest! {
         for op in &ops {
             fleet.step(op);
             fleet.check();
+            fleet.check_quotas();
         }
         fleet.calm();
         fleet.check_settled();

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod outage;
+
 use super::*;
 use crate::ask::Reason;
 use crate::domain::{EntitlementState, PartyId};

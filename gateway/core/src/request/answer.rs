@@ -7,8 +7,10 @@ use crate::activation::{Activation, Removal, Standing};
 use crate::ask::{Ask, Request, Want};
 use crate::content::Denial;
 use crate::context::Entropy;
-use crate::decide::{self, Facts, Plan, Source, Verdict};
-use crate::domain::{ActivationId, ActivationKind, RemovalReason, Timestamp};
+use crate::decide::{self, Draw, Plan, Source, Verdict};
+use crate::domain::{
+    ActivationId, ActivationKind, EntitlementId, RemovalReason, SetKey, Timestamp,
+};
 use crate::event::{Event, EventKind};
 use crate::ledger::Ledger;
 use crate::notice::NoticeCode;
@@ -68,24 +70,13 @@ impl<E: Entropy> Turn<'_, E> {
         };
         // The set brought its own copy of the ledger, events included.
         self.count_codes(&plan);
+        self.count_quotas(&plan, &done);
         self.record_verdicts(&plan, &done, ask);
         Ok(answer)
     }
 
     fn decide(&self, request: &Request, full: &BTreeSet<Source>) -> Plan {
-        let facts = Facts {
-            device: &self.device,
-            ledger: &self.ledger,
-            codes: &self.known_codes,
-            evaluated: &self.evaluated,
-            declined: &self.declined,
-            policy: self.ctx.policy,
-            rules: &self.tier.rules,
-            realm: &self.ctx.authority.realm,
-            key: request.sender.key,
-            now: self.ctx.now,
-        };
-        decide::decide(&facts, &request.ask, full)
+        decide::decide(&self.facts(request.sender.key), &request.ask, full)
     }
 
     /// Does a plan on a copy of the ledger, which may still be discarded.
@@ -99,9 +90,9 @@ impl<E: Entropy> Turn<'_, E> {
                 id,
                 entitlement: draw.entitlement,
                 units: draw.units,
-                kind: ActivationKind::Normal,
+                kind: draw.kind,
                 origin: request.sender.channel.origin(),
-                predecessor: None,
+                predecessor: draw.takes_up,
                 code: draw.code,
                 created_at: now,
                 run: None,
@@ -110,8 +101,12 @@ impl<E: Entropy> Turn<'_, E> {
                 standing: Standing::Reserved,
             });
             debug_assert!(taken.is_ok(), "the plan counts what is left");
+            if draw.is_returned {
+                ledger.take_up(draw.entitlement, draw.units.into());
+            }
             done.push((draw.source, id));
         }
+        supersede_temporary(&mut ledger, plan, key, now);
         for give_back in &plan.give_backs {
             let whole = ledger
                 .activation(give_back.activation)
@@ -161,7 +156,8 @@ impl<E: Entropy> Turn<'_, E> {
     }
 
     fn count_codes(&mut self, plan: &Plan) {
-        for id in plan.draws.iter().filter_map(|draw| draw.code) {
+        let used: BTreeSet<_> = plan.draws.iter().filter_map(|draw| draw.code).collect();
+        for id in used {
             self.codes.entry(id).or_default().uses += 1;
             self.record(Event::new(EventKind::CodeUsed).with("code", id));
         }
@@ -172,6 +168,18 @@ impl<E: Entropy> Turn<'_, E> {
                 self.codes.entry(*id).or_default().failures += 1;
             }
             self.record(Event::new(EventKind::CodeFailed).with("code", *id));
+        }
+    }
+
+    /// The draws come first in what was done, in their order.
+    fn count_quotas(&mut self, plan: &Plan, done: &Done) {
+        for (draw, (_, activation)) in plan.draws.iter().zip(done) {
+            if let Some(quota) = draw.quota {
+                self.use_quota(quota, *activation);
+            }
+            if let Some(id) = draw.takes_up {
+                *self.taken_up.entry(id).or_default() += draw.units;
+            }
         }
     }
 
@@ -211,6 +219,17 @@ impl<E: Entropy> Turn<'_, E> {
 
     /// Denies all that a request wants, which then is answered by a notice.
     pub(super) fn deny_whole(&mut self, refusal: Refusal, request: &Request) -> Answer {
+        self.record_denied(refusal, request);
+        let said = Said {
+            text: Some(refusal.rule.as_str()),
+            retry_after: refusal.retry_after(self.ctx.policy, self.ctx.now),
+            ..Said::default()
+        };
+        self.notice_counted(NoticeCode::Denied, request, said)
+    }
+
+    /// Records that all a request wants is denied.
+    pub(super) fn record_denied(&mut self, refusal: Refusal, request: &Request) {
         let sources: Vec<Source> = match request.ask.wants.len() {
             0 => vec![Source::Concerned],
             wants => (0..wants).map(Source::Want).collect(),
@@ -219,12 +238,6 @@ impl<E: Entropy> Turn<'_, E> {
         let denied = |source| (source, Verdict::Denied(refusal));
         plan.verdicts.extend(sources.into_iter().map(denied));
         self.record_verdicts(&plan, &Done::new(), &request.ask);
-        let said = Said {
-            text: Some(refusal.rule.as_str()),
-            retry_after: refusal.retry_after(self.ctx.policy, self.ctx.now),
-            ..Said::default()
-        };
-        self.notice_counted(NoticeCode::Denied, request, said)
     }
 
     /// A denial in the history: the rule, the policy, and when it is lifted if time lifts it.
@@ -265,6 +278,35 @@ impl<E: Entropy> Turn<'_, E> {
             ..Said::default()
         };
         self.notice_counted(NoticeCode::Denied, request, said)
+    }
+}
+
+/// Lets go of the temporary licences for what stays from now on.
+fn supersede_temporary(ledger: &mut Ledger, plan: &Plan, key: SetKey, now: Timestamp) {
+    let stays = |draw: &&Draw| draw.kind == ActivationKind::Normal;
+    let drawn: Vec<EntitlementId> = plan
+        .draws
+        .iter()
+        .filter(stays)
+        .map(|draw| draw.entitlement)
+        .collect();
+    let covered: Vec<ActivationId> = ledger
+        .activations()
+        .filter(|activation| activation.kind == ActivationKind::Temporary && activation.is_wanted())
+        .filter(|activation| {
+            let temporary = ledger.entitlement(activation.entitlement);
+            temporary.is_some_and(|temporary| {
+                let mut features = temporary.features.iter();
+                features.all(|feature| {
+                    let mut drawn = drawn.iter().filter_map(|id| ledger.entitlement(*id));
+                    drawn.any(|entitlement| entitlement.has(&feature.name))
+                })
+            })
+        })
+        .map(|activation| activation.id)
+        .collect();
+    for id in covered {
+        ledger.remove(id, RemovalReason::Supersede, key, now);
     }
 }
 

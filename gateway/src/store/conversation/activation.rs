@@ -61,6 +61,17 @@ pub(super) fn holding(db: &mut Db, device: &DeviceId) -> Result<Vec<Activation>,
     rows.into_iter().map(activation).collect()
 }
 
+/// Those of a device declared dead that it may still have.
+pub(super) fn written_off(db: &mut Db, device: &DeviceId) -> Result<Vec<Activation>, StoreError> {
+    let rows: Vec<Row> = on!(db, c => activations::table
+        .filter(activations::device_id.eq(device.as_str()))
+        // Literal, so that the partial index serves.
+        .filter(sql::<Bool>("state = 10"))
+        .select(Row::as_select())
+        .load(c))?;
+    rows.into_iter().map(activation).collect()
+}
+
 fn activation(row: Row) -> Result<Activation, StoreError> {
     let Progress {
         units,
@@ -126,7 +137,10 @@ pub(super) fn write(
     let activation = change.activation();
     let mut progress = progress(activation)?;
     if activation.standing == Standing::Reserved {
-        progress.runs_until_at = publishable_until(db, activation.entitlement)?;
+        progress.runs_until_at = match activation.kind {
+            ActivationKind::Normal => publishable_until(db, activation.entitlement)?,
+            ActivationKind::Temporary => Some(Micros(activation.temporary_at_the_latest())),
+        };
     }
     let ended_at = (!activation.holds_units()).then_some(Micros(now));
     match change {

@@ -10,8 +10,8 @@ use fleetgrant_core::activation::Activation;
 use fleetgrant_core::ask::Want;
 use fleetgrant_core::device::Device;
 use fleetgrant_core::domain::{
-    ActivationState, CodeId, EntitlementId, EntitlementState, FeatureName, LicenseModel,
-    OrderLineId, PartyId, ProductId, Purpose, StartBasis, Timestamp,
+    ActivationKind, ActivationState, CodeId, EntitlementId, EntitlementState, FeatureName,
+    LicenseModel, OrderLineId, PartyId, ProductId, Purpose, StartBasis, Timestamp,
 };
 use fleetgrant_core::entitlement::{
     Binding, Code as ActivationCode, Entitlement, Feature, ModelRules, Quantity, Start, Term,
@@ -54,6 +54,7 @@ struct Row {
     units_per_device: i64,
     overdraft: i64,
     live_units: i64,
+    returned_units: i64,
     start_basis: Code<StartBasis>,
     starts_at: Option<Micros>,
     latest_start_at: Option<Micros>,
@@ -238,6 +239,7 @@ fn entitlement(
             Quantity::Units(unsigned("units", row.units)?)
         },
         live: unsigned("live_units", row.live_units)?,
+        returned: unsigned("returned_units", row.returned_units)?,
         overdraft: unsigned("overdraft", row.overdraft)?,
         units_per_device: unsigned("units_per_device", row.units_per_device)?,
         start: start(&row),
@@ -321,6 +323,16 @@ pub(super) fn apply(
             settle_credit(db, id, pending.min(-change.units))?;
         }
     }
+    if change.returned != 0 {
+        let fits = (entitlements::returned_units + change.returned).ge(0);
+        let counted = on!(db, c => diesel::update(row)
+            .filter(fits)
+            .set(entitlements::returned_units.eq(entitlements::returned_units + change.returned))
+            .execute(c))?;
+        if counted == 0 {
+            return Ok(false);
+        }
+    }
     if let Some(start) = change.started_at {
         let started = on!(db, c => diesel::update(row)
             .filter(entitlements::starts_at.is_null())
@@ -346,6 +358,7 @@ pub(in crate::store) fn time_reservations(
     on!(db, c => diesel::update(activations::table)
         .filter(activations::entitlement_id.eq(Octets(id)))
         .filter(activations::state.eq(Code(ActivationState::Reserved)))
+        .filter(activations::kind.eq(Code(ActivationKind::Normal)))
         .set(activations::runs_until_at.eq(until))
         .execute(c))?;
     Ok(())

@@ -3,6 +3,7 @@
 
 mod cost;
 mod delivered;
+mod moves;
 mod race;
 mod reserved;
 

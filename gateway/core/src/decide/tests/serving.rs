@@ -317,8 +317,8 @@ fn a_want_in_the_grace_of_the_old_term_takes_the_new() {
 #[test]
 fn what_is_not_offered_is_denied_by_name() {
     let cases = [
-        (Reason::Rehost, Rule::RehostNotOffered),
-        (Reason::Temporary, Rule::TemporaryNotOffered),
+        (Reason::Rehost, Rule::NotReturned),
+        (Reason::Temporary, Rule::TemporaryNotNeeded),
         (Reason::Factory, Rule::FactoryNotOffered),
     ];
     for (reason, rule) in cases {

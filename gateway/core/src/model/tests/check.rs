@@ -1,9 +1,12 @@
 //! What must hold of the fleet.
 
 use super::fleet::{Fleet, Gives, Up};
-use crate::domain::{ActivationState, EntitlementId, SetKey};
+use crate::activation::Standing;
+use crate::domain::{ActivationKind, ActivationState, EntitlementId, SetKey, Timestamp};
 use crate::entitlement::Quantity;
-use crate::testkit::Handset;
+use crate::quota::{Leave, QuotaKind};
+use crate::testkit::{DAY, Handset};
+use crate::tier::Permit;
 
 impl Fleet {
     pub(super) fn check_idempotent(&self, message: &Up) {
@@ -28,20 +31,76 @@ impl Fleet {
             else {
                 continue;
             };
-            let worst: u32 = self.devices.iter().map(|d| self.worst(d, *sold)).sum();
-            assert!(worst <= units, "{worst} of {units} units could be in use");
+            let worst = self.worst_of_all(*sold, ActivationKind::Normal);
+            let at_risk = self.written_off(*sold);
+            assert!(
+                worst <= units + at_risk,
+                "{worst} of {units} units could be in use, {at_risk} are written off"
+            );
+            let temporary = self.worst_of_all(*sold, ActivationKind::Temporary);
+            // No policy of the fleet's has longer ones.
+            let since = self.bench.now.minus_seconds(14 * DAY);
+            let given = self.used(QuotaKind::Temporary, *sold, since);
+            assert!(temporary <= given, "{temporary} run, {given} were given");
         }
+    }
+
+    /// What was given unasked since the last check is within what policy allows now.
+    pub(super) fn check_quotas(&mut self) {
+        let rules = &self.tier.rules;
+        let since = self.bench.now.minus_seconds(365 * DAY);
+        for used in self.bench.world.uses().skip(self.seen_uses) {
+            let permit = match used.kind {
+                QuotaKind::Rehost => rules.rehost,
+                QuotaKind::RehostUnconfirmed => rules.rehost_unconfirmed,
+                QuotaKind::Temporary => rules.temporary.map(|temporary| temporary.permit),
+            };
+            if used.leave == Leave::Approval {
+                continue;
+            }
+            let Some(Permit::SelfService(quota)) = permit else {
+                panic!("{used:?} was given by {rules:?}");
+            };
+            let sold = self.bench.world.entitlement(used.entitlement).unwrap();
+            let all = self.used(used.kind, used.entitlement, since);
+            assert!(
+                all <= quota.allowance(sold.quantity),
+                "{used:?}: {all} in a year"
+            );
+        }
+        self.seen_uses = self.bench.world.uses().count();
+    }
+
+    fn used(&self, kind: QuotaKind, sold: EntitlementId, since: Timestamp) -> u32 {
+        let uses = self.bench.world.uses();
+        uses.filter(|used| used.kind == kind && used.entitlement == sold && used.at > since)
+            .map(|used| used.units)
+            .sum()
+    }
+
+    fn written_off(&self, sold: EntitlementId) -> u32 {
+        let all = self.devices.iter().flat_map(|d| self.bench.activations(d));
+        all.filter(|a| a.entitlement == sold && matches!(a.standing, Standing::WrittenOff(_)))
+            .map(|activation| activation.units)
+            .sum()
+    }
+
+    fn worst_of_all(&self, sold: EntitlementId, kind: ActivationKind) -> u32 {
+        let devices = self.devices.iter();
+        devices.map(|device| self.worst(device, sold, kind)).sum()
     }
 
     /// The most units of an entitlement that a device has, or has once it takes any set that was
     /// ever sent and that it would take.
-    fn worst(&self, handset: &Handset, sold: EntitlementId) -> u32 {
+    fn worst(&self, handset: &Handset, sold: EntitlementId, kind: ActivationKind) -> u32 {
         let now = self.bench.now.seconds();
         let units = |gives: &Gives| -> u32 {
             gives
                 .iter()
-                .filter(|(id, _, end)| *id == sold && end.is_none_or(|end| now < end))
-                .map(|(_, units, _)| *units)
+                .filter(|(id, _, of_kind, end)| {
+                    *id == sold && *of_kind == kind && end.is_none_or(|end| now < end)
+                })
+                .map(|(_, units, ..)| *units)
                 .sum()
         };
         let would_take = |key: SetKey| match handset.held {

@@ -8,12 +8,16 @@ use fleetgrant_schemas::code::ActivationCode;
 
 use crate::acknowledge::on_ack;
 use crate::ask::{Reason, Request, SignedAck, Verdict, Want};
-use crate::domain::{CodeId, DeviceId, DeviceState, EntitlementId, EntitlementState, SetKey};
+use crate::domain::{
+    ActivationKind, CodeId, DeviceId, DeviceState, EntitlementId, EntitlementState, SetKey,
+};
 use crate::entitlement::{Code, Start, Term};
-use crate::operator::{self, Publish};
+use crate::operator::{self, Publish, Stopgap};
 use crate::outcome::{Answer, Outcome};
+use crate::quota::Leave;
 use crate::request::on_request;
-use crate::testkit::{Bench, DAY, Handset, features, want};
+use crate::testkit::{Bench, DAY, Handset, OWNER, features, want};
+use crate::tier::{Permit, Quota, TierPolicy, shipped};
 
 pub(super) const DEVICES: usize = 3;
 pub(super) const SOLD: usize = 3;
@@ -56,6 +60,25 @@ pub(super) enum Op {
     Revoke(usize, Index),
     SetState(usize, u8),
     Refuse(usize, bool),
+    /// The device is declared dead, whether it is or not.
+    Bury {
+        device: usize,
+        approved: bool,
+    },
+    Readmit(usize),
+    GiveTemporary {
+        device: usize,
+        which: usize,
+        now: bool,
+        approved: bool,
+    },
+    /// The device takes over what some activation of another gave up.
+    TakeOver {
+        device: usize,
+        from: usize,
+        index: Index,
+    },
+    SetPolicy(usize),
 }
 
 /// Which of all messages so far.
@@ -92,8 +115,9 @@ impl Up {
     }
 }
 
-/// What a set gives: entitlement, units, and the second from which it runs no more.
-pub(super) type Gives = Vec<(EntitlementId, u32, Option<u64>)>;
+/// What a set gives: entitlement, units, whether for good, and the second from which it runs no
+/// more.
+pub(super) type Gives = Vec<(EntitlementId, u32, ActivationKind, Option<u64>)>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Fleet {
@@ -104,6 +128,9 @@ pub(super) struct Fleet {
     up: Vec<Up>,
     down: Vec<(usize, Outcome)>,
     pub(super) gives: BTreeMap<(DeviceId, SetKey), Gives>,
+    /// Uses of quotas that were looked at.
+    pub(super) seen_uses: usize,
+    pub(super) tier: TierPolicy,
 }
 
 impl Fleet {
@@ -143,7 +170,11 @@ impl Fleet {
             .map(|n| bench.expected(&format!("device-{n}")))
             .collect();
         bench.world.bind(&devices[0].id, sold[0]);
+        let tier = policies().swap_remove(0);
+        bench.world.set_tier(OWNER, tier.clone());
         Self {
+            seen_uses: 0,
+            tier,
             bench,
             devices,
             sold,
@@ -215,11 +246,7 @@ impl Fleet {
             Op::Wipe(device) => self.devices[*device].wipe(),
             Op::LoseSeq(device) => self.devices[*device].seq = 0,
             Op::Assign { device, which, now } => {
-                let publish = if *now {
-                    Publish::Now
-                } else {
-                    Publish::AtContact
-                };
+                let publish = publish(*now);
                 let sold = self.sold[*which];
                 self.operate(*device, |s, ctx, dice| {
                     operator::assign(s, sold, 1, publish, ctx, dice)
@@ -243,6 +270,46 @@ impl Fleet {
                 ];
                 let sold = self.bench.world.entitlement_mut(self.sold[*which]);
                 sold.unwrap().state = states[usize::from(*state)];
+            }
+            Op::Bury { device, approved } => {
+                let leave = leave(*approved);
+                self.operate(*device, |s, ctx, dice| {
+                    operator::declare_dead(s, leave, ctx, dice)
+                });
+            }
+            Op::Readmit(device) => {
+                self.operate(*device, |s, ctx, dice| operator::readmit(s, ctx, dice))
+            }
+            Op::GiveTemporary {
+                device,
+                which,
+                now,
+                approved,
+            } => {
+                let stopgap = Stopgap {
+                    entitlement: self.sold[*which],
+                    units: 1,
+                    leave: leave(*approved),
+                };
+                let publish = publish(*now);
+                self.operate(*device, |s, ctx, dice| {
+                    operator::give_temporary(s, stopgap, publish, ctx, dice)
+                });
+            }
+            Op::TakeOver {
+                device,
+                from,
+                index,
+            } => {
+                if let Some(id) = self.pick(*from, index) {
+                    self.operate(*device, |s, ctx, dice| {
+                        operator::take_over(s, id, Publish::Now, ctx, dice)
+                    });
+                }
+            }
+            Op::SetPolicy(which) => {
+                self.tier = policies().swap_remove(*which);
+                self.bench.world.set_tier(OWNER, self.tier.clone());
             }
             Op::Refuse(device, refuses) => {
                 self.devices[*device].refuses = match refuses {
@@ -340,7 +407,12 @@ impl Fleet {
                 let activation = world.activation(*id).unwrap();
                 let run = activation.run.unwrap();
                 let end = run.end.map(|end| end.seconds() + u64::from(run.grace));
-                (activation.entitlement, activation.units, end)
+                (
+                    activation.entitlement,
+                    activation.units,
+                    activation.kind,
+                    end,
+                )
             });
             let key = (self.devices[device].id.clone(), issued.set.key);
             self.gives.insert(key, gives.collect());
@@ -366,6 +438,7 @@ impl Fleet {
         for device in 0..DEVICES {
             let key = self.devices[device].key;
             self.devices[device].refuses.clear();
+            self.operate(device, |s, ctx, dice| operator::readmit(s, ctx, dice));
             self.operate(device, |s, ctx, _| Ok(operator::clear(s, ctx)));
             if self.bench.device(&self.devices[device]).state == DeviceState::Admitted {
                 self.devices[device].verdict = Verdict::Pinned;
@@ -380,6 +453,38 @@ impl Fleet {
     }
 }
 
+const fn publish(now: bool) -> Publish {
+    if now {
+        Publish::Now
+    } else {
+        Publish::AtContact
+    }
+}
+
+const fn leave(approved: bool) -> Leave {
+    if approved {
+        Leave::Approval
+    } else {
+        Leave::Policy
+    }
+}
+
+/// A generous policy, and one under which little is given unasked.
+pub(super) fn policies() -> Vec<TierPolicy> {
+    let [strategic, standard, mut volume] = shipped();
+    let mut tight = standard.clone();
+    tight.rules.rehost = volume.rules.rehost.map(|permit| match permit {
+        Permit::SelfService(quota) => Permit::SelfService(Quota {
+            units: 1,
+            per_units: None,
+            ..quota
+        }),
+        Permit::Approval => Permit::Approval,
+    });
+    volume.rules.temporary = None;
+    vec![strategic, standard, tight, volume]
+}
+
 fn asked(reason: u8, total: u8) -> (Reason, [Want; 1]) {
     let reason = [
         Reason::Boot,
@@ -387,6 +492,7 @@ fn asked(reason: u8, total: u8) -> (Reason, [Want; 1]) {
         Reason::Return,
         Reason::Renew,
         Reason::Rehost,
+        Reason::Temporary,
     ][usize::from(reason)];
     let feature = FEATURES[usize::from(total) % 2];
     (reason, [want(feature, u32::from(total))])

@@ -1,0 +1,133 @@
+//! A device that is dead, and what becomes of its units.
+
+use super::{OperatorError, publish_now};
+use crate::activation::{Activation, Standing};
+use crate::context::{Context, Entropy};
+use crate::device::Challenges;
+use crate::domain::{ActivationId, ActivationKind, DeviceState, RemovalReason};
+use crate::event::{Event, EventKind};
+use crate::outcome::{Answer, Outcome};
+use crate::quota::{Leave, NewUse, QuotaKind};
+use crate::snapshot::Snapshot;
+use crate::turn::Turn;
+
+/// Declares a device dead: it gets nothing any more, and its units are written off, so that
+/// another device can take them up at once, though nobody has proven that they are gone.
+///
+/// What its licence model takes back from no device is not written off; nor are temporary
+/// licences, which end by themselves.
+///
+/// # Errors
+/// [`OperatorError::Limited`] where the tier's policy does not give it unasked.
+pub fn declare_dead<E: Entropy>(
+    snapshot: Snapshot,
+    leave: Leave,
+    ctx: Context<'_>,
+    entropy: &mut E,
+) -> Result<Outcome, OperatorError> {
+    let mut turn = Turn::new(snapshot, ctx, entropy);
+    if turn.device.state == DeviceState::Tombstoned {
+        return Err(OperatorError::OutOfService(turn.device.state));
+    }
+    let uses = turn.permit_write_off(leave)?;
+    let key = turn.next_key()?;
+    turn.device.state = DeviceState::Tombstoned;
+    turn.device.challenges = Challenges::default();
+    turn.record(
+        Event::new(EventKind::DeviceTombstoned)
+            .with("leave", leave.as_str())
+            .with("policy", &turn.tier.tag.clone()),
+    );
+    for id in turn.holding(|_| true) {
+        match turn.ledger.activation(id) {
+            Some(activation) if activation.standing == Standing::Reserved => turn.ledger.cancel(id),
+            Some(activation) if turn.is_transferable(activation) => {
+                turn.ledger.write_off(id, key, ctx.now);
+            }
+            _ => turn.ledger.remove(id, RemovalReason::Rehost, key, ctx.now),
+        }
+    }
+    for (used, activation) in uses {
+        turn.use_quota(used, activation);
+    }
+    if turn.device.key.is_none() {
+        return Ok(turn.finish(Answer::None));
+    }
+    publish_now(turn)
+}
+
+/// Lets a device come back that was declared dead, once: it gets an empty set, and is served
+/// again when it has signed for that.
+///
+/// # Errors
+/// If it was not declared dead.
+pub fn readmit<E: Entropy>(
+    snapshot: Snapshot,
+    ctx: Context<'_>,
+    entropy: &mut E,
+) -> Result<Outcome, OperatorError> {
+    let mut turn = Turn::new(snapshot, ctx, entropy);
+    if turn.device.state != DeviceState::Tombstoned {
+        return Err(OperatorError::NotDead(turn.device.state));
+    }
+    turn.record(Event::new(EventKind::DeviceReadmitted).with_some("key", turn.device.key));
+    if turn.device.key.is_none() {
+        turn.device.state = DeviceState::Seen;
+        return Ok(turn.finish(Answer::None));
+    }
+    turn.device.state = DeviceState::Readmitted;
+    publish_now(turn)
+}
+
+impl<E: Entropy> Turn<'_, E> {
+    /// What writing off all that can be uses of the quota, each with an activation it is for.
+    fn permit_write_off(&self, leave: Leave) -> Result<Vec<(NewUse, ActivationId)>, OperatorError> {
+        let mut uses: Vec<(NewUse, ActivationId)> = Vec::new();
+        let is_written_off = |activation: &Activation| {
+            activation.standing != Standing::Reserved && self.is_transferable(activation)
+        };
+        for id in self.holding(is_written_off) {
+            let Some(activation) = self.ledger.activation(id) else {
+                continue;
+            };
+            let Some(entitlement) = self.ledger.entitlement(activation.entitlement) else {
+                continue;
+            };
+            let (kind, units) = (QuotaKind::RehostUnconfirmed, activation.units);
+            let used = match leave {
+                Leave::Approval => NewUse {
+                    kind,
+                    entitlement: entitlement.id,
+                    units,
+                    guard: None,
+                },
+                Leave::Policy => {
+                    let planned: Vec<_> = uses.iter().map(|(used, _)| *used).collect();
+                    let permit = self.tier.rules.rehost_unconfirmed;
+                    self.uses()
+                        .permit(kind, permit, entitlement, units, &planned)
+                        .map_err(OperatorError::Limited)?
+                }
+            };
+            uses.push((used, id));
+        }
+        Ok(uses)
+    }
+
+    /// Whether the units of an activation can go to another device.
+    fn is_transferable(&self, activation: &Activation) -> bool {
+        activation.kind == ActivationKind::Normal
+            && self
+                .ledger
+                .entitlement(activation.entitlement)
+                .is_some_and(|entitlement| entitlement.rules.returns_credit)
+    }
+
+    fn holding(&self, which: impl Fn(&Activation) -> bool) -> Vec<ActivationId> {
+        self.ledger
+            .activations()
+            .filter(|activation| activation.holds_units() && which(activation))
+            .map(|activation| activation.id)
+            .collect()
+    }
+}
