@@ -21,6 +21,7 @@ use crate::store::listing::{self, ActivationFilter, ActivationRow};
 #[into_params(parameter_in = Query)]
 pub(super) struct ActivationQuery {
     /// Those on this device.
+    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     device: Option<String>,
     /// Those of this entitlement: its id.
     #[param(inline)]

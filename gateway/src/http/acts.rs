@@ -34,6 +34,7 @@ pub(super) struct Acted {
 #[serde(deny_unknown_fields)]
 pub(super) struct Assignment {
     /// The id of the device.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     device: String,
     entitlement: Id,
     /// How many; 1, if it is not said.
@@ -54,6 +55,7 @@ const fn one() -> u32 {
 #[serde(deny_unknown_fields)]
 pub(super) struct Admission {
     /// The thumbprint (RFC 9679) of the key that it showed: 64 hexadecimal digits.
+    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     key: String,
 }
 
@@ -128,7 +130,7 @@ pub(super) async fn revoke(
 #[utoipa::path(
     post, path = "/devices/{device}/push", operation_id = "push_device", tag = "devices",
     params(
-        ("device" = String, Path, description = "Its id, as dev-4711"),
+        ("device" = String, Path, description = "Its id, as dev-4711", pattern = "^[A-Za-z0-9._-]{1,64}$"),
         WriteParams,
     ),
     responses((status = OK, body = Acted))
@@ -148,7 +150,7 @@ pub(super) async fn push(
 #[utoipa::path(
     post, path = "/devices/{device}/clear", operation_id = "clear_device", tag = "devices",
     params(
-        ("device" = String, Path, description = "Its id, as dev-4711"),
+        ("device" = String, Path, description = "Its id, as dev-4711", pattern = "^[A-Za-z0-9._-]{1,64}$"),
         WriteParams,
     ),
     responses((status = OK, body = Acted))
@@ -168,7 +170,7 @@ pub(super) async fn clear(
 #[utoipa::path(
     post, path = "/devices/{device}/admit", operation_id = "admit_device", tag = "devices",
     params(
-        ("device" = String, Path, description = "Its id, as dev-4711"),
+        ("device" = String, Path, description = "Its id, as dev-4711", pattern = "^[A-Za-z0-9._-]{1,64}$"),
         WriteParams,
     ),
     request_body = Admission,

@@ -20,6 +20,7 @@ use crate::store::listing::{self, CaseFilter};
 #[into_params(parameter_in = Query)]
 pub(super) struct CaseQuery {
     /// Those of this device.
+    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     device: Option<String>,
     /// Those in this state.
     #[param(inline)]

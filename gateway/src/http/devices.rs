@@ -148,7 +148,7 @@ pub(super) async fn list(
 /// Show a device and its keys
 #[utoipa::path(
     get, path = "/devices/{device}", operation_id = "show_device", tag = "devices",
-    params(("device" = String, Path, description = "Its id, as dev-4711")),
+    params(("device" = String, Path, description = "Its id, as dev-4711", pattern = "^[A-Za-z0-9._-]{1,64}$")),
     responses((status = OK, body = DeviceSheet))
 )]
 pub(super) async fn show(
@@ -179,7 +179,7 @@ pub(super) async fn show(
 /// Tell what happened to a device, in order
 #[utoipa::path(
     get, path = "/devices/{device}/events", operation_id = "list_device_events", tag = "devices",
-    params(("device" = String, Path, description = "Its id, as dev-4711"), PageParams),
+    params(("device" = String, Path, description = "Its id, as dev-4711", pattern = "^[A-Za-z0-9._-]{1,64}$"), PageParams),
     responses((status = OK, body = Page<Event>))
 )]
 pub(super) async fn events(

@@ -50,12 +50,30 @@ pub(super) struct Event {
     /// Why: the digest of a message or the id of an import, in hex.
     cause: String,
     /// What else is to be known: numbers and texts, by name.
-    #[schema(value_type = BTreeMap<String, Object>)]
-    body: BTreeMap<String, serde_json::Value>,
+    body: BTreeMap<String, Detail>,
     /// The hash of the event before it in the stream.
     previous_hash: String,
     /// Its own.
     hash: String,
+}
+
+/// A number or a text.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Detail {
+    Number(u64),
+    Text(String),
+}
+
+impl From<serde_json::Value> for Detail {
+    fn from(value: serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::String(text) => Self::Text(text),
+            other => other
+                .as_u64()
+                .map_or_else(|| Self::Text(other.to_string()), Self::Number),
+        }
+    }
 }
 
 impl From<Exported> for Event {
@@ -68,7 +86,11 @@ impl From<Exported> for Event {
             at: event.at,
             actor: event.actor,
             cause: event.cause,
-            body: event.body,
+            body: event
+                .body
+                .into_iter()
+                .map(|(name, value)| (name, value.into()))
+                .collect(),
             previous_hash: event.previous_hash,
             hash: event.hash,
         }
