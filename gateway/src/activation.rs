@@ -27,6 +27,7 @@ use crate::crypto::Lanes;
 use crate::identity::DeviceVerifier;
 use crate::issue::Issuer;
 use crate::mqtt::{Inbound, InboundMessage, Outbound};
+use crate::store::conversation::Cache;
 
 pub use bucket::Buckets;
 pub use file::{Answered, FileDesk, FileError};
@@ -180,6 +181,8 @@ pub struct Rules {
     pub authority: Authority,
     /// What is allowed.
     pub policy: Policy,
+    /// What was read of the catalogue and the policies.
+    pub cache: Cache,
 }
 
 impl Rules {

@@ -20,6 +20,7 @@ use crate::identity::{AnchorError, DeviceVerifier, TrustAnchor, VerifierError};
 use crate::issue::Issuer;
 use crate::mqtt::{InvalidTopicSpace, LinkConfig, LinkStatus, MqttLink, TopicSpace};
 use crate::outbox::Outbox;
+use crate::store::conversation::Cache;
 use crate::store::{OpenError, SchemaPolicy, Store, StoreOptions};
 use crate::tls::{self, TlsError};
 use crate::upkeep::Upkeep;
@@ -233,6 +234,7 @@ pub fn rules(config: &Config) -> Result<Rules, StartError> {
             epoch: Epoch(config.authority()?.epoch),
         },
         policy: policy(config),
+        cache: Cache::default(),
     })
 }
 

@@ -152,7 +152,7 @@ impl Operator {
             now: Some(now),
             ..Look::default()
         };
-        let Some(snapshot) = conversation::load_for(db, device, &look)? else {
+        let Some(snapshot) = conversation::load_for(db, &self.rules.cache, device, &look)? else {
             let unknown = ActError::UnknownDevice(device.clone());
             return Ok(Attempt::Refused(unknown));
         };

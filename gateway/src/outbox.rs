@@ -142,7 +142,7 @@ fn examine(
     rules: &Rules,
     now: Timestamp,
 ) -> Result<Option<Push>, StoreError> {
-    let Some(snapshot) = conversation::load(db, &due.device, &[])? else {
+    let Some(snapshot) = conversation::load(db, &rules.cache, &due.device, &[])? else {
         return Ok(None);
     };
     let basis = Basis::of(&snapshot);

@@ -6,6 +6,8 @@
 
 #[macro_use]
 pub mod dialect;
+#[macro_use]
+pub mod prepared;
 pub mod activation_code;
 pub mod api_key;
 pub mod batch;

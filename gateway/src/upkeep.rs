@@ -72,7 +72,7 @@ fn tick(
     rules: &Rules,
     now: Timestamp,
 ) -> Result<Verdict<()>, StoreError> {
-    let Some(snapshot) = conversation::load(db, device, &[])? else {
+    let Some(snapshot) = conversation::load(db, &rules.cache, device, &[])? else {
         return Ok(Verdict::Commit(()));
     };
     let basis = Basis::of(&snapshot);

@@ -212,14 +212,14 @@ impl Turn {
     }
 
     fn snapshot(&self, db: &mut Db) -> Result<Snapshot, StoreError> {
-        let device = self.sender.device();
+        let (device, cache) = (self.sender.device(), &self.rules.cache);
         let look = Look {
             wants: self.question.wants(),
             quotas: self.question.is_about_quotas(),
             now: Some(self.now),
             ..Look::default()
         };
-        if let Some(snapshot) = conversation::load_for(db, device, &look)? {
+        if let Some(snapshot) = conversation::load_for(db, cache, device, &look)? {
             return Ok(snapshot);
         }
         let anchor = self.sender.anchor();
@@ -229,7 +229,7 @@ impl Turn {
             serial: String::from_utf8_lossy(self.sender.identity()).into_owned(),
         };
         conversation::first_seen(db, device, &provenance, self.now)?;
-        conversation::load_for(db, device, &look)?
+        conversation::load_for(db, cache, device, &look)?
             .ok_or_else(|| StoreError::Corrupt(format!("device {device} was not recorded")))
     }
 

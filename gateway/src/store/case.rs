@@ -1,8 +1,6 @@
 //! Cases: what a device wants and does not have yet, for somebody to follow up.
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, Timestamp};
 use fleetgrant_core::rule::Rule;
 
@@ -10,12 +8,14 @@ use super::column::{Code, Micros, Octets};
 use super::schema::cases as table;
 use super::{Db, StoreError, id};
 
-/// [`CaseState::Open`] as a literal, so that the partial index serves.
-const OPEN: &str = "state = 1";
+condition!(
+    /// The case is open.
+    IsOpen = "cases.state = 1"
+);
 
 /// A row.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
-#[diesel(table_name = table)]
+#[diesel(table_name = table, treat_none_as_default_value = false)]
 pub struct Case {
     /// Its id.
     pub id: Octets<CaseId>,
@@ -68,49 +68,49 @@ pub fn put(
         .execute(c))?;
     if opened == 0 {
         // Asking again for what is denied is no news: the case stays as old as it is.
-        on!(db, c => diesel::update(table::table)
+        let other = table::table
             .filter(table::device_id.eq(device))
             .filter(table::want.eq(want))
-            .filter(sql::<Bool>(OPEN))
-            .filter(table::step.ne(step).or(table::rule.ne(rule)))
-            .set((
-                table::step.eq(step),
-                table::rule.eq(rule),
-                table::changed_at.eq(Micros(now)),
-            ))
-            .execute(c))?;
+            .filter(IsOpen)
+            .filter(table::step.ne(step).or(table::rule.ne(rule)));
+        let changes = (
+            table::step.eq(step),
+            table::rule.eq(rule),
+            table::changed_at.eq(Micros(now)),
+        );
+        on!(db, c => update!(other, changes).execute(c))?;
     }
     Ok(())
 }
 
 /// What was denied is there now, as after an assignment: the case waits for the signature.
 pub fn served(db: &mut Db, device: &str, want: &str, now: Timestamp) -> Result<(), StoreError> {
-    on!(db, c => diesel::update(table::table)
+    let denied = table::table
         .filter(table::device_id.eq(device))
         .filter(table::want.eq(want))
-        .filter(sql::<Bool>(OPEN))
-        .filter(table::step.ne(Code(CaseStep::Published)))
-        .set((
-            table::step.eq(Code(CaseStep::Published)),
-            table::rule.eq(None::<Code<Rule>>),
-            table::changed_at.eq(Micros(now)),
-        ))
-        .execute(c))?;
+        .filter(IsOpen)
+        .filter(table::step.ne(Code(CaseStep::Published)));
+    let changes = (
+        table::step.eq(Code(CaseStep::Published)),
+        table::rule.eq(None::<Code<Rule>>),
+        table::changed_at.eq(Micros(now)),
+    );
+    on!(db, c => update!(denied, changes).execute(c))?;
     Ok(())
 }
 
 /// The device signed for its set: what it waited for is there.
 pub fn activated(db: &mut Db, device: &str, now: Timestamp) -> Result<(), StoreError> {
-    on!(db, c => diesel::update(table::table)
+    let waiting = table::table
         .filter(table::device_id.eq(device))
-        .filter(sql::<Bool>(OPEN))
-        .filter(table::step.eq(Code(CaseStep::Published)))
-        .set((
-            table::state.eq(Code(CaseState::Activated)),
-            table::changed_at.eq(Micros(now)),
-            table::closed_at.eq(Micros(now)),
-        ))
-        .execute(c))?;
+        .filter(IsOpen)
+        .filter(table::step.eq(Code(CaseStep::Published)));
+    let changes = (
+        table::state.eq(Code(CaseState::Activated)),
+        table::changed_at.eq(Micros(now)),
+        table::closed_at.eq(Micros(now)),
+    );
+    on!(db, c => update!(waiting, changes).execute(c))?;
     Ok(())
 }
 
@@ -132,7 +132,7 @@ pub fn stuck(
     limit: i64,
 ) -> Result<Vec<Case>, StoreError> {
     Ok(on!(db, c => table::table
-        .filter(sql::<Bool>(OPEN))
+        .filter(IsOpen)
         .filter(table::step.eq(Code(step)))
         .filter(table::changed_at.lt(Micros(before)))
         .order(table::changed_at)

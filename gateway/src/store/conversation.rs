@@ -5,6 +5,7 @@
 //! wrote. Units are taken by a conditional update, with a CHECK constraint behind it.
 
 mod activation;
+mod catalogue;
 mod device;
 mod entitlement;
 mod memory;
@@ -26,7 +27,8 @@ use super::case;
 use super::dialect::Db;
 use super::error::StoreError;
 use super::event::{self, Occasion, Stream};
-use super::policy;
+use super::policy::{self, Policies};
+use catalogue::Catalogue;
 
 pub use activation::{acknowledged, devices_to_tick};
 pub use device::Basis;
@@ -56,6 +58,13 @@ pub struct Cause {
     pub at: Timestamp,
 }
 
+/// What hardly ever changes, kept from one transaction to the next.
+#[derive(Clone, Debug, Default)]
+pub struct Cache {
+    catalogue: Catalogue,
+    policies: Policies,
+}
+
 /// What a decision is to be made about.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Look<'a> {
@@ -72,17 +81,23 @@ pub struct Look<'a> {
 }
 
 /// As [`load_for`], for a device that wants this.
-pub fn load(db: &mut Db, id: &DeviceId, wants: &[Want]) -> Result<Option<Snapshot>, StoreError> {
+pub fn load(
+    db: &mut Db,
+    cache: &Cache,
+    id: &DeviceId,
+    wants: &[Want],
+) -> Result<Option<Snapshot>, StoreError> {
     let look = Look {
         wants,
         ..Look::default()
     };
-    load_for(db, id, &look)
+    load_for(db, cache, id, &look)
 }
 
 /// Reads all that a decision about this device looks at; none, if it was never recorded.
 pub fn load_for(
     db: &mut Db,
+    cache: &Cache,
     id: &DeviceId,
     look: &Look<'_>,
 ) -> Result<Option<Snapshot>, StoreError> {
@@ -90,15 +105,18 @@ pub fn load_for(
     let Some(device) = device::load(db, id)? else {
         return Ok(None);
     };
-    let mut activations = activation::holding(db, id)?;
+    let catalogue = cache.catalogue.view(db)?;
+    let (mut activations, mut held) = activation::holding(db, id)?;
     if matches!(
         device.state,
         DeviceState::Tombstoned | DeviceState::Readmitted
     ) {
-        activations.extend(activation::written_off(db, id)?);
+        let (written_off, theirs) = activation::written_off(db, id)?;
+        activations.extend(written_off);
+        held.extend(theirs);
     }
     let codes = entitlement::codes(db, wants)?;
-    let mut entitlements = entitlement::candidates(db, &device, &activations, &codes, wants)?;
+    let mut entitlements = entitlement::candidates(db, &catalogue, &device, held, &codes, wants)?;
     let named = match (look.named, look.taken_over) {
         (None, Some(from)) => quota::entitlement_of(db, from)?,
         (named, _) => named,
@@ -108,7 +126,7 @@ pub fn load_for(
             .iter()
             .all(|entitlement| entitlement.id != named)
     {
-        entitlements.extend(entitlement::one(db, &device, named)?);
+        entitlements.extend(entitlement::one(db, &catalogue, &device, named)?);
     }
     let mut moved = quota::moved(db, id, &entitlements)?;
     if let Some(from) = look.taken_over
@@ -119,7 +137,7 @@ pub fn load_for(
     // A device that nobody owns becomes that of whoever's right it is given.
     let named = entitlements.iter().find(|e| named == Some(e.id));
     let owner = device.owner.or(named.and_then(|named| named.owner));
-    let tier = policy::of_owner(db, owner)?;
+    let tier = policy::of_owner(db, &cache.policies, owner)?;
     let uses = if look.quotas || entitlements.iter().any(|e| e.returned > 0) {
         let window = tier.rules.longest_window();
         let since = look.now.map(|now| now.minus_seconds(window));
@@ -148,6 +166,7 @@ pub fn load_for(
 /// As [`load_for`], for an operator who may name an entitlement.
 pub fn load_naming(
     db: &mut Db,
+    cache: &Cache,
     id: &DeviceId,
     named: Option<EntitlementId>,
 ) -> Result<Option<Snapshot>, StoreError> {
@@ -156,7 +175,7 @@ pub fn load_naming(
         quotas: true,
         ..Look::default()
     };
-    load_for(db, id, &look)
+    load_for(db, cache, id, &look)
 }
 
 /// Records a device that was never recorded.

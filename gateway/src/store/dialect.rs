@@ -42,7 +42,7 @@ const SQLITE_PRAGMAS: &str = "\
     PRAGMA journal_mode = WAL;\
     PRAGMA synchronous = FULL;\
     PRAGMA foreign_keys = ON;\
-    PRAGMA cache_size = -65536;\
+    PRAGMA cache_size = -16384;\
     PRAGMA mmap_size = 268435456;\
     PRAGMA temp_store = MEMORY;\
     PRAGMA wal_autocheckpoint = 4000;\
@@ -287,5 +287,34 @@ impl ToSql<BigInt, Sqlite> for Micros {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> diesel::serialize::Result {
         out.set_value(self.0.micros());
         Ok(IsNull::No)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use diesel::prelude::*;
+    use diesel::sql_types::Text;
+
+    use super::{Db, Location};
+
+    #[derive(QueryableByName)]
+    struct Compiled {
+        #[diesel(sql_type = Text)]
+        compile_options: String,
+    }
+
+    #[test]
+    fn sqlite_is_compiled_as_the_workspace_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("a.db").display());
+        let Db::Sqlite(c) = &mut Location::parse(&url).unwrap().connect().unwrap();
+        let options: Vec<Compiled> = diesel::sql_query("PRAGMA compile_options").load(c).unwrap();
+        let has = |name: &str| options.iter().any(|option| option.compile_options == name);
+        for name in ["ENABLE_QPSG", "THREADSAFE=2", "DEFAULT_MEMSTATUS=0"] {
+            assert!(has(name), "{name} is missing: see .cargo/config.toml");
+        }
+        assert!(!has("ENABLE_MEMORY_MANAGEMENT"));
     }
 }

@@ -94,7 +94,7 @@ pub struct Stored {
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = table)]
+#[diesel(table_name = table, treat_none_as_default_value = false)]
 struct New<'a> {
     stream: &'a str,
     seq: i64,

@@ -78,6 +78,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    catalogue_stamps (id) {
+        id -> SmallInt,
+        stamp -> BigInt,
+    }
+}
+
+diesel::table! {
     contracts (id) {
         id -> Binary,
         party_id -> Binary,
@@ -513,6 +520,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     activations,
     api_keys,
     cases,
+    catalogue_stamps,
     contracts,
     conversations,
     credentials,

@@ -14,6 +14,7 @@ use fleetgrant::http::{Api, ApiParts, HttpListener, HttpServer};
 use fleetgrant::identity::IdPrefix;
 use fleetgrant::import::{self, ImportOptions, Kind};
 use fleetgrant::mqtt::{LinkState, LinkStatus};
+use fleetgrant::store::conversation::Cache;
 use fleetgrant::store::{SchemaPolicy, Store, StoreOptions, party};
 use fleetgrant::telemetry::{self, Telemetry};
 use fleetgrant_core::context::Authority;
@@ -200,6 +201,7 @@ fn rules() -> Rules {
             epoch: Epoch(1),
         },
         policy: Policy::default(),
+        cache: Cache::default(),
     }
 }
 

@@ -2,6 +2,7 @@ DROP TABLE sku_contents;
 DROP TABLE skus;
 DROP TABLE license_models;
 DROP TABLE product_requirements;
+DROP TABLE catalogue_stamps;
 DROP TABLE product_features;
 DROP TABLE products;
 DROP TABLE features;

@@ -1,4 +1,5 @@
 -- What is made and sold. Instants are microseconds UTC, states the numbers of the domain.
+-- Tables that every message looks up by their key are WITHOUT ROWID: one search, not two.
 
 CREATE TABLE product_lines (
     id BLOB NOT NULL PRIMARY KEY,
@@ -47,6 +48,36 @@ CREATE TABLE product_features (
 );
 
 CREATE INDEX product_features_by_feature ON product_features (feature_id, product_id);
+
+-- Drawn anew whenever the features of a product change, for whoever keeps them in memory. Random,
+-- so that none that was rolled back comes again.
+CREATE TABLE catalogue_stamps (
+    id SMALLINT NOT NULL PRIMARY KEY,
+    stamp BIGINT NOT NULL,
+    CONSTRAINT catalogue_stamp_is_one CHECK (id = 1)
+);
+
+INSERT INTO catalogue_stamps (id, stamp) VALUES (1, random());
+
+CREATE TRIGGER catalogue_stamp_of_a_new_feature AFTER INSERT ON product_features
+BEGIN
+    UPDATE catalogue_stamps SET stamp = random();
+END;
+
+CREATE TRIGGER catalogue_stamp_of_other_terms AFTER UPDATE ON product_features
+BEGIN
+    UPDATE catalogue_stamps SET stamp = random();
+END;
+
+CREATE TRIGGER catalogue_stamp_without_a_feature AFTER DELETE ON product_features
+BEGIN
+    UPDATE catalogue_stamps SET stamp = random();
+END;
+
+CREATE TRIGGER catalogue_stamp_of_another_feature AFTER UPDATE ON features
+BEGIN
+    UPDATE catalogue_stamps SET stamp = random();
+END;
 
 CREATE TABLE product_requirements (
     product_id BLOB NOT NULL REFERENCES products (id),

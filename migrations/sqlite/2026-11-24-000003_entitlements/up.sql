@@ -39,7 +39,7 @@ CREATE TABLE entitlements (
         CHECK (units <= 4294967295 AND overdraft <= 4294967295 AND units_per_device BETWEEN 1 AND 4294967295),
     CONSTRAINT entitlement_has_an_end_or_a_term CHECK (ends_at IS NULL OR term IS NULL),
     CONSTRAINT entitlement_ends_after_it_starts CHECK (ends_at > starts_at)
-);
+) WITHOUT ROWID;
 
 CREATE INDEX entitlements_by_order_line ON entitlements (order_line_id, product_id);
 CREATE INDEX entitlements_by_owner ON entitlements (owner_id, product_id);

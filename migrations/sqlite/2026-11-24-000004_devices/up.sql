@@ -73,7 +73,7 @@ CREATE TABLE conversations (
     CONSTRAINT conversation_acked_is_whole
         CHECK ((acked_generation IS NULL) = (acked_epoch IS NULL) AND (acked_generation IS NULL) = (acked_cti IS NULL)
             AND (acked_generation IS NULL) = (acked_n IS NULL) AND (acked_generation IS NULL) = (acked_at IS NULL))
-);
+) WITHOUT ROWID;
 
 CREATE TABLE credentials (
     id BLOB NOT NULL PRIMARY KEY,

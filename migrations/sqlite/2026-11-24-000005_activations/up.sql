@@ -37,13 +37,14 @@ CREATE TABLE activations (
     CONSTRAINT activation_activated_has_an_instant CHECK (state <> 3 OR activated_at IS NOT NULL),
     CONSTRAINT activation_cancelled_was_not_published CHECK (state <> 7 OR grace_seconds IS NULL),
     CONSTRAINT activation_ended_or_holds_units CHECK ((state >= 7) = (ended_at IS NOT NULL))
-);
+) WITHOUT ROWID;
 
 CREATE INDEX activations_holding ON activations (device_id) WHERE state <= 6;
 -- What did not stay on a device is not given to it again unasked.
 CREATE INDEX activations_declined ON activations (device_id, entitlement_id, removal_reason) WHERE state IN (7, 8);
 -- What time alone changes.
-CREATE INDEX activations_running_out ON activations (runs_until_at) WHERE state <= 6;
+CREATE INDEX activations_running_out ON activations (runs_until_at)
+    WHERE state <= 6 AND runs_until_at IS NOT NULL;
 CREATE INDEX activations_waiting_for_proof ON activations (removing_since_at) WHERE state = 5;
 CREATE INDEX activations_by_entitlement ON activations (entitlement_id);
 CREATE INDEX activations_by_device ON activations (device_id);
@@ -62,7 +63,6 @@ CREATE TABLE grant_sets (
     install_until_at BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (device_id, generation),
-    CONSTRAINT grant_set_cti_is_unique UNIQUE (cti),
     CONSTRAINT grant_set_generation_is_in_range CHECK (generation BETWEEN 1 AND 281474976710655)
 );
 
@@ -85,7 +85,7 @@ CREATE TABLE deliveries (
     FOREIGN KEY (device_id, generation) REFERENCES grant_sets (device_id, generation),
     CONSTRAINT delivery_due_or_settled CHECK ((state IN (1, 2)) = (next_attempt_at IS NOT NULL)),
     CONSTRAINT delivery_acknowledged_has_an_instant CHECK (state <> 3 OR acknowledged_at IS NOT NULL)
-);
+) WITHOUT ROWID;
 
 CREATE INDEX deliveries_due ON deliveries (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
 
@@ -101,7 +101,7 @@ CREATE TABLE cases (
     changed_at BIGINT NOT NULL,
     closed_at BIGINT,
     CONSTRAINT case_open_or_closed CHECK ((state = 1) = (closed_at IS NULL))
-);
+) WITHOUT ROWID;
 
 CREATE UNIQUE INDEX case_open_is_unique ON cases (device_id, want) WHERE state = 1;
 CREATE INDEX cases_by_opened_at ON cases (opened_at);

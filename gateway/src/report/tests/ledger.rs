@@ -30,7 +30,7 @@ use jiff::tz::TimeZone;
 use crate::identity::{StoredCredential, TrustDigest};
 use crate::import::{self, ImportOptions, Kind};
 use crate::report::history::{self, HistoryFilter};
-use crate::store::conversation::{self, Basis, Cause, Credential, Recorded};
+use crate::store::conversation::{self, Basis, Cache, Cause, Credential, Recorded};
 use crate::store::{Db, SchemaPolicy, Store, StoreError, StoreOptions, listing};
 
 pub(super) const HOUR: u64 = 3_600;
@@ -276,7 +276,9 @@ impl Ledger {
         entitlement: Option<EntitlementId>,
         act: impl Fn(Snapshot, Context<'_>) -> Outcome + Send + 'static,
     ) -> Outcome {
-        let load = move |db: &mut Db, id: &DeviceId| conversation::load_naming(db, id, entitlement);
+        let load = move |db: &mut Db, id: &DeviceId| {
+            conversation::load_naming(db, &Cache::default(), id, entitlement)
+        };
         self.run(device, "operator", load, act)
     }
 
@@ -288,7 +290,8 @@ impl Ledger {
         act: impl Fn(Snapshot, Context<'_>) -> Outcome + Send + 'static,
     ) -> Outcome {
         let wants = wants.to_vec();
-        let load = move |db: &mut Db, id: &DeviceId| conversation::load(db, id, &wants);
+        let load =
+            move |db: &mut Db, id: &DeviceId| conversation::load(db, &Cache::default(), id, &wants);
         self.run(device, actor, load, act)
     }
 

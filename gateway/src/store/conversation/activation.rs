@@ -1,8 +1,6 @@
 //! Rows of activations.
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 use fleetgrant_core::activation::{Activation, Run, Standing};
 use fleetgrant_core::domain::{
     ActivationId, ActivationKind, ActivationState, CodeId, DeviceId, EntitlementId, LicenseModel,
@@ -12,12 +10,29 @@ use fleetgrant_core::entitlement::Entitlement;
 use fleetgrant_core::outcome::Change;
 use fleetgrant_core::snapshot::Declined;
 
-use super::entitlement::publishable_until;
+use super::entitlement::{self, publishable_until};
 use super::{corrupt, memory, unsigned};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::schema::{activations, entitlements};
+
+condition!(
+    /// The activation holds units.
+    HoldsUnits = "activations.state <= 6"
+);
+condition!(
+    /// The activation was lost with its device.
+    IsWrittenOff = "activations.state = 10"
+);
+condition!(
+    /// The activation is being removed.
+    IsRemoving = "activations.state = 5"
+);
+condition!(
+    /// The activation was removed or cancelled.
+    WasDeclined = "activations.state IN (7, 8)"
+);
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = activations)]
@@ -35,7 +50,11 @@ struct Row {
 
 /// The columns that change.
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = activations, treat_none_as_null = true)]
+#[diesel(
+    table_name = activations,
+    treat_none_as_null = true,
+    treat_none_as_default_value = false
+)]
 struct Progress {
     units: i64,
     state: Code<ActivationState>,
@@ -51,25 +70,51 @@ struct Progress {
     activated_at: Option<Micros>,
 }
 
-pub(super) fn holding(db: &mut Db, device: &DeviceId) -> Result<Vec<Activation>, StoreError> {
-    let rows: Vec<Row> = on!(db, c => activations::table
+#[derive(Insertable)]
+#[diesel(table_name = activations, treat_none_as_default_value = false)]
+struct New<'a> {
+    id: Octets<ActivationId>,
+    entitlement_id: Octets<EntitlementId>,
+    device_id: &'a str,
+    kind: Code<ActivationKind>,
+    origin: Code<Origin>,
+    lineage_id: Octets<ActivationId>,
+    predecessor_id: Option<Octets<ActivationId>>,
+    code_id: Option<Octets<CodeId>>,
+    created_at: Micros,
+    changed_at: Micros,
+    ended_at: Option<Micros>,
+    #[diesel(embed)]
+    progress: Progress,
+}
+
+/// Activations, and the entitlements they are of, each as often as it occurs.
+type Found = (Vec<Activation>, Vec<entitlement::Row>);
+
+/// Those that hold units.
+pub(super) fn holding(db: &mut Db, device: &DeviceId) -> Result<Found, StoreError> {
+    found(on!(db, c => activations::table
+        .inner_join(entitlements::table.on(entitlements::id.eq(activations::entitlement_id)))
         .filter(activations::device_id.eq(device.as_str()))
-        // The states that hold units; literal, so that the partial index serves.
-        .filter(sql::<Bool>("state <= 6"))
-        .select(Row::as_select())
-        .load(c))?;
-    rows.into_iter().map(activation).collect()
+        .filter(HoldsUnits)
+        .select((Row::as_select(), entitlement::Row::as_select()))
+        .load(c))?)
 }
 
 /// Those of a device declared dead that it may still have.
-pub(super) fn written_off(db: &mut Db, device: &DeviceId) -> Result<Vec<Activation>, StoreError> {
-    let rows: Vec<Row> = on!(db, c => activations::table
+pub(super) fn written_off(db: &mut Db, device: &DeviceId) -> Result<Found, StoreError> {
+    found(on!(db, c => activations::table
+        .inner_join(entitlements::table.on(entitlements::id.eq(activations::entitlement_id)))
         .filter(activations::device_id.eq(device.as_str()))
-        // Literal, so that the partial index serves.
-        .filter(sql::<Bool>("state = 10"))
-        .select(Row::as_select())
-        .load(c))?;
-    rows.into_iter().map(activation).collect()
+        .filter(IsWrittenOff)
+        .select((Row::as_select(), entitlement::Row::as_select()))
+        .load(c))?)
+}
+
+fn found(rows: Vec<(Row, entitlement::Row)>) -> Result<Found, StoreError> {
+    let (rows, held): (Vec<_>, _) = rows.into_iter().unzip();
+    let activations = rows.into_iter().map(activation).collect::<Result<_, _>>()?;
+    Ok((activations, held))
 }
 
 fn activation(row: Row) -> Result<Activation, StoreError> {
@@ -149,31 +194,30 @@ pub(super) fn write(
                 Some(predecessor) => lineage_of(db, predecessor)?,
                 None => Octets(activation.id),
             };
-            on!(db, c => diesel::insert_into(activations::table)
-                .values((
-                    activations::id.eq(Octets(activation.id)),
-                    activations::entitlement_id.eq(Octets(activation.entitlement)),
-                    activations::device_id.eq(device.as_str()),
-                    activations::kind.eq(Code(activation.kind)),
-                    activations::origin.eq(Code(activation.origin)),
-                    activations::lineage_id.eq(lineage),
-                    activations::predecessor_id.eq(activation.predecessor.map(Octets)),
-                    activations::code_id.eq(activation.code.map(Octets)),
-                    activations::created_at.eq(Micros(activation.created_at)),
-                    activations::changed_at.eq(Micros(now)),
-                    activations::ended_at.eq(ended_at),
-                    &progress,
-                ))
-                .execute(c))?;
+            let new = New {
+                id: Octets(activation.id),
+                entitlement_id: Octets(activation.entitlement),
+                device_id: device.as_str(),
+                kind: Code(activation.kind),
+                origin: Code(activation.origin),
+                lineage_id: lineage,
+                predecessor_id: activation.predecessor.map(Octets),
+                code_id: activation.code.map(Octets),
+                created_at: Micros(activation.created_at),
+                changed_at: Micros(now),
+                ended_at,
+                progress,
+            };
+            on!(db, c => diesel::insert_into(activations::table).values(&new).execute(c))?;
         }
         Change::Updated(_) => {
-            on!(db, c => diesel::update(activations::table.find(Octets(activation.id)))
-                .set((
-                    &progress,
-                    activations::changed_at.eq(Micros(now)),
-                    activations::ended_at.eq(ended_at),
-                ))
-                .execute(c))?;
+            let changes = (
+                &progress,
+                activations::changed_at.eq(Micros(now)),
+                activations::ended_at.eq(ended_at),
+            );
+            let own = activations::table.find(Octets(activation.id));
+            on!(db, c => update!(own, changes).execute(c))?;
         }
     }
     Ok(())
@@ -232,8 +276,7 @@ pub(super) fn declined(db: &mut Db, device: &DeviceId) -> Result<Vec<Declined>, 
     type Found = (Octets<EntitlementId>, Option<Code<RemovalReason>>);
     let found: Vec<Found> = on!(db, c => activations::table
         .filter(activations::device_id.eq(device.as_str()))
-        // Removed or cancelled; literal, so that the partial index serves.
-        .filter(sql::<Bool>("state IN (7, 8)"))
+        .filter(WasDeclined)
         .select((activations::entitlement_id, activations::removal_reason))
         .distinct()
         .load(c))?;
@@ -257,16 +300,14 @@ pub fn devices_to_tick(
     let waited = now.minus_seconds(orphan_after);
     // One statement for each index: over both at once, SQLite would rather read every row.
     let mut devices: Vec<String> = on!(db, c => activations::table
-        // Those that hold units; literal, so that the partial index serves.
-        .filter(sql::<Bool>("state <= 6"))
+        .filter(HoldsUnits)
         .filter(activations::runs_until_at.le(Micros(now)))
         .order(activations::runs_until_at)
         .limit(limit)
         .select(activations::device_id)
         .load(c))?;
     let unproven: Vec<String> = on!(db, c => activations::table
-        // Those that are being removed; literal too.
-        .filter(sql::<Bool>("state = 5"))
+        .filter(IsRemoving)
         .filter(activations::removing_since_at.le(Micros(waited)))
         .order(activations::removing_since_at)
         .limit(limit)

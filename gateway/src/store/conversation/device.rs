@@ -1,8 +1,6 @@
 //! The device's row and its conversation's.
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 use fleetgrant_core::ask::{Facts, Hardware, Held};
 use fleetgrant_core::device::{Acked, Device, LastRequest};
 use fleetgrant_core::domain::{
@@ -18,8 +16,10 @@ use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::schema::{conversations, credentials, devices, product_lines};
 
-/// The current credential; literal, so that the partial index serves.
-pub(super) const CURRENT: &str = "credentials.state = 1";
+condition!(
+    /// The credential is the device's current one.
+    pub(super) IsCurrent = "credentials.state = 1"
+);
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = devices)]
@@ -105,7 +105,7 @@ pub(super) fn load(db: &mut Db, id: &DeviceId) -> Result<Option<Device>, StoreEr
     let row: Option<Loaded> = on!(db, c => devices::table
         .left_join(conversations::table)
         .left_join(credentials::table.on(
-            credentials::device_id.eq(devices::id).and(sql::<Bool>(CURRENT)),
+            credentials::device_id.eq(devices::id).and(IsCurrent),
         ))
         .filter(devices::id.eq(id.as_str()))
         .select((
@@ -193,24 +193,20 @@ pub(super) fn save(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     if (device.state, device.owner) != (basis.state, basis.owner) {
-        on!(db, c => diesel::update(devices::table.find(device.id.as_str()))
-            .set((
-                devices::state.eq(Code(device.state)),
-                devices::owner_id.eq(device.owner.map(Octets)),
-                devices::changed_at.eq(Micros(now)),
-            ))
-            .execute(c))?;
+        let changes = (
+            devices::state.eq(Code(device.state)),
+            devices::owner_id.eq(device.owner.map(Octets)),
+            devices::changed_at.eq(Micros(now)),
+        );
+        on!(db, c => update!(devices::table.find(device.id.as_str()), changes).execute(c))?;
     }
     if device.facts != basis.facts {
         let facts = FactsChange::of(&device.facts);
-        on!(db, c => diesel::update(devices::table.find(device.id.as_str()))
-            .set(&facts)
-            .execute(c))?;
+        on!(db, c => update!(devices::table.find(device.id.as_str()), &facts).execute(c))?;
     }
     let row = conversation(device)?;
-    let updated = on!(db, c => diesel::update(conversations::table.find(device.id.as_str()))
-        .set(&row)
-        .execute(c))?;
+    let own = conversations::table.find(device.id.as_str());
+    let updated = on!(db, c => update!(own, &row).execute(c))?;
     if updated == 0 {
         on!(db, c => diesel::insert_into(conversations::table)
             .values((conversations::device_id.eq(device.id.as_str()), &row))

@@ -3,10 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
-use fleetgrant_core::activation::Activation;
 use fleetgrant_core::ask::Want;
 use fleetgrant_core::device::Device;
 use fleetgrant_core::domain::{
@@ -21,6 +18,7 @@ use fleetgrant_schemas::code::CodeKey;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use super::catalogue::View;
 use super::{corrupt, unsigned};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
@@ -33,13 +31,15 @@ use crate::store::schema::{
 /// Entitlements of one owner that one want is served from, at most.
 const MAX_POOL: i64 = 32;
 
-/// An entitlement with units left, as the partial index has it.
-const FREE: &str =
-    "entitlements.state = 2 AND (unlimited OR entitlements.live_units < units + overdraft)";
+condition!(
+    /// The entitlement is active and has units left, as the partial index has it.
+    IsFree = "entitlements.state = 2 AND (entitlements.unlimited \
+              OR entitlements.live_units < entitlements.units + entitlements.overdraft)"
+);
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = entitlements)]
-struct Row {
+pub(super) struct Row {
     id: Octets<EntitlementId>,
     owner_id: Option<Octets<PartyId>>,
     product_id: Octets<ProductId>,
@@ -70,26 +70,22 @@ struct Rules {
     returns_credit: bool,
 }
 
-/// Those of the activations and codes; those bound to the device; those of its owner that have a
+/// Those held; those of the codes; those bound to the device; those of its owner that have a
 /// wanted feature.
 pub(super) fn candidates(
     db: &mut Db,
+    catalogue: &View<'_>,
     device: &Device,
-    activations: &[Activation],
+    held: Vec<Row>,
     codes: &[ActivationCode],
     wants: &[Want],
 ) -> Result<Vec<Entitlement>, StoreError> {
     let mut rows = BTreeMap::new();
     let mut keep = |found: Vec<Row>| rows.extend(found.into_iter().map(|row| (row.id, row)));
-    let named: BTreeSet<_> = activations
-        .iter()
-        .map(|activation| activation.entitlement)
-        .chain(codes.iter().map(|code| code.entitlement))
-        .collect();
-    for id in named {
-        // One by one: a statement with a list of varying length is prepared anew each time.
+    keep(held);
+    for code in codes {
         keep(on!(db, c => entitlements::table
-            .filter(entitlements::id.eq(Octets(id)))
+            .find(Octets(code.entitlement))
             .select(Row::as_select())
             .load(c))?);
     }
@@ -103,17 +99,9 @@ pub(super) fn candidates(
             }
         }
     }
-    let mut products = BTreeMap::new();
     rows.into_values()
         .map(|row| {
-            let features = match products.get(&row.product_id) {
-                Some(known) => Arc::clone(known),
-                None => {
-                    let loaded = features_of(db, row.product_id)?;
-                    products.insert(row.product_id, Arc::clone(&loaded));
-                    loaded
-                }
-            };
+            let features = catalogue.features(db, row.product_id.0)?;
             let binding = binding(device, &row, bound_ids.contains(&row.id));
             entitlement(row, features, binding)
         })
@@ -139,6 +127,7 @@ fn bound(db: &mut Db, device: &Device) -> Result<Vec<Row>, StoreError> {
 /// An entitlement that is none of the [`candidates`], so that nothing binds it to the device.
 pub(super) fn one(
     db: &mut Db,
+    catalogue: &View<'_>,
     device: &Device,
     id: EntitlementId,
 ) -> Result<Option<Entitlement>, StoreError> {
@@ -148,7 +137,7 @@ pub(super) fn one(
         .first(c)
         .optional())?;
     row.map(|row| {
-        let features = features_of(db, row.product_id)?;
+        let features = catalogue.features(db, row.product_id.0)?;
         let binding = binding(device, &row, false);
         entitlement(row, features, binding)
     })
@@ -157,60 +146,27 @@ pub(super) fn one(
 
 /// The earliest to end first. Only where nothing is free, what is not free: it names the reason.
 fn pool(db: &mut Db, owner: PartyId, feature: &FeatureName) -> Result<Vec<Row>, StoreError> {
-    let free = owned(db, owner, feature, FREE)?;
-    if free.is_empty() {
-        owned(db, owner, feature, "TRUE")
-    } else {
-        Ok(free)
+    let owned = || {
+        entitlements::table
+            .inner_join(
+                product_features::table
+                    .on(product_features::product_id.eq(entitlements::product_id)),
+            )
+            .inner_join(features::table.on(features::id.eq(product_features::feature_id)))
+            .filter(features::name.eq(feature.as_str()))
+            .filter(entitlements::owner_id.eq(Octets(owner)))
+            .order((
+                entitlements::ends_at.is_null(),
+                entitlements::ends_at,
+                entitlements::created_at,
+            ))
+            .limit(MAX_POOL)
+    };
+    let free: Vec<Row> = on!(db, c => owned().filter(IsFree).select(Row::as_select()).load(c))?;
+    if !free.is_empty() {
+        return Ok(free);
     }
-}
-
-fn owned(
-    db: &mut Db,
-    owner: PartyId,
-    feature: &FeatureName,
-    condition: &'static str,
-) -> Result<Vec<Row>, StoreError> {
-    let rows = on!(db, c => entitlements::table
-        .inner_join(product_features::table
-            .on(product_features::product_id.eq(entitlements::product_id)))
-        .inner_join(features::table.on(features::id.eq(product_features::feature_id)))
-        .filter(features::name.eq(feature.as_str()))
-        .filter(entitlements::owner_id.eq(Octets(owner)))
-        .filter(sql::<Bool>(condition))
-        .order((entitlements::ends_at.is_null(), entitlements::ends_at, entitlements::created_at))
-        .limit(MAX_POOL)
-        .select(Row::as_select())
-        .load(c))?;
-    Ok(rows)
-}
-
-fn features_of(db: &mut Db, product: Octets<ProductId>) -> Result<Arc<[Feature]>, StoreError> {
-    type Found = (String, bool, Option<String>, Option<i64>, Option<Vec<u8>>);
-    let found: Vec<Found> = on!(db, c => product_features::table
-        .inner_join(features::table)
-        .filter(product_features::product_id.eq(product))
-        .order(features::name.asc())
-        .select((
-            features::name,
-            features::essential,
-            product_features::version_ceiling,
-            product_features::use_count,
-            product_features::vendor_data,
-        ))
-        .load(c))?;
-    found
-        .into_iter()
-        .map(|(name, essential, version_ceiling, uses, vendor_data)| {
-            Ok(Feature {
-                name: FeatureName::new(&name).map_err(corrupt)?,
-                version_ceiling,
-                essential,
-                uses: uses.map(|uses| unsigned("use_count", uses)).transpose()?,
-                vendor_data: vendor_data.unwrap_or_default(),
-            })
-        })
-        .collect()
+    Ok(on!(db, c => owned().select(Row::as_select()).load(c))?)
 }
 
 fn entitlement(
@@ -304,10 +260,8 @@ pub(super) fn apply(
             entitlements::changed_at.eq(Micros(now)),
         );
         if change.units > 0 {
-            let taken = on!(db, c => diesel::update(row)
-                .filter(entitlements::unlimited.or(fits))
-                .set(values)
-                .execute(c))?;
+            let fitting = row.filter(entitlements::unlimited.or(fits));
+            let taken = on!(db, c => update!(fitting, values).execute(c))?;
             if taken == 0 {
                 return Ok(false);
             }
@@ -334,13 +288,12 @@ pub(super) fn apply(
         }
     }
     if let Some(start) = change.started_at {
-        let started = on!(db, c => diesel::update(row)
-            .filter(entitlements::starts_at.is_null())
-            .set((
-                entitlements::starts_at.eq(Micros(start)),
-                entitlements::changed_at.eq(Micros(now)),
-            ))
-            .execute(c))?;
+        let waiting = row.filter(entitlements::starts_at.is_null());
+        let changes = (
+            entitlements::starts_at.eq(Micros(start)),
+            entitlements::changed_at.eq(Micros(now)),
+        );
+        let started = on!(db, c => update!(waiting, changes).execute(c))?;
         if started == 0 {
             return Ok(false);
         }

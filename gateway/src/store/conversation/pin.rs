@@ -1,17 +1,16 @@
 //! Which key speaks for which device.
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 use fleetgrant_core::domain::{CredentialState, DeviceId, DeviceState, KeyThumbprint, Timestamp};
 use fleetgrant_schemas::id::CertificateThumbprint;
 
 use super::corrupt;
-use super::device::CURRENT;
+use super::device::IsCurrent;
 use crate::identity::{StoredCredential, TrustDigest};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
+use crate::store::id;
 use crate::store::schema::{credentials, devices};
 
 /// A key of a device, and the chain that proved it.
@@ -110,7 +109,7 @@ impl Pins {
         );
         let found: Option<Found> = on!(db, c => devices::table
             .left_join(credentials::table.on(
-                credentials::device_id.eq(devices::id).and(sql::<Bool>(CURRENT)),
+                credentials::device_id.eq(devices::id).and(IsCurrent),
             ))
             .filter(devices::id.eq(device.as_str()))
             .select((
@@ -162,19 +161,19 @@ impl Credential {
             credentials::issuer_expired.eq(self.verified.issuer_expired),
             credentials::changed_at.eq(Micros(now)),
         );
-        on!(db, c => diesel::insert_into(credentials::table)
-            .values((
-                credentials::id.eq(uuid::Uuid::now_v7().as_bytes().to_vec()),
-                credentials::device_id.eq(device.as_str()),
-                credentials::key_thumbprint.eq(Octets(self.key)),
-                credentials::state.eq(Code(CredentialState::Current)),
-                credentials::created_at.eq(Micros(now)),
-                verified,
-            ))
-            .on_conflict(credentials::key_thumbprint)
-            .do_update()
-            .set(verified)
-            .execute(c))?;
+        let known = credentials::table.filter(credentials::key_thumbprint.eq(Octets(self.key)));
+        if on!(db, c => update!(known, verified).execute(c))? == 0 {
+            on!(db, c => diesel::insert_into(credentials::table)
+                .values((
+                    credentials::id.eq(id::fresh::<[u8; 16]>(now)),
+                    credentials::device_id.eq(device.as_str()),
+                    credentials::key_thumbprint.eq(Octets(self.key)),
+                    credentials::state.eq(Code(CredentialState::Current)),
+                    credentials::created_at.eq(Micros(now)),
+                    verified,
+                ))
+                .execute(c))?;
+        }
         Ok(())
     }
 }

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 use fleetgrant_core::domain::{
     ActivationId, DeviceId, EntitlementId, PartyId, QuotaUseId, RemovalReason, Timestamp,
 };
@@ -24,9 +22,12 @@ use crate::store::schema::{activations, quota_uses};
 /// only that it is not said from where.
 const MAX_MOVED: i64 = 64;
 
-/// As the partial index has it.
-const TO_TAKE_UP: &str =
-    "state IN (8, 10) AND kind = 1 AND removal_reason IN (1, 3) AND taken_up_units < units";
+condition!(
+    /// The activation's units wait to be taken up, as the partial index has it.
+    IsToTakeUp = "activations.state IN (8, 10) AND activations.kind = 1 \
+                  AND activations.removal_reason IN (1, 3) \
+                  AND activations.taken_up_units < activations.units"
+);
 
 type Found = (
     Octets<ActivationId>,
@@ -63,7 +64,7 @@ pub(super) fn moved(
     for entitlement in entitlements.iter().filter(|e| e.returned > 0) {
         let found: Vec<Found> = on!(db, c => activations::table
             .filter(activations::entitlement_id.eq(Octets(entitlement.id)))
-            .filter(sql::<Bool>(TO_TAKE_UP))
+            .filter(IsToTakeUp)
             // UUIDv7: the oldest first.
             .order(activations::id)
             .limit(MAX_MOVED)
@@ -84,7 +85,7 @@ pub(super) fn moved_from(
 ) -> Result<Option<Moved>, StoreError> {
     let found: Option<Found> = on!(db, c => activations::table
         .find(Octets(from))
-        .filter(sql::<Bool>(TO_TAKE_UP))
+        .filter(IsToTakeUp)
         .select(COLUMNS)
         .first(c)
         .optional())?;

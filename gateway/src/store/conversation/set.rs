@@ -1,8 +1,6 @@
 //! Grant sets, written once, and their deliveries: the outbox.
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 use fleetgrant_core::device::Device;
 use fleetgrant_core::domain::{
     ActivationId, Cti, DeliveryState, DeviceId, DeviceNonce, SetKey, Timestamp,
@@ -17,9 +15,10 @@ use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::schema::{deliveries, grant_sets};
 
-/// Deliveries that are pending, published or exhausted. A literal, since a statement with a list
-/// of values is prepared anew each time.
-const UNSETTLED: &str = "state IN (1, 2, 4)";
+condition!(
+    /// The delivery is pending, published or exhausted.
+    IsUnsettled = "deliveries.state IN (1, 2, 4)"
+);
 
 /// Sets a decision looks at, at most; a device that answers has two or three.
 const MAX_SETS: i64 = 64;
@@ -34,6 +33,32 @@ struct Row {
     nonce: Option<Octets<DeviceNonce>>,
     install_until_at: Micros,
     created_at: Micros,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = grant_sets, treat_none_as_default_value = false)]
+struct NewSet<'a> {
+    device_id: &'a str,
+    generation: i64,
+    epoch: i64,
+    cti: Octets<Cti>,
+    payload: &'a [u8],
+    activation_ids: &'a [u8],
+    nonce: Option<Octets<DeviceNonce>>,
+    install_until_at: Micros,
+    created_at: Micros,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = deliveries, treat_none_as_default_value = false)]
+struct NewDelivery<'a> {
+    device_id: &'a str,
+    generation: i64,
+    state: Code<DeliveryState>,
+    attempts: i64,
+    next_attempt_at: Micros,
+    created_at: Micros,
+    published_at: Option<Micros>,
 }
 
 /// From the last acknowledged on, ascending.
@@ -112,19 +137,18 @@ pub(super) fn deliver(
 fn insert(db: &mut Db, device: &DeviceId, issued: &IssuedSet) -> Result<(), StoreError> {
     let set = &issued.set;
     let ids: Vec<u8> = set.activations.iter().flat_map(|id| id.0).collect();
-    on!(db, c => diesel::insert_into(grant_sets::table)
-        .values((
-            grant_sets::device_id.eq(device.as_str()),
-            grant_sets::generation.eq(set.key.generation.get() as i64),
-            grant_sets::epoch.eq(i64::from(set.key.epoch.0)),
-            grant_sets::cti.eq(Octets(set.cti)),
-            grant_sets::payload.eq(&issued.payload),
-            grant_sets::activation_ids.eq(&ids),
-            grant_sets::nonce.eq(set.nonce.map(Octets)),
-            grant_sets::install_until_at.eq(Micros(set.install_until)),
-            grant_sets::created_at.eq(Micros(set.issued_at)),
-        ))
-        .execute(c))?;
+    let new = NewSet {
+        device_id: device.as_str(),
+        generation: set.key.generation.get() as i64,
+        epoch: i64::from(set.key.epoch.0),
+        cti: Octets(set.cti),
+        payload: &issued.payload,
+        activation_ids: &ids,
+        nonce: set.nonce.map(Octets),
+        install_until_at: Micros(set.install_until),
+        created_at: Micros(set.issued_at),
+    };
+    on!(db, c => diesel::insert_into(grant_sets::table).values(&new).execute(c))?;
     Ok(())
 }
 
@@ -135,18 +159,17 @@ fn insert_delivery(
     first: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    on!(db, c => diesel::insert_into(deliveries::table)
-        .values((
-            deliveries::device_id.eq(device.as_str()),
-            deliveries::generation.eq(issued.set.key.generation.get() as i64),
-            // From the commit on it may be out there, whether or not a push succeeded.
-            deliveries::state.eq(Code(DeliveryState::Published)),
-            deliveries::attempts.eq(i64::from(first > now)),
-            deliveries::next_attempt_at.eq(Micros(first)),
-            deliveries::created_at.eq(Micros(now)),
-            deliveries::published_at.eq((first > now).then_some(Micros(now))),
-        ))
-        .execute(c))?;
+    let new = NewDelivery {
+        device_id: device.as_str(),
+        generation: issued.set.key.generation.get() as i64,
+        // From the commit on it may be out there, whether or not a push succeeded.
+        state: Code(DeliveryState::Published),
+        attempts: i64::from(first > now),
+        next_attempt_at: Micros(first),
+        created_at: Micros(now),
+        published_at: (first > now).then_some(Micros(now)),
+    };
+    on!(db, c => diesel::insert_into(deliveries::table).values(&new).execute(c))?;
     Ok(())
 }
 
@@ -158,30 +181,30 @@ fn settle(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let acknowledged = (state == DeliveryState::Acknowledged).then_some(Micros(now));
-    on!(db, c => diesel::update(deliveries::table)
+    let open = deliveries::table
         .filter(deliveries::device_id.eq(device.as_str()))
-        .filter(sql::<Bool>(UNSETTLED))
-        .set((
-            deliveries::state.eq(Code(state)),
-            deliveries::next_attempt_at.eq(None::<Micros>),
-            deliveries::leased_until_at.eq(None::<Micros>),
-            deliveries::acknowledged_at.eq(acknowledged),
-        ))
-        .execute(c))?;
+        .filter(IsUnsettled);
+    let changes = (
+        deliveries::state.eq(Code(state)),
+        deliveries::next_attempt_at.eq(None::<Micros>),
+        deliveries::leased_until_at.eq(None::<Micros>),
+        deliveries::acknowledged_at.eq(acknowledged),
+    );
+    on!(db, c => update!(open, changes).execute(c))?;
     Ok(())
 }
 
 fn revive(db: &mut Db, device: &Device, now: Timestamp) -> Result<(), StoreError> {
-    on!(db, c => diesel::update(deliveries::table)
+    let open = deliveries::table
         .filter(deliveries::device_id.eq(device.id.as_str()))
         .filter(deliveries::generation.eq(device.generation.get() as i64))
-        .filter(sql::<Bool>(UNSETTLED))
-        .set((
-            deliveries::state.eq(Code(DeliveryState::Published)),
-            deliveries::attempts.eq(0),
-            deliveries::next_attempt_at.eq(Micros(now)),
-        ))
-        .execute(c))?;
+        .filter(IsUnsettled);
+    let changes = (
+        deliveries::state.eq(Code(DeliveryState::Published)),
+        deliveries::attempts.eq(0),
+        deliveries::next_attempt_at.eq(Micros(now)),
+    );
+    on!(db, c => update!(open, changes).execute(c))?;
     Ok(())
 }
 

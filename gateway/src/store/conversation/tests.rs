@@ -6,6 +6,7 @@ mod delivered;
 mod moves;
 mod race;
 mod reserved;
+mod statements;
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -131,7 +132,7 @@ fn what_answers_nobody_is_the_outboxs_at_once_and_an_answer_after_the_first_paus
 
     let pushed = handset.clone();
     let push = move |db: &mut Db| {
-        let snapshot = load(db, &pushed.id, &[])?.unwrap();
+        let snapshot = load(db, &Cache::default(), &pushed.id, &[])?.unwrap();
         let (basis, policy) = (Basis::of(&snapshot), Policy::default());
         let outcome = operator::push(snapshot, pushed.context(&policy), &mut entropy()).unwrap();
         pushed.record(db, &basis, &outcome, MessageDigest([0; 32]))
@@ -201,7 +202,7 @@ impl Handset {
     /// The transaction of a request for so many units, as the conductor runs it.
     fn request(&self, db: &mut Db, total: u32) -> Result<Outcome, StoreError> {
         let ask = self.ask(total);
-        let snapshot = load(db, &self.id, &ask.wants)?.unwrap();
+        let snapshot = load(db, &Cache::default(), &self.id, &ask.wants)?.unwrap();
         let was_pinned = snapshot.device.key;
         let basis = Basis::of(&snapshot);
         let request = Request {
@@ -220,7 +221,7 @@ impl Handset {
 
     /// The transaction of an acknowledgement of what is held.
     fn acknowledge(&self, db: &mut Db, n: u32) -> Result<Outcome, StoreError> {
-        let snapshot = load(db, &self.id, &[])?.unwrap();
+        let snapshot = load(db, &Cache::default(), &self.id, &[])?.unwrap();
         let basis = Basis::of(&snapshot);
         let signed = SignedAck {
             digest: self.digest(1),

@@ -81,7 +81,7 @@ impl Fixture {
     ) -> Result<Outcome, OperatorError> {
         let handset = handset.clone();
         let transaction = move |db: &mut Db| {
-            let snapshot = load_for(db, &handset.id, &look)?.unwrap();
+            let snapshot = load_for(db, &Cache::default(), &handset.id, &look)?.unwrap();
             let basis = Basis::of(&snapshot);
             let policy = Policy::default();
             let outcome = match act(snapshot, handset.context(&policy)) {
@@ -107,7 +107,7 @@ impl Handset {
             now: Some(NOW),
             ..Look::default()
         };
-        let snapshot = load_for(db, &self.id, &look)?.unwrap();
+        let snapshot = load_for(db, &Cache::default(), &self.id, &look)?.unwrap();
         let basis = Basis::of(&snapshot);
         let request = Request {
             digest: self.digest(0),
@@ -220,7 +220,7 @@ fn a_dead_device_is_replaced_and_comes_back_with_nothing() {
     let id = dead.id.clone();
     let device = fixture
         .store
-        .read_blocking("device", move |db| load(db, &id, &[]));
+        .read_blocking("device", move |db| load(db, &Cache::default(), &id, &[]));
     assert_eq!(device.unwrap().unwrap().device.state, DeviceState::Admitted);
     assert_eq!(fixture.units(), (1, 0), "its unit is the other's");
     assert_eq!(fixture.uses(), [QuotaKind::RehostUnconfirmed]);

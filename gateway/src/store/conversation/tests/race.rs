@@ -100,7 +100,9 @@ fn a_decision_on_a_stale_snapshot_is_not_recorded() {
             let policy = Policy::default();
             let mut decide = |handset: &Handset| {
                 let ask = handset.ask(1);
-                let snapshot = load(db, &handset.id, &ask.wants).unwrap().unwrap();
+                let snapshot = load(db, &Cache::default(), &handset.id, &ask.wants)
+                    .unwrap()
+                    .unwrap();
                 let request = Request {
                     digest: handset.digest(0),
                     sender: handset.sender(snapshot.device.key),
@@ -167,7 +169,9 @@ fn what_is_recorded_is_what_is_read() {
     let handset_id = handset.id.clone();
     let read = fixture
         .store
-        .read_blocking("load", move |db| load(db, &handset_id, &[]))
+        .read_blocking("load", move |db| {
+            load(db, &Cache::default(), &handset_id, &[])
+        })
         .unwrap()
         .unwrap();
     handset.seq += 1;
@@ -183,7 +187,9 @@ fn what_is_recorded_is_what_is_read() {
     let handset_id = handset.id.clone();
     let read = fixture
         .store
-        .read_blocking("load", move |db| load(db, &handset_id, &[]))
+        .read_blocking("load", move |db| {
+            load(db, &Cache::default(), &handset_id, &[])
+        })
         .unwrap()
         .unwrap();
     assert_eq!(read.device, outcome.device);

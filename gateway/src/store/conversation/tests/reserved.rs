@@ -23,7 +23,8 @@ impl Fixture {
         let entitlement = found[0].id.0;
         let device = self.handset(1);
         let assign = move |db: &mut Db| {
-            let snapshot = load_naming(db, &device.id, Some(entitlement))?.unwrap();
+            let snapshot =
+                load_naming(db, &Cache::default(), &device.id, Some(entitlement))?.unwrap();
             let basis = Basis::of(&snapshot);
             let policy = Policy::default();
             let context = device.context(&policy);
@@ -69,7 +70,7 @@ fn it_is_due_when_its_entitlement_is_over_and_freed_then() {
     fixture.due_from(over);
     let device = fixture.handset(1);
     let tick = move |db: &mut Db| {
-        let snapshot = load(db, &device.id, &[])?.unwrap();
+        let snapshot = load(db, &Cache::default(), &device.id, &[])?.unwrap();
         let basis = Basis::of(&snapshot);
         let policy = Policy::default();
         let context = Context {

@@ -1,0 +1,68 @@
+//! Every statement on the path of a message is prepared once for each connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use diesel::Connection as _;
+use diesel::connection::InstrumentationEvent;
+
+use super::*;
+
+/// The statements that ran, and those that are kept prepared.
+#[derive(Default)]
+struct Seen {
+    ran: BTreeMap<String, usize>,
+    kept: BTreeSet<String>,
+}
+
+fn watched(fixture: &Fixture) -> (Db, Arc<Mutex<Seen>>) {
+    let url = format!("sqlite:{}", fixture.folder.path().join("test.db").display());
+    let mut db = crate::store::Location::parse(&url)
+        .unwrap()
+        .connect()
+        .unwrap();
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let Db::Sqlite(connection) = &mut db;
+    let noted = Arc::clone(&seen);
+    connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        let mut seen = noted.lock().unwrap();
+        match event {
+            InstrumentationEvent::StartQuery { query, .. } => {
+                let text = query.to_string();
+                let sql = text.split(" -- binds").next().unwrap().trim().to_owned();
+                *seen.ran.entry(sql).or_default() += 1;
+            }
+            InstrumentationEvent::CacheQuery { sql, .. } => {
+                seen.kept.insert(sql.trim().to_owned());
+            }
+            _ => {}
+        }
+    });
+    (db, seen)
+}
+
+#[test]
+fn every_statement_of_a_message_is_prepared_once() {
+    const ROUNDS: u32 = 8;
+    let fixture = Fixture::new(1, 100);
+    let (mut db, seen) = watched(&fixture);
+    let mut handset = fixture.handset(1);
+    db.begin_write().unwrap();
+    for total in 0..ROUNDS {
+        handset.seq += 1;
+        let outcome = handset.request(&mut db, total).unwrap();
+        handset.take_in(&outcome);
+        if handset.held.is_some() {
+            handset.acknowledge(&mut db, 1).unwrap();
+        }
+    }
+    db.commit().unwrap();
+    let seen = seen.lock().unwrap();
+    let anew: Vec<_> = seen
+        .ran
+        .iter()
+        .filter(|(sql, times)| **times > 1 && !seen.kept.contains(*sql))
+        .collect();
+    assert!(seen.ran.len() > 20, "{:#?}", seen.ran);
+    assert!(anew.is_empty(), "prepared anew each time: {anew:#?}");
+}
