@@ -18,6 +18,8 @@ pub mod usage;
 mod wait;
 mod written;
 
+use std::fmt;
+
 use fleetgrant_core::domain::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -38,6 +40,23 @@ pub async fn activation(
     store
         .read("report", move |db| activation::read(db, now, since, &zone))
         .await
+}
+
+/// A report as (section, item, value), in which the items of a section follow each other. It is
+/// shown with each section named once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines(pub Vec<(&'static str, String, String)>);
+
+impl fmt::Display for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut section = "";
+        for (of, item, value) in &self.0 {
+            let heading = if *of == section { "" } else { of };
+            writeln!(f, "{heading:<22}  {item:<24}  {value:>12}")?;
+            section = of;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

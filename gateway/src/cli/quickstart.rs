@@ -20,7 +20,9 @@ use crate::quickstart::fleet::{self, Fleet, FleetError, Run};
 use crate::quickstart::sample::{self, SampleError};
 use crate::quickstart::{Installation, InstallationError, InstallationOptions};
 use crate::report;
-use crate::store::{SchemaPolicy, Store, device};
+use crate::report::delay::{self, Cohort};
+use crate::report::group::GroupBy;
+use crate::store::{Db, SchemaPolicy, Store, StoreError, device};
 use crate::telemetry::{self, Telemetry};
 
 /// Make a data folder with a development PKI and a sample order, serve it, and let devices
@@ -109,16 +111,20 @@ async fn activate(
         .iter()
         .filter(|(_, run)| *run != Run::Acknowledged)
         .collect();
-    let report = report::activation(
-        store,
-        clock.now(),
-        None,
-        installation.config.time_zone.clone(),
-    )
-    .await
-    .map_err(Failure::unavailable)?
-    .with_unauthenticated(telemetry.counted(UNAUTHENTICATED, "reason"));
-    say(&report.to_string())?;
+    let now = clock.now();
+    let zone = installation.config.time_zone.clone();
+    let report = report::activation(store, now, None, zone)
+        .await
+        .map_err(Failure::unavailable)?
+        .with_unauthenticated(telemetry.counted(UNAUTHENTICATED, "reason"));
+    let since_shipment = store
+        .read("quickstart-shipments", move |db| {
+            delay::shipment_to_activation(db, now, Cohort::default(), GroupBy::All)
+        })
+        .await
+        .map_err(Failure::unavailable)?
+        .lines("shipment to activation");
+    say(&format!("{}{since_shipment}", report.lines()))?;
     match failed.first() {
         None => Ok(()),
         Some((device, run)) => Err(Failure::refused(anyhow::anyhow!(
@@ -161,12 +167,17 @@ fn known_devices(store: &Store) -> Result<usize, Failure> {
     store
         .read_blocking("quickstart-known", |db| {
             let mut known = 0;
-            while device::find(db, &format!("dev-{}", sample::serial(known)))?.is_some() {
+            while is_on_manifest(db, known)? {
                 known += 1;
             }
             Ok(known)
         })
         .map_err(Failure::unavailable)
+}
+
+fn is_on_manifest(db: &mut Db, index: usize) -> Result<bool, StoreError> {
+    let device = device::find(db, &format!("dev-{}", sample::serial(index)))?;
+    Ok(device.is_some_and(|device| device.on_manifest))
 }
 
 /// The last acknowledgements may still be on their way when the devices have sent them.
@@ -208,7 +219,7 @@ impl From<InstallationError> for Failure {
 impl From<SampleError> for Failure {
     fn from(error: SampleError) -> Self {
         match error {
-            SampleError::Write { .. } => Self::unavailable(error),
+            SampleError::File { .. } => Self::unavailable(error),
             SampleError::Import { .. } | SampleError::Refused { .. } => Self::refused(error),
         }
     }

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::first::{self, Activated};
 use super::refusal::{Refusals, refusals};
 use super::wait::{DataError, Summary, Wait};
-use super::written;
+use super::{Lines, written};
 use crate::store::column::{Code, Micros};
 use crate::store::dialect::on;
 use crate::store::schema::{activations, conversations, devices};
@@ -101,9 +101,9 @@ impl ActivationReport {
         self
     }
 
-    /// The report as (section, item, value), for tables and spreadsheets.
+    /// The report for tables and spreadsheets.
     #[must_use]
-    pub fn lines(&self) -> Vec<(&'static str, String, String)> {
+    pub fn lines(&self) -> Lines {
         let mut lines = Vec::new();
         lines.extend(counts("devices", &self.devices));
         lines.extend(counts("units", &self.units));
@@ -136,7 +136,7 @@ impl ActivationReport {
             let errors = self.data_errors.len();
             lines.push(("data errors", "devices".to_owned(), errors.to_string()));
         }
-        lines
+        Lines(lines)
     }
 }
 
@@ -150,18 +150,6 @@ fn counts<K: fmt::Display>(
         .iter()
         .map(move |(key, count)| (section, key.to_string(), count.to_string()));
     each.chain([(section, "all".to_owned(), all.to_string())])
-}
-
-impl fmt::Display for ActivationReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut section = "";
-        for (of, item, value) in self.lines() {
-            let heading = if of == section { "" } else { of };
-            writeln!(f, "{heading:<21}  {item:<24}  {value:>12}")?;
-            section = of;
-        }
-        Ok(())
-    }
 }
 
 fn devices_by_state(db: &mut Db) -> Result<BTreeMap<DeviceState, u64>, StoreError> {

@@ -8,7 +8,7 @@ use super::group::{GroupBy, Groups, Names};
 use super::lag::{Batch, Lags, lags};
 use super::purchase::{Purchase, Purchases};
 use super::wait::{DataError, Summary, Wait};
-use super::written;
+use super::{Lines, written};
 use crate::store::{Db, StoreError};
 
 /// Whose waits are measured: those that began in this interval.
@@ -43,6 +43,16 @@ pub struct Delay {
     /// How long.
     #[serde(flatten)]
     pub summary: Summary,
+}
+
+impl DelayReport {
+    /// How long all units take, as a section of that name; nothing where there are none.
+    #[must_use]
+    pub fn lines(&self, section: &'static str) -> Lines {
+        let all = self.groups.last().into_iter();
+        let lines = all.flat_map(|all| all.summary.lines("units"));
+        Lines(lines.map(|(item, value)| (section, item, value)).collect())
+    }
 }
 
 /// From the date of the order to the first activation in the field, by unit.

@@ -24,10 +24,11 @@ row!(
 pub(super) fn print_activation(form: Format, report: &ActivationReport) -> io::Result<()> {
     match form {
         Format::Json => output::print_json(report),
-        Format::Table => output::print_text(report),
+        Format::Table => output::print_text(&report.lines()),
         Format::Csv => {
             let figures: Vec<_> = report
                 .lines()
+                .0
                 .into_iter()
                 .map(|(section, item, value)| Figure {
                     section,
