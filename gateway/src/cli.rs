@@ -5,6 +5,7 @@
 
 mod activations;
 mod broker;
+mod cases;
 mod completions;
 mod devices;
 mod doctor;
@@ -19,9 +20,11 @@ mod message_file;
 mod migrate;
 mod offline;
 mod orders;
+mod outage;
 mod output;
 mod pki;
 mod policies;
+mod preview;
 mod quickstart;
 mod report;
 mod serve;
@@ -83,6 +86,8 @@ enum Command {
     Entitlements(entitlements::Args),
     Activations(activations::Args),
     Policies(policies::Args),
+    Cases(cases::Args),
+    Outage(outage::Args),
     Offline(offline::Args),
     Inspect(inspect::Args),
     Report(report::Args),
@@ -110,6 +115,8 @@ pub fn main() -> ExitCode {
         Command::Entitlements(args) => entitlements::run(&global, &args),
         Command::Activations(args) => activations::run(&global, &args),
         Command::Migrate(args) => migrate::run(&global, &args),
+        Command::Cases(args) => cases::run(&global, &args),
+        Command::Outage(args) => outage::run(&global, &args),
         Command::Policies(args) => policies::run(&global, &args),
         Command::Offline(args) => offline::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),

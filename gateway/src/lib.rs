@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod activation;
+pub mod approval;
 pub mod broker;
 pub mod cli;
 pub mod clock;

@@ -30,7 +30,7 @@ use crate::domain::{
 use crate::entitlement::{Code, Entitlement};
 use crate::ledger::Ledger;
 use crate::policy::Policy;
-use crate::quota::{NewUse, QuotaUse, Uses};
+use crate::quota::{Leave, NewUse, QuotaUse, Uses};
 use crate::rule::{Refusal, Rule};
 use crate::snapshot::{Declined, Moved};
 use crate::tier::TierRules;
@@ -45,6 +45,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) declined: &'a [Declined],
     pub(crate) moved: &'a [Moved],
     pub(crate) used: &'a [QuotaUse],
+    pub(crate) leave: Leave,
     pub(crate) policy: &'a Policy,
     /// What the tier of the device's owner is allowed.
     pub(crate) rules: &'a TierRules,
@@ -60,6 +61,7 @@ impl Facts<'_> {
         Uses {
             device: self.device,
             stored: self.used,
+            leave: self.leave,
             now: self.now,
         }
     }

@@ -72,6 +72,12 @@ named! {
         DeviceTombstoned = 33 "device-tombstoned",
         /// A device that was declared dead may come back, once, with nothing.
         DeviceReadmitted = 34 "device-readmitted",
+        /// Somebody asked for what policy gives by approval only.
+        ApprovalRequested = 35 "approval-requested",
+        /// Somebody else approved what was asked for.
+        Approved = 36 "approved",
+        /// Somebody else refused what was asked for.
+        ApprovalRefused = 37 "approval-refused",
         /// A grant set was written.
         SetIssued = 40 "set-issued",
         /// A device signed for a grant set.

@@ -1,8 +1,10 @@
 //! What an operator does to a device: each act is one transaction, recorded like any other.
 
+mod approve;
 mod dead;
 mod replace;
 
+pub use approve::approve;
 pub use dead::{declare_dead, readmit};
 pub use replace::{Stopgap, give_temporary, take_over};
 
@@ -46,6 +48,9 @@ pub enum OperatorError {
     /// Nothing of that activation is free to be taken up.
     #[error("nothing is free of that activation: it must be returned, or its device declared dead")]
     NothingToTakeOver,
+    /// What was asked for is there, or is not there to be given back.
+    #[error("there is nothing left to approve: the device has what it asked for")]
+    NothingToApprove,
     /// Nothing is assigned.
     #[error("at least one unit must be assigned")]
     NoUnits,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::activation::Activation;
-use crate::ask::Want;
+use crate::ask::{Reason, Want};
 use crate::device::{Device, StoredAnswer};
 use crate::domain::{ActivationId, CodeId, EntitlementId, Timestamp};
 use crate::event::Event;
@@ -102,6 +102,8 @@ pub enum Deliveries {
 /// What became of a want.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
+    /// Why the device asked.
+    pub reason: Reason,
     /// What was wanted; none: what is bound to the device.
     pub want: Option<Want>,
     /// What became of it.

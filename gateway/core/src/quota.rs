@@ -117,11 +117,14 @@ const SHORTEST_WINDOW: u64 = 22 * 3_600;
 pub(crate) struct Uses<'a> {
     pub(crate) device: &'a Device,
     pub(crate) stored: &'a [QuotaUse],
+    /// By whose leave something is to be done.
+    pub(crate) leave: Leave,
     pub(crate) now: Timestamp,
 }
 
 impl Uses<'_> {
-    /// Whether `units` of an entitlement are given unasked, with what is planned counted already.
+    /// Whether `units` of an entitlement are given unasked, with what is planned counted already. An
+    /// approval gives them whatever the quota, but where policy has none of it.
     pub(crate) fn permit(
         &self,
         kind: QuotaKind,
@@ -132,6 +135,14 @@ impl Uses<'_> {
     ) -> Result<NewUse, Refusal> {
         let quota = match permit {
             None => return Err(kind.not_offered().into()),
+            Some(_) if self.leave == Leave::Approval => {
+                return Ok(NewUse {
+                    kind,
+                    entitlement: entitlement.id,
+                    units,
+                    guard: None,
+                });
+            }
             Some(Permit::Approval) => return Err(Rule::ApprovalNeeded.into()),
             Some(Permit::SelfService(quota)) => quota,
         };

@@ -1,10 +1,11 @@
 //! Everything a decision about one device looks at, read in one transaction.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::activation::Activation;
 use crate::device::Device;
-use crate::domain::{ActivationId, EntitlementId, ProductId, RemovalReason};
+use crate::domain::{ActivationId, ActivationKind, EntitlementId, ProductId, RemovalReason};
 use crate::entitlement::{Code, Entitlement};
 use crate::quota::QuotaUse;
 use crate::set::CommittedSet;
@@ -89,6 +90,20 @@ impl Snapshot {
             uses: Vec::new(),
             declined: Vec::new(),
         }
+    }
+
+    /// What the device has for good, or is meant to have: units by entitlement.
+    #[must_use]
+    pub fn rights(&self) -> BTreeMap<EntitlementId, u32> {
+        let mut rights = BTreeMap::new();
+        let stays = |activation: &&Activation| {
+            activation.is_wanted() && activation.kind == ActivationKind::Normal
+        };
+        for activation in self.activations.iter().filter(stays) {
+            let units: &mut u32 = rights.entry(activation.entitlement).or_default();
+            *units = units.saturating_add(activation.units);
+        }
+        rights
     }
 
     /// The set the device should have.

@@ -22,7 +22,7 @@ use crate::event::{Event, EventKind};
 use crate::ledger::Ledger;
 use crate::notice::{IssuedNotice, NoticeCode};
 use crate::outcome::{Answer, CodeChange, Decided, Deliveries, Outcome};
-use crate::quota::{NewUse, QuotaUse, Uses};
+use crate::quota::{Leave, NewUse, QuotaUse, Uses};
 use crate::set::{CommittedSet, IssuedSet};
 use crate::snapshot::{Declined, Moved, Snapshot};
 use crate::tier::TierPolicy;
@@ -31,6 +31,8 @@ use crate::tier::TierPolicy;
 pub(crate) struct Turn<'a, E> {
     pub(crate) ctx: Context<'a>,
     pub(crate) tier: Arc<TierPolicy>,
+    /// By whose leave it is decided.
+    pub(crate) leave: Leave,
     entropy: &'a mut E,
     pub(crate) device: Device,
     pub(crate) ledger: Ledger,
@@ -75,6 +77,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
         Self {
             ctx,
             tier: snapshot.tier,
+            leave: Leave::Policy,
             entropy,
             device: snapshot.device,
             ledger: Ledger::new(snapshot.activations, snapshot.entitlements),
@@ -130,6 +133,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
             declined: &self.declined,
             moved: &self.moved,
             used: &self.used,
+            leave: self.leave,
             policy: self.ctx.policy,
             rules: &self.tier.rules,
             realm: &self.ctx.authority.realm,
@@ -143,6 +147,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
         Uses {
             device: &self.device,
             stored: &self.used,
+            leave: self.leave,
             now: self.ctx.now,
         }
     }

@@ -8,7 +8,7 @@ use fleetgrant_core::quota::Leave;
 
 use super::ledger::{Ledger, ListArgs, activation_id, device_id};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable};
+use super::{Failure, Global, OrUnavailable, preview};
 use crate::operator::{Act, ActError};
 use crate::store::listing::{self, ActivationFilter, ActivationRow};
 
@@ -78,6 +78,9 @@ struct Assign {
     /// Pushes them now; only `revoke` takes them back then
     #[arg(long)]
     now: bool,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
 }
 
 /// Undo an assignment that was not published yet; its units are free at once
@@ -92,6 +95,9 @@ struct Cancel {
 struct Revoke {
     #[arg(value_parser = activation_id)]
     activation: ActivationId,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
 }
 
 /// Give a device a temporary licence, which takes no unit
@@ -109,6 +115,9 @@ struct Temporary {
     /// Units
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     units: u32,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
 }
 
 /// Give a device what an activation of another was written off with, or gave back
@@ -120,6 +129,9 @@ struct TakeOver {
     /// The activation of the other
     #[arg(value_parser = activation_id)]
     from: ActivationId,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
 }
 
 row!(
@@ -182,6 +194,9 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         }
         Command::Revoke(args) => {
             let row = find(&ledger, args.activation)?;
+            if args.preview {
+                return show_only(&ledger, &device_of(&row)?, Act::Revoke(args.activation));
+            }
             let outcome = ledger.act(&device_of(&row)?, Act::Revoke(args.activation))?;
             super::note(&what_follows(&outcome));
             print(&ledger, &outcome)
@@ -192,18 +207,26 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
                 units: args.units,
                 leave: Leave::Policy,
             };
-            give(&ledger, &args.device, |publish| {
+            give(&ledger, &args.device, args.preview, |publish| {
                 Act::GiveTemporary(stopgap, publish)
             })
         }
-        Command::TakeOver(args) => give(&ledger, &args.device, |publish| {
+        Command::TakeOver(args) => give(&ledger, &args.device, args.preview, |publish| {
             Act::TakeOver(args.from, publish)
         }),
     }
 }
 
 /// Pushes what is given, where the device was ever admitted; or else it gets it when it asks.
-fn give(ledger: &Ledger, device: &DeviceId, act: impl Fn(Publish) -> Act) -> Result<(), Failure> {
+fn give(
+    ledger: &Ledger,
+    device: &DeviceId,
+    preview: bool,
+    act: impl Fn(Publish) -> Act,
+) -> Result<(), Failure> {
+    if preview {
+        return show_only(ledger, device, act(Publish::AtContact));
+    }
     let outcome = match ledger.try_act(device, act(Publish::Now))? {
         Err(ActError::Refused(OperatorError::NotAdmitted)) => {
             ledger.act(device, act(Publish::AtContact))?
@@ -256,9 +279,19 @@ fn assign(ledger: &Ledger, args: &Assign) -> Result<(), Failure> {
             Publish::AtContact
         },
     };
+    if args.preview {
+        return show_only(ledger, &args.device, act);
+    }
     let outcome = ledger.act(&args.device, act)?;
     super::note(&what_follows(&outcome));
     print(ledger, &outcome)
+}
+
+/// Shows what an act would do.
+pub(super) fn show_only(ledger: &Ledger, device: &DeviceId, act: Act) -> Result<(), Failure> {
+    preview::print(&[ledger.preview(device, act)?])?;
+    super::note("nothing was changed");
+    Ok(())
 }
 
 fn find(ledger: &Ledger, id: ActivationId) -> Result<ActivationRow, Failure> {

@@ -98,6 +98,9 @@ struct Clear {
 struct DeclareDead {
     #[arg(value_parser = device_id)]
     device: DeviceId,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
 }
 
 /// Let a device come back that was declared dead
@@ -221,7 +224,11 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         }
         Command::Clear(args) => ledger.act(&args.device, Act::Clear).map(drop),
         Command::DeclareDead(args) => {
-            ledger.act(&args.device, Act::DeclareDead(Leave::Policy))?;
+            let act = Act::DeclareDead(Leave::Policy);
+            if args.preview {
+                return activations::show_only(&ledger, &args.device, act);
+            }
+            ledger.act(&args.device, act)?;
             super::note(
                 "its units are free: give them to another with `fleetgrant activations take-over`",
             );

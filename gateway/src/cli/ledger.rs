@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use fleetgrant_core::domain::{
-    ActivationId, DeviceId, EntitlementId, KeyThumbprint, OrderId, PartyId,
+    ActivationId, CaseId, DeviceId, EntitlementId, KeyThumbprint, OrderId, PartyId,
 };
 use fleetgrant_core::outcome::Outcome;
 
 use super::output::Format;
 use super::{Failure, Global};
+use crate::approval::{ApprovalError, Decision, Outage};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway;
@@ -133,17 +134,50 @@ impl Ledger {
         device: &DeviceId,
         act: Act,
     ) -> Result<Result<Outcome, ActError>, Failure> {
-        let operator = Operator {
+        let operator = self.operator()?;
+        Ok(runtime()?.block_on(operator.act(device, act)))
+    }
+
+    /// What an act would do; nothing of it is kept.
+    pub(super) fn preview(&self, device: &DeviceId, act: Act) -> Result<Outcome, Failure> {
+        let operator = self.operator()?;
+        Ok(runtime()?.block_on(operator.preview(device, act))?)
+    }
+
+    /// Decides a case that waits for an approval.
+    pub(super) fn decide_case(
+        &self,
+        case: CaseId,
+        decision: Decision,
+    ) -> Result<Option<Outcome>, Failure> {
+        let operator = self.operator()?;
+        Ok(runtime()?.block_on(operator.decide_case(case, decision))?)
+    }
+
+    /// Puts a device in the place of a broken one; with `preview`, nothing of it is kept.
+    pub(super) fn bridge_outage(
+        &self,
+        outage: Outage,
+        preview: bool,
+    ) -> Result<Vec<Outcome>, Failure> {
+        let operator = self.operator()?;
+        Ok(runtime()?.block_on(operator.bridge_outage(outage, preview))?)
+    }
+
+    fn operator(&self) -> Result<Operator, Failure> {
+        Ok(Operator {
             store: self.store.clone(),
             rules: Arc::new(gateway::rules(&self.config)?),
             clock: Clock::system(),
             actor: actor(),
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .map_err(Failure::unavailable)?;
-        Ok(runtime.block_on(operator.act(device, act)))
+        })
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(Failure::unavailable)
 }
 
 /// Who runs this process, as the system has it.
@@ -153,6 +187,15 @@ pub(super) fn actor() -> String {
         .find_map(|variable| std::env::var(variable).ok())
         .filter(|name| !name.is_empty() && name.len() <= 64);
     name.map_or_else(|| "operator".to_owned(), |name| format!("operator {name}"))
+}
+
+impl From<ApprovalError> for Failure {
+    fn from(error: ApprovalError) -> Self {
+        match error {
+            ApprovalError::Act(error) => error.into(),
+            _ => Self::refused(error),
+        }
+    }
 }
 
 impl From<StoreError> for Failure {
@@ -187,6 +230,11 @@ pub(super) fn activation_id(text: &str) -> Result<ActivationId, String> {
 /// An entitlement id on the command line.
 pub(super) fn entitlement_id(text: &str) -> Result<EntitlementId, String> {
     id(text).map(EntitlementId)
+}
+
+/// A case id on the command line.
+pub(super) fn case_id(text: &str) -> Result<CaseId, String> {
+    id(text).map(CaseId)
 }
 
 /// An order id on the command line.

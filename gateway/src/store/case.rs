@@ -1,7 +1,8 @@
 //! Cases: what a device wants and does not have yet, for somebody to follow up.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, Timestamp};
+use fleetgrant_core::ask::{Reason, Want};
+use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, FeatureName, Timestamp};
 use fleetgrant_core::rule::Rule;
 
 use super::column::{Code, Micros, Octets};
@@ -21,7 +22,7 @@ pub struct Case {
     pub id: Octets<CaseId>,
     /// Who wants.
     pub device_id: String,
-    /// What: a feature, `code/` and the code's id, or nothing for what is bound to the device.
+    /// What: see [`want`].
     pub want: String,
     /// What it waits for.
     pub step: Code<CaseStep>,
@@ -35,6 +36,138 @@ pub struct Case {
     pub changed_at: Micros,
     /// When it was settled.
     pub closed_at: Option<Micros>,
+    /// The total that was wanted, of a feature.
+    pub total: Option<i64>,
+    /// Who asked: `device`, or the name of an operator.
+    pub requested_by: String,
+    /// Who approved or refused it.
+    pub decided_by: Option<String>,
+}
+
+/// What an approval of a case is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// What a device asked for.
+    Want {
+        /// Why it asked.
+        reason: Reason,
+        /// Which feature.
+        feature: FeatureName,
+    },
+    /// The device is to be declared dead.
+    WriteOff,
+}
+
+/// The want of a case of declaring a device dead.
+const WRITE_OFF: &str = "write-off/";
+const TEMPORARY: &str = "temporary/";
+const RETURN: &str = "return/";
+const CODE: &str = "code/";
+
+/// How a case calls what is wanted: a feature, which is `temporary/` or `return/` something where
+/// that is asked for; `code/` and the code's id; or nothing for what is bound to the device. Cases
+/// of different wants do not touch each other.
+#[must_use]
+pub fn want(reason: Reason, want: Option<&Want>) -> String {
+    match (want, reason) {
+        (Some(Want::Feature { feature, .. }), Reason::Temporary) => format!("{TEMPORARY}{feature}"),
+        (Some(Want::Feature { feature, .. }), Reason::Return) => format!("{RETURN}{feature}"),
+        (Some(Want::Feature { feature, .. }), _) => feature.to_string(),
+        (Some(Want::Code { id, .. }), _) => format!("{CODE}{id}"),
+        (None, _) => String::new(),
+    }
+}
+
+impl Case {
+    /// What an approval of it is about; none, if it is about what nobody approves.
+    #[must_use]
+    pub fn subject(&self) -> Option<Subject> {
+        let want = self.want.as_str();
+        if want == WRITE_OFF {
+            return Some(Subject::WriteOff);
+        }
+        if want.starts_with(CODE) {
+            return None;
+        }
+        let (reason, feature) = if let Some(feature) = want.strip_prefix(TEMPORARY) {
+            (Reason::Temporary, feature)
+        } else if let Some(feature) = want.strip_prefix(RETURN) {
+            (Reason::Return, feature)
+        } else {
+            (Reason::Upgrade, want)
+        };
+        let feature = FeatureName::new(feature).ok()?;
+        Some(Subject::Want { reason, feature })
+    }
+}
+
+/// Opens the case of declaring a device dead, for somebody to approve; none, if it is open.
+pub fn request_write_off(
+    db: &mut Db,
+    device: &str,
+    requested_by: &str,
+    now: Timestamp,
+) -> Result<Option<Case>, StoreError> {
+    let case = Case {
+        id: id::fresh(now),
+        device_id: device.to_owned(),
+        want: WRITE_OFF.to_owned(),
+        step: Code(CaseStep::Approval),
+        state: Code(CaseState::Open),
+        rule: Some(Code(Rule::ApprovalNeeded)),
+        opened_at: Micros(now),
+        changed_at: Micros(now),
+        closed_at: None,
+        total: None,
+        requested_by: requested_by.to_owned(),
+        decided_by: None,
+    };
+    let opened = on!(db, c => diesel::insert_into(table::table)
+        .values(&case)
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    Ok((opened > 0).then_some(case))
+}
+
+/// It was approved and done. What was drawn waits for the device's signature; what was let go
+/// waits for nobody.
+pub fn approve(db: &mut Db, case: &Case, by: &str, now: Timestamp) -> Result<(), StoreError> {
+    let waits = match case.subject() {
+        Some(Subject::Want { reason, .. }) => reason != Reason::Return,
+        Some(Subject::WriteOff) | None => false,
+    };
+    let (step, state) = if waits {
+        (CaseStep::Published, CaseState::Open)
+    } else {
+        (CaseStep::Approval, CaseState::Activated)
+    };
+    decide(db, case.id.0, by, step, state, now)
+}
+
+/// It was refused for good.
+pub fn refuse(db: &mut Db, case: CaseId, by: &str, now: Timestamp) -> Result<(), StoreError> {
+    decide(db, case, by, CaseStep::Approval, CaseState::Denied, now)
+}
+
+fn decide(
+    db: &mut Db,
+    case: CaseId,
+    by: &str,
+    step: CaseStep,
+    state: CaseState,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let closed_at = (state != CaseState::Open).then_some(Micros(now));
+    on!(db, c => diesel::update(table::table.find(Octets(case)))
+        .set((
+            table::step.eq(Code(step)),
+            table::state.eq(Code(state)),
+            table::decided_by.eq(by),
+            table::changed_at.eq(Micros(now)),
+            table::closed_at.eq(closed_at),
+        ))
+        .execute(c))?;
+    Ok(())
 }
 
 /// Opens a case, or moves the one that is open for this want.
@@ -42,9 +175,11 @@ pub fn put(
     db: &mut Db,
     device: &str,
     want: &str,
+    total: Option<u32>,
     denied: Option<Rule>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let total = total.map(i64::from);
     let step = Code(match denied {
         Some(Rule::ApprovalNeeded) => CaseStep::Approval,
         Some(_) => CaseStep::Denied,
@@ -61,6 +196,9 @@ pub fn put(
         opened_at: Micros(now),
         changed_at: Micros(now),
         closed_at: None,
+        total,
+        requested_by: "device".to_owned(),
+        decided_by: None,
     };
     let opened = on!(db, c => diesel::insert_into(table::table)
         .values(&case)
@@ -72,8 +210,14 @@ pub fn put(
             .filter(table::device_id.eq(device))
             .filter(table::want.eq(want))
             .filter(IsOpen)
-            .filter(table::step.ne(step).or(table::rule.ne(rule)));
+            .filter(
+                table::step
+                    .ne(step)
+                    .or(table::rule.ne(rule))
+                    .or(table::total.ne(total)),
+            );
         let changes = (
+            table::total.eq(total),
             table::step.eq(step),
             table::rule.eq(rule),
             table::changed_at.eq(Micros(now)),

@@ -238,11 +238,11 @@ pub fn record(
 /// Opens and closes the cases of what the device wants.
 fn follow_up(db: &mut Db, outcome: &Outcome, now: Timestamp) -> Result<(), StoreError> {
     let device = outcome.device.id.as_str();
-    for (want, follow_up) in follow_ups(&outcome.decided) {
+    for (want, (total, follow_up)) in follow_ups(&outcome.decided) {
         match follow_up {
             FollowUp::Served => case::served(db, device, &want, now)?,
-            FollowUp::Granted => case::put(db, device, &want, None, now)?,
-            FollowUp::Denied(rule) => case::put(db, device, &want, Some(rule), now)?,
+            FollowUp::Granted => case::put(db, device, &want, total, None, now)?,
+            FollowUp::Denied(rule) => case::put(db, device, &want, total, Some(rule), now)?,
         }
     }
     if outcome.deliveries == Deliveries::Acknowledged {
@@ -260,7 +260,7 @@ enum FollowUp {
 }
 
 /// By the name of what was wanted. All that is bound to a device is one want, with no name.
-fn follow_ups(decided: &[Decided]) -> BTreeMap<String, FollowUp> {
+fn follow_ups(decided: &[Decided]) -> BTreeMap<String, (Option<u32>, FollowUp)> {
     let mut follow_ups = BTreeMap::new();
     for decided in decided {
         let follow_up = match decided.verdict {
@@ -269,12 +269,12 @@ fn follow_ups(decided: &[Decided]) -> BTreeMap<String, FollowUp> {
             WantVerdict::Denied { rule, .. } => FollowUp::Denied(rule),
             WantVerdict::Returning(_) => continue,
         };
-        let want = match &decided.want {
-            Some(Want::Feature { feature, .. }) => feature.to_string(),
-            Some(Want::Code { id, .. }) => format!("code/{id}"),
-            None => String::new(),
+        let total = match &decided.want {
+            Some(Want::Feature { total, .. }) => Some(*total),
+            _ => None,
         };
-        let known = follow_ups.entry(want).or_insert(follow_up);
+        let want = case::want(decided.reason, decided.want.as_ref());
+        let (_, known) = follow_ups.entry(want).or_insert((total, follow_up));
         *known = follow_up.max(*known);
     }
     follow_ups

@@ -74,6 +74,9 @@ diesel::table! {
         opened_at -> BigInt,
         changed_at -> BigInt,
         closed_at -> Nullable<BigInt>,
+        total -> Nullable<BigInt>,
+        requested_by -> Text,
+        decided_by -> Nullable<Text>,
     }
 }
 

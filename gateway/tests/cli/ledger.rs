@@ -259,3 +259,61 @@ fn a_broken_device_is_replaced() {
         .run(&["devices", "readmit", "sc-1"])
         .ends(REFUSED, &["not declared dead"]);
 }
+
+/// Two in the morning: one command, shown first; what it leaves behind is for somebody else.
+#[test]
+fn an_outage_is_bridged_by_one_and_settled_by_another() {
+    let folder = installation();
+    let ann = [("USER", "ann")];
+    folder
+        .run(&["activations", "assign", "sc-1", "O-1/10"])
+        .done();
+    folder
+        .run_with(&["outage", "sc-1", "sc-3", "--preview"], &ann)
+        .ends(0, &["nothing was changed"])
+        .shows(&["sc-3", "temporary", "1 of temporary", "standard/1"]);
+    let count = |folder: &Folder, args: &[&str]| json(folder, args).as_array().unwrap().len();
+    assert_eq!(count(&folder, &["activations", "list"]), 1);
+    assert_eq!(count(&folder, &["cases", "list"]), 0);
+
+    folder.run_with(&["outage", "sc-1", "sc-3"], &ann).done();
+    let spare = json(&folder, &["activations", "list", "--device", "sc-3"]);
+    assert_eq!(spare[0]["kind"], "temporary");
+    let waits = json(&folder, &["cases", "list", "--step", "approval"]);
+    assert_eq!(
+        (
+            &waits[0]["device"],
+            &waits[0]["want"],
+            &waits[0]["requested_by"]
+        ),
+        (&"sc-1".into(), &"write-off/".into(), &"operator ann".into())
+    );
+    let case = waits[0]["case"].as_str().unwrap();
+    folder
+        .run_with(&["cases", "approve", case], &ann)
+        .ends(REFUSED, &["somebody else must decide"]);
+    folder
+        .run_with(&["cases", "approve", case], &[("USER", "ben")])
+        .done();
+    folder
+        .run_with(&["cases", "refuse", case], &[("USER", "ben")])
+        .ends(REFUSED, &["waits for no approval"]);
+    assert_eq!(
+        json(&folder, &["devices", "show", "sc-1"])["state"],
+        "tombstoned"
+    );
+    let closed = json(&folder, &["cases", "list", "--all"]);
+    assert_eq!(closed[0]["decided_by"], "operator ben");
+
+    // It is done whole or not at all: the quota is used up.
+    folder
+        .run(&["activations", "assign", "sc-3", "O-1/10"])
+        .done();
+    folder
+        .run_with(&["outage", "sc-3", "sc-2"], &ann)
+        .ends(REFUSED, &["other-owner"]);
+    folder.run_with(&["outage", "sc-2", "sc-3"], &ann).ends(
+        REFUSED,
+        &["no right that another device could stand in for"],
+    );
+}

@@ -3,6 +3,7 @@
 use super::{Draw, Planner, Source, Verdict, eligible};
 use crate::domain::{EntitlementId, FeatureName, LicenseModel};
 use crate::entitlement::{Binding, Entitlement};
+use crate::quota::Leave;
 use crate::rule::{Refusal, Rule};
 use crate::term;
 use crate::tier::Mode;
@@ -57,6 +58,9 @@ impl Planner<'_> {
                 .entitlement(draw.entitlement)
                 .is_some_and(|entitlement| entitlement.binding != Binding::Device)
         };
+        if self.facts.leave == Leave::Approval {
+            return Ok(());
+        }
         match self.facts.rules.activation {
             Mode::Approval if draws.iter().any(is_pool) => Err(Rule::ApprovalNeeded),
             Mode::Refused if draws.iter().any(is_pool) => Err(Rule::AssignedOnly),

@@ -6,6 +6,7 @@ use super::{GiveBack, Planner, Source, Verdict};
 use crate::activation::{Activation, Standing};
 use crate::domain::{ActivationKind, FeatureName, Origin, StorageClass};
 use crate::entitlement::Entitlement;
+use crate::quota::Leave;
 use crate::rule::{Refusal, Rule};
 use crate::tier::Mode;
 
@@ -107,6 +108,7 @@ impl Planner<'_> {
         } else {
             match self.facts.rules.returns {
                 Mode::SelfService => Ok(()),
+                Mode::Approval if self.facts.leave == Leave::Approval => Ok(()),
                 Mode::Approval => Err(Rule::ApprovalNeeded),
                 Mode::Refused => Err(Rule::ReturnsNotOffered),
             }

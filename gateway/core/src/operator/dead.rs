@@ -29,7 +29,8 @@ pub fn declare_dead<E: Entropy>(
     if turn.device.state == DeviceState::Tombstoned {
         return Err(OperatorError::OutOfService(turn.device.state));
     }
-    let uses = turn.permit_write_off(leave)?;
+    turn.leave = leave;
+    let uses = turn.permit_write_off()?;
     let key = turn.next_key()?;
     turn.device.state = DeviceState::Tombstoned;
     turn.device.challenges = Challenges::default();
@@ -81,7 +82,7 @@ pub fn readmit<E: Entropy>(
 
 impl<E: Entropy> Turn<'_, E> {
     /// What writing off all that can be uses of the quota, each with an activation it is for.
-    fn permit_write_off(&self, leave: Leave) -> Result<Vec<(NewUse, ActivationId)>, OperatorError> {
+    fn permit_write_off(&self) -> Result<Vec<(NewUse, ActivationId)>, OperatorError> {
         let mut uses: Vec<(NewUse, ActivationId)> = Vec::new();
         let is_written_off = |activation: &Activation| {
             activation.standing != Standing::Reserved && self.is_transferable(activation)
@@ -94,21 +95,12 @@ impl<E: Entropy> Turn<'_, E> {
                 continue;
             };
             let (kind, units) = (QuotaKind::RehostUnconfirmed, activation.units);
-            let used = match leave {
-                Leave::Approval => NewUse {
-                    kind,
-                    entitlement: entitlement.id,
-                    units,
-                    guard: None,
-                },
-                Leave::Policy => {
-                    let planned: Vec<_> = uses.iter().map(|(used, _)| *used).collect();
-                    let permit = self.tier.rules.rehost_unconfirmed;
-                    self.uses()
-                        .permit(kind, permit, entitlement, units, &planned)
-                        .map_err(OperatorError::Limited)?
-                }
-            };
+            let planned: Vec<_> = uses.iter().map(|(used, _)| *used).collect();
+            let permit = self.tier.rules.rehost_unconfirmed;
+            let used = self
+                .uses()
+                .permit(kind, permit, entitlement, units, &planned)
+                .map_err(OperatorError::Limited)?;
             uses.push((used, id));
         }
         Ok(uses)

@@ -12,7 +12,6 @@ use crate::outcome::{Answer, Outcome};
 use crate::quota::{Leave, NewUse, QuotaKind};
 use crate::rule::Rule;
 use crate::snapshot::{MovedFrom, Snapshot};
-use crate::tier::Cause;
 use crate::turn::{NoRoom, Turn};
 
 /// A temporary licence that is to be given.
@@ -47,9 +46,10 @@ pub fn give_temporary<E: Entropy>(
     }
     let owner = claim(&mut snapshot, id);
     let mut turn = Turn::new(snapshot, ctx, entropy);
+    turn.leave = leave;
     turn.check_in_service()?;
     turn.record_owner(owner);
-    let used = turn.permit_temporary(id, units, leave)?;
+    let used = turn.permit_temporary(id, units)?;
     let activation = turn.new_activation(id, units, ActivationKind::Temporary);
     let made = activation.id;
     turn.use_quota(used, made);
@@ -148,34 +148,18 @@ impl<E: Entropy> Turn<'_, E> {
         (first, moves + rest)
     }
 
-    fn permit_temporary(
-        &self,
-        id: EntitlementId,
-        units: u32,
-        leave: Leave,
-    ) -> Result<NewUse, OperatorError> {
+    fn permit_temporary(&self, id: EntitlementId, units: u32) -> Result<NewUse, OperatorError> {
         let entitlement = self
             .ledger
             .entitlement(id)
             .ok_or(OperatorError::UnknownEntitlement)?;
         let facts = self.facts(self.device.key.unwrap_or(KeyThumbprint([0; 32])));
         let cause = decide::cause(&facts, entitlement).map_err(OperatorError::Denied)?;
-        if cause == Cause::Broken && self.ledger.units_left(id) >= units {
-            return Err(OperatorError::Denied(Rule::TemporaryNotNeeded));
-        }
         let kind = QuotaKind::Temporary;
         let temporary = self.tier.rules.temporary;
         // How long one runs is the policy's to say, so that nobody can approve one without.
         let temporary = temporary.ok_or(OperatorError::Denied(Rule::TemporaryNotOffered))?;
-        if leave == Leave::Approval {
-            return Ok(NewUse {
-                kind,
-                entitlement: id,
-                units,
-                guard: None,
-            });
-        }
-        if !temporary.causes.include(cause) {
+        if self.leave == Leave::Policy && !temporary.causes.include(cause) {
             return Err(OperatorError::Denied(Rule::TemporaryNotOffered));
         }
         let permit = Some(temporary.permit);

@@ -19,7 +19,7 @@ use crate::rule::{Refusal, Rule};
 use crate::turn::{NoRoom, Proposal, Said, Turn, Unissuable, Why};
 
 /// What was done for a plan: the activations made or let go, each with what it was for.
-type Done = Vec<(Source, ActivationId)>;
+pub(crate) type Done = Vec<(Source, ActivationId)>;
 
 impl<E: Entropy> Turn<'_, E> {
     pub(super) fn answer(&mut self, request: &Request) -> Result<Answer, Answer> {
@@ -75,12 +75,16 @@ impl<E: Entropy> Turn<'_, E> {
         Ok(answer)
     }
 
-    fn decide(&self, request: &Request, full: &BTreeSet<Source>) -> Plan {
+    pub(crate) fn decide(&self, request: &Request, full: &BTreeSet<Source>) -> Plan {
         decide::decide(&self.facts(request.sender.key), &request.ask, full)
     }
 
     /// Does a plan on a copy of the ledger, which may still be discarded.
-    fn carry_out(&mut self, plan: &Plan, request: &Request) -> Result<(Ledger, Done), Unissuable> {
+    pub(crate) fn carry_out(
+        &mut self,
+        plan: &Plan,
+        request: &Request,
+    ) -> Result<(Ledger, Done), Unissuable> {
         let mut ledger = self.ledger.clone();
         let mut done = Done::new();
         let (now, key) = (self.ctx.now, self.next_key()?);
@@ -172,7 +176,7 @@ impl<E: Entropy> Turn<'_, E> {
     }
 
     /// The draws come first in what was done, in their order.
-    fn count_quotas(&mut self, plan: &Plan, done: &Done) {
+    pub(crate) fn count_quotas(&mut self, plan: &Plan, done: &Done) {
         for (draw, (_, activation)) in plan.draws.iter().zip(done) {
             if let Some(quota) = draw.quota {
                 self.use_quota(quota, *activation);
@@ -183,7 +187,7 @@ impl<E: Entropy> Turn<'_, E> {
         }
     }
 
-    fn record_verdicts(&mut self, plan: &Plan, done: &Done, ask: &Ask) {
+    pub(crate) fn record_verdicts(&mut self, plan: &Plan, done: &Done, ask: &Ask) {
         for (source, verdict) in &plan.verdicts {
             let want = source.want(ask).cloned();
             let ids = || -> Vec<_> {
@@ -213,7 +217,12 @@ impl<E: Entropy> Turn<'_, E> {
                     self.denied(*refusal)
                 }
             };
-            self.decided.push(Decided { want, verdict });
+            let reason = ask.reason;
+            self.decided.push(Decided {
+                reason,
+                want,
+                verdict,
+            });
         }
     }
 

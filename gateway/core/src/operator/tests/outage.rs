@@ -275,3 +275,64 @@ fn an_operator_who_assigns_a_returned_unit_moves_it() {
     assign_to(&mut bench, &new, sold, 1, Publish::Now).unwrap();
     assert_eq!(bench.activations(&new)[0].predecessor, Some(first));
 }
+
+/// What waits for an approval is done when somebody approves it, on what holds then.
+#[test]
+fn an_approval_does_what_the_device_asked_for() {
+    let cases: [(Reason, u32, usize); 3] = [
+        (Reason::Upgrade, 1, 1),
+        (Reason::Temporary, 1, 1),
+        (Reason::Return, 0, 0),
+    ];
+    for (reason, total, rights) in cases {
+        let mut bench = Bench::new();
+        let sold = bench.sell("scan", 1);
+        let mut device = bench.admitted("d");
+        match reason {
+            Reason::Temporary => drop(bench.activated("broken", "scan", 1)),
+            Reason::Return => drop(bench.ask(&mut device, Reason::Boot, &[want("scan", 1)])),
+            _ => {}
+        }
+        bench.allow(|rules| {
+            rules.activation = crate::tier::Mode::Approval;
+            rules.returns = crate::tier::Mode::Approval;
+            rules.temporary = rules.temporary.map(|temporary| crate::tier::Temporary {
+                permit: crate::tier::Permit::Approval,
+                ..temporary
+            });
+        });
+        let denied = bench.ask(&mut device, reason, &[want("scan", total)]);
+        assert_eq!(denials(&denied), [Some(Rule::ApprovalNeeded)], "{reason:?}");
+        let approved = bench.operate(&device, |s, ctx, dice| {
+            approve(s, reason, &want("scan", total), Publish::Now, ctx, dice)
+        });
+        approved.unwrap();
+        bench.ask(&mut device, Reason::Boot, &[]);
+        assert_eq!(device.features().len(), rights, "{reason:?}");
+        let again = bench.operate(&device, |s, ctx, dice| {
+            approve(s, reason, &want("scan", total), Publish::Now, ctx, dice)
+        });
+        assert_eq!(again, Err(OperatorError::NothingToApprove), "{reason:?}");
+        assert!(bench.live(sold) <= 1);
+    }
+}
+
+#[test]
+fn nobody_can_approve_what_a_rule_denies() {
+    let mut bench = Bench::new();
+    bench.sell("scan", 1);
+    bench.activated("other", "scan", 1);
+    let device = bench.admitted("d");
+    let approved = bench.operate(&device, |s, ctx, dice| {
+        approve(
+            s,
+            Reason::Upgrade,
+            &want("scan", 1),
+            Publish::Now,
+            ctx,
+            dice,
+        )
+    });
+    let refused = OperatorError::Limited(Rule::NoUnitsLeft.into());
+    assert_eq!(approved, Err(refused));
+}

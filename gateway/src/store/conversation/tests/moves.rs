@@ -295,3 +295,56 @@ fn the_schema_counts_what_is_taken_up_and_forgets_no_use() {
         assert!(failed.unwrap_err().to_string().contains(name), "{name}");
     }
 }
+
+#[test]
+fn what_a_device_asked_for_is_approved_by_somebody() {
+    use crate::approval::{ApprovalError, Decision};
+    use crate::store::listing::CaseFilter;
+
+    let fixture = Fixture::new(3, 1);
+    fixture.handset(1).admit(&fixture.store, 1);
+    let mut spares = [2, 3].map(|n| fixture.handset(n));
+    for spare in &mut spares {
+        spare.admit(&fixture.store, 0);
+        fixture.ask(spare, Reason::Temporary, 1);
+    }
+    let filter = CaseFilter {
+        step: Some(fleetgrant_core::domain::CaseStep::Approval),
+        ..CaseFilter::default()
+    };
+    let waiting = move |store: &Store| {
+        let filter = filter.clone();
+        store.read_blocking("cases", move |db| listing::cases(db, &filter, 10))
+    };
+    let cases = waiting(&fixture.store).unwrap();
+    let [case] = &cases[..] else {
+        panic!("one is beyond the quota: {cases:?}");
+    };
+    assert_eq!(
+        (case.want.as_str(), case.total),
+        ("temporary/pump", Some(1))
+    );
+    let operator = crate::operator::Operator {
+        store: fixture.store.clone(),
+        rules: Arc::new(crate::activation::Rules {
+            authority: (*fixture.authority).clone(),
+            policy: Policy::default(),
+            cache: Cache::default(),
+        }),
+        clock: crate::clock::Clock::manual(NOW).0,
+        actor: "operator ann".to_owned(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let decide = |decision| runtime.block_on(operator.decide_case(case.id.0, decision));
+    decide(Decision::Approve).unwrap();
+    let again = decide(Decision::Approve);
+    assert!(matches!(again, Err(ApprovalError::NotWaiting { .. })));
+    let [_, beyond] = &mut spares;
+    fixture.ask(beyond, Reason::Boot, 0);
+    assert_eq!(fixture.states(beyond), [ActivationState::Activated]);
+    assert_eq!(fixture.units(), (1, 0));
+    assert_eq!(fixture.uses().len(), 2);
+    assert!(waiting(&fixture.store).unwrap().is_empty());
+}

@@ -1,0 +1,332 @@
+//! What policy does not give unasked: decided by somebody else than who asked for it.
+
+use fleetgrant_core::ask::{Reason, Want};
+use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, DeviceId, EntitlementId, Timestamp};
+use fleetgrant_core::event::{Event, EventKind};
+use fleetgrant_core::operator::{self, OperatorError, Publish, Stopgap};
+use fleetgrant_core::outcome::Outcome;
+use fleetgrant_core::quota::Leave;
+
+use crate::activation::system_entropy;
+use crate::operator::{Act, ActError, Attempt, Operator};
+use crate::store::case::{self, Case, Subject};
+use crate::store::conversation::{self, Basis, Cause, Look, Recorded};
+use crate::store::event::{self, Occasion, Stream};
+use crate::store::listing::{self, CaseFilter};
+use crate::store::{Db, StoreError, Verdict};
+
+/// How often something on a stale snapshot is tried anew.
+const ATTEMPTS: usize = 8;
+
+/// Why a case was not decided, or a device not replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum ApprovalError {
+    /// There is no such case.
+    #[error("there is no case {0}: list them with `fleetgrant cases list`")]
+    UnknownCase(CaseId),
+    /// Nobody waits for an approval of it.
+    #[error("the case is {state} and waits for no approval (its step is {step})")]
+    NotWaiting {
+        /// Where it stands.
+        state: CaseState,
+        /// What it waits for.
+        step: CaseStep,
+    },
+    /// Nobody decides what they asked for themselves.
+    #[error("{0} asked for this: somebody else must decide it")]
+    OwnRequest(String),
+    /// The case does not say what could be approved.
+    #[error("what is bound to a device, or given by a code, is not approved but assigned")]
+    NothingToApprove,
+    /// The broken device has nothing that another could stand in for.
+    #[error("{0} has no right that another device could stand in for")]
+    NothingToReplace(DeviceId),
+    /// It could not be done.
+    #[error(transparent)]
+    Act(#[from] ActError),
+}
+
+impl From<StoreError> for ApprovalError {
+    fn from(error: StoreError) -> Self {
+        Self::Act(error.into())
+    }
+}
+
+/// How a case is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// What was asked for is done.
+    Approve,
+    /// It is not done.
+    Refuse,
+}
+
+/// A replacement of a device that is broken.
+#[derive(Clone, Debug)]
+pub struct Outage {
+    /// The device that is broken.
+    pub broken: DeviceId,
+    /// The one that stands in for it.
+    pub replacement: DeviceId,
+}
+
+/// What one try came to.
+enum Tried<T> {
+    Done(T),
+    Refused(ApprovalError),
+    Stale,
+}
+
+impl Operator {
+    /// Decides a case that waits for an approval; what was approved is done at once.
+    ///
+    /// # Errors
+    /// See [`ApprovalError`]; nothing is changed then.
+    pub async fn decide_case(
+        &self,
+        case: CaseId,
+        decision: Decision,
+    ) -> Result<Option<Outcome>, ApprovalError> {
+        self.try_until_still("approval", false, move |operator, db, now| {
+            operator.try_decide(db, case, decision, now)
+        })
+        .await
+    }
+
+    /// Gives temporary licences for all that a broken device has to another, and opens the case of
+    /// writing off the broken one. With `preview`, nothing of it is kept.
+    ///
+    /// # Errors
+    /// See [`ApprovalError`]; it is done whole or not at all.
+    pub async fn bridge_outage(
+        &self,
+        outage: Outage,
+        preview: bool,
+    ) -> Result<Vec<Outcome>, ApprovalError> {
+        self.try_until_still("outage", preview, move |operator, db, now| {
+            operator.try_bridge(db, &outage, now)
+        })
+        .await
+    }
+
+    /// What an act would come to: decided and recorded as it would be, and then undone.
+    ///
+    /// # Errors
+    /// What the act would be refused with.
+    pub async fn preview(&self, device: &DeviceId, act: Act) -> Result<Outcome, ApprovalError> {
+        let device = device.clone();
+        self.try_until_still("preview", true, move |operator, db, now| {
+            Ok(match operator.attempt(db, &device, act, now)? {
+                Attempt::Done(outcome) => Tried::Done(*outcome),
+                Attempt::Refused(reason) => Tried::Refused(reason.into()),
+                Attempt::Stale => Tried::Stale,
+            })
+        })
+        .await
+    }
+
+    async fn try_until_still<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        preview: bool,
+        attempt: impl Fn(&Self, &mut Db, Timestamp) -> Result<Tried<T>, StoreError>
+        + Clone
+        + Send
+        + 'static,
+    ) -> Result<T, ApprovalError> {
+        for _ in 0..ATTEMPTS {
+            let now = self.clock.trusted_now().map_err(ActError::from)?;
+            let (operator, attempt) = (self.clone(), attempt.clone());
+            let transaction = move |db: &mut Db| {
+                let tried = attempt(&operator, db, now)?;
+                Ok(match tried {
+                    Tried::Done(_) if !preview => Verdict::Commit(tried),
+                    _ => Verdict::Rollback(tried),
+                })
+            };
+            match self.store.transaction(name, transaction).await? {
+                Tried::Done(done) => return Ok(done),
+                Tried::Refused(reason) => return Err(reason),
+                Tried::Stale => {
+                    metrics::counter!("fleetgrant_stale_snapshots_total").increment(1);
+                }
+            }
+        }
+        Err(ActError::Contended.into())
+    }
+
+    fn try_decide(
+        &self,
+        db: &mut Db,
+        id: CaseId,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Result<Tried<Option<Outcome>>, StoreError> {
+        let filter = CaseFilter {
+            id: Some(id),
+            ..CaseFilter::default()
+        };
+        let Some(waiting) = listing::cases(db, &filter, 1)?.pop() else {
+            return Ok(Tried::Refused(ApprovalError::UnknownCase(id)));
+        };
+        let (state, step) = (waiting.state.0, waiting.step.0);
+        if (state, step) != (CaseState::Open, CaseStep::Approval) {
+            return Ok(Tried::Refused(ApprovalError::NotWaiting { state, step }));
+        }
+        if waiting.requested_by == self.actor {
+            let own = ApprovalError::OwnRequest(self.actor.clone());
+            return Ok(Tried::Refused(own));
+        }
+        if decision == Decision::Refuse {
+            case::refuse(db, id, &self.actor, now)?;
+            self.tell(db, EventKind::ApprovalRefused, &waiting, now)?;
+            return Ok(Tried::Done(None));
+        }
+        let attempt = match waiting.subject() {
+            Some(Subject::WriteOff) => {
+                let device = device_of(&waiting)?;
+                self.attempt(db, &device, Act::DeclareDead(Leave::Approval), now)?
+            }
+            Some(Subject::Want { reason, feature }) => {
+                let total = waiting.total.and_then(|total| u32::try_from(total).ok());
+                let want = Want::Feature {
+                    feature,
+                    total: total.unwrap_or(1),
+                };
+                self.try_approve(db, &device_of(&waiting)?, reason, &want, now)?
+            }
+            None => return Ok(Tried::Refused(ApprovalError::NothingToApprove)),
+        };
+        Ok(match attempt {
+            Attempt::Done(outcome) => {
+                case::approve(db, &waiting, &self.actor, now)?;
+                self.tell(db, EventKind::Approved, &waiting, now)?;
+                Tried::Done(Some(*outcome))
+            }
+            Attempt::Refused(reason) => Tried::Refused(reason.into()),
+            Attempt::Stale => Tried::Stale,
+        })
+    }
+
+    /// In the history of the device.
+    fn tell(
+        &self,
+        db: &mut Db,
+        kind: EventKind,
+        case: &Case,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let occasion = Occasion {
+            at: now,
+            actor: &self.actor,
+            cause: &case.id.0.0,
+        };
+        let told = Event::new(kind)
+            .with("want", case.want.as_str())
+            .with("requested-by", case.requested_by.as_str());
+        event::append(db, Stream::Device(&case.device_id), occasion, &[told])
+    }
+
+    fn try_approve(
+        &self,
+        db: &mut Db,
+        device: &DeviceId,
+        reason: Reason,
+        want: &Want,
+        now: Timestamp,
+    ) -> Result<Attempt, StoreError> {
+        let look = Look {
+            wants: std::slice::from_ref(want),
+            quotas: true,
+            now: Some(now),
+            ..Look::default()
+        };
+        let Some(snapshot) = conversation::load_for(db, &self.rules.cache, device, &look)? else {
+            return Ok(Attempt::Refused(ActError::UnknownDevice(device.clone())));
+        };
+        let basis = Basis::of(&snapshot);
+        let publish = match snapshot.device.key {
+            Some(_) => Publish::Now,
+            None => Publish::AtContact,
+        };
+        let context = self.rules.at(now);
+        let approved = operator::approve(
+            snapshot,
+            reason,
+            want,
+            publish,
+            context,
+            &mut system_entropy(),
+        );
+        let outcome = match approved {
+            Ok(outcome) => outcome,
+            Err(reason) => return Ok(Attempt::Refused(reason.into())),
+        };
+        let cause = Cause {
+            actor: self.actor.clone(),
+            message: None,
+            at: now,
+        };
+        Ok(match conversation::record(db, &basis, &outcome, &cause)? {
+            Recorded::Whole => Attempt::Done(Box::new(outcome)),
+            Recorded::Stale => Attempt::Stale,
+        })
+    }
+
+    fn try_bridge(
+        &self,
+        db: &mut Db,
+        outage: &Outage,
+        now: Timestamp,
+    ) -> Result<Tried<Vec<Outcome>>, StoreError> {
+        let Some(broken) = conversation::load(db, &self.rules.cache, &outage.broken, &[])? else {
+            let unknown = ActError::UnknownDevice(outage.broken.clone());
+            return Ok(Tried::Refused(unknown.into()));
+        };
+        let rights = broken.rights();
+        if rights.is_empty() {
+            let nothing = ApprovalError::NothingToReplace(outage.broken.clone());
+            return Ok(Tried::Refused(nothing));
+        }
+        let mut outcomes = Vec::new();
+        for (entitlement, units) in rights {
+            match self.try_stand_in(db, &outage.replacement, entitlement, units, now)? {
+                Attempt::Done(outcome) => outcomes.push(*outcome),
+                Attempt::Refused(reason) => return Ok(Tried::Refused(reason.into())),
+                Attempt::Stale => return Ok(Tried::Stale),
+            }
+        }
+        let opened = case::request_write_off(db, outage.broken.as_str(), &self.actor, now)?;
+        if let Some(case) = opened {
+            self.tell(db, EventKind::ApprovalRequested, &case, now)?;
+        }
+        Ok(Tried::Done(outcomes))
+    }
+
+    /// Pushed now, where the replacement was ever admitted; or else it gets it when it asks.
+    fn try_stand_in(
+        &self,
+        db: &mut Db,
+        replacement: &DeviceId,
+        entitlement: EntitlementId,
+        units: u32,
+        now: Timestamp,
+    ) -> Result<Attempt, StoreError> {
+        let stopgap = Stopgap {
+            entitlement,
+            units,
+            leave: Leave::Policy,
+        };
+        let act = |publish| Act::GiveTemporary(stopgap, publish);
+        match self.attempt(db, replacement, act(Publish::Now), now)? {
+            Attempt::Refused(ActError::Refused(OperatorError::NotAdmitted)) => {
+                self.attempt(db, replacement, act(Publish::AtContact), now)
+            }
+            attempt => Ok(attempt),
+        }
+    }
+}
+
+fn device_of(case: &Case) -> Result<DeviceId, StoreError> {
+    DeviceId::new(&case.device_id).map_err(|error| StoreError::Corrupt(error.to_string()))
+}

@@ -1,0 +1,116 @@
+//! `fleetgrant cases`: what devices want and do not have, and what waits for an approval.
+
+use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, DeviceId};
+
+use super::ledger::{Ledger, ListArgs, case_id, device_id};
+use super::output::{self, row};
+use super::{Failure, Global, OrUnavailable, activations};
+use crate::approval::Decision;
+use crate::store::case::Case;
+use crate::store::listing::{self, CaseFilter};
+
+/// List what devices want and do not have, and decide what waits for an approval
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    List(List),
+    Approve(Decide),
+    Refuse(Decide),
+}
+
+/// List cases, the oldest first
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only those of this device
+    #[arg(long, value_parser = device_id)]
+    device: Option<DeviceId>,
+    /// Only those that wait for this, as approval
+    #[arg(long)]
+    step: Option<CaseStep>,
+    /// Settled ones too
+    #[arg(long)]
+    all: bool,
+    /// Only those after this id
+    #[arg(long, value_name = "CASE", value_parser = case_id)]
+    after: Option<CaseId>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// Decide a case that waits for an approval; nobody decides what they asked for themselves
+#[derive(Debug, clap::Args)]
+struct Decide {
+    #[arg(value_parser = case_id)]
+    case: CaseId,
+}
+
+row!(
+    /// A case in a list.
+    CaseEntry {
+        case: String,
+        device: String,
+        want: String,
+        total: Option<i64>,
+        step: String,
+        state: String,
+        denied_by: Option<String>,
+        remedy: Option<&'static str>,
+        requested_by: String,
+        decided_by: Option<String>,
+        opened: String,
+        closed: Option<String>,
+    }
+);
+
+impl From<Case> for CaseEntry {
+    fn from(case: Case) -> Self {
+        Self {
+            case: case.id.0.to_string(),
+            device: case.device_id,
+            want: case.want,
+            total: case.total,
+            step: case.step.0.to_string(),
+            state: case.state.0.to_string(),
+            denied_by: case.rule.map(|rule| rule.0.to_string()),
+            remedy: case.rule.map(|rule| rule.0.remedy()),
+            requested_by: case.requested_by,
+            decided_by: case.decided_by,
+            opened: case.opened_at.0.to_string(),
+            closed: case.closed_at.map(|at| at.0.to_string()),
+        }
+    }
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    let ledger = Ledger::open(global)?;
+    match &args.command {
+        Command::List(args) => list(&ledger, args),
+        Command::Approve(args) => {
+            if let Some(outcome) = ledger.decide_case(args.case, Decision::Approve)? {
+                super::note(&activations::what_follows(&outcome));
+            }
+            Ok(())
+        }
+        Command::Refuse(args) => ledger.decide_case(args.case, Decision::Refuse).map(drop),
+    }
+}
+
+fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
+    let filter = CaseFilter {
+        id: None,
+        device: args.device.clone(),
+        state: (!args.all).then_some(CaseState::Open),
+        step: args.step,
+        after: args.after,
+    };
+    let limit = args.list.rows_to_read();
+    let rows = ledger.read(move |db| listing::cases(db, &filter, limit))?;
+    let rows = args.list.cut(rows, |case| case.id.0.to_string());
+    let lines: Vec<_> = rows.into_iter().map(CaseEntry::from).collect();
+    output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
+}

@@ -1,0 +1,46 @@
+//! `fleetgrant outage`: a machine stands still, and a spare is at hand.
+
+use fleetgrant_core::domain::DeviceId;
+
+use super::ledger::{Ledger, device_id};
+use super::{Failure, Global, preview};
+use crate::approval::Outage;
+
+/// Put a spare in the place of a broken device, for as long as policy allows
+///
+/// Shows first what would be done. Then gives the spare temporary licences for all that the broken
+/// device has, and opens the case of writing the broken one off, for somebody else to approve. It is
+/// done whole or not at all. A spare that nobody owns becomes the owner's.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The device that is broken
+    #[arg(value_parser = device_id)]
+    broken: DeviceId,
+    /// The device that stands in for it
+    #[arg(value_parser = device_id)]
+    replacement: DeviceId,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    let ledger = Ledger::open(global)?;
+    let outage = Outage {
+        broken: args.broken.clone(),
+        replacement: args.replacement.clone(),
+    };
+    let would_be = ledger.bridge_outage(outage.clone(), true)?;
+    preview::print(&would_be)?;
+    if args.preview {
+        super::note("nothing was changed");
+        return Ok(());
+    }
+    ledger.bridge_outage(outage, false)?;
+    super::note(&format!(
+        "{} has temporary licences and gets them at its next contact; to write {} off, somebody else \
+         approves the case that `fleetgrant cases list --device {}` shows",
+        args.replacement, args.broken, args.broken
+    ));
+    Ok(())
+}
