@@ -1,7 +1,6 @@
 //! What the tests of Fleetgrant as a whole stand on.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
-pub mod back_office;
 pub mod installation;
 pub mod ledger;
 pub mod raw_device;

@@ -1,0 +1,7 @@
+//! `fleetgrant serve` in a process of its own, with devices and operators that reach it as they
+//! would: over mutual TLS, and by the command line.
+#![allow(clippy::unwrap_used)]
+
+mod operator;
+mod python_device;
+mod site;
