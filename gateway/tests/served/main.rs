@@ -2,6 +2,8 @@
 //! would: over mutual TLS, and by the command line.
 #![allow(clippy::unwrap_used)]
 
+mod ledger;
 mod operator;
 mod python_device;
+mod rerun;
 mod site;
