@@ -139,12 +139,22 @@ fn write<R: Row>(out: &mut impl Write, format: Format, rows: &[R]) -> io::Result
 fn write_csv<R: Row>(out: &mut impl Write, heading: Heading, rows: &[R]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     if heading == Heading::Written {
-        csv.write_record(R::COLUMNS)?;
+        csv.write_record(R::COLUMNS).map_err(unwrapped)?;
     }
     for record in records(rows)? {
-        csv.write_record(record.iter().map(inert))?;
+        csv.write_record(record.iter().map(inert))
+            .map_err(unwrapped)?;
     }
     csv.flush()
+}
+
+/// The error of the stream below, which `csv` wraps so that it cannot be found.
+fn unwrapped(error: csv::Error) -> io::Error {
+    let text = error.to_string();
+    match error.into_kind() {
+        csv::ErrorKind::Io(cause) => cause,
+        _ => io::Error::other(text),
+    }
 }
 
 /// The cells of each row as text, as the csv crate writes them.

@@ -11,10 +11,21 @@ const SIGPIPE: i32 = 141;
 
 #[test]
 fn a_command_whose_reader_has_left_ends_quietly() {
-    let folder = Folder::with_config(REALM);
+    let anchor = "[[trust_anchor]]\nname = \"factory\"\nproduct_line = \"pumps\"\n\
+                  id_prefix = \"pu\"\nidentity = \"san.hwModuleName\"\n\
+                  admission = \"manifest\"\nroots = [\"root.pem\"]\n";
+    let folder = Folder::with_config(&format!("{REALM}{anchor}"));
     folder.run(&["migrate"]).done();
-    let commands: [&[&str]; 8] = [
+    // More than buffers take, and not so many that others follow.
+    let serials: String = (100..199)
+        .map(|n| format!("{}-{n}\n", "S".repeat(100)))
+        .collect();
+    std::fs::write(folder.path().join("manifest"), format!("serial\n{serials}")).unwrap();
+    folder.run(&["import", "manifest", "manifest"]).done();
+    let commands: [&[&str]; 10] = [
         &["devices", "list"],
+        &["devices", "list", "--output", "csv"],
+        &["devices", "list", "--output", "json"],
         &["orders", "list", "--output", "csv"],
         &["activations", "list", "--output", "json"],
         &["report", "activation"],
