@@ -139,12 +139,12 @@ pub async fn run(
 
     let phase = Measured::start(&gateway, &broker)?;
     let asked = driver.first_contact(progress).await?;
-    let committed = latency::settle(&store, &asked, 1).await?;
+    let committed = latency::settle(&store, &asked, 0).await?;
     let first_contact = phase.end(&gateway, &broker, &committed, floor_micros)?;
 
     let phase = Measured::start(&gateway, &broker)?;
     let asked = driver.activate(progress).await?;
-    let committed = latency::settle(&store, &asked, rounds).await?;
+    let committed = latency::settle(&store, &asked, 1).await?;
     let activation = phase.end(&gateway, &broker, &committed, floor_micros)?;
 
     Ok(LoadReport {

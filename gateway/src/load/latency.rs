@@ -15,17 +15,17 @@ pub(super) type Asked = HashMap<String, Vec<Timestamp>>;
 /// How long the last acknowledgements may take to be committed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits until every ask has an activation that the device signed for, and pairs them.
-/// Each device has `rounds` of them in this phase, its newest.
+/// Waits until every ask of this phase has an activation that the device signed for, and pairs
+/// them. Each device had `earlier` of them in the phases before.
 pub(super) async fn settle(
     store: &Store,
     asked: &Asked,
-    rounds: usize,
+    earlier: usize,
 ) -> Result<Vec<u64>, LoadError> {
-    let wanted = asked.len() * rounds;
+    let wanted = asked.values().map(Vec::len).sum();
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let latencies = pair(asked, &committed(store).await?, rounds);
+        let latencies = pair(asked, &committed(store).await?, earlier);
         if latencies.len() >= wanted {
             return Ok(latencies);
         }
@@ -50,19 +50,12 @@ async fn committed(store: &Store) -> Result<HashMap<String, Vec<Timestamp>>, Loa
     Ok(committed)
 }
 
-fn pair(asked: &Asked, committed: &HashMap<String, Vec<Timestamp>>, rounds: usize) -> Vec<u64> {
+fn pair(asked: &Asked, committed: &HashMap<String, Vec<Timestamp>>, earlier: usize) -> Vec<u64> {
     let mut latencies = Vec::new();
     for (device, asked) in asked {
-        let Some(committed) = committed.get(device) else {
-            continue;
-        };
-        // The activations of earlier phases come first.
-        let newest = committed.len().saturating_sub(rounds);
-        let of_phase = &committed[newest..];
-        if of_phase.len() < rounds {
-            continue;
-        }
-        latencies.extend(asked.iter().zip(of_phase).map(|(asked, committed)| {
+        let of_phase = committed.get(device).and_then(|all| all.get(earlier..));
+        let pairs = asked.iter().zip(of_phase.unwrap_or_default());
+        latencies.extend(pairs.map(|(asked, committed)| {
             u64::try_from(committed.micros() - asked.micros()).unwrap_or(0)
         }));
     }
@@ -76,5 +69,25 @@ pub(super) fn percentiles(latencies: &[u64]) -> impl Fn(usize) -> u64 + use<> {
     move |percent| {
         let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
         sorted.get(rank).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_earlier_phases_activated_is_no_answer_to_an_ask_of_this_one() {
+        let at = |seconds: &[u64]| {
+            let seconds = seconds.iter().copied();
+            HashMap::from([(
+                "d".to_owned(),
+                seconds.map(Timestamp::from_seconds).collect::<Vec<_>>(),
+            )])
+        };
+        let asked = at(&[10, 20]);
+        assert!(pair(&asked, &at(&[1]), 1).is_empty());
+        assert_eq!(pair(&asked, &at(&[1, 11]), 1), [1_000_000]);
+        assert_eq!(pair(&asked, &at(&[1, 11, 22]), 1), [1_000_000, 2_000_000]);
     }
 }
