@@ -185,10 +185,7 @@ pub fn admit(
 ) -> Result<Outcome, OperatorError> {
     let mut entropy = |_: &mut [u8]| {};
     let mut turn = Turn::new(snapshot, ctx, &mut entropy);
-    match turn.device.state {
-        DeviceState::Expected | DeviceState::Seen | DeviceState::Quarantined => {}
-        state => return Err(OperatorError::NotWaiting(state)),
-    }
+    check_waits(turn.device.state)?;
     turn.device.state = DeviceState::Admitted;
     turn.device.key = Some(key);
     turn.record(
@@ -197,6 +194,17 @@ pub fn admit(
             .with("by", "operator"),
     );
     Ok(turn.finish(Answer::None))
+}
+
+/// Whether a device in this state can be admitted.
+///
+/// # Errors
+/// [`OperatorError::NotWaiting`].
+pub const fn check_waits(state: DeviceState) -> Result<(), OperatorError> {
+    match state {
+        DeviceState::Expected | DeviceState::Seen | DeviceState::Quarantined => Ok(()),
+        state => Err(OperatorError::NotWaiting(state)),
+    }
 }
 
 /// Takes back the suspicions against a device: new rights and returns are open to it again.

@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use fleetgrant_core::domain::{DeviceId, DeviceState, KeyThumbprint};
 use fleetgrant_core::event::EventKind;
+use fleetgrant_core::operator::check_waits;
 use fleetgrant_core::quota::Leave;
 use serde::Serialize;
 
@@ -260,7 +261,11 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
 fn admit(ledger: &Ledger, args: &Admit) -> Result<(), Failure> {
     let key = match args.key {
         Some(key) => key,
-        None => key_shown(ledger, &args.device)?,
+        None => {
+            let device = row(ledger, &args.device)?;
+            check_waits(device.state.0).map_err(Failure::refused)?;
+            key_shown(ledger, &device)?
+        }
     };
     ledger.act(&args.device, Act::Admit(key))?;
     super::note(&format!(
@@ -271,9 +276,9 @@ fn admit(ledger: &Ledger, args: &Admit) -> Result<(), Failure> {
 }
 
 /// The key that a device showed when it was told to wait, of its history.
-fn key_shown(ledger: &Ledger, device: &DeviceId) -> Result<KeyThumbprint, Failure> {
+fn key_shown(ledger: &Ledger, device: &DeviceRow) -> Result<KeyThumbprint, Failure> {
     let filter = HistoryFilter {
-        stream: Some(format!("device:{device}")),
+        stream: Some(format!("device:{}", device.id)),
         kinds: vec![EventKind::DeviceQuarantined],
         ..HistoryFilter::default()
     };
@@ -283,10 +288,27 @@ fn key_shown(ledger: &Ledger, device: &DeviceId) -> Result<KeyThumbprint, Failur
         .and_then(|key| key_thumbprint(key.as_str()?).ok())
         .ok_or_else(|| {
             Failure::refused(anyhow!(
-                "{device} has shown no key and waits for nobody: give the key it will have with \
-                 --key"
+                "{} is {}, and was never told to wait, so no key of it is known: give the one that \
+                 it will have with --key",
+                device.id,
+                device.state.0
             ))
         })
+}
+
+fn row(ledger: &Ledger, device: &DeviceId) -> Result<DeviceRow, Failure> {
+    let filter = DeviceFilter {
+        id: Some(device.clone()),
+        ..DeviceFilter::default()
+    };
+    let found = ledger.read(move |db| listing::devices(db, &filter, 1))?;
+    found.into_iter().next().ok_or_else(|| unknown(device))
+}
+
+fn unknown(device: &DeviceId) -> Failure {
+    Failure::refused(anyhow!(
+        "there is no device {device}: list them with `fleetgrant devices list`"
+    ))
 }
 
 /// Rows of each part of a sheet.
@@ -316,12 +338,7 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
             cases: cases.into_iter().map(Into::into).collect(),
         }))
     })?;
-    let sheet = sheet.ok_or_else(|| {
-        Failure::refused(anyhow!(
-            "there is no device {}: list them with `fleetgrant devices list`",
-            args.device
-        ))
-    })?;
+    let sheet = sheet.ok_or_else(|| unknown(&args.device))?;
     match args.output {
         Format::Json => output::print_json(&sheet),
         Format::Csv => output::print(Format::Csv, &[sheet.device]),

@@ -264,7 +264,7 @@ fn a_device_that_waits_is_admitted_by_an_operator_under_the_key_it_showed() {
     scene
         .folder
         .run(&["devices", "admit", device])
-        .ends(REFUSED, &["has shown no key", "--key"]);
+        .ends(REFUSED, &["is expected", "no key of it", "--key"]);
     ask(1, REFUSED, "challenge");
     let told = ask(2, REFUSED, "quarantined");
     assert_eq!(told, Some(NoticeCode::Quarantined));
