@@ -1,9 +1,9 @@
 //! The path of one activation, one line a step.
 //!
 //! ```text
-//!  device ─request─▶ 1 admit ▶ 2 authenticate ▶ 3 decide and record ▶ 4 acknowledge to the broker
+//!  device ─request─▶ 1 rate ▶ 2 authenticate ▶ 3 decide and record ▶ 4 acknowledge to the broker
 //!  device ◀─grant── 5 answer: sign what was recorded, publish it; the outbox repeats it
-//!  device ─ack────▶ 1 admit ▶ 2 authenticate ▶ 3 record               ▶ 4 acknowledge to the broker
+//!  device ─ack────▶ 1 rate ▶ 2 authenticate ▶ 3 record             ▶ 4 acknowledge to the broker
 //! ```
 //!
 //! `docs/activation-cycle.md` tells the same steps with what each one guards against.

@@ -1,4 +1,4 @@
-//! The outbox: pushes each grant set until the device has signed for it.
+//! Step 5, repeated. The outbox pushes each grant set until the device has signed for it.
 //!
 //! The conductor sends an answer right after its commit; everything else, and every repetition,
 //! goes out from here. A delivery is leased before it is pushed, so that replicas do not push the

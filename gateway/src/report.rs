@@ -1,4 +1,4 @@
-//! Step 10: what the ledger says, for people.
+//! Step 7: what the ledger says, for people.
 //!
 //! Read models over the tables that decide; nothing here is counted apart. Queries are thin, and
 //! what is computed of their rows is pure. `docs/reports.md` defines each measure.

@@ -1,4 +1,4 @@
-//! Keeps PUBACKs in the order in which the PUBLISHes came (MQTT 5, 4.6).
+//! Step 4: keeps PUBACKs in the order in which the PUBLISHes came (MQTT 5, 4.6).
 //!
 //! Messages finish in whatever order the database commits them. One that finishes early waits
 //! here until those before it have.
