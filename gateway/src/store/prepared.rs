@@ -3,7 +3,7 @@
 //!
 //! Preparing a statement costs several times what running it does, and diesel prepares anew each
 //! time what could have other SQL with other values: every UPDATE, since a changeset may leave
-//! columns out, and everything with a literal. [`update!`] is an UPDATE whose SQL is always the
+//! columns out, and everything with a literal. `update!` is an UPDATE whose SQL is always the
 //! same, and `condition!` a literal. INSERTs are cached where the row derives `Insertable` with
 //! `treat_none_as_default_value = false`.
 
@@ -35,7 +35,7 @@ macro_rules! update {
 }
 
 impl<P, F, W, C> Update<P, F, W, C> {
-    /// For [`update!`] only.
+    /// For `update!` only.
     pub fn new<T, V>(target: T, changes: V) -> Self
     where
         T: IntoUpdateTarget<WhereClause = W>,
