@@ -19,7 +19,9 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     List(List),
+    /// Give what a case asks for; nobody approves what they asked for themselves
     Approve(Decide),
+    /// Refuse what a case asks for; nobody refuses what they asked for themselves
     Refuse(Decide),
 }
 
@@ -42,9 +44,9 @@ struct List {
     list: ListArgs,
 }
 
-/// Decide a case that waits for an approval; nobody decides what they asked for themselves
 #[derive(Debug, clap::Args)]
 struct Decide {
+    /// A case that waits for an approval
     #[arg(value_parser = case_id)]
     case: CaseId,
 }

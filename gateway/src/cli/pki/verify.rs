@@ -15,7 +15,7 @@ use crate::identity::{
     IdentityRule, InvalidTrust, Purpose, Refusal, TrustAnchor, VerifiedCertificate,
 };
 
-/// Says whether a device certificate would be accepted, and as whom
+/// Say whether a device certificate would be accepted, and as whom
 ///
 /// Files are PEM with any number of entries, or one entry in DER. Ends with 0 if the certificate
 /// is accepted, 1 if it is refused, 2 if a file cannot be read.
