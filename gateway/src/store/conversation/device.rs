@@ -200,6 +200,10 @@ pub(super) fn save(
         );
         on!(db, c => update!(devices::table.find(device.id.as_str()), changes).execute(c))?;
     }
+    if device.state == DeviceState::Admitted && basis.state != device.state {
+        let admitted = devices::admitted_at.eq(Micros(now));
+        on!(db, c => update!(devices::table.find(device.id.as_str()), admitted).execute(c))?;
+    }
     if device.facts != basis.facts {
         let facts = FactsChange::of(&device.facts);
         on!(db, c => update!(devices::table.find(device.id.as_str()), &facts).execute(c))?;

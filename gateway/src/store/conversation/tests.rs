@@ -30,6 +30,7 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::identity::{StoredCredential, TrustDigest};
 use crate::import::{self, ImportOptions, Kind};
+use crate::store::column::Micros;
 use crate::store::{SchemaPolicy, Store, StoreOptions};
 
 /// 2026-12-01T12:00:00Z.
@@ -115,6 +116,15 @@ fn open(folder: &tempfile::TempDir) -> Store {
         ..StoreOptions::default()
     };
     Store::open(&url, options).unwrap()
+}
+
+#[test]
+fn an_admitted_device_has_the_time_of_its_admission() {
+    let fixture = Fixture::new(1, 1);
+    fixture.handset(1).admit(&fixture.store, 1);
+    let read = |db: &mut Db| crate::store::device::find(db, "d-1");
+    let device = fixture.store.read_blocking("test", read).unwrap().unwrap();
+    assert_eq!(device.admitted_at, Some(Micros(NOW)));
 }
 
 #[test]
