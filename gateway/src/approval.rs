@@ -8,15 +8,12 @@ use fleetgrant_core::outcome::Outcome;
 use fleetgrant_core::quota::Leave;
 
 use crate::activation::system_entropy;
-use crate::operator::{Act, ActError, Attempt, Operator};
+use crate::operator::{Act, ActError, Attempt, Effects, Operator};
 use crate::store::case::{self, Case, Subject};
 use crate::store::conversation::{self, Basis, Cause, Look, Recorded};
 use crate::store::event::{self, Occasion, Stream};
 use crate::store::listing::{self, CaseFilter};
-use crate::store::{Db, StoreError, Verdict};
-
-/// How often something on a stale snapshot is tried anew.
-const ATTEMPTS: usize = 8;
+use crate::store::{Db, StoreError};
 
 /// Why a case was not decided, or a device not replaced.
 #[derive(Debug, thiserror::Error)]
@@ -70,12 +67,7 @@ pub struct Outage {
     pub replacement: DeviceId,
 }
 
-/// What one try came to.
-enum Tried<T> {
-    Done(T),
-    Refused(ApprovalError),
-    Stale,
-}
+type Tried<T> = Attempt<T, ApprovalError>;
 
 impl Operator {
     /// Decides a case that waits for an approval; what was approved is done at once.
@@ -87,7 +79,7 @@ impl Operator {
         case: CaseId,
         decision: Decision,
     ) -> Result<Option<Outcome>, ApprovalError> {
-        self.try_until_still("approval", false, move |operator, db, now| {
+        self.until_still("approval", Effects::Kept, move |operator, db, now| {
             operator.try_decide(db, case, decision, now)
         })
         .await
@@ -103,7 +95,12 @@ impl Operator {
         outage: Outage,
         preview: bool,
     ) -> Result<Vec<Outcome>, ApprovalError> {
-        self.try_until_still("outage", preview, move |operator, db, now| {
+        let effects = if preview {
+            Effects::Undone
+        } else {
+            Effects::Kept
+        };
+        self.until_still("outage", effects, move |operator, db, now| {
             operator.try_bridge(db, &outage, now)
         })
         .await
@@ -115,7 +112,7 @@ impl Operator {
     /// What the act would be refused with.
     pub async fn preview(&self, device: &DeviceId, act: Act) -> Result<Outcome, ApprovalError> {
         let device = device.clone();
-        self.try_until_still("preview", true, move |operator, db, now| {
+        self.until_still("preview", Effects::Undone, move |operator, db, now| {
             Ok(match operator.attempt(db, &device, act, now)? {
                 Attempt::Done(outcome) => Tried::Done(*outcome),
                 Attempt::Refused(reason) => Tried::Refused(reason.into()),
@@ -123,36 +120,6 @@ impl Operator {
             })
         })
         .await
-    }
-
-    async fn try_until_still<T: Send + 'static>(
-        &self,
-        name: &'static str,
-        preview: bool,
-        attempt: impl Fn(&Self, &mut Db, Timestamp) -> Result<Tried<T>, StoreError>
-        + Clone
-        + Send
-        + 'static,
-    ) -> Result<T, ApprovalError> {
-        for _ in 0..ATTEMPTS {
-            let now = self.clock.trusted_now().map_err(ActError::from)?;
-            let (operator, attempt) = (self.clone(), attempt.clone());
-            let transaction = move |db: &mut Db| {
-                let tried = attempt(&operator, db, now)?;
-                Ok(match tried {
-                    Tried::Done(_) if !preview => Verdict::Commit(tried),
-                    _ => Verdict::Rollback(tried),
-                })
-            };
-            match self.store.transaction(name, transaction).await? {
-                Tried::Done(done) => return Ok(done),
-                Tried::Refused(reason) => return Err(reason),
-                Tried::Stale => {
-                    metrics::counter!("fleetgrant_stale_snapshots_total").increment(1);
-                }
-            }
-        }
-        Err(ActError::Contended.into())
     }
 
     fn try_decide(

@@ -89,13 +89,22 @@ pub struct Operator {
 
 /// What one try of an act came to.
 #[derive(Debug)]
-pub enum Attempt {
+pub enum Attempt<T = Box<Outcome>, E = ActError> {
     /// It is recorded, and waits for the commit.
-    Done(Box<Outcome>),
+    Done(T),
     /// It is not to be done; what the transaction wrote must be undone.
-    Refused(ActError),
+    Refused(E),
     /// The device changed meanwhile; as above, and then once more.
     Stale,
+}
+
+/// What becomes of what a try wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effects {
+    /// It is committed.
+    Kept,
+    /// It is undone, as of a preview.
+    Undone,
 }
 
 impl Operator {
@@ -104,28 +113,48 @@ impl Operator {
     /// # Errors
     /// See [`ActError`].
     pub async fn act(&self, device: &DeviceId, act: Act) -> Result<Outcome, ActError> {
+        let device = device.clone();
+        self.until_still("operator", Effects::Kept, move |operator, db, now| {
+            operator.attempt(db, &device, act, now)
+        })
+        .await
+        .map(|outcome| *outcome)
+    }
+
+    /// Tries on what holds each time, until no other transaction was faster.
+    pub(crate) async fn until_still<T, E>(
+        &self,
+        name: &'static str,
+        effects: Effects,
+        attempt: impl Fn(&Self, &mut Db, Timestamp) -> Result<Attempt<T, E>, StoreError>
+        + Clone
+        + Send
+        + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<ActError> + Send + 'static,
+    {
         for _ in 0..ATTEMPTS {
-            let now = self.clock.trusted_now()?;
-            let (operator, device) = (self.clone(), device.clone());
-            let attempt = self
-                .store
-                .transaction("operator", move |db| {
-                    let attempt = operator.attempt(db, &device, act, now)?;
-                    Ok(match attempt {
-                        Attempt::Done(_) => Verdict::Commit(attempt),
-                        Attempt::Refused(_) | Attempt::Stale => Verdict::Rollback(attempt),
-                    })
+            let now = self.clock.trusted_now().map_err(ActError::from)?;
+            let (operator, attempt) = (self.clone(), attempt.clone());
+            let transaction = move |db: &mut Db| {
+                let tried = attempt(&operator, db, now)?;
+                Ok(match (&tried, effects) {
+                    (Attempt::Done(_), Effects::Kept) => Verdict::Commit(tried),
+                    _ => Verdict::Rollback(tried),
                 })
-                .await?;
-            match attempt {
-                Attempt::Done(outcome) => return Ok(*outcome),
+            };
+            let tried = self.store.transaction(name, transaction).await;
+            match tried.map_err(ActError::from)? {
+                Attempt::Done(done) => return Ok(done),
                 Attempt::Refused(reason) => return Err(reason),
                 Attempt::Stale => {
                     metrics::counter!("fleetgrant_stale_snapshots_total").increment(1);
                 }
             }
         }
-        Err(ActError::Contended)
+        Err(ActError::Contended.into())
     }
 
     /// One try, within a transaction that the caller ends.

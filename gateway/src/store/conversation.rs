@@ -163,21 +163,6 @@ pub fn load_for(
     }))
 }
 
-/// As [`load_for`], for an operator who may name an entitlement.
-pub fn load_naming(
-    db: &mut Db,
-    cache: &Cache,
-    id: &DeviceId,
-    named: Option<EntitlementId>,
-) -> Result<Option<Snapshot>, StoreError> {
-    let look = Look {
-        named,
-        quotas: true,
-        ..Look::default()
-    };
-    load_for(db, cache, id, &look)
-}
-
 /// Records a device that was never recorded.
 pub fn first_seen(
     db: &mut Db,

@@ -30,7 +30,7 @@ use jiff::tz::TimeZone;
 use crate::identity::{StoredCredential, TrustDigest};
 use crate::import::{self, ImportOptions, Kind};
 use crate::report::history::{self, HistoryFilter};
-use crate::store::conversation::{self, Basis, Cache, Cause, Credential, Recorded};
+use crate::store::conversation::{self, Basis, Cache, Cause, Credential, Look, Recorded};
 use crate::store::{Db, SchemaPolicy, Store, StoreError, StoreOptions, listing};
 
 pub(super) const HOUR: u64 = 3_600;
@@ -277,7 +277,12 @@ impl Ledger {
         act: impl Fn(Snapshot, Context<'_>) -> Outcome + Send + 'static,
     ) -> Outcome {
         let load = move |db: &mut Db, id: &DeviceId| {
-            conversation::load_naming(db, &Cache::default(), id, entitlement)
+            let look = Look {
+                named: entitlement,
+                quotas: true,
+                ..Look::default()
+            };
+            conversation::load_for(db, &Cache::default(), id, &look)
         };
         self.run(device, "operator", load, act)
     }

@@ -23,8 +23,12 @@ impl Fixture {
         let entitlement = found[0].id.0;
         let device = self.handset(1);
         let assign = move |db: &mut Db| {
-            let snapshot =
-                load_naming(db, &Cache::default(), &device.id, Some(entitlement))?.unwrap();
+            let look = Look {
+                named: Some(entitlement),
+                quotas: true,
+                ..Look::default()
+            };
+            let snapshot = load_for(db, &Cache::default(), &device.id, &look)?.unwrap();
             let basis = Basis::of(&snapshot);
             let policy = Policy::default();
             let context = device.context(&policy);
