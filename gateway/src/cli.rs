@@ -9,6 +9,7 @@ mod cases;
 mod completions;
 mod devices;
 mod doctor;
+mod entitlement_acts;
 mod entitlements;
 mod failure;
 mod import;

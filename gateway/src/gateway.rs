@@ -20,6 +20,7 @@ use crate::identity::{AnchorError, DeviceVerifier, TrustAnchor, VerifierError};
 use crate::issue::Issuer;
 use crate::mqtt::{InvalidTopicSpace, LinkConfig, LinkStatus, MqttLink, TopicSpace};
 use crate::outbox::Outbox;
+use crate::refresh::Refresher;
 use crate::store::conversation::Cache;
 use crate::store::{OpenError, SchemaPolicy, Store, StoreOptions};
 use crate::tls::{self, TlsError};
@@ -133,6 +134,11 @@ impl Gateway {
         let upkeep = Upkeep {
             store: store.clone(),
             rules: Arc::clone(&rules),
+            clock: clock.clone(),
+        };
+        let refresher = Refresher {
+            store: store.clone(),
+            rules: Arc::clone(&rules),
             clock,
         };
         Ok(Self {
@@ -142,7 +148,8 @@ impl Gateway {
             conductor: tokio::spawn(conductor.serve(inbound)),
             background: vec![
                 tokio::spawn(outbox.run(stopped.clone())),
-                tokio::spawn(upkeep.run(stopped)),
+                tokio::spawn(upkeep.run(stopped.clone())),
+                tokio::spawn(refresher.run(stopped)),
             ],
             link,
             stop,

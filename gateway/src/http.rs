@@ -8,6 +8,7 @@ mod acts;
 mod caller;
 mod cases;
 mod devices;
+mod entitlement_acts;
 mod entitlements;
 mod events;
 mod guard;

@@ -100,7 +100,7 @@ pub enum Attempt<T = Box<Outcome>, E = ActError> {
 
 /// What becomes of what a try wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effects {
+pub enum Effects {
     /// It is committed.
     Kept,
     /// It is undone, as of a preview.

@@ -29,6 +29,7 @@ pub mod policy;
 pub mod product;
 pub mod product_line;
 mod reader;
+pub mod refresh;
 pub mod schema;
 #[cfg(test)]
 mod schema_drift;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::activation::Rules;
 use crate::clock::Clock;
+use crate::lifecycle;
 use crate::store::conversation::{self, Basis, Cause, Recorded, devices_to_tick};
 use crate::store::{Db, Store, StoreError, Verdict};
 
@@ -48,6 +49,11 @@ impl Upkeep {
     }
 
     async fn round(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.store
+            .write("revocations-due", move |db| {
+                lifecycle::close_revoked(db, now, BATCH)
+            })
+            .await?;
         let orphan_after = self.rules.policy.orphan_after;
         let devices = self
             .store

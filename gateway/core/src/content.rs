@@ -31,6 +31,8 @@ pub(crate) enum Prospect {
     Out(Rule),
     /// Its time and its grace are over.
     Over,
+    /// It is taken back.
+    Revoked,
 }
 
 /// What a set is written under.
@@ -51,6 +53,9 @@ pub(crate) fn prospect(
 ) -> Prospect {
     let now = conditions.now;
     let is_new = activation.standing == Standing::Reserved;
+    if entitlement.is_revoked(now) {
+        return Prospect::Revoked;
+    }
     if !entitlement.is_on() {
         return Prospect::Out(Rule::Suspended);
     }
@@ -120,6 +125,7 @@ pub(crate) fn settle(
             }
             Prospect::Out(_) => ledger.suspend(id, key),
             Prospect::Over => ledger.remove(id, RemovalReason::Expire, key, conditions.now),
+            Prospect::Revoked => ledger.remove(id, RemovalReason::Revoke, key, conditions.now),
         }
     }
     included

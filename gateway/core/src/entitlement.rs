@@ -46,6 +46,8 @@ pub struct Entitlement {
     pub start: Start,
     /// How long it runs.
     pub term: Term,
+    /// From then on nothing of it runs, whatever its term.
+    pub revoked_from: Option<Timestamp>,
     /// How it is bound to the device of the snapshot.
     pub binding: Binding,
     /// When it was made; of two that end alike the older serves first.

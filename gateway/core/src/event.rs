@@ -120,8 +120,24 @@ named! {
         DeviceAmended = 111 "device-amended",
         /// Activation codes were made.
         CodesCreated = 112 "codes-created",
+        /// A draft can be used.
+        EntitlementActivated = 113 "entitlement-activated",
+        /// Its features are off, its units kept.
+        EntitlementSuspended = 114 "entitlement-suspended",
+        /// Its features are on again.
+        EntitlementResumed = 115 "entitlement-resumed",
+        /// Nothing new is activated of it.
+        EntitlementHeld = 116 "entitlement-held",
+        /// A reason to hold it is gone.
+        EntitlementReleased = 117 "entitlement-released",
+        /// It is taken off every device, now or from an instant on.
+        EntitlementRevoked = 118 "entitlement-revoked",
+        /// A revocation to come was withdrawn.
+        EntitlementKept = 119 "entitlement-kept",
         /// Another policy is in force for a tier.
         PolicyChanged = 120 "policy-changed",
+        /// Nothing more happens to an entitlement.
+        EntitlementClosed = 121 "entitlement-closed",
         /// A key of the HTTP API was made.
         KeyCreated = 130 "key-created",
         /// A key of the HTTP API was ended.

@@ -21,7 +21,9 @@ pub(crate) use standing::Word;
 use std::collections::BTreeMap;
 
 use crate::activation::{Activation, Standing};
-use crate::domain::{ActivationId, ActivationKind, EntitlementId, EntitlementState, RemovalReason};
+use crate::domain::{
+    ActivationId, ActivationKind, EntitlementId, EntitlementState, RemovalReason, Timestamp,
+};
 use crate::entitlement::{Entitlement, Quantity};
 use crate::event::Event;
 use crate::outcome::{Change, EntitlementChange};
@@ -216,5 +218,11 @@ impl Entitlement {
     #[must_use]
     pub const fn is_on(&self) -> bool {
         !matches!(self.state, EntitlementState::Suspended)
+    }
+
+    /// Whether nothing of it may run any more.
+    #[must_use]
+    pub fn is_revoked(&self, now: Timestamp) -> bool {
+        self.revoked_from.is_some_and(|from| from <= now)
     }
 }

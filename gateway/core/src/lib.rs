@@ -11,7 +11,8 @@
 //! | a verified message cannot be decided on | [`unfit::on_unfit`] |
 //! | a set is due to be published | [`delivery::on_due`] |
 //! | time passes | [`tick::on_tick`] |
-//! | an operator acts | [`operator`] |
+//! | an operator acts on a device | [`operator`] |
+//! | an operator acts on an entitlement | [`lifecycle`] |
 //!
 //! # What it keeps
 //!
@@ -44,6 +45,7 @@ pub mod domain;
 pub mod entitlement;
 pub mod event;
 pub mod invariant;
+pub mod lifecycle;
 #[cfg(any(test, feature = "model"))]
 pub mod model;
 pub mod notice;

@@ -2,10 +2,12 @@
 
 mod approve;
 mod dead;
+mod refresh;
 mod replace;
 
 pub use approve::approve;
 pub use dead::{declare_dead, readmit};
+pub use refresh::refresh;
 pub use replace::{Stopgap, give_temporary, take_over};
 
 use crate::context::{Context, Entropy};

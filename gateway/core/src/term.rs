@@ -29,6 +29,11 @@ pub(crate) fn run(
     let start = start(entitlement.start, before, now)?;
     let end = end(entitlement.term, start, &entitlement.zone);
     let grace = entitlement.rules.grace.max(grace);
+    let (end, grace) = match entitlement.revoked_from {
+        Some(from) if from <= start => return Err(NotStarted),
+        Some(from) => until(from, end, grace),
+        None => (end, grace),
+    };
     let run_out = end.map(|end| end.plus_seconds(u64::from(grace)).plus_seconds(slack));
     Ok(Run {
         start: Some(start),
@@ -41,6 +46,17 @@ pub(crate) fn run(
                 .and_then(|before| run_out.map(|run_out| run_out.max(before))),
         },
     })
+}
+
+/// An end and a grace of seconds after it that both end at `last`, if they do not end before.
+fn until(last: Timestamp, end: Option<Timestamp>, grace: u32) -> (Option<Timestamp>, u32) {
+    match end {
+        Some(end) if end <= last => {
+            let left = u32::try_from(last.seconds_since(end)).unwrap_or(u32::MAX);
+            (Some(end), grace.min(left))
+        }
+        _ => (Some(last), 0),
+    }
 }
 
 /// When a temporary licence runs: from when it was given, for whole days, without grace. It does
@@ -68,14 +84,18 @@ impl Entitlement {
         let start = match self.start {
             Start::At(start) => Some(start),
             Start::FirstActivation { latest } | Start::EachActivation { latest } => latest,
-            Start::Awaited => return None,
+            Start::Awaited => return self.revoked_from,
         };
         let end = match self.term {
             Term::Perpetual => None,
             Term::Until(end) => Some(end),
             Term::For { .. } => start.and_then(|start| end(self.term, start, &self.zone)),
         };
-        end.map(|end| end.plus_seconds(u64::from(self.rules.grace)))
+        let end = end.map(|end| end.plus_seconds(u64::from(self.rules.grace)));
+        match (end, self.revoked_from) {
+            (Some(end), Some(from)) => Some(end.min(from)),
+            (end, from) => end.or(from),
+        }
     }
 }
 

@@ -106,6 +106,7 @@ impl Bench {
             units_per_device: 1,
             start: Start::At(self.now),
             term: Term::Perpetual,
+            revoked_from: None,
             binding: Binding::None,
             created_at: self.now.plus_seconds(self.made.into()),
         };

@@ -1,15 +1,15 @@
 //! `fleetgrant entitlements`: what parties own, and how much of it is in use.
 
-use fleetgrant_core::domain::{EntitlementId, EntitlementState};
+use fleetgrant_core::domain::{EntitlementId, EntitlementState, HoldReason, Holds};
 use serde::Serialize;
 
 use super::activations::ActivationLine;
 use super::ledger::{Ledger, ListArgs, entitlement_id};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable};
+use super::{Failure, Global, OrUnavailable, entitlement_acts};
 use crate::store::listing::{self, ActivationFilter, EntitlementFilter, EntitlementRow};
 
-/// List entitlements, or show one with its activations
+/// List entitlements, show one with its activations, or change how it stands
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -20,6 +20,8 @@ pub(super) struct Args {
 enum Command {
     List(List),
     Show(Show),
+    #[command(flatten)]
+    Act(entitlement_acts::Command),
 }
 
 /// List entitlements, the oldest first
@@ -64,6 +66,8 @@ row!(
         product: String,
         model: String,
         state: String,
+        on_hold_for: Option<String>,
+        revoked_from: Option<String>,
         source: String,
         purpose: String,
         units: Option<i64>,
@@ -86,6 +90,8 @@ impl From<EntitlementRow> for EntitlementLine {
             product: row.product,
             model: row.model.0.to_string(),
             state: row.state.0.to_string(),
+            on_hold_for: reasons(row.holds),
+            revoked_from: row.revoked_from_at.map(|at| at.0.to_string()),
             source: row.source.0.to_string(),
             purpose: row.purpose.0.to_string(),
             units: (!row.unlimited).then_some(row.units),
@@ -97,6 +103,13 @@ impl From<EntitlementRow> for EntitlementLine {
             ends: row.ends_at.map(|at| at.0.to_string()),
         }
     }
+}
+
+/// The reasons to hold it, as they are read.
+fn reasons(bits: i16) -> Option<String> {
+    let holds = Holds::from_bits(bits).filter(|holds| !holds.is_empty())?;
+    let reasons: Vec<_> = holds.iter().map(HoldReason::as_str).collect();
+    Some(reasons.join(" "))
 }
 
 /// An entitlement and its activations.
@@ -112,6 +125,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::List(args) => list(&ledger, args),
         Command::Show(args) => show(&ledger, args),
+        Command::Act(act) => entitlement_acts::run(&ledger, act),
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use fleetgrant_core::domain::{
     ActivationId, CaseId, DeviceId, EntitlementId, KeyThumbprint, OrderId, PartyId,
 };
+use fleetgrant_core::lifecycle::EntitlementAct;
 use fleetgrant_core::outcome::Outcome;
 
 use super::output::Format;
@@ -14,7 +15,8 @@ use crate::approval::{ApprovalError, Decision, Outage};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway;
-use crate::operator::{Act, ActError, Operator};
+use crate::lifecycle::{EntitlementActError, EntitlementChange};
+use crate::operator::{Act, ActError, Effects, Operator};
 use crate::store::listing::{self, EntitlementRow};
 use crate::store::{Db, Store, StoreError, StoreOptions};
 
@@ -144,6 +146,17 @@ impl Ledger {
         Ok(runtime()?.block_on(operator.preview(device, act))?)
     }
 
+    /// Does something to an entitlement in the name of whoever runs this process.
+    pub(super) fn act_on(
+        &self,
+        entitlement: EntitlementId,
+        act: EntitlementAct,
+        effects: Effects,
+    ) -> Result<EntitlementChange, Failure> {
+        let operator = self.operator()?;
+        Ok(runtime()?.block_on(operator.act_on(entitlement, act, effects))?)
+    }
+
     /// Decides a case that waits for an approval.
     pub(super) fn decide_case(
         &self,
@@ -194,6 +207,17 @@ impl From<ApprovalError> for Failure {
         match error {
             ApprovalError::Act(error) => error.into(),
             _ => Self::refused(error),
+        }
+    }
+}
+
+impl From<EntitlementActError> for Failure {
+    fn from(error: EntitlementActError) -> Self {
+        match error {
+            EntitlementActError::Act(error) => error.into(),
+            EntitlementActError::Unknown(_) | EntitlementActError::Refused(_) => {
+                Self::refused(error)
+            }
         }
     }
 }

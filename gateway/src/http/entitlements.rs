@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use fleetgrant_core::domain::{EntitlementId, PartyId};
+use fleetgrant_core::domain::{EntitlementId, Holds, PartyId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -45,6 +45,10 @@ pub(super) struct Entitlement {
     product: String,
     license_model: word::LicenseModel,
     state: word::EntitlementState,
+    /// Why nothing new is activated of it.
+    on_hold_for: Vec<word::HoldReason>,
+    /// From then on nothing of it runs.
+    revoked_from: Option<When>,
     source: word::Source,
     purpose: word::Purpose,
     /// Units it has; null if they are not counted.
@@ -70,6 +74,12 @@ impl From<EntitlementRow> for Entitlement {
             product: row.product,
             license_model: word::LicenseModel(row.model.0),
             state: word::EntitlementState(row.state.0),
+            on_hold_for: Holds::from_bits(row.holds)
+                .unwrap_or_default()
+                .iter()
+                .map(word::HoldReason)
+                .collect(),
+            revoked_from: row.revoked_from_at.map(|at| When(at.0)),
             source: word::Source(row.source.0),
             purpose: word::Purpose(row.purpose.0),
             units: (!row.unlimited).then_some(row.units),

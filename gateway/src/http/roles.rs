@@ -58,6 +58,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/orders/{order}", OWNERS),
     get("/api/v1/entitlements", OWNERS),
     get("/api/v1/entitlements/{entitlement}", OWNERS),
+    post("/api/v1/entitlements/{entitlement}/acts", OPERATORS),
     get("/api/v1/devices", OWNERS),
     get("/api/v1/devices/{device}", OWNERS),
     get("/api/v1/devices/{device}/events", HELPERS),

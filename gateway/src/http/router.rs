@@ -13,8 +13,8 @@ use utoipa_axum::routes;
 
 use super::problem::{self, Problem, ProblemKind};
 use super::{
-    Api, activations, acts, caller, cases, devices, entitlements, events, guard, health, imports,
-    key, openapi, orders, parties, products, reports, roles,
+    Api, activations, acts, caller, cases, devices, entitlement_acts, entitlements, events, guard,
+    health, imports, key, openapi, orders, parties, products, reports, roles,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -64,6 +64,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(orders::show))
         .routes(routes!(entitlements::list))
         .routes(routes!(entitlements::show))
+        .routes(routes!(entitlement_acts::act))
         .routes(routes!(devices::list))
         .routes(routes!(devices::show))
         .routes(routes!(devices::events))

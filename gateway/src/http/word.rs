@@ -55,6 +55,7 @@ words! {
     EntitlementState: domain::EntitlementState,
     EventKind: event::EventKind,
     GroupBy: report::group::GroupBy,
+    HoldReason: domain::HoldReason,
     ImportKind: import::Kind,
     LicenseModel: domain::LicenseModel,
     OrderState: domain::OrderState,

@@ -1,9 +1,11 @@
 //! Entitlements that come of no order: evaluations, goodwill, what an older system sold.
 
 use fleetgrant_core::domain::{
-    EntitlementState, LicenseModel as ModelKind, PartyId, Purpose, Scope, Source, StartBasis,
+    EntitlementState, HoldReason, Holds, LicenseModel as ModelKind, PartyId, Purpose, Scope,
+    Source, StartBasis,
 };
 use fleetgrant_core::event::EventKind;
+use fleetgrant_core::lifecycle::EntitlementAct;
 
 use super::cells::{Cells, Column};
 use super::diff::{Diff, Maybe};
@@ -11,7 +13,7 @@ use super::rows::Run;
 use super::{Effect, Halt, Reason, Row, fulfilment, lookup, refuse, term};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::entitlement::{self, Entitlement};
-use crate::store::{Db, id};
+use crate::store::{Db, id, refresh};
 use crate::when::When;
 
 pub(super) const COLUMNS: &[Column] = &[
@@ -54,7 +56,8 @@ pub(super) struct EntitlementRow {
     latest_start_at: Option<When>,
     term: Option<String>,
     ends_at: Option<When>,
-    state: EntitlementState,
+    /// None for where it stands.
+    state: Option<EntitlementState>,
 }
 
 impl Row for EntitlementRow {
@@ -77,7 +80,7 @@ impl Row for EntitlementRow {
         let latest_start_at = cells.optional_when("latest_start_at");
         let term = term::parse(cells, "term");
         let ends_at = cells.optional_when("ends_at");
-        let state = cells.parsed_or("state", EntitlementState::Active);
+        let state = cells.parsed("state");
         let start_basis = start_basis.unwrap_or(match starts_at {
             Some(_) => StartBasis::Fixed,
             None => StartBasis::FirstActivation,
@@ -121,15 +124,21 @@ impl Row for EntitlementRow {
             return Ok(Effect::Unchanged);
         }
         check_amendment(&known, &given)?;
+        let act = act_between(known.state.0, given.state.0)?;
         let wanted = given.units;
-        // In use and in credit are the ledger's to say, not the file's.
+        // In use and in credit are the ledger's to say, not the file's; so is how it stands.
         let given = Entitlement {
             live_units: known.live_units,
+            state: known.state,
             ..given
         };
         let given = fulfilment::with_units(given, wanted, run.now());
         entitlement::update(db, &given)?;
         fulfilment::note(db, run, EventKind::EntitlementAmended, &given)?;
+        refresh::mark_holders(db, given.id.0, run.actor(), run.now())?;
+        if let Some(act) = act {
+            fulfilment::act(db, run, &given, act)?;
+        }
         Ok(Effect::Amended)
     }
 }
@@ -187,7 +196,11 @@ impl EntitlementRow {
             license_model_id: model.id,
             order_line_id: None,
             contract_id: known.and_then(|known| known.contract_id),
-            state: Code(self.state),
+            state: Code(
+                self.state.unwrap_or_else(|| {
+                    known.map_or(EntitlementState::Active, |known| known.state.0)
+                }),
+            ),
             source: Code(self.source),
             purpose: Code(self.purpose),
             scope: Code(Scope::Device),
@@ -213,6 +226,14 @@ impl EntitlementRow {
             time_zone: zone.iana_name().unwrap_or("UTC").to_owned(),
             created_at: known.map_or(Micros(run.now()), |known| known.created_at),
             changed_at: Micros(run.now()),
+            holds: match (known, self.state) {
+                (Some(known), _) => known.holds,
+                (None, Some(EntitlementState::Hold)) => {
+                    Holds::default().with(HoldReason::Operator).bits()
+                }
+                (None, _) => 0,
+            },
+            revoked_from_at: known.and_then(|known| known.revoked_from_at),
         })
     }
 
@@ -265,6 +286,28 @@ impl EntitlementRow {
         diff.field("state", &known.state.0, &given.state.0);
         Ok(diff)
     }
+}
+
+/// The act that leads from one state to another; none if they are the same.
+fn act_between(
+    from: EntitlementState,
+    to: EntitlementState,
+) -> Result<Option<EntitlementAct>, Halt> {
+    use EntitlementState::{Active, Closed, Draft, Hold, Suspended};
+    let operator = HoldReason::Operator;
+    Ok(Some(match (from, to) {
+        (from, to) if from == to => return Ok(None),
+        (Draft, Active) => EntitlementAct::Activate,
+        (Suspended, Active) => EntitlementAct::Resume,
+        (Hold, Active) => EntitlementAct::Release(operator),
+        (_, Hold) => EntitlementAct::Hold(operator),
+        (_, Suspended) => EntitlementAct::Suspend,
+        (_, Closed) => EntitlementAct::Close,
+        (from, to) => {
+            let reason = Reason::Unfit(format!("an entitlement that is {from} cannot be {to}"));
+            return refuse("state", reason);
+        }
+    }))
 }
 
 /// What devices were told under an entitlement does not change under them.

@@ -4,9 +4,12 @@ use fleetgrant_core::domain::{
     EntitlementState, OrderId, OrderLineId, Scope, Source, StartBasis, Timestamp,
 };
 use fleetgrant_core::event::{Event, EventKind};
+use fleetgrant_core::lifecycle::EntitlementAct;
 
 use super::rows::Run;
 use super::{Halt, Reason, refuse};
+use crate::lifecycle;
+use crate::operator::Attempt;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::entitlement::{self, Entitlement};
 use crate::store::event::{self, Stream};
@@ -86,6 +89,8 @@ fn sold(
         time_zone: owner.time_zone.clone(),
         created_at: Micros(run.now()),
         changed_at: Micros(run.now()),
+        holds: 0,
+        revoked_from_at: None,
     })
 }
 
@@ -170,6 +175,20 @@ pub(super) fn shipped(
         note(db, run, EventKind::EntitlementAmended, &started)?;
     }
     Ok(())
+}
+
+/// Does to an entitlement what an operator would.
+pub(super) fn act(
+    db: &mut Db,
+    run: &Run<'_>,
+    entitlement: &Entitlement,
+    act: EntitlementAct,
+) -> Result<(), Halt> {
+    match lifecycle::put(db, entitlement, act, run.actor(), run.now())? {
+        Attempt::Done(_) => Ok(()),
+        Attempt::Refused(reason) => refuse("state", Reason::Unfit(reason.to_string())),
+        Attempt::Stale => Err(StoreError::Busy.into()),
+    }
 }
 
 /// Writes into an entitlement's history how it is now.

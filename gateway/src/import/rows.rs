@@ -42,6 +42,11 @@ impl Run<'_> {
         self.options.amend
     }
 
+    /// Who imports.
+    pub(super) fn actor(&self) -> &str {
+        &self.options.actor
+    }
+
     /// When, by whom and why, for the history.
     pub(super) fn occasion(&self) -> Occasion<'_> {
         Occasion {

@@ -229,6 +229,8 @@ fn buyer(
             time_zone: "UTC".to_owned(),
             created_at: at,
             changed_at: at,
+            holds: 0,
+            revoked_from_at: None,
         };
         entitlement::insert(db, &entitlement)?;
     }

@@ -2,9 +2,10 @@
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
-    ContractId, EntitlementId, EntitlementState, LicenseModel, LicenseModelId, OrderLineId,
-    PartyId, ProductId, Purpose, Scope, Source, StartBasis,
+    ContractId, EntitlementId, EntitlementState, Holds, LicenseModel, LicenseModelId, OrderLineId,
+    PartyId, ProductId, Purpose, Scope, Source, StartBasis, Timestamp,
 };
+use fleetgrant_core::lifecycle::Posture;
 
 use super::column::{Code, Micros, Octets};
 use super::schema::entitlements as table;
@@ -72,6 +73,23 @@ pub struct Entitlement {
     pub created_at: Micros,
     /// When it last changed, takings aside.
     pub changed_at: Micros,
+    /// Why nothing new is activated of it: [`Holds::bits`].
+    pub holds: i16,
+    /// From then on nothing of it runs.
+    pub revoked_from_at: Option<Micros>,
+}
+
+impl Entitlement {
+    /// Where it stands, as far as acts on it go.
+    pub fn posture(&self) -> Result<Posture, StoreError> {
+        let holds = Holds::from_bits(self.holds)
+            .ok_or_else(|| StoreError::Corrupt(format!("holds is {}", self.holds)))?;
+        Ok(Posture {
+            state: self.state.0,
+            holds,
+            revoked_from: self.revoked_from_at.map(|at| at.0),
+        })
+    }
 }
 
 /// The entitlement that a system calls by this reference.
@@ -107,6 +125,43 @@ pub fn of_order_line(
         .order(table::id)
         .select(Entitlement::as_select())
         .load(c))?)
+}
+
+/// Those whose revocation was to come and has come, the longest due first.
+pub fn to_close(db: &mut Db, now: Timestamp, limit: i64) -> Result<Vec<Entitlement>, StoreError> {
+    Ok(on!(db, c => table::table
+        .filter(table::revoked_from_at.le(Micros(now)))
+        .filter(table::state.ne(Code(EntitlementState::Closed)))
+        .order(table::revoked_from_at)
+        .limit(limit)
+        .select(Entitlement::as_select())
+        .load(c))?)
+}
+
+/// Puts an entitlement where an act leads it; false if it is not any more as the act was decided
+/// on.
+pub fn stand(
+    db: &mut Db,
+    known: &Entitlement,
+    posture: Posture,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let changed = on!(db, c => diesel::update(table::table.find(known.id))
+        .filter(table::state.eq(known.state))
+        .filter(table::holds.eq(known.holds))
+        .filter(table::live_units.eq(known.live_units))
+        .set((
+            table::state.eq(Code(posture.state)),
+            table::holds.eq(posture.holds.bits()),
+            table::revoked_from_at.eq(posture.revoked_from.map(Micros)),
+            table::changed_at.eq(Micros(now)),
+        ))
+        .execute(c))?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    conversation::time_reservations(db, known.id.0)?;
+    Ok(true)
 }
 
 /// Adds an entitlement.

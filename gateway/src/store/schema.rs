@@ -223,6 +223,8 @@ diesel::table! {
         created_at -> BigInt,
         changed_at -> BigInt,
         returned_units -> BigInt,
+        holds -> SmallInt,
+        revoked_from_at -> Nullable<BigInt>,
     }
 }
 
@@ -436,6 +438,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    refreshes (device_id) {
+        device_id -> Text,
+        actor -> Text,
+        due_at -> BigInt,
+    }
+}
+
+diesel::table! {
     shipment_serials (shipment_id, device_id) {
         shipment_id -> Binary,
         serial -> Text,
@@ -511,6 +521,7 @@ diesel::joinable!(products -> product_lines (product_line_id));
 diesel::joinable!(quota_uses -> devices (device_id));
 diesel::joinable!(quota_uses -> entitlements (entitlement_id));
 diesel::joinable!(quota_uses -> parties (owner_id));
+diesel::joinable!(refreshes -> devices (device_id));
 diesel::joinable!(shipment_serials -> devices (device_id));
 diesel::joinable!(shipment_serials -> shipments (shipment_id));
 diesel::joinable!(shipments -> order_lines (order_line_id));
@@ -548,6 +559,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     product_requirements,
     products,
     quota_uses,
+    refreshes,
     shipment_serials,
     shipments,
     sku_contents,

@@ -317,3 +317,37 @@ fn an_outage_is_bridged_by_one_and_settled_by_another() {
         &["no right that another device could stand in for"],
     );
 }
+
+#[test]
+fn an_entitlement_is_held_suspended_revoked_and_closed() {
+    let folder = installation();
+    let show = || json(&folder, &["entitlements", "show", "O-1/10"]);
+    let act = |args: &[&str]| folder.run(&[&["entitlements"], args, &["O-1/10"]].concat());
+    folder
+        .run(&["activations", "assign", "sc-1", "O-1/10"])
+        .done();
+
+    act(&["suspend", "--preview"]).ends(0, &["is suspended; 1 device", "nothing was changed"]);
+    assert_eq!(show()["state"], "active");
+    act(&["suspend"]).ends(0, &["O-1/10 is suspended; 1 device gets another set"]);
+    act(&["suspend"]).ends(0, &["is so already: suspended"]);
+    act(&["hold", "--reason", "payment"]).done();
+    act(&["resume"]).ends(0, &["hold (payment)"]);
+    assert_eq!(show()["on_hold_for"], "payment");
+    folder
+        .run(&["activations", "assign", "sc-1", "O-1/10"])
+        .ends(REFUSED, &["hold"]);
+    act(&["hold"]).done();
+    act(&["release", "--reason", "payment"]).ends(0, &["hold (operator)"]);
+    act(&["release"]).ends(0, &["is active"]);
+
+    act(&["close"]).ends(REFUSED, &["1 of its units are in use"]);
+    act(&["revoke", "--at", "2999-01-01"]).ends(0, &["to be revoked at 2999-01-01T00:00:00Z"]);
+    assert_eq!(show()["revoked_from"], "2999-01-01T00:00:00Z");
+    act(&["keep"]).ends(0, &["is active"]);
+    act(&["revoke"]).ends(0, &["is closed, revoked at"]);
+    act(&["keep"]).ends(REFUSED, &["which has passed"]);
+    act(&["resume"]).ends(REFUSED, &["closed cannot be changed by `resume`"]);
+    act(&["revoke", "--at", "soon"]).ends(USAGE, &["it must be a date"]);
+    assert_eq!(show()["in_use"], 1, "only proof frees it");
+}

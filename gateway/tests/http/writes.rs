@@ -268,3 +268,41 @@ async fn a_request_that_means_nothing_is_refused_with_what_would() {
     let zero = desk.assign("a", 0).await;
     zero.is_problem(409, "refused");
 }
+
+#[tokio::test]
+async fn an_entitlement_is_held_and_released() {
+    let desk = Desk::open().await;
+    let path = format!("/api/v1/entitlements/{}/acts", desk.entitlement);
+    let act = async |name: &str, body: Value| {
+        let body = body.to_string();
+        desk.api.post(&desk.key, name, &path, (JSON, &body)).await
+    };
+    let preview = act("p", json!({"act": "hold", "preview": true})).await;
+    assert_eq!(preview.json()["entitlement"]["state"], "hold");
+    let held = act("h", json!({"act": "hold", "reason": "payment"})).await;
+    assert_eq!(held.status, 200, "{held:?}");
+    assert_eq!(
+        held.json()["entitlement"]["on_hold_for"],
+        json!(["payment"])
+    );
+    assert_eq!(held.json()["changed"], true);
+    desk.assign("a", 1).await.is_problem(409, "refused");
+    let again = act("h-2", json!({"act": "hold", "reason": "payment"})).await;
+    assert_eq!(again.json()["changed"], false, "so it stands already");
+    let released = act("r", json!({"act": "release", "reason": "payment"})).await;
+    assert_eq!(released.json()["entitlement"]["state"], "active");
+    act("x", json!({"act": "suspend", "reason": "payment"}))
+        .await
+        .is_problem(400, "bad-body");
+    let closed = act("c", json!({"act": "close"})).await;
+    assert_eq!(closed.json()["entitlement"]["state"], "closed");
+    act("s", json!({"act": "suspend"}))
+        .await
+        .is_problem(409, "refused");
+    let nothing = "/api/v1/entitlements/00000000000070008000000000000000/acts";
+    let body = json!({"act": "suspend"}).to_string();
+    desk.api
+        .post(&desk.key, "n", nothing, (JSON, &body))
+        .await
+        .is_problem(404, "not-found");
+}

@@ -25,8 +25,8 @@ async fn acknowledges(device: &mut Device) {
     sent.expect("the device acknowledges at once");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_assigned_now_is_pushed_at_once() {
+/// A site whose device `dev-P-1` has one of the two units of `O/1/PUMP/perpetual`.
+async fn activated() -> (Site, Device) {
     let site = Site::new(AdmissionMode::Open);
     for (kind, csv) in [
         ("products", "product,title,feature\nPUMP,Pump,turbo\n"),
@@ -44,13 +44,20 @@ async fn what_is_assigned_now_is_pushed_at_once() {
     let config = fleet.device(&site.installation, "P-1").unwrap();
     let mut device = Device::spawn(config);
     acknowledges(&mut device).await;
-    let in_force = |units| {
-        until("the units are in force", || {
-            let found = site.json(&["activations", "list", "--state", "activated"]);
-            found.as_array().unwrap().len() == units
-        });
-    };
-    in_force(1);
+    in_force(&site, 1);
+    (site, device)
+}
+
+fn in_force(site: &Site, activations: usize) {
+    until("the units are in force", || {
+        let found = site.json(&["activations", "list", "--state", "activated"]);
+        found.as_array().unwrap().len() == activations
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_assigned_now_is_pushed_at_once() {
+    let (site, mut device) = activated().await;
     site.command(&[
         "activations",
         "assign",
@@ -59,6 +66,28 @@ async fn what_is_assigned_now_is_pushed_at_once() {
         "--now",
     ]);
     acknowledges(&mut device).await;
-    in_force(2);
+    in_force(&site, 2);
+    device.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_to_an_entitlement_reaches_its_devices() {
+    let (site, mut device) = activated().await;
+    let act = |verb| site.command(&["entitlements", verb, "O/1/PUMP/perpetual"]);
+    let stands = |state: &str, in_use: u64| {
+        until("the entitlement's units stand so", || {
+            let sheet = site.json(&["entitlements", "show", "O/1/PUMP/perpetual"]);
+            sheet["activations"][0]["state"] == state && sheet["in_use"] == in_use
+        });
+    };
+    act("suspend");
+    acknowledges(&mut device).await;
+    stands("suspended", 1);
+    act("resume");
+    acknowledges(&mut device).await;
+    stands("activated", 1);
+    act("revoke");
+    acknowledges(&mut device).await;
+    stands("removed", 0);
     device.stop().await.unwrap();
 }

@@ -104,6 +104,7 @@ pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Time
             units_per_device: 1,
             start: model.start,
             term: model.term,
+            revoked_from: None,
             binding: Binding::None,
             created_at: now,
         });

@@ -22,6 +22,9 @@ pub(crate) fn eligible(facts: &Facts<'_>, entitlement: &Entitlement) -> Result<(
         EntitlementState::Expired => return Err(Rule::Expired),
         EntitlementState::Closed => return Err(Rule::Closed),
     }
+    if entitlement.is_revoked(facts.now) {
+        return Err(Rule::Closed);
+    }
     if entitlement.start == Start::Awaited {
         return Err(Rule::NotStarted);
     }

@@ -145,6 +145,20 @@ named! {
 }
 
 named! {
+    /// Why nothing new is activated of an entitlement.
+    HoldReason("reason to hold") {
+        /// An operator wants it so.
+        Operator = 1 "operator",
+        /// It is not paid for.
+        Payment = 2 "payment",
+    }
+}
+
+/// A set of reasons to hold an entitlement; with none it is not on hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Holds(pub(crate) u8);
+
+named! {
     /// Where an entitlement comes from.
     Source("source") {
         /// An order line.

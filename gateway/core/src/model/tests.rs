@@ -11,6 +11,7 @@
 //! - *an allowance of their own*: temporary licences that run, at the worst, are no more than were
 //!   counted within the time one runs; and what was given unasked within a year, of a quota, is no
 //!   more than the policy allowed when it was given;
+//! - *what is revoked is off*: no set written from then on has anything of it;
 //! - *twice is once*: the same message again changes no activation and no unit.
 //!
 //! And when the broker behaves again, every device comes to hold exactly what it should, and
@@ -26,11 +27,27 @@ mod race;
 
 use proptest::prelude::*;
 
+use crate::domain::HoldReason;
+use crate::lifecycle::EntitlementAct;
+
 use fleet::{Fleet, Op, Pick};
 
 fn pick() -> impl Strategy<Value = Pick> {
     (any::<prop::sample::Index>(), prop::bool::weighted(0.7))
         .prop_map(|(index, recent)| Pick { index, recent })
+}
+
+/// Mostly what can be undone, or little would be left to happen.
+fn act() -> impl Strategy<Value = EntitlementAct> {
+    let reason = || prop::sample::select(HoldReason::ALL);
+    prop_oneof![
+        4 => Just(EntitlementAct::Suspend),
+        6 => Just(EntitlementAct::Resume),
+        4 => reason().prop_map(EntitlementAct::Hold),
+        6 => reason().prop_map(EntitlementAct::Release),
+        3 => Just(EntitlementAct::KeepOn),
+        1 => Just(EntitlementAct::Close),
+    ]
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -57,7 +74,9 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(device, which, now)| Op::Assign { device, which, now }),
         1 => (device.clone(), any::<prop::sample::Index>()).prop_map(|(d, i)| Op::Cancel(d, i)),
         1 => (device.clone(), any::<prop::sample::Index>()).prop_map(|(d, i)| Op::Revoke(d, i)),
-        1 => (0..fleet::SOLD, 0..3_u8).prop_map(|(which, state)| Op::SetState(which, state)),
+        2 => (0..fleet::SOLD, act()).prop_map(|(which, act)| Op::Act(which, act)),
+        1 => (0..fleet::SOLD, 0..30_u64).prop_map(|(which, days)| Op::RevokeIn(which, days)),
+        2 => device.clone().prop_map(Op::Refresh),
         1 => (device.clone(), any::<bool>())
             .prop_map(|(device, refuses)| Op::Refuse(device, refuses)),
         1 => (device.clone(), any::<bool>())

@@ -215,3 +215,56 @@ fn a_hold_keeps_what_runs_and_lets_nothing_new_out() {
     );
     assert_eq!(device.features(), ["scan"]);
 }
+
+#[test]
+fn a_revoked_entitlement_goes_from_every_device_and_is_free_when_that_is_proven() {
+    let mut bench = Bench::new();
+    let sold = bench.sell("scan", 2);
+    let mut device = bench.activated("d", "scan", 1);
+    let now = bench.now;
+    bench.world.entitlement_mut(sold).unwrap().revoked_from = Some(now);
+    bench.operate(&device, must_refresh).unwrap();
+    assert_eq!(bench.states(&device), [ActivationState::Removing]);
+    assert_eq!(bench.live(sold), 1);
+    let ack = bench.push(&mut device).unwrap();
+    bench.acknowledge(&device, &ack);
+    assert_eq!(bench.states(&device), [ActivationState::Removed]);
+    assert_eq!(bench.live(sold), 0);
+    let denied = bench.ask(&mut device, Reason::Boot, &[want("scan", 1)]);
+    assert_eq!(crate::testkit::denials(&denied), [Some(Rule::Closed)]);
+}
+
+/// A machine without contact must not go on past the date, and no longer than to it.
+#[test]
+fn a_revocation_to_come_is_told_as_an_end_without_grace() {
+    let mut bench = Bench::new();
+    let sold = bench.sell_as("scan", 2, |e| e.rules.grace = 86_400);
+    let device = bench.activated("d", "scan", 1);
+    let at = bench.now.plus_seconds(10 * 86_400);
+    bench.world.entitlement_mut(sold).unwrap().revoked_from = Some(at);
+    bench.operate(&device, must_refresh).unwrap();
+    let run = bench.activations(&device)[0].run.unwrap();
+    assert_eq!((run.end, run.grace), (Some(at), 0));
+    assert_eq!(bench.states(&device), [ActivationState::Activated]);
+}
+
+#[test]
+fn what_has_not_changed_is_not_written_anew() {
+    let mut bench = Bench::new();
+    bench.sell("scan", 2);
+    let device = bench.activated("d", "scan", 1);
+    let before = bench.world.latest_set(&device.id).unwrap().set.key;
+    assert_eq!(
+        bench.operate(&device, must_refresh),
+        Err(OperatorError::NothingToApprove)
+    );
+    assert_eq!(bench.world.latest_set(&device.id).unwrap().set.key, before);
+}
+
+fn must_refresh(
+    snapshot: Snapshot,
+    ctx: Context<'_>,
+    dice: &mut crate::testkit::Dice<'_>,
+) -> Result<Outcome, OperatorError> {
+    refresh(snapshot, ctx, dice)?.ok_or(OperatorError::NothingToApprove)
+}

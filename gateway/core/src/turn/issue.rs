@@ -149,6 +149,20 @@ impl<E: Entropy> Turn<'_, E> {
         Ok(())
     }
 
+    /// Whether a set written now would be like the latest, and leave every activation where it
+    /// stands.
+    pub(crate) fn would_change_nothing(&self) -> Result<bool, Unissuable> {
+        let mut ledger = self.ledger.clone();
+        let no_room = self.no_room(&ledger);
+        let included = content::settle(&mut ledger, &no_room, &self.conditions(), self.next_key()?);
+        let (activations, entitlements, _) = ledger.into_changes();
+        let is_latest = match self.latest() {
+            Some(latest) => latest.activations == included,
+            None => included.is_empty(),
+        };
+        Ok(is_latest && activations.is_empty() && entitlements.is_empty())
+    }
+
     fn content<'p>(&'p self, proposal: &'p Proposal) -> Content<'p> {
         let (policy, now, rules) = (self.ctx.policy, self.ctx.now, &self.tier.rules);
         let last = Timestamp::from_seconds(limits::MAX_INSTANT - 1);
@@ -190,6 +204,8 @@ pub(crate) enum Why {
     WindowOver,
     /// An operator changed something.
     Operator,
+    /// What the device has a right to has changed.
+    Changed,
 }
 
 impl Why {
@@ -199,6 +215,7 @@ impl Why {
             Self::Refused => "refused",
             Self::WindowOver => "window-over",
             Self::Operator => "operator",
+            Self::Changed => "changed",
         }
     }
 }

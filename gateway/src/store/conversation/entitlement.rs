@@ -62,6 +62,7 @@ pub(super) struct Row {
     ends_at: Option<Micros>,
     time_zone: String,
     created_at: Micros,
+    revoked_from_at: Option<Micros>,
 }
 
 /// What of a model's rules a decision needs; the rest is other code's.
@@ -200,6 +201,7 @@ fn entitlement(
         units_per_device: unsigned("units_per_device", row.units_per_device)?,
         start: start(&row),
         term: term(&row)?,
+        revoked_from: row.revoked_from_at.map(|at| at.0),
         binding,
         created_at: row.created_at.0,
     })

@@ -66,6 +66,12 @@ pub struct EntitlementRow {
     pub term: Option<String>,
     /// Until when it runs, where that is fixed.
     pub ends_at: Option<Micros>,
+    /// Why nothing new is activated of it: [`fleetgrant_core::domain::Holds::bits`].
+    pub holds: i16,
+    /// From then on nothing of it runs.
+    pub revoked_from_at: Option<Micros>,
+    /// An IANA name: where its term ends.
+    pub time_zone: String,
 }
 
 /// Up to `limit` entitlements, the oldest first.
@@ -97,6 +103,9 @@ pub fn entitlements(
                 entitlements::starts_at,
                 entitlements::term,
                 entitlements::ends_at,
+                entitlements::holds,
+                entitlements::revoked_from_at,
+                entitlements::time_zone,
             ))
             .order(entitlements::id)
             .limit(limit)

@@ -9,9 +9,11 @@ use fleetgrant_schemas::code::ActivationCode;
 use crate::acknowledge::on_ack;
 use crate::ask::{Reason, Request, SignedAck, Verdict, Want};
 use crate::domain::{
-    ActivationKind, CodeId, DeviceId, DeviceState, EntitlementId, EntitlementState, SetKey,
+    ActivationKind, CodeId, DeviceId, DeviceState, EntitlementId, EntitlementState, HoldReason,
+    Holds, SetKey,
 };
 use crate::entitlement::{Code, Start, Term};
+use crate::lifecycle::{self, EntitlementAct, Posture};
 use crate::operator::{self, Publish, Stopgap};
 use crate::outcome::{Answer, Outcome};
 use crate::quota::Leave;
@@ -58,7 +60,12 @@ pub(super) enum Op {
     },
     Cancel(usize, Index),
     Revoke(usize, Index),
-    SetState(usize, u8),
+    /// An operator acts on an entitlement.
+    Act(usize, EntitlementAct),
+    /// As [`Op::Act`], a revocation in so many days.
+    RevokeIn(usize, u64),
+    /// The gateway gives a device another set, if something of it has changed.
+    Refresh(usize),
     Refuse(usize, bool),
     /// The device is declared dead, whether it is or not.
     Bury {
@@ -124,6 +131,7 @@ pub(super) struct Fleet {
     pub(super) bench: Bench,
     pub(super) devices: Vec<Handset>,
     pub(super) sold: Vec<EntitlementId>,
+    pub(super) postures: Vec<Posture>,
     code: ActivationCode,
     up: Vec<Up>,
     down: Vec<(usize, Outcome)>,
@@ -175,6 +183,14 @@ impl Fleet {
         Self {
             seen_uses: 0,
             tier,
+            postures: vec![
+                Posture {
+                    state: EntitlementState::Active,
+                    holds: Holds::default(),
+                    revoked_from: None,
+                };
+                SOLD
+            ],
             bench,
             devices,
             sold,
@@ -262,15 +278,12 @@ impl Fleet {
                     self.operate(*device, |s, ctx, dice| operator::revoke(s, id, ctx, dice));
                 }
             }
-            Op::SetState(which, state) => {
-                let states = [
-                    EntitlementState::Active,
-                    EntitlementState::Suspended,
-                    EntitlementState::Hold,
-                ];
-                let sold = self.bench.world.entitlement_mut(self.sold[*which]);
-                sold.unwrap().state = states[usize::from(*state)];
+            Op::Act(which, act) => self.act(*which, *act),
+            Op::RevokeIn(which, days) => {
+                let at = self.bench.now.plus_seconds(days * DAY);
+                self.act(*which, EntitlementAct::Revoke { at });
             }
+            Op::Refresh(device) => self.refresh(*device),
             Op::Bury { device, approved } => {
                 let leave = leave(*approved);
                 self.operate(*device, |s, ctx, dice| {
@@ -336,6 +349,26 @@ impl Fleet {
         if let Some(ack) = self.up.get(sent).cloned() {
             self.reach_gateway(&ack);
         }
+    }
+
+    fn act(&mut self, which: usize, act: EntitlementAct) {
+        let (posture, now) = (self.postures[which], self.bench.now);
+        let sold = self.bench.world.entitlement_mut(self.sold[which]).unwrap();
+        if let Ok(Some(after)) = lifecycle::after(posture, act, sold.live, now) {
+            sold.state = after.state;
+            sold.revoked_from = after.revoked_from;
+            self.postures[which] = after;
+        }
+    }
+
+    fn refresh(&mut self, device: usize) {
+        self.operate(device, |s, ctx, dice| {
+            match operator::refresh(s, ctx, dice)? {
+                Some(outcome) => Ok(outcome),
+                // There is nothing to apply.
+                None => Err(operator::OperatorError::NothingToApprove),
+            }
+        });
     }
 
     fn pick(&self, device: usize, index: &Index) -> Option<crate::domain::ActivationId> {
@@ -406,6 +439,9 @@ impl Fleet {
             let gives = issued.set.activations.iter().map(|id| {
                 let activation = world.activation(*id).unwrap();
                 let run = activation.run.unwrap();
+                let sold = world.entitlement(activation.entitlement).unwrap();
+                let now = self.bench.now;
+                assert!(!sold.is_revoked(now), "{id} is of what is revoked");
                 let end = run.end.map(|end| end.seconds() + u64::from(run.grace));
                 (
                     activation.entitlement,
@@ -432,8 +468,11 @@ impl Fleet {
     /// The broker behaves again, operators have cleared what they must, and devices ask until
     /// they have what they should.
     pub(super) fn calm(&mut self) {
-        for which in &self.sold {
-            self.bench.world.entitlement_mut(*which).unwrap().state = EntitlementState::Active;
+        for which in 0..SOLD {
+            self.act(which, EntitlementAct::Resume);
+            for reason in HoldReason::ALL {
+                self.act(which, EntitlementAct::Release(*reason));
+            }
         }
         for device in 0..DEVICES {
             let key = self.devices[device].key;

@@ -1,0 +1,108 @@
+//! Gives devices another set when something changed that they have a right to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetgrant_core::domain::Timestamp;
+use fleetgrant_core::operator;
+use tokio::sync::watch;
+
+use crate::activation::{Rules, system_entropy};
+use crate::clock::Clock;
+use crate::store::conversation::{self, Basis, Cause, Recorded};
+use crate::store::refresh::{self, Refresh};
+use crate::store::{Db, Store, StoreError, Verdict};
+
+/// How often what is due is looked for.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Devices read at once.
+const BATCH: i64 = 64;
+/// Batches at most before what is due is looked for anew.
+const BATCHES: usize = 16;
+
+/// Serves the devices that are marked; the outbox pushes what it writes.
+#[derive(Debug)]
+pub struct Refresher {
+    /// The ledger.
+    pub store: Store,
+    /// What it is decided under.
+    pub rules: Arc<Rules>,
+    /// The gateway's clock.
+    pub clock: Clock,
+}
+
+impl Refresher {
+    /// Runs until `stop` turns true.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            let Ok(now) = self.clock.trusted_now() else {
+                continue;
+            };
+            for _ in 0..BATCHES {
+                match self.round(now).await {
+                    Ok(served) if served == BATCH => {}
+                    Ok(_) => break,
+                    Err(error) => {
+                        tracing::error!(%error, "devices wait for another set; it is tried again");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Serves up to a batch of what is due; how many.
+    async fn round(&self, now: Timestamp) -> Result<i64, StoreError> {
+        let due = self
+            .store
+            .read("refresh-due", move |db| refresh::due(db, now, BATCH))
+            .await?;
+        let served = due.len() as i64;
+        for refresh in due {
+            let rules = Arc::clone(&self.rules);
+            self.store
+                .transaction("refresh", move |db| serve(db, &refresh, &rules, now))
+                .await?;
+        }
+        Ok(served)
+    }
+}
+
+/// A stale snapshot is left to the next round.
+fn serve(
+    db: &mut Db,
+    refresh: &Refresh,
+    rules: &Rules,
+    now: Timestamp,
+) -> Result<Verdict<()>, StoreError> {
+    refresh::settle(db, refresh)?;
+    let device = refresh.device()?;
+    let Some(snapshot) = conversation::load(db, &rules.cache, &device, &[])? else {
+        return Ok(Verdict::Commit(()));
+    };
+    let basis = Basis::of(&snapshot);
+    let outcome = match operator::refresh(snapshot, rules.at(now), &mut system_entropy()) {
+        Ok(Some(outcome)) => outcome,
+        Ok(None) => return Ok(Verdict::Commit(())),
+        Err(reason) => {
+            tracing::warn!(%device, %reason, "the device gets no other set");
+            return Ok(Verdict::Commit(()));
+        }
+    };
+    metrics::counter!("fleetgrant_refreshed_sets_total").increment(1);
+    let cause = Cause {
+        actor: refresh.actor.clone(),
+        message: None,
+        at: now,
+    };
+    match conversation::record(db, &basis, &outcome, &cause)? {
+        Recorded::Whole => Ok(Verdict::Commit(())),
+        Recorded::Stale => Ok(Verdict::Rollback(())),
+    }
+}

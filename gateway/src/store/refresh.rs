@@ -1,0 +1,94 @@
+//! Devices whose set is to be written anew, since something they have a right to has changed.
+//!
+//! Who changes it marks them in the same transaction, however many there are; each is then served
+//! in one of its own.
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{DeviceId, EntitlementId, Timestamp};
+
+use super::column::{Micros, Octets};
+use super::schema::{activations, refreshes as table};
+use super::{Db, StoreError};
+
+condition!(
+    /// The activation holds units.
+    HoldsUnits = "activations.state <= 6"
+);
+
+/// A device to be looked at.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = table, treat_none_as_default_value = false)]
+pub struct Refresh {
+    /// Which.
+    pub device_id: String,
+    /// Who changed what it has a right to, for the history.
+    pub actor: String,
+    /// When; it also tells one marking from the next.
+    pub due_at: Micros,
+}
+
+/// Marks every device that has something of an entitlement; how many there are.
+pub fn mark_holders(
+    db: &mut Db,
+    entitlement: EntitlementId,
+    actor: &str,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let devices: Vec<String> = on!(db, c => activations::table
+        .filter(activations::entitlement_id.eq(Octets(entitlement)))
+        .filter(HoldsUnits)
+        .select(activations::device_id)
+        .distinct()
+        .load(c))?;
+    mark(db, &devices, actor, now)?;
+    Ok(devices.len())
+}
+
+/// Marks devices.
+pub fn mark(
+    db: &mut Db,
+    devices: &[String],
+    actor: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for device in devices {
+        let row = Refresh {
+            device_id: device.clone(),
+            actor: actor.to_owned(),
+            due_at: Micros(now),
+        };
+        // Whoever serves an earlier marking just now must not take this one for it.
+        on!(db, c => diesel::insert_into(table::table)
+            .values(&row)
+            .on_conflict(table::device_id)
+            .do_update()
+            .set((table::actor.eq(&row.actor), table::due_at.eq(row.due_at)))
+            .execute(c))?;
+    }
+    Ok(())
+}
+
+/// Up to `limit` devices that are due, the longest due first.
+pub fn due(db: &mut Db, now: Timestamp, limit: i64) -> Result<Vec<Refresh>, StoreError> {
+    Ok(on!(db, c => table::table
+        .filter(table::due_at.le(Micros(now)))
+        .order(table::due_at)
+        .limit(limit)
+        .select(Refresh::as_select())
+        .load(c))?)
+}
+
+impl Refresh {
+    /// The device.
+    pub fn device(&self) -> Result<DeviceId, StoreError> {
+        DeviceId::new(&self.device_id).map_err(|error| StoreError::Corrupt(error.to_string()))
+    }
+}
+
+/// Ends a marking; one that came after it stays.
+pub fn settle(db: &mut Db, refresh: &Refresh) -> Result<(), StoreError> {
+    on!(db, c => diesel::delete(table::table.find(&refresh.device_id))
+        .filter(table::due_at.eq(refresh.due_at))
+        .execute(c))?;
+    Ok(())
+}
