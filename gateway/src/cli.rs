@@ -12,6 +12,7 @@ mod doctor;
 mod entitlement_acts;
 mod entitlements;
 mod failure;
+mod history;
 mod import;
 mod inspect;
 mod keys;
@@ -23,6 +24,7 @@ mod offline;
 mod orders;
 mod outage;
 mod output;
+mod parties;
 mod pki;
 mod policies;
 mod preview;
@@ -82,6 +84,7 @@ enum Command {
     Load(load::Args),
     Migrate(migrate::Args),
     Import(import::Args),
+    Parties(parties::Args),
     Orders(orders::Args),
     Devices(devices::Args),
     Entitlements(entitlements::Args),
@@ -92,6 +95,7 @@ enum Command {
     Offline(offline::Args),
     Inspect(inspect::Args),
     Report(report::Args),
+    History(history::Args),
     Keys(keys::Args),
     Doctor(doctor::Args),
     Pki(pki::Args),
@@ -111,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Broker(args) => broker::run(&global, &args),
         Command::Load(args) => load::run(&args),
         Command::Import(args) => import::run(&global, &args),
+        Command::Parties(args) => parties::run(&global, &args),
         Command::Orders(args) => orders::run(&global, &args),
         Command::Devices(args) => devices::run(&global, &args),
         Command::Entitlements(args) => entitlements::run(&global, &args),
@@ -122,6 +127,7 @@ pub fn main() -> ExitCode {
         Command::Offline(args) => offline::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Report(args) => report::run(&global, &args),
+        Command::History(args) => history::run(&global, &args),
         Command::Keys(args) => keys::run(&global, &args),
         Command::Doctor(args) => doctor::run(&global, &args),
         Command::Pki(args) => pki::run(&args),

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod gateway;
+pub mod history;
 pub mod http;
 pub mod identity;
 pub mod import;

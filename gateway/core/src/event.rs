@@ -142,6 +142,8 @@ named! {
         KeyCreated = 130 "key-created",
         /// A key of the HTTP API was ended.
         KeyRevoked = 131 "key-revoked",
+        /// What could name a person was erased of a party.
+        PersonalErased = 140 "personal-erased",
     }
 }
 

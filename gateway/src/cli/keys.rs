@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::anyhow;
-use fleetgrant_core::domain::{PartyId, Role, Roles, Timestamp};
+use fleetgrant_core::domain::{Role, Roles, Timestamp};
 use jiff::{Span, SpanRelativeTo};
 
 use super::ledger::{Ledger, actor};
@@ -88,7 +87,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 
 fn create(ledger: &Ledger, args: &Create, now: Timestamp) -> Result<(), Failure> {
     let party = match args.party.as_deref() {
-        Some(called) => Some(one_party(ledger, called)?),
+        Some(called) => Some(ledger.party(called)?),
         None => None,
     };
     let new = NewKey {
@@ -104,17 +103,6 @@ fn create(ledger: &Ledger, args: &Create, now: Timestamp) -> Result<(), Failure>
     ));
     output::print_text(&format_args!("{}\n", made.token))
         .or_unavailable(|| "cannot write the key, so revoke it".to_owned())
-}
-
-fn one_party(ledger: &Ledger, called: &str) -> Result<PartyId, Failure> {
-    let found = ledger.parties(Some(called))?.unwrap_or_default();
-    match found.as_slice() {
-        [party] => Ok(*party),
-        _ => Err(Failure::refused(anyhow!(
-            "{} parties are called {called:?}: name it by an id that one system calls it by",
-            found.len()
-        ))),
-    }
 }
 
 /// Keys that are read at once.

@@ -100,6 +100,18 @@ impl Ledger {
         Ok(Some(found))
     }
 
+    /// The one party of a name or an id that some system calls it by.
+    pub(super) fn party(&self, called: &str) -> Result<PartyId, Failure> {
+        let found = self.parties(Some(called))?.unwrap_or_default();
+        match found.as_slice() {
+            [party] => Ok(*party),
+            _ => Err(Failure::refused(anyhow!(
+                "{} parties are called {called:?}: name it by an id that one system calls it by",
+                found.len()
+            ))),
+        }
+    }
+
     /// The one entitlement of an id or a reference.
     pub(super) fn entitlement(&self, text: &str) -> Result<EntitlementRow, Failure> {
         let called = text.to_owned();
@@ -264,6 +276,11 @@ pub(super) fn case_id(text: &str) -> Result<CaseId, String> {
 /// An order id on the command line.
 pub(super) fn order_id(text: &str) -> Result<OrderId, String> {
     id(text).map(OrderId)
+}
+
+/// A party id on the command line.
+pub(super) fn party_id(text: &str) -> Result<PartyId, String> {
+    id(text).map(PartyId)
 }
 
 /// A key's thumbprint on the command line.

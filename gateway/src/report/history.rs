@@ -51,6 +51,9 @@ pub struct Exported {
     pub previous_hash: String,
     /// Its own.
     pub hash: String,
+    /// What can name a person, while it is kept; outside the hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub personal: Option<String>,
 }
 
 /// Up to `limit` events after a position, in the order in which they were written.
@@ -112,6 +115,7 @@ impl TryFrom<Stored> for Exported {
                 .collect::<Result<_, StoreError>>()?,
             previous_hash: HEXLOWER.encode(&event.previous_hash.0),
             hash: HEXLOWER.encode(&event.hash.0),
+            personal: event.personal,
             stream: event.stream,
         })
     }

@@ -4,6 +4,8 @@
 //! `[stream, seq, previous hash, kind, at, actor, cause, body]`, the body as a byte string. What
 //! can name a person stands in `personal`, outside the hash, so that it can be erased.
 
+mod chain;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -17,6 +19,8 @@ use sha2::{Digest, Sha256};
 use super::column::{Code, Micros, Octets};
 use super::schema::events as table;
 use super::{Db, StoreError};
+
+pub use chain::{BrokenChain, Chain, Link, hash_at, links_after, verify_chain};
 
 /// What comes before the first event of a stream.
 const GENESIS: Octets<[u8; 32]> = Octets([0; 32]);
@@ -173,6 +177,15 @@ pub fn of_stream(db: &mut Db, stream: Stream<'_>) -> Result<Vec<Stored>, StoreEr
         .load(c))?)
 }
 
+/// Erases what can name a person from the events of a stream; how many had any.
+pub fn erase_personal(db: &mut Db, stream: Stream<'_>) -> Result<usize, StoreError> {
+    Ok(on!(db, c => diesel::update(table::table)
+        .filter(table::stream.eq(stream.to_string()))
+        .filter(table::personal.is_not_null())
+        .set(table::personal.eq(None::<String>))
+        .execute(c))?)
+}
+
 /// Up to `limit` events of all streams after a position, in the order they were written.
 pub fn after(db: &mut Db, position: i64, limit: i64) -> Result<Vec<Stored>, StoreError> {
     Ok(on!(db, c => table::table
@@ -181,67 +194,6 @@ pub fn after(db: &mut Db, position: i64, limit: i64) -> Result<Vec<Stored>, Stor
         .limit(limit)
         .select(Stored::as_select())
         .load(c))?)
-}
-
-/// Where a chain is broken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BrokenChain {
-    /// An event is missing, or was put in.
-    #[error("{stream}: event {found} stands where event {expected} was expected")]
-    Gap {
-        /// Of which stream.
-        stream: String,
-        /// The number that should follow.
-        expected: i64,
-        /// The number that does.
-        found: i64,
-    },
-    /// An event does not follow from the one before it.
-    #[error("{stream}: event {seq} does not follow from the one before it")]
-    Link {
-        /// Of which stream.
-        stream: String,
-        /// Its number.
-        seq: i64,
-    },
-    /// An event was changed.
-    #[error("{stream}: event {seq} is not what was written")]
-    Altered {
-        /// Of which stream.
-        stream: String,
-        /// Its number.
-        seq: i64,
-    },
-}
-
-/// Checks the events of one stream, from its first.
-pub fn verify_chain(events: &[Stored]) -> Result<(), BrokenChain> {
-    let mut previous = GENESIS;
-    for (expected, event) in (1..).zip(events) {
-        let stream = || event.stream.clone();
-        let seq = event.seq;
-        if seq != expected {
-            return Err(BrokenChain::Gap {
-                stream: stream(),
-                expected,
-                found: seq,
-            });
-        }
-        if event.previous_hash != previous {
-            return Err(BrokenChain::Link {
-                stream: stream(),
-                seq,
-            });
-        }
-        if event.hashed().hash() != event.hash {
-            return Err(BrokenChain::Altered {
-                stream: stream(),
-                seq,
-            });
-        }
-        previous = event.hash;
-    }
-    Ok(())
 }
 
 /// What is hashed, in the order of the array.
@@ -280,19 +232,6 @@ impl New<'_> {
 }
 
 impl Stored {
-    fn hashed(&self) -> Hashed<'_> {
-        Hashed(
-            &self.stream,
-            self.seq,
-            Bytes(&self.previous_hash.0),
-            self.kind.0.number(),
-            self.at.0.micros(),
-            &self.actor,
-            Bytes(&self.cause),
-            Bytes(&self.body),
-        )
-    }
-
     /// The body by name.
     pub fn fields(&self) -> Result<BTreeMap<String, Value>, StoreError> {
         fields(&self.body)

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod folder;
+mod history;
 mod import;
 mod keys;
 mod ledger;
