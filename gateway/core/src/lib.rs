@@ -11,6 +11,7 @@
 //! | a verified message cannot be decided on | [`unfit::on_unfit`] |
 //! | a set is due to be published | [`delivery::on_due`] |
 //! | time passes | [`tick::on_tick`] |
+//! | a campaign goes on | [`campaign::tick`] |
 //! | an operator acts on a device | [`operator`] |
 //! | an operator acts on an entitlement | [`lifecycle`] |
 //!
@@ -38,6 +39,7 @@
 pub mod acknowledge;
 pub mod activation;
 pub mod ask;
+pub mod campaign;
 pub mod context;
 pub mod delivery;
 pub mod device;

@@ -2,11 +2,13 @@
 
 mod approve;
 mod dead;
+mod exchange;
 mod refresh;
 mod replace;
 
 pub use approve::approve;
 pub use dead::{declare_dead, readmit};
+pub use exchange::{Of, Provision, provide, withdraw};
 pub use refresh::refresh;
 pub use replace::{Stopgap, give_temporary, take_over};
 

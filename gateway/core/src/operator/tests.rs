@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod exchange;
 mod outage;
 
 use super::*;
