@@ -21,6 +21,7 @@ mod load;
 mod message_file;
 mod migrate;
 mod offline;
+mod order_acts;
 mod orders;
 mod outage;
 mod output;

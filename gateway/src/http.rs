@@ -17,6 +17,7 @@ mod imports;
 mod key;
 mod listener;
 mod openapi;
+mod order_acts;
 mod orders;
 mod page;
 mod parties;

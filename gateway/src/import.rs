@@ -10,13 +10,14 @@ mod cells;
 mod codes;
 mod diff;
 mod entitlements;
-mod fulfilment;
+pub(crate) mod fulfilment;
 mod lookup;
 mod manifest;
 mod orders;
 mod parties;
 mod products;
 mod reason;
+pub mod reconcile;
 mod report;
 mod rows;
 mod shipments;
@@ -236,7 +237,7 @@ enum Effect {
 
 /// Why a row was not applied.
 #[derive(Debug)]
-enum Halt {
+pub(crate) enum Halt {
     /// It is refused.
     Refused {
         column: &'static str,

@@ -18,6 +18,7 @@ pub mod lifecycle;
 pub mod load;
 pub mod mqtt;
 pub mod operator;
+pub mod order_change;
 pub mod outbox;
 pub mod pki;
 pub mod policy_file;

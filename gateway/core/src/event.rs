@@ -138,6 +138,10 @@ named! {
         PolicyChanged = 120 "policy-changed",
         /// Nothing more happens to an entitlement.
         EntitlementClosed = 121 "entitlement-closed",
+        /// Nothing new is activated of an order before it is paid for.
+        OrderHeld = 122 "order-held",
+        /// An order is paid for.
+        OrderReleased = 123 "order-released",
         /// A key of the HTTP API was made.
         KeyCreated = 130 "key-created",
         /// A key of the HTTP API was ended.

@@ -41,6 +41,7 @@ pub mod activation;
 pub mod ask;
 pub mod campaign;
 pub mod context;
+pub mod credit;
 pub mod delivery;
 pub mod device;
 pub mod domain;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::activation::{Activation, Standing};
 use crate::ask::{Ask, Want};
+use crate::credit::Stock;
 use crate::delivery::Pauses;
 use crate::device::Device;
 use crate::domain::{
@@ -31,6 +32,8 @@ pub struct World {
     codes: BTreeMap<CodeId, Code>,
     tiers: BTreeMap<PartyId, Arc<TierPolicy>>,
     taken_up: BTreeMap<ActivationId, u32>,
+    /// Units credited while in use.
+    pending_credit: BTreeMap<EntitlementId, u32>,
     uses: Vec<QuotaUse>,
     sets: BTreeMap<(DeviceId, SetKey), IssuedSet>,
     deliveries: BTreeMap<(DeviceId, SetKey), Delivery>,
@@ -67,6 +70,36 @@ impl World {
     /// Adds an activation code.
     pub fn add_code(&mut self, code: Code) {
         self.codes.insert(code.id, code);
+    }
+
+    /// Sets how much of an entitlement is sold, as an amended order does.
+    pub fn resize(&mut self, id: EntitlementId, sold: u32) {
+        if let Some(stock) = self.stock(id) {
+            self.set_stock(id, stock.resized(sold));
+        }
+    }
+
+    /// The units of an entitlement whose units are counted.
+    #[must_use]
+    pub fn stock(&self, id: EntitlementId) -> Option<Stock> {
+        let entitlement = self.entitlements.get(&id)?;
+        let Quantity::Units(units) = entitlement.quantity else {
+            return None;
+        };
+        Some(Stock {
+            units,
+            pending_credit: self.pending_credit.get(&id).copied().unwrap_or(0),
+            live: entitlement.live,
+            overdraft: entitlement.overdraft,
+        })
+    }
+
+    fn set_stock(&mut self, id: EntitlementId, stock: Stock) {
+        self.pending_credit.insert(id, stock.pending_credit);
+        if let Some(entitlement) = self.entitlements.get_mut(&id) {
+            entitlement.quantity = Quantity::Units(stock.units);
+            entitlement.live = stock.live;
+        }
     }
 
     /// Puts a party under a policy; others have that of whoever has no tier.
@@ -310,8 +343,10 @@ impl World {
             self.activations
                 .insert(activation.id, (id.clone(), activation.clone()));
         }
-        for (entitlement, change) in &outcome.entitlements {
-            if let Some(entitlement) = self.entitlements.get_mut(entitlement) {
+        for (id, change) in &outcome.entitlements {
+            let freed = u32::try_from(-change.units).unwrap_or(0);
+            let stock = self.stock(*id).filter(|_| freed > 0);
+            if let Some(entitlement) = self.entitlements.get_mut(id) {
                 let live = i64::from(entitlement.live) + change.units;
                 entitlement.live = u32::try_from(live).map_err(|_| Stale)?;
                 let returned = i64::from(entitlement.returned) + change.returned;
@@ -319,6 +354,9 @@ impl World {
                 if let Some(start) = change.started_at {
                     entitlement.start = Start::At(start);
                 }
+            }
+            if let Some(stock) = stock {
+                self.set_stock(*id, stock.freed(freed));
             }
         }
         for (activation, units) in &outcome.taken_up {

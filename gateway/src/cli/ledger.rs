@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::gateway;
 use crate::lifecycle::{EntitlementActError, EntitlementChange};
 use crate::operator::{Act, ActError, Effects, Operator};
+use crate::order_change::{OrderAct, OrderChange, OrderError};
 use crate::store::listing::{self, EntitlementRow};
 use crate::store::{Db, Store, StoreError, StoreOptions};
 
@@ -169,6 +170,17 @@ impl Ledger {
         Ok(runtime()?.block_on(operator.act_on(entitlement, act, effects))?)
     }
 
+    /// Changes an order in the name of whoever runs this process.
+    pub(super) fn change_order(
+        &self,
+        order: OrderId,
+        act: OrderAct,
+        effects: Effects,
+    ) -> Result<OrderChange, Failure> {
+        let operator = self.operator()?;
+        Ok(runtime()?.block_on(operator.change_order(order, act, effects))?)
+    }
+
     /// Decides a case that waits for an approval.
     pub(super) fn decide_case(
         &self,
@@ -230,6 +242,15 @@ impl From<EntitlementActError> for Failure {
             EntitlementActError::Unknown(_) | EntitlementActError::Refused(_) => {
                 Self::refused(error)
             }
+        }
+    }
+}
+
+impl From<OrderError> for Failure {
+    fn from(error: OrderError) -> Self {
+        match error {
+            OrderError::Act(error) => error.into(),
+            _ => Self::refused(error),
         }
     }
 }

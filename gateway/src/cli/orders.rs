@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::ledger::{Ledger, ListArgs, order_id};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable};
+use super::{Failure, Global, OrUnavailable, order_acts};
 use crate::store::listing::{self, OrderFilter, OrderLineRow, OrderRow, Progress};
 
-/// List orders, or show one with what became of its lines
+/// List orders, show one with what became of its lines, or change one
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -20,6 +20,8 @@ pub(super) struct Args {
 enum Command {
     List(List),
     Show(Show),
+    #[command(flatten)]
+    Act(order_acts::Command),
 }
 
 /// List orders, in the order of their import
@@ -65,6 +67,7 @@ row!(
         sold_to: String,
         end_user: String,
         state: String,
+        on_hold_for: Option<String>,
     }
 );
 
@@ -79,6 +82,7 @@ impl From<OrderRow> for OrderEntry {
             sold_to: row.sold_to,
             end_user: row.end_user,
             state: row.state.0.to_string(),
+            on_hold_for: row.payment_hold.then(|| "payment".to_owned()),
         }
     }
 }
@@ -94,6 +98,7 @@ row!(
         shipped: i64,
         units: Option<i64>,
         in_use: i64,
+        pending_credit: i64,
         activated: i64,
     }
 );
@@ -110,6 +115,7 @@ impl From<(OrderLineRow, Progress)> for LineEntry {
             shipped: progress.shipped,
             units: progress.units,
             in_use: progress.in_use,
+            pending_credit: progress.pending_credit,
             activated: progress.activated,
         }
     }
@@ -128,6 +134,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::List(args) => list(&ledger, args),
         Command::Show(args) => show(&ledger, args),
+        Command::Act(act) => order_acts::run(&ledger, act),
     }
 }
 
@@ -147,27 +154,31 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
     output::print(args.list.output, &entries).or_unavailable(|| "cannot write the list".to_owned())
 }
 
-fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
+/// The one order that is called so.
+pub(super) fn find(
+    ledger: &Ledger,
+    reference: &str,
+    system: Option<&str>,
+) -> Result<OrderRow, Failure> {
     let filter = OrderFilter {
-        reference: Some(args.reference.clone()),
-        system: args.system.clone(),
+        reference: Some(reference.to_owned()),
+        system: system.map(str::to_owned),
         ..OrderFilter::default()
     };
     let mut found = ledger.read(move |db| listing::orders(db, &filter, 2))?;
-    let reference = &args.reference;
-    let row = match (found.pop(), found.is_empty()) {
-        (Some(row), true) => row,
-        (Some(_), false) => {
-            return Err(Failure::refused(anyhow!(
-                "several systems call an order {reference:?}: name one with --system"
-            )));
-        }
-        (None, _) => {
-            return Err(Failure::refused(anyhow!(
-                "there is no order {reference:?}: list them with `fleetgrant orders list`"
-            )));
-        }
-    };
+    match (found.pop(), found.is_empty()) {
+        (Some(row), true) => Ok(row),
+        (Some(_), false) => Err(Failure::refused(anyhow!(
+            "several systems call an order {reference:?}: name one with --system"
+        ))),
+        (None, _) => Err(Failure::refused(anyhow!(
+            "there is no order {reference:?}: list them with `fleetgrant orders list`"
+        ))),
+    }
+}
+
+fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
+    let row = find(ledger, &args.reference, args.system.as_deref())?;
     let id = row.id.0;
     let lines = ledger.read(move |db| listing::order_lines(db, id))?;
     let sheet = Sheet {

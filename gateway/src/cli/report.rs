@@ -3,6 +3,7 @@
 mod customer;
 mod events;
 mod figures;
+mod reconcile;
 
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ enum Command {
     LicenseModels(Output),
     Utilisation(Utilisation),
     Stuck(Stuck),
+    Reconcile(reconcile::Args),
     Customer(customer::Args),
     Events(events::Args),
 }
@@ -142,6 +144,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             stuck.retain(|stuck| args.step.is_none_or(|step| stuck.step == step));
             figures::print_stuck(args.output.output, stuck, now)
         }
+        Command::Reconcile(args) => return reconcile::run(&ledger, args),
         Command::Customer(args) => return customer::run(&ledger, args),
         Command::Events(args) => return events::run(&ledger, args),
     }

@@ -48,6 +48,8 @@ pub(super) struct Order {
     /// Who uses.
     end_user: PartyRef,
     state: word::OrderState,
+    /// Nothing new is activated of it before it is paid for.
+    payment_hold: bool,
 }
 
 /// An order and its lines.
@@ -79,6 +81,8 @@ pub(super) struct OrderLine {
     units: Option<i64>,
     /// Units that activations hold.
     in_use: i64,
+    /// Units credited while in use.
+    pending_credit: i64,
     /// Units that devices have signed for.
     activated: i64,
 }
@@ -94,6 +98,7 @@ impl From<OrderRow> for Order {
             sold_to: PartyRef::new(row.sold_to_id.0, row.sold_to),
             end_user: PartyRef::new(row.end_user_id.0, row.end_user),
             state: word::OrderState(row.state.0),
+            payment_hold: row.payment_hold,
         }
     }
 }
@@ -111,6 +116,7 @@ impl From<(OrderLineRow, Progress)> for OrderLine {
             shipped: progress.shipped,
             units: progress.units,
             in_use: progress.in_use,
+            pending_credit: progress.pending_credit,
             activated: progress.activated,
         }
     }

@@ -38,6 +38,8 @@ const WATCHERS: Roles = Roles::of(&[Operator, Support, Auditor, Admin]);
 const OPERATORS: Roles = Roles::of(&[Operator, Admin]);
 /// What sends what is decided already.
 const PUSHERS: Roles = Roles::of(&[Operator, Support, Admin]);
+/// What changes what was sold.
+const CHANGERS: Roles = Roles::of(&[Operator, Integrator, Admin]);
 /// What the back office knows.
 const IMPORTERS: Roles = Roles::of(&[Integrator, Admin]);
 
@@ -56,6 +58,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/products/{product}", STAFF),
     get("/api/v1/orders", OWNERS),
     get("/api/v1/orders/{order}", OWNERS),
+    post("/api/v1/orders/{order}/acts", CHANGERS),
     get("/api/v1/entitlements", OWNERS),
     get("/api/v1/entitlements/{entitlement}", OWNERS),
     post("/api/v1/entitlements/{entitlement}/acts", OPERATORS),

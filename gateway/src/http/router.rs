@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::problem::{self, Problem, ProblemKind};
 use super::{
     Api, activations, acts, caller, cases, devices, entitlement_acts, entitlements, events, guard,
-    health, imports, key, openapi, orders, parties, products, reports, roles,
+    health, imports, key, openapi, order_acts, orders, parties, products, reports, roles,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -62,6 +62,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(products::show))
         .routes(routes!(orders::list))
         .routes(routes!(orders::show))
+        .routes(routes!(order_acts::act))
         .routes(routes!(entitlements::list))
         .routes(routes!(entitlements::show))
         .routes(routes!(entitlement_acts::act))

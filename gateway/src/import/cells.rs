@@ -120,6 +120,11 @@ impl<'a> Cells<'a> {
         self.fault(column, reason);
     }
 
+    /// Whether the file has the column.
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.header.position(column).is_some()
+    }
+
     /// A text that may be missing, trimmed, at most `max` characters without control characters.
     pub(super) fn optional(&mut self, column: &'static str, max: usize) -> Option<String> {
         let bytes = self.record.get(self.header.position(column)?)?;

@@ -116,7 +116,7 @@ impl Row for EntitlementRow {
         let given = self.resolve(db, run, known.as_ref())?;
         let Some(known) = known else {
             entitlement::insert(db, &given)?;
-            fulfilment::note(db, run, EventKind::EntitlementCreated, &given)?;
+            fulfilment::note(db, run.occasion(), EventKind::EntitlementCreated, &given)?;
             return Ok(Effect::Created);
         };
         let differs = self.difference(db, &known, &given)?;
@@ -132,12 +132,12 @@ impl Row for EntitlementRow {
             state: known.state,
             ..given
         };
-        let given = fulfilment::with_units(given, wanted, run.now());
+        let given = fulfilment::with_units(given, wanted, run.now())?;
         entitlement::update(db, &given)?;
-        fulfilment::note(db, run, EventKind::EntitlementAmended, &given)?;
+        fulfilment::note(db, run.occasion(), EventKind::EntitlementAmended, &given)?;
         refresh::mark_holders(db, given.id.0, run.actor(), run.now())?;
         if let Some(act) = act {
-            fulfilment::act(db, run, &given, act)?;
+            fulfilment::act(db, run.occasion(), &given, act)?;
         }
         Ok(Effect::Amended)
     }

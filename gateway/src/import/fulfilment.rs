@@ -1,18 +1,17 @@
 //! What order lines become, and what becomes of that when a line changes or ships.
 
 use fleetgrant_core::domain::{
-    EntitlementState, OrderId, OrderLineId, Scope, Source, StartBasis, Timestamp,
+    EntitlementState, HoldReason, Holds, OrderId, OrderLineId, Scope, Source, StartBasis, Timestamp,
 };
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::lifecycle::EntitlementAct;
 
-use super::rows::Run;
 use super::{Halt, Reason, refuse};
-use crate::lifecycle;
+use crate::lifecycle::{self, EntitlementChange};
 use crate::operator::Attempt;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::entitlement::{self, Entitlement};
-use crate::store::event::{self, Stream};
+use crate::store::event::{self, Occasion, Stream};
 use crate::store::order::{self, Order, OrderLine};
 use crate::store::party::Party;
 use crate::store::sku::{self, SkuContent};
@@ -21,7 +20,7 @@ use crate::store::{Db, StoreError, id, license_model, product};
 /// Makes the entitlements of a new line: one for each product that the SKU gives.
 pub(super) fn create(
     db: &mut Db,
-    run: &Run<'_>,
+    occasion: Occasion<'_>,
     order: &Order,
     line: &OrderLine,
     owner: &Party,
@@ -32,16 +31,16 @@ pub(super) fn create(
         return refuse("sku", reason);
     }
     for content in &contents {
-        let entitlement = sold(db, run, order, line, owner, content)?;
+        let entitlement = sold(db, occasion, order, line, owner, content)?;
         entitlement::insert(db, &entitlement)?;
-        note(db, run, EventKind::EntitlementCreated, &entitlement)?;
+        note(db, occasion, EventKind::EntitlementCreated, &entitlement)?;
     }
     Ok(())
 }
 
 fn sold(
     db: &mut Db,
-    run: &Run<'_>,
+    occasion: Occasion<'_>,
     order: &Order,
     line: &OrderLine,
     owner: &Party,
@@ -57,7 +56,7 @@ fn sold(
         StartBasis::Shipment | StartBasis::FirstActivation | StartBasis::EachActivation => None,
     };
     Ok(Entitlement {
-        id: id::fresh(run.now()),
+        id: id::fresh(occasion.at),
         system: order.system.clone(),
         reference: format!(
             "{}/{}/{}/{}",
@@ -68,7 +67,11 @@ fn sold(
         license_model_id: content.license_model_id,
         order_line_id: Some(line.id),
         contract_id: order.contract_id,
-        state: Code(EntitlementState::Active),
+        state: Code(if order.payment_hold {
+            EntitlementState::Hold
+        } else {
+            EntitlementState::Active
+        }),
         source: Code(Source::Order),
         purpose: line.purpose,
         scope: Code(Scope::Device),
@@ -87,46 +90,97 @@ fn sold(
         term: content.term.clone(),
         ends_at: None,
         time_zone: owner.time_zone.clone(),
-        created_at: Micros(run.now()),
-        changed_at: Micros(run.now()),
-        holds: 0,
+        created_at: Micros(occasion.at),
+        changed_at: Micros(occasion.at),
+        holds: if order.payment_hold {
+            Holds::default().with(HoldReason::Payment).bits()
+        } else {
+            0
+        },
         revoked_from_at: None,
     })
 }
 
 /// A line has another quantity now: its entitlements follow, and never fall below what is in use.
-pub(super) fn resize(db: &mut Db, run: &Run<'_>, line: &OrderLine) -> Result<(), Halt> {
+pub(crate) fn resize(
+    db: &mut Db,
+    occasion: Occasion<'_>,
+    line: &OrderLine,
+) -> Result<Vec<Entitlement>, Halt> {
+    let mut all = Vec::new();
     for entitlement in entitlement::of_order_line(db, line.id)? {
         let wanted = units(line.quantity, entitlement.units_per_device)?;
-        let resized = with_units(entitlement, wanted, run.now());
+        let resized = with_units(entitlement, wanted, occasion.at)?;
         entitlement::update(db, &resized)?;
-        note(db, run, EventKind::EntitlementAmended, &resized)?;
+        note(db, occasion, EventKind::EntitlementAmended, &resized)?;
+        all.push(resized);
     }
-    Ok(())
+    Ok(all)
+}
+
+/// An order is not paid for, or is now: so is what came of it, but for what has ended.
+pub(crate) fn hold(
+    db: &mut Db,
+    occasion: Occasion<'_>,
+    order: Octets<OrderId>,
+    held: bool,
+) -> Result<usize, Halt> {
+    let act = if held {
+        EntitlementAct::Hold(HoldReason::Payment)
+    } else {
+        EntitlementAct::Release(HoldReason::Payment)
+    };
+    let mut devices = 0;
+    for line in order::lines(db, order)? {
+        for entitlement in entitlement::of_order_line(db, line.id)? {
+            let has_ended = matches!(
+                entitlement.state.0,
+                EntitlementState::Expired | EntitlementState::Closed
+            );
+            if !has_ended {
+                devices += self::act(db, occasion, &entitlement, act)?.devices;
+            }
+        }
+    }
+    Ok(devices)
 }
 
 /// Sets the quantity. Where more is in use, the rest is a pending credit, which the next units
-/// freed go to. With nothing left and nothing in use it is closed, and opened again by more.
-pub(super) fn with_units(entitlement: Entitlement, wanted: i64, now: Timestamp) -> Entitlement {
-    let units = wanted.max(entitlement.live_units - entitlement.overdraft);
+/// freed go to. With nothing left and nothing in use it is closed, and opened again by more, unless
+/// it was revoked.
+pub(super) fn with_units(
+    entitlement: Entitlement,
+    wanted: i64,
+    now: Timestamp,
+) -> Result<Entitlement, StoreError> {
+    let stock = entitlement.stock()?;
+    let wanted = u32::try_from(wanted).map_err(|_| {
+        StoreError::Corrupt(format!(
+            "{} is to have {wanted} units",
+            entitlement.reference
+        ))
+    })?;
+    let stock = stock.resized(wanted);
     let state = match entitlement.state.0 {
-        EntitlementState::Active if units == 0 => EntitlementState::Closed,
-        EntitlementState::Closed if units > 0 => EntitlementState::Active,
+        EntitlementState::Active if stock.units == 0 => EntitlementState::Closed,
+        EntitlementState::Closed if stock.units > 0 && entitlement.revoked_from_at.is_none() => {
+            EntitlementState::Active
+        }
         other => other,
     };
-    Entitlement {
-        units,
-        pending_credit: units - wanted,
+    Ok(Entitlement {
+        units: stock.units.into(),
+        pending_credit: stock.pending_credit.into(),
         state: Code(state),
         changed_at: Micros(now),
         ..entitlement
-    }
+    })
 }
 
 /// The order has another end user now: so has what came of it, as long as none of it is in use.
 pub(super) fn hand_over(
     db: &mut Db,
-    run: &Run<'_>,
+    occasion: Occasion<'_>,
     order: Octets<OrderId>,
     to: &Party,
 ) -> Result<(), Halt> {
@@ -145,11 +199,11 @@ pub(super) fn hand_over(
             let handed = Entitlement {
                 owner_id: Some(to.id),
                 time_zone: to.time_zone.clone(),
-                changed_at: Micros(run.now()),
+                changed_at: Micros(occasion.at),
                 ..entitlement
             };
             entitlement::update(db, &handed)?;
-            note(db, run, EventKind::EntitlementAmended, &handed)?;
+            note(db, occasion, EventKind::EntitlementAmended, &handed)?;
         }
     }
     Ok(())
@@ -158,7 +212,7 @@ pub(super) fn hand_over(
 /// A line shipped: terms that start with the shipment start, with the first one.
 pub(super) fn shipped(
     db: &mut Db,
-    run: &Run<'_>,
+    occasion: Occasion<'_>,
     line: Octets<OrderLineId>,
     at: Timestamp,
 ) -> Result<(), Halt> {
@@ -168,24 +222,24 @@ pub(super) fn shipped(
         }
         let started = Entitlement {
             starts_at: Some(Micros(at)),
-            changed_at: Micros(run.now()),
+            changed_at: Micros(occasion.at),
             ..entitlement
         };
         entitlement::update(db, &started)?;
-        note(db, run, EventKind::EntitlementAmended, &started)?;
+        note(db, occasion, EventKind::EntitlementAmended, &started)?;
     }
     Ok(())
 }
 
 /// Does to an entitlement what an operator would.
-pub(super) fn act(
+pub(crate) fn act(
     db: &mut Db,
-    run: &Run<'_>,
+    occasion: Occasion<'_>,
     entitlement: &Entitlement,
     act: EntitlementAct,
-) -> Result<(), Halt> {
-    match lifecycle::put(db, entitlement, act, run.actor(), run.now())? {
-        Attempt::Done(_) => Ok(()),
+) -> Result<EntitlementChange, Halt> {
+    match lifecycle::put(db, entitlement, act, occasion.actor, occasion.at)? {
+        Attempt::Done(change) => Ok(change),
         Attempt::Refused(reason) => refuse("state", Reason::Unfit(reason.to_string())),
         Attempt::Stale => Err(StoreError::Busy.into()),
     }
@@ -194,7 +248,7 @@ pub(super) fn act(
 /// Writes into an entitlement's history how it is now.
 pub(super) fn note(
     db: &mut Db,
-    run: &Run<'_>,
+    occasion: Occasion<'_>,
     kind: EventKind,
     entitlement: &Entitlement,
 ) -> Result<(), StoreError> {
@@ -218,7 +272,7 @@ pub(super) fn note(
     event::append(
         db,
         Stream::Entitlement(entitlement.id.0),
-        run.occasion(),
+        occasion,
         &[happened],
     )
 }

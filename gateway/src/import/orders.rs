@@ -29,26 +29,31 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::optional("currency"),
     Column::optional("purpose"),
     Column::optional("starts_at"),
+    Column::optional("hold"),
 ];
 
 const CHANGED: &str = "order-changed";
+/// What an order waits for, in its column `hold`.
+const PAYMENT: &str = "payment";
 
 #[derive(Debug)]
 pub(super) struct OrderRow {
-    system: String,
-    reference: String,
+    pub(super) system: String,
+    pub(super) reference: String,
     revision: i64,
-    ordered_at: When,
-    sold_to: String,
+    pub(super) ordered_at: When,
+    pub(super) sold_to: String,
     ship_to: Option<String>,
-    end_user: String,
-    line: String,
-    sku: String,
-    quantity: i64,
+    pub(super) end_user: String,
+    pub(super) line: String,
+    pub(super) sku: String,
+    pub(super) quantity: i64,
     value_e4: Option<i64>,
     currency: Option<String>,
     purpose: Purpose,
     starts_at: Option<When>,
+    /// Whether it waits for its payment; none if the file does not say.
+    pub(super) payment_hold: Option<bool>,
 }
 
 /// The parties of an order.
@@ -74,6 +79,7 @@ impl Row for OrderRow {
         let currency = cells.optional("currency", 3);
         let purpose = cells.parsed_or("purpose", Purpose::Production);
         let starts_at = cells.optional_when("starts_at");
+        let payment_hold = hold(cells);
         let value_e4 = value.and_then(|value| amount(cells, &value));
         if value_e4.is_some() != currency.is_some() {
             let reason = Reason::Unfit("a value and a currency go together".to_owned());
@@ -102,6 +108,7 @@ impl Row for OrderRow {
             currency,
             purpose,
             starts_at,
+            payment_hold,
         })
     }
 
@@ -163,6 +170,9 @@ impl OrderRow {
                 .as_ref()
                 .map_or(Micros(run.now()), |known| known.created_at),
             changed_at: Micros(run.now()),
+            payment_hold: self
+                .payment_hold
+                .unwrap_or_else(|| known.as_ref().is_some_and(|known| known.payment_hold)),
         };
         let Some(known) = known else {
             order::insert(db, &given)?;
@@ -180,9 +190,12 @@ impl OrderRow {
             return refuse("revision", reason);
         }
         if given.end_user_id != known.end_user_id {
-            fulfilment::hand_over(db, run, given.id, &parties.end_user)?;
+            fulfilment::hand_over(db, run.occasion(), given.id, &parties.end_user)?;
         }
         order::update(db, &given)?;
+        if given.payment_hold != known.payment_hold {
+            fulfilment::hold(db, run.occasion(), given.id, given.payment_hold)?;
+        }
         Ok((given, Effect::Amended))
     }
 
@@ -190,6 +203,8 @@ impl OrderRow {
         let mut diff = Diff::default();
         diff.field("revision", &known.revision, &given.revision);
         diff.field("ordered_at", &known.ordered_at.0, &given.ordered_at.0);
+        let holds = (known.payment_hold, given.payment_hold);
+        diff.field("hold", &hold_word(holds.0), &hold_word(holds.1));
         let parties = |order: &Order| {
             [
                 ("sold_to", Some(order.sold_to_id)),
@@ -242,7 +257,7 @@ impl OrderRow {
                 return refuse("quantity", reason);
             }
             order::insert_line(db, &given)?;
-            fulfilment::create(db, run, order, &given, end_user)?;
+            fulfilment::create(db, run.occasion(), order, &given, end_user)?;
             return Ok((given, Effect::Created));
         };
         if !line_difference(&known, &given).settle(run.amend(), CHANGED)? {
@@ -268,18 +283,13 @@ impl OrderRow {
             &Maybe(given.starts_at.map(|at| at.0)),
         );
         fixed.forbid("set the quantity of this line to 0 and add another line")?;
-        let state = match given.quantity {
-            0 => OrderState::Cancelled,
-            less if less < known.quantity => OrderState::Credited,
-            _ => OrderState::Amended,
-        };
         let given = OrderLine {
-            state: Code(state),
+            state: Code(order::state_of_line(known.quantity, given.quantity)),
             ..given
         };
         order::update_line(db, &given)?;
         if given.quantity != known.quantity {
-            fulfilment::resize(db, run, &given)?;
+            fulfilment::resize(db, run.occasion(), &given)?;
         }
         Ok(())
     }
@@ -314,6 +324,30 @@ impl std::fmt::Display for Amount {
         let sign = if self.0 < 0 { "-" } else { "" };
         let e4 = self.0.unsigned_abs();
         write!(f, "{sign}{}.{:04}", e4 / 10_000, e4 % 10_000)
+    }
+}
+
+/// What an order waits for.
+pub(super) const fn hold_word(payment_hold: bool) -> &'static str {
+    if payment_hold { PAYMENT } else { "none" }
+}
+
+/// What the column `hold` says, if the file has it.
+fn hold(cells: &mut Cells<'_>) -> Option<bool> {
+    if !cells.has("hold") {
+        return None;
+    }
+    match cells.optional("hold", 16).as_deref() {
+        None => Some(false),
+        Some(PAYMENT) => Some(true),
+        Some(other) => {
+            let reason = Reason::Invalid {
+                value: other.to_owned(),
+                expected: "payment, or empty".to_owned(),
+            };
+            cells.fault("hold", reason);
+            None
+        }
     }
 }
 

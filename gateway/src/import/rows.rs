@@ -95,6 +95,26 @@ fn import_as<T: Row, R: Read + Seek>(
         id: id::fresh(options.now),
         codes: Vec::new(),
     };
+    let mut report = ImportReport::new(kind);
+    let digest = each(kind, source, |header, record, line| {
+        report.rows += 1;
+        apply::<T>(db, &mut run, header, record, line, &mut report)
+    })?;
+    report.committed = !options.dry_run && (report.refused == 0 || options.skip_bad);
+    if report.committed {
+        note_run(db, &run, &report, digest)?;
+    } else {
+        report.codes.clear();
+    }
+    Ok(report)
+}
+
+/// Reads a file row by row, each with its header and line; SHA-256 of the file.
+pub(super) fn each<R: Read>(
+    kind: Kind,
+    source: &mut R,
+    mut row: impl FnMut(&Header, &ByteRecord, u64) -> Result<(), StoreError>,
+) -> Result<[u8; 32], ImportError> {
     let left = Arc::new(AtomicUsize::new(MAX_ROW_BYTES));
     let bounded = Bounded {
         source,
@@ -105,9 +125,7 @@ fn import_as<T: Row, R: Read + Seek>(
         .has_headers(false)
         .flexible(true)
         .from_reader(bounded);
-    let mut report = ImportReport::new(kind);
-    let mut record = ByteRecord::new();
-    let mut header = None;
+    let (mut record, mut header, mut rows) = (ByteRecord::new(), None, 0);
     loop {
         left.store(MAX_ROW_BYTES, Ordering::Relaxed);
         let line = reader.position().line();
@@ -121,24 +139,17 @@ fn import_as<T: Row, R: Read + Seek>(
             header = Some(parse_header(kind, &record)?);
             continue;
         };
-        report.rows += 1;
-        if report.rows > MAX_ROWS {
+        rows += 1;
+        if rows > MAX_ROWS {
             return Err(ImportError::TooManyRows);
         }
         let line = record.position().map_or(line, csv::Position::line);
-        apply::<T>(db, &mut run, header, &record, line, &mut report)?;
+        row(header, &record, line)?;
     }
     if header.is_none() {
         return Err(header_error(kind, "the file is empty".to_owned()));
     }
-    report.committed = !options.dry_run && (report.refused == 0 || options.skip_bad);
-    if report.committed {
-        let digest = reader.into_inner().hash.finalize().into();
-        note_run(db, &run, &report, digest)?;
-    } else {
-        report.codes.clear();
-    }
-    Ok(report)
+    Ok(reader.into_inner().hash.finalize().into())
 }
 
 fn apply<T: Row>(

@@ -102,7 +102,7 @@ impl Row for ShipmentRow {
         let (effect, kind) = match known {
             None => {
                 shipment::insert(db, &given)?;
-                fulfilment::shipped(db, run, line.id, shipped_at)?;
+                fulfilment::shipped(db, run.occasion(), line.id, shipped_at)?;
                 (Effect::Created, EventKind::Shipped)
             }
             Some(known) => {

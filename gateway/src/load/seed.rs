@@ -179,6 +179,7 @@ fn buyer(
         state: Code(OrderState::Open),
         created_at: at,
         changed_at: at,
+        payment_hold: false,
     };
     order::insert(db, &order)?;
     let line = OrderLine {

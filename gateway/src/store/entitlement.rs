@@ -1,6 +1,7 @@
 //! What parties own.
 
 use diesel::prelude::*;
+use fleetgrant_core::credit::Stock;
 use fleetgrant_core::domain::{
     ContractId, EntitlementId, EntitlementState, Holds, LicenseModel, LicenseModelId, OrderLineId,
     PartyId, ProductId, Purpose, Scope, Source, StartBasis, Timestamp,
@@ -80,6 +81,19 @@ pub struct Entitlement {
 }
 
 impl Entitlement {
+    /// Its units, by what becomes of them.
+    pub fn stock(&self) -> Result<Stock, StoreError> {
+        let count = |column: &str, value: i64| {
+            u32::try_from(value).map_err(|_| StoreError::Corrupt(format!("{column} is {value}")))
+        };
+        Ok(Stock {
+            units: count("units", self.units)?,
+            pending_credit: count("pending_credit", self.pending_credit)?,
+            live: count("live_units", self.live_units)?,
+            overdraft: count("overdraft", self.overdraft)?,
+        })
+    }
+
     /// Where it stands, as far as acts on it go.
     pub fn posture(&self) -> Result<Posture, StoreError> {
         let holds = Holds::from_bits(self.holds)

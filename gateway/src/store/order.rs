@@ -37,6 +37,8 @@ pub struct Order {
     pub created_at: Micros,
     /// When it last changed here.
     pub changed_at: Micros,
+    /// Nothing new is activated of it before it is paid for.
+    pub payment_hold: bool,
 }
 
 /// A line of an order.
@@ -67,6 +69,25 @@ pub struct OrderLine {
     pub created_at: Micros,
     /// When it last changed here.
     pub changed_at: Micros,
+}
+
+/// Where a line stands when its quantity changes.
+#[must_use]
+pub const fn state_of_line(before: i64, after: i64) -> OrderState {
+    match after {
+        0 => OrderState::Cancelled,
+        less if less < before => OrderState::Credited,
+        _ => OrderState::Amended,
+    }
+}
+
+/// The order of this id.
+pub fn find(db: &mut Db, id: OrderId) -> Result<Option<Order>, StoreError> {
+    Ok(on!(db, c => orders::table
+        .find(Octets(id))
+        .select(Order::as_select())
+        .first(c)
+        .optional())?)
 }
 
 /// The order that a system calls by this reference.
@@ -103,6 +124,26 @@ pub fn lines(db: &mut Db, order: Octets<OrderId>) -> Result<Vec<OrderLine>, Stor
         .filter(order_lines::order_id.eq(order))
         .order(order_lines::line)
         .select(OrderLine::as_select())
+        .load(c))?)
+}
+
+/// Up to `limit` lines of a system that still sell something, after the line `after`, with the
+/// reference of their order.
+pub fn lines_of_system(
+    db: &mut Db,
+    system: &str,
+    after: Option<Octets<OrderLineId>>,
+    limit: i64,
+) -> Result<Vec<(String, OrderLine)>, StoreError> {
+    let after = after.unwrap_or(Octets(OrderLineId([0; 16])));
+    Ok(on!(db, c => order_lines::table
+        .inner_join(orders::table)
+        .filter(orders::system.eq(system))
+        .filter(order_lines::quantity.gt(0))
+        .filter(order_lines::id.gt(after))
+        .order(order_lines::id)
+        .limit(limit)
+        .select((orders::reference, OrderLine::as_select()))
         .load(c))?)
 }
 

@@ -348,6 +348,7 @@ diesel::table! {
         state -> SmallInt,
         created_at -> BigInt,
         changed_at -> BigInt,
+        payment_hold -> Bool,
     }
 }
 

@@ -56,6 +56,11 @@ pub fn by_part_number(db: &mut Db, part_number: &str) -> Result<Option<Sku>, Sto
         .optional())?)
 }
 
+/// The part number of a SKU.
+pub fn part_number(db: &mut Db, sku: Octets<SkuId>) -> Result<String, StoreError> {
+    Ok(on!(db, c => skus::table.find(sku).select(skus::part_number).first(c))?)
+}
+
 /// What one copy gives.
 pub fn contents(db: &mut Db, sku: Octets<SkuId>) -> Result<Vec<SkuContent>, StoreError> {
     Ok(on!(db, c => sku_contents::table

@@ -16,7 +16,8 @@ fn sample(kind: &str) -> String {
 fn installation() -> Folder {
     let anchor = "realm = \"acme\"\n[[trust_anchor]]\nname = \"factory\"\nproduct_line = \"pumps\"\n\
                   id_prefix = \"pu\"\nidentity = \"san.hwModuleName\"\nadmission = \"manifest\"\n\
-                  roots = [\"root.pem\"]\n";
+                  roots = [\"root.pem\"]\n[authority]\nnot_before = \"2026-01-01T00:00:00Z\"\n\
+                  not_after = \"2027-01-01T00:00:00Z\"\n";
     let folder = Folder::with_config(anchor);
     folder.run(&["migrate"]).done();
     folder
@@ -162,4 +163,104 @@ fn what_is_no_import_is_named() {
     folder
         .run(&["import", "orders", &sample("skus")])
         .ends(REFUSED, &["skus.csv", "header"]);
+}
+
+/// Crediting 3 of 10 with 9 in use leaves 9 and a pending credit of 2.
+#[test]
+fn an_order_is_credited_cancelled_and_held() {
+    let folder = installation();
+    import_samples(&folder, &KINDS);
+    let ten = "system,order,ordered_at,sold_to,line,sku,quantity\n\
+               erp,SO-9,2026-09-01,C-101,10,4711-BASE,10\n";
+    fs::write(folder.path().join("ten.csv"), ten).unwrap();
+    let file = folder.path().join("ten.csv").display().to_string();
+    folder.run(&["import", "orders", &file]).done();
+    let line = || report(&folder, &["orders", "show", "SO-9"])["lines"][0].clone();
+    let entitlement = "SO-9/10/PUMP-BASE/perpetual";
+    let nine = [
+        &["activations", "assign", "pu-SN-0001"][..],
+        &[entitlement, "--units", "9"],
+    ];
+    folder.run(&nine.concat()).done();
+
+    let amend = |quantity: &str, more: &[&str]| {
+        let args = [
+            &["orders", "amend", "SO-9", "--line", "10", "--quantity"][..],
+            &[quantity],
+            more,
+        ];
+        folder.run(&args.concat())
+    };
+    amend("7", &["--preview"]).ends(0, &["nothing was changed"]);
+    assert_eq!(line()["quantity"], 10);
+    amend("7", &[]).done();
+    amend("7", &[]).ends(0, &["it is so already"]);
+    let credited = line();
+    assert_eq!(
+        (
+            &credited["units"],
+            &credited["pending_credit"],
+            &credited["in_use"]
+        ),
+        (&9.into(), &2.into(), &9.into())
+    );
+    folder
+        .run(&["activations", "assign", "pu-SN-0001", entitlement])
+        .ends(REFUSED, &["no-units-left"]);
+    folder
+        .run(&["orders", "amend", "SO-9", "--line", "11", "--quantity", "1"])
+        .ends(REFUSED, &["has no line \"11\""]);
+
+    folder.run(&["orders", "hold", "SO-9"]).shows(&["hold"]);
+    let held = report(&folder, &["entitlements", "show", entitlement]);
+    assert_eq!(
+        (&held["state"], &held["on_hold_for"]),
+        (&"hold".into(), &"payment".into())
+    );
+    folder
+        .run(&["orders", "release", "SO-9"])
+        .shows(&["active"]);
+
+    folder.run(&["orders", "cancel", "SO-9", "--revoke"]).done();
+    let cancelled = line();
+    assert_eq!(cancelled["state"], "cancelled");
+    assert_eq!(cancelled["in_use"], 9, "only proof frees it");
+    let revoked = report(&folder, &["entitlements", "show", entitlement]);
+    assert_eq!(revoked["state"], "closed");
+}
+
+#[test]
+fn the_ledger_is_held_against_the_erp_line_by_line() {
+    let folder = installation();
+    import_samples(&folder, &KINDS);
+    let file = sample("orders");
+    let reconcile = |file: &str| folder.run(&["report", "reconcile", "--erp", file, "-o", "csv"]);
+    reconcile(&file).ends(0, &["lines agree with the ledger"]);
+
+    let sold = fs::read_to_string(&file).unwrap();
+    let mut rows: Vec<String> = sold.lines().map(str::to_owned).collect();
+    let last = rows.pop().unwrap();
+    rows[1] = rows[1]
+        .replace(",3,", ",5,")
+        .replace("2026-09-01", "2026-09-02");
+    rows.push("erp,SO-NEW,1,2026-09-01,C-101,,,10,4711-BASE,1,,,,,".to_owned());
+    rows.push("erp,SO-BAD,1,soon,C-101,,,10,4711-BASE,1,,,,,".to_owned());
+    rows.push(rows[2].clone());
+    fs::write(folder.path().join("erp.csv"), rows.join("\n")).unwrap();
+    let said = reconcile(&folder.path().join("erp.csv").display().to_string());
+    let gone = last.split(',').nth(1).unwrap();
+    let found = said.ends(REFUSED, &["differ in"]);
+    found.shows(&[
+        ",quantity,3,5",
+        "ordered-at,2026-08-31T22:00:00Z,2026-09-01T22:00:00Z",
+        "SO-NEW,10,missing-here,,1 of 4711-BASE",
+        "unreadable",
+        "repeated",
+        gone,
+        "missing-there",
+    ]);
+    reconcile("nowhere.csv").ends(USAGE, &["cannot read nowhere.csv"]);
+    fs::write(folder.path().join("bad.csv"), "a,b\n").unwrap();
+    reconcile(&folder.path().join("bad.csv").display().to_string())
+        .ends(USAGE, &["the header of a orders file"]);
 }

@@ -306,3 +306,36 @@ async fn an_entitlement_is_held_and_released() {
         .await
         .is_problem(404, "not-found");
 }
+
+#[tokio::test]
+async fn an_order_is_amended_and_held() {
+    let desk = Desk::open().await;
+    let found = desk.get("/api/v1/orders?reference=SO-5002").await;
+    let id = found["items"][0]["id"].as_str().unwrap();
+    let path = format!("/api/v1/orders/{id}/acts");
+    let act = async |name: &str, body: Value| {
+        let body = body.to_string();
+        desk.api.post(&desk.key, name, &path, (JSON, &body)).await
+    };
+    desk.assign("a", 4).await;
+    let credit = json!({"act": "amend", "line": "10", "quantity": 3});
+    let credited = act("c", credit.clone()).await;
+    assert_eq!(credited.status, 200, "{credited:?}");
+    let credited = credited.json()["entitlements"][0].clone();
+    assert_eq!(
+        (&credited["units"], &credited["pending_credit"]),
+        (&json!(4), &json!(1))
+    );
+    assert_eq!(act("c-2", credit).await.json()["changed"], false);
+    let held = act("h", json!({"act": "hold"})).await.json();
+    assert_eq!(held["entitlements"][0]["state"], "hold");
+    act("l", json!({"act": "hold", "line": "10"}))
+        .await
+        .is_problem(400, "bad-body");
+    act("q", json!({"act": "amend", "line": "10"}))
+        .await
+        .is_problem(400, "bad-body");
+    act("n", json!({"act": "cancel", "line": "99"}))
+        .await
+        .is_problem(409, "refused");
+}

@@ -11,6 +11,8 @@
 //! - *an allowance of their own*: temporary licences that run, at the worst, are no more than were
 //!   counted within the time one runs; and what was given unasked within a year, of a quota, is no
 //!   more than the policy allowed when it was given;
+//! - *a credit waits for returns*: an entitlement has what was sold last, or what is in use, if
+//!   that is more;
 //! - *what is revoked is off*: no set written from then on has anything of it;
 //! - *twice is once*: the same message again changes no activation and no unit.
 //!
@@ -77,6 +79,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..fleet::SOLD, act()).prop_map(|(which, act)| Op::Act(which, act)),
         1 => (0..fleet::SOLD, 0..30_u64).prop_map(|(which, days)| Op::RevokeIn(which, days)),
         2 => device.clone().prop_map(Op::Refresh),
+        2 => (0..fleet::SOLD, 0..5_u32).prop_map(|(which, sold)| Op::Resize(which, sold)),
         1 => (device.clone(), any::<bool>())
             .prop_map(|(device, refuses)| Op::Refuse(device, refuses)),
         1 => (device.clone(), any::<bool>())

@@ -54,6 +54,8 @@ pub struct OrderRow {
     pub end_user: String,
     /// Where it stands.
     pub state: Code<OrderState>,
+    /// Nothing new is activated of it before it is paid for.
+    pub payment_hold: bool,
 }
 
 /// Up to `limit` orders, in the order of their import.
@@ -73,6 +75,7 @@ pub fn orders(db: &mut Db, filter: &OrderFilter, limit: i64) -> Result<Vec<Order
                 orders::end_user_id,
                 users.field(parties::name),
                 orders::state,
+                orders::payment_hold,
             ))
             .order(orders::id)
             .limit(limit)
@@ -132,6 +135,8 @@ pub struct Progress {
     pub units: Option<i64>,
     /// Units that activations hold.
     pub in_use: i64,
+    /// Units credited while in use.
+    pub pending_credit: i64,
     /// Units that devices have signed for.
     pub activated: i64,
 }
@@ -171,9 +176,14 @@ fn progress(db: &mut Db, line: Octets<OrderLineId>) -> Result<Progress, StoreErr
         .filter(shipments::state.eq(Code(ShipmentState::Shipped)))
         .select(shipments::quantity)
         .load(c))?;
-    let owned: Vec<(bool, i64, i64)> = on!(db, c => entitlements::table
+    let owned: Vec<(bool, i64, i64, i64)> = on!(db, c => entitlements::table
         .filter(entitlements::order_line_id.eq(line))
-        .select((entitlements::unlimited, entitlements::units, entitlements::live_units))
+        .select((
+            entitlements::unlimited,
+            entitlements::units,
+            entitlements::live_units,
+            entitlements::pending_credit,
+        ))
         .load(c))?;
     let activated: Vec<i64> = on!(db, c => activations::table
         .inner_join(entitlements::table)
@@ -184,8 +194,9 @@ fn progress(db: &mut Db, line: Octets<OrderLineId>) -> Result<Progress, StoreErr
     let unlimited = owned.iter().any(|(unlimited, ..)| *unlimited);
     Ok(Progress {
         shipped: shipped.iter().sum(),
-        units: (!unlimited).then(|| owned.iter().map(|(_, units, _)| units).sum()),
-        in_use: owned.iter().map(|(.., live)| live).sum(),
+        units: (!unlimited).then(|| owned.iter().map(|(_, units, ..)| units).sum()),
+        in_use: owned.iter().map(|(_, _, live, _)| live).sum(),
+        pending_credit: owned.iter().map(|(.., pending)| pending).sum(),
         activated: activated.iter().sum(),
     })
 }

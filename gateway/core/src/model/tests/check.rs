@@ -26,7 +26,10 @@ impl Fleet {
 
     pub(super) fn check(&self) {
         assert_eq!(self.bench.world.violations(), []);
-        for sold in &self.sold {
+        for (sold, last) in self.sold.iter().zip(&self.units_sold) {
+            let stock = self.bench.world.stock(*sold).unwrap();
+            assert_eq!(stock.sold(), *last, "{stock:?}");
+            assert_eq!(stock.units, stock.live.max(*last), "{stock:?}");
             let Quantity::Units(units) = self.bench.world.entitlement(*sold).unwrap().quantity
             else {
                 continue;

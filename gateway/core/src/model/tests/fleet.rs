@@ -64,6 +64,8 @@ pub(super) enum Op {
     Act(usize, EntitlementAct),
     /// As [`Op::Act`], a revocation in so many days.
     RevokeIn(usize, u64),
+    /// The order is amended: so much is sold now.
+    Resize(usize, u32),
     /// The gateway gives a device another set, if something of it has changed.
     Refresh(usize),
     Refuse(usize, bool),
@@ -132,6 +134,8 @@ pub(super) struct Fleet {
     pub(super) devices: Vec<Handset>,
     pub(super) sold: Vec<EntitlementId>,
     pub(super) postures: Vec<Posture>,
+    /// Units of each that the last order says.
+    pub(super) units_sold: Vec<u32>,
     code: ActivationCode,
     up: Vec<Up>,
     down: Vec<(usize, Outcome)>,
@@ -191,6 +195,7 @@ impl Fleet {
                 };
                 SOLD
             ],
+            units_sold: vec![2, 1, 1],
             bench,
             devices,
             sold,
@@ -282,6 +287,10 @@ impl Fleet {
             Op::RevokeIn(which, days) => {
                 let at = self.bench.now.plus_seconds(days * DAY);
                 self.act(*which, EntitlementAct::Revoke { at });
+            }
+            Op::Resize(which, sold) => {
+                self.units_sold[*which] = *sold;
+                self.bench.world.resize(self.sold[*which], *sold);
             }
             Op::Refresh(device) => self.refresh(*device),
             Op::Bury { device, approved } => {

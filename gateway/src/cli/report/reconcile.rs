@@ -1,0 +1,88 @@
+//! `fleetgrant report reconcile`: the ledger held against what the ERP says.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow};
+
+use crate::cli::ledger::Ledger;
+use crate::cli::output::{self, Format, row};
+use crate::cli::{Failure, OrUnavailable, note};
+use crate::import::ImportError;
+use crate::import::reconcile::{self, Finding};
+
+/// Hold an ERP's export of its orders against the ledger, line by line
+///
+/// Ends with 1 if somebody must put something right.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The export: an orders file, as `fleetgrant import orders` takes it
+    #[arg(long, value_name = "FILE")]
+    erp: PathBuf,
+    /// The form of the report
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+row!(
+    /// A difference.
+    FindingLine {
+        file_line: Option<u64>,
+        system: String,
+        order: String,
+        line: String,
+        difference: String,
+        here: String,
+        there: String,
+    }
+);
+
+impl From<Finding> for FindingLine {
+    fn from(finding: Finding) -> Self {
+        Self {
+            file_line: finding.file_line,
+            system: finding.system,
+            order: finding.order,
+            line: finding.line,
+            difference: finding.difference.as_str().to_owned(),
+            here: finding.here,
+            there: finding.there,
+        }
+    }
+}
+
+pub(super) fn run(ledger: &Ledger, args: &Args) -> Result<(), Failure> {
+    let file = File::open(&args.erp)
+        .with_context(|| format!("cannot read {}", args.erp.display()))
+        .map_err(Failure::input)?;
+    let zone = ledger.config().time_zone.clone();
+    let mut source = BufReader::new(file);
+    let found = ledger
+        .read(move |db| Ok(reconcile::reconcile(db, &mut source, &zone)))?
+        .map_err(unread)?;
+    let lines: Vec<FindingLine> = found.findings.into_iter().map(Into::into).collect();
+    output::print(args.output, &lines).or_unavailable(|| "cannot write the report".to_owned())?;
+    if found.more > 0 {
+        note(&format!("{} findings more are not shown", found.more));
+    }
+    note(&format!(
+        "{} of {} lines agree with the ledger",
+        found.agreeing, found.rows
+    ));
+    if found.faults > 0 {
+        return Err(Failure::refused(anyhow!(
+            "the ledger and {} differ in {} places",
+            args.erp.display(),
+            found.faults
+        )));
+    }
+    Ok(())
+}
+
+fn unread(error: ImportError) -> Failure {
+    match error {
+        ImportError::Store(error) => error.into(),
+        error => Failure::input(error),
+    }
+}
