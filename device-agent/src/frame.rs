@@ -108,7 +108,7 @@ impl<const N: usize> Body<N> {
 }
 
 /// CRC-32 as in IEEE 802.3, reflected; bit by bit, since a table costs a kilobyte of flash.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Crc(u32);
 
 impl Crc {
@@ -135,7 +135,7 @@ impl Crc {
         self.value().to_le_bytes()
     }
 
-    const fn is_whole(self) -> bool {
+    pub(crate) const fn is_whole(self) -> bool {
         self.value() == Self::RESIDUE
     }
 }

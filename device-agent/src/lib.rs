@@ -35,9 +35,12 @@ mod verify;
 mod version;
 
 pub mod crypto;
+#[cfg(feature = "flash")]
+pub mod flash;
 #[cfg(feature = "std")]
 pub mod host;
 pub mod profile;
+pub mod serial;
 #[cfg(feature = "p256")]
 pub mod software;
 pub mod storage;

@@ -1,0 +1,8 @@
+//! What a firmware needs around the agent, for the board that QEMU calls `mps2-an386`: a
+//! Cortex-M4 with a UART. Its flash and its randomness are the host's, by semihosting.
+#![no_std]
+
+pub mod board;
+pub mod console;
+pub mod factory;
+pub mod image;
