@@ -14,6 +14,7 @@ mod task;
 mod tls;
 
 pub use config::{Broker, DeviceConfig, OwnedPlatform};
+pub use connection::{Connection, Happened};
 pub use device::{Asked, Device, DeviceError, DeviceEvent, Stopped};
 pub use faults::{FaultInjector, Faults};
 pub use keys::{HostKeys, InvalidKey, InvalidPublicKey, public_key_from_pem};

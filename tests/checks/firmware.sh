@@ -82,4 +82,8 @@ said=$(cd "$scratch" && emulate "$firmware" -serial none -semihosting-config ena
     exit 1
 }
 [ "$said" = 'failed: there is no flash.bin' ] || { echo "unexpected: $said"; exit 1; }
-echo 'the firmware boots'
+
+# With the features of the whole workspace, so that what the other steps built is used.
+cargo build --workspace --locked --quiet --example serial_bridge
+CORTEX_M_FIRMWARE=$firmware SERIAL_BRIDGE=$PWD/target/debug/examples/serial_bridge \
+    cargo test --workspace --locked --quiet --test served -- --ignored firmware --nocapture

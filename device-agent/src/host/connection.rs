@@ -29,9 +29,9 @@ const OVERHEAD: u32 = 1_024;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// What the connection tells the device's task.
+/// What a connection tells whoever opened it.
 #[derive(Debug)]
-pub(super) enum Happened {
+pub enum Happened {
     /// The device is subscribed to its topics.
     Ready,
     /// A message came down.
@@ -40,9 +40,9 @@ pub(super) enum Happened {
     Lost(String),
 }
 
-/// The sending half, and the task that polls.
+/// A device's connection to the broker: the sending half, and the task that polls.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub struct Connection {
     client: AsyncClient,
     prefix: String,
     device: String,
@@ -50,7 +50,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn open(broker: &Broker, device: DeviceId<'_>) -> (Self, mpsc::Receiver<Happened>) {
+    /// Connects, subscribes to the device's topics, and connects again whenever that is lost.
+    /// Must be called within a tokio runtime; what happens comes over the channel.
+    #[must_use]
+    pub fn open(broker: &Broker, device: DeviceId<'_>) -> (Self, mpsc::Receiver<Happened>) {
         let (client, mut events) =
             AsyncClient::new(options(broker, device), usize::from(IN_FLIGHT));
         // It is made for a hundred.
@@ -72,7 +75,7 @@ impl Connection {
     }
 
     /// Publishes; what does not fit is left to the agent's retry.
-    pub(super) fn publish(&self, message: MessageType, payload: Vec<u8>) {
+    pub fn publish(&self, message: MessageType, payload: Vec<u8>) {
         let Ok(device) = DeviceId::new(&self.device) else {
             return;
         };
@@ -86,7 +89,7 @@ impl Connection {
     }
 
     /// Says good-bye and ends.
-    pub(super) async fn close(mut self) {
+    pub async fn close(mut self) {
         if self.client.try_disconnect().is_ok() {
             let farewell = Duration::from_secs(1);
             let _ = tokio::time::timeout(farewell, &mut self.poller).await;

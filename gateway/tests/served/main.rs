@@ -2,6 +2,7 @@
 //! would: over mutual TLS, and by the command line.
 #![allow(clippy::unwrap_used)]
 
+mod firmware;
 mod ledger;
 mod operator;
 mod python_device;
