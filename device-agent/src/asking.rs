@@ -5,7 +5,7 @@ mod wish;
 
 use fleetgrant_schemas::id::DeviceNonce;
 
-pub(crate) use request::{NO_USAGE, RequestParts, thumbprint};
+pub(crate) use request::{NO_USAGE, RequestParts, signer};
 pub(crate) use wish::Wish;
 pub use wish::{Ask, AskError};
 

@@ -1,8 +1,9 @@
 //! What the agent sends: acks first, since they tell what is, then the request.
 
 use fleetgrant_schemas::ack::{Ack, Exception, Outcome, OutcomeReason};
-use fleetgrant_schemas::envelope::Draft;
+use fleetgrant_schemas::envelope::{Certificate, Draft};
 use fleetgrant_schemas::id::{ActivationId, DeviceNonce};
+use fleetgrant_schemas::limits;
 use fleetgrant_schemas::seq::Seq;
 use fleetgrant_schemas::topic::MessageType;
 
@@ -35,7 +36,7 @@ where
     /// right. To show the grant to a gateway that asks for it, it takes twice the grant more.
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
         if self.is_ack_due() {
-            match self.write_ack(buffer, self.now) {
+            match self.write_ack(buffer, self.now, false) {
                 Ok(Some(len)) => {
                     return Some(Transmit {
                         message: MessageType::Ack,
@@ -122,7 +123,8 @@ where
         now: Instant,
     ) -> Result<Option<usize>, AskError> {
         self.now = now;
-        self.write_ack(buffer, now)
+        // Nobody can ask for the chain.
+        self.write_ack(buffer, now, true)
     }
 
     fn is_ack_due(&self) -> bool {
@@ -136,7 +138,12 @@ where
         !is_covered || self.acks.again || self.acks.show
     }
 
-    fn write_ack(&mut self, buffer: &mut [u8], now: Instant) -> Result<Option<usize>, AskError> {
+    fn write_ack(
+        &mut self,
+        buffer: &mut [u8],
+        now: Instant,
+        with_chain: bool,
+    ) -> Result<Option<usize>, AskError> {
         let Some(held) = self.enforcing.held else {
             return Ok(None);
         };
@@ -168,7 +175,8 @@ where
             shown_grant,
             usage: Seq::new(usage),
         };
-        let signer = asking::thumbprint(&self.keys)?;
+        let mut chain = [Certificate(&[]); limits::MAX_CHAIN];
+        let signer = asking::signer(&self.keys, with_chain, &mut chain)?;
         let draft = Draft::new(buffer, &signer, &ack).map_err(|_| AskError::BufferTooSmall)?;
         let signature = self.keys.sign(&draft.to_sign())?;
         let len = draft.finish(&signature).len();

@@ -56,6 +56,11 @@ fn a_blank_device_is_activated_by_files_across_a_restart() {
     let mut buffer = [0; 1_024];
     let len = agent.export_ack(&mut buffer, NOW).unwrap().unwrap();
     let ack = read_ack(&buffer[..len]);
+    let envelope = Envelope::parse(&buffer[..len]).unwrap();
+    assert!(
+        matches!(envelope.signer(), Signer::Chain(_)),
+        "nobody could ask for it"
+    );
     assert_eq!((ack.held, ack.n), (held(1), 1));
     let len = agent.export_ack(&mut buffer, NOW).unwrap().unwrap();
     assert_eq!(read_ack(&buffer[..len]).n, 2, "each ack counts");

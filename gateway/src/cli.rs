@@ -11,6 +11,7 @@ mod devices;
 mod doctor;
 mod entitlement_acts;
 mod entitlements;
+mod factory;
 mod failure;
 mod history;
 mod import;
@@ -93,6 +94,7 @@ enum Command {
     Policies(policies::Args),
     Cases(cases::Args),
     Outage(outage::Args),
+    Factory(factory::Args),
     Offline(offline::Args),
     Inspect(inspect::Args),
     Report(report::Args),
@@ -124,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Migrate(args) => migrate::run(&global, &args),
         Command::Cases(args) => cases::run(&global, &args),
         Command::Outage(args) => outage::run(&global, &args),
+        Command::Factory(args) => factory::run(&global, &args),
         Command::Policies(args) => policies::run(&global, &args),
         Command::Offline(args) => offline::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),

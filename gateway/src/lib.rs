@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod crypto;
+pub mod factory;
 pub mod gateway;
 pub mod history;
 pub mod http;

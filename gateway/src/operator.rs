@@ -38,6 +38,8 @@ pub enum Act {
     Clear,
     /// Admits a device that waits, under this key and no other.
     Admit(KeyThumbprint),
+    /// Writes the device's first set, to be carried to it in a file, for this key and no other.
+    GrantAtFactory(KeyThumbprint),
     /// Declares the device dead, and writes off its units.
     DeclareDead(Leave),
     /// Lets a device come back that was declared dead.
@@ -195,7 +197,7 @@ impl Operator {
             message: None,
             at: now,
         };
-        if let Act::Admit(key) = act
+        if let Act::Admit(key) | Act::GrantAtFactory(key) = act
             && !conversation::expect_key(db, device, key)?
         {
             let other = ActError::OtherKeyExpected(device.clone());
@@ -228,6 +230,9 @@ impl Operator {
             Act::Push => operator::push(snapshot, context, &mut entropy),
             Act::Clear => Ok(operator::clear(snapshot, context)),
             Act::Admit(key) => operator::admit(snapshot, key, context),
+            Act::GrantAtFactory(key) => {
+                operator::grant_at_factory(snapshot, key, context, &mut entropy)
+            }
             Act::DeclareDead(leave) => {
                 operator::declare_dead(snapshot, leave, context, &mut entropy)
             }

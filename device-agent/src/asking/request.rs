@@ -81,21 +81,30 @@ impl RequestParts<'_> {
             },
         };
         let mut chain = [Certificate(&[]); limits::MAX_CHAIN];
-        let signer = if self.with_chain {
-            let len = fill_chain(keys, &mut chain);
-            if len == 0 {
-                return Err(AskError::NoCertificate);
-            }
-            Signer::Chain(Seq::new(chain.get(..len).unwrap_or_default()))
-        } else {
-            thumbprint(keys)?
-        };
+        let signer = signer(keys, self.with_chain, &mut chain)?;
         Draft::new(buffer, &signer, &request).map_err(|_| AskError::BufferTooSmall)
     }
 }
 
-/// The device as signer, by its certificate's thumbprint.
-pub(crate) fn thumbprint<K: KeyOperations>(keys: &K) -> Result<Signer<'static>, AskError> {
+/// The device as signer, by its certificate chain, which `chain` holds then, or its certificate's
+/// thumbprint.
+pub(crate) fn signer<'c, 'k: 'c, K: KeyOperations>(
+    keys: &'k K,
+    with_chain: bool,
+    chain: &'c mut [Certificate<'k>; limits::MAX_CHAIN],
+) -> Result<Signer<'c>, AskError> {
+    if !with_chain {
+        return thumbprint(keys);
+    }
+    match fill_chain(keys, chain) {
+        0 => Err(AskError::NoCertificate),
+        len => Ok(Signer::Chain(Seq::new(
+            chain.get(..len).unwrap_or_default(),
+        ))),
+    }
+}
+
+fn thumbprint<K: KeyOperations>(keys: &K) -> Result<Signer<'static>, AskError> {
     let leaf = keys.certificate(0).ok_or(AskError::NoCertificate)?;
     let digest = Sha256::digest(leaf).into();
     Ok(Signer::Thumbprint(CertificateThumbprint(digest)))

@@ -15,12 +15,13 @@ use fleetgrant_schemas::ack;
 use crate::ask::{Acknowledgement, Channel, Exception, Sender, SignedAck, Verdict};
 use crate::context::{Context, Entropy};
 use crate::device::Acked;
-use crate::domain::{ActivationId, RemovalReason, Timestamp};
+use crate::domain::{ActivationId, DeviceState, RemovalReason, Timestamp};
 use crate::event::{Event, EventKind};
 use crate::ledger::Word;
 use crate::outcome::{Answer, Deliveries, Outcome};
 use crate::set::CommittedSet;
 use crate::snapshot::Snapshot;
+use crate::tier::Admission;
 use crate::turn::{Turn, Why};
 
 /// Takes in a verified acknowledgement. Nothing answers it, unless what it says makes a new set
@@ -43,6 +44,7 @@ pub fn on_ack<E: Entropy>(
 impl<E: Entropy> Turn<'_, E> {
     fn take_in(&mut self, signed: &SignedAck) {
         let ack = &signed.ack;
+        self.admit_by_factory_grant(signed);
         if !self.may_prove(&signed.sender) {
             if self.is_refusal_worth_telling(signed.digest) {
                 self.record(
@@ -75,6 +77,25 @@ impl<E: Entropy> Turn<'_, E> {
         self.lapse_due();
         self.end_readmission();
         self.deliver(&refusals(&ack.exceptions));
+    }
+
+    /// A device that signs for the set that was made for it at the factory has shown what a
+    /// challenge asks for: the set went to nobody else.
+    fn admit_by_factory_grant(&mut self, signed: &SignedAck) {
+        let is_expected = self.device.key.is_none()
+            && matches!(self.device.state, DeviceState::Expected | DeviceState::Seen)
+            && self.tier.rules.admission == Admission::Automatic;
+        let holds_it = self.device.watch.factory_grant
+            && self.sets.iter().any(|set| set.held() == signed.ack.held);
+        if is_expected && holds_it && signed.sender.verdict == Verdict::Admissible {
+            self.device.state = DeviceState::Admitted;
+            self.device.key = Some(signed.sender.key);
+            self.record(
+                Event::new(EventKind::DeviceAdmitted)
+                    .with("key", signed.sender.key)
+                    .with("by", "factory-grant"),
+            );
+        }
     }
 
     /// Only the pinned key proves anything. A device that is out of service still can.
@@ -138,6 +159,8 @@ impl<E: Entropy> Turn<'_, E> {
             .ledger
             .activations()
             .filter(|activation| activation.standing.removal().is_some())
+            // It can be installed again, whatever the device holds now.
+            .filter(|activation| !activation.is_built_into(&self.device))
             .map(|activation| activation.id)
             .collect();
         for id in going {

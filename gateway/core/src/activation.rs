@@ -1,8 +1,9 @@
 //! One activation: units of an entitlement on a device.
 
+use crate::device::Device;
 use crate::domain::{
     ActivationId, ActivationKind, ActivationState, CodeId, EntitlementId, Origin, RemovalReason,
-    SetKey, Timestamp,
+    SetKey, StorageClass, Timestamp,
 };
 
 /// Units of one entitlement on one device.
@@ -181,6 +182,15 @@ impl Activation {
     #[must_use]
     pub fn counts(&self) -> bool {
         self.holds_units() && self.kind == ActivationKind::Normal
+    }
+
+    /// Whether the device can install it again without asking, whatever it gave back: a factory
+    /// grant needs no nonce, and storage that can be set back forgets that it was there.
+    #[must_use]
+    pub fn is_built_into(&self, device: &Device) -> bool {
+        self.origin == Origin::Factory
+            && device.watch.factory_grant
+            && device.storage == StorageClass::Unprotected
     }
 
     /// Whether the device is meant to have it.

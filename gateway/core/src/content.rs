@@ -157,6 +157,8 @@ pub(crate) struct Content<'a> {
     pub(crate) ledger: &'a Ledger,
     pub(crate) included: &'a [ActivationId],
     pub(crate) denials: &'a [Denial],
+    /// It is made ahead of the device's first start, which takes it without having asked.
+    pub(crate) is_factory: bool,
 }
 
 impl Content<'_> {
@@ -207,7 +209,9 @@ impl Content<'_> {
             entitlements: Seq::new(&rights),
             next_challenge: self.challenge,
             denials: Seq::new(&denials),
-            flags: Flags::default(),
+            flags: Flags {
+                factory: self.is_factory,
+            },
         })
     }
 

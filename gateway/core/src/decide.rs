@@ -146,8 +146,9 @@ pub(crate) fn decide(facts: &Facts<'_>, ask: &Ask, full: &BTreeSet<Source>) -> P
         plan: Plan::default(),
         taken: BTreeMap::new(),
     };
-    if let Some(rule) = not_offered(ask.reason) {
-        planner.deny_all(rule.into());
+    if ask.reason == Reason::Factory && !ask.wants.is_empty() {
+        // On the line nobody buys: a device gets what was bound to it.
+        planner.deny_all(Rule::FactoryNotOffered.into());
     } else if !ask.wants.is_empty() {
         for (place, want) in ask.wants.iter().enumerate() {
             planner.want(Source::Want(place), want);
@@ -160,20 +161,6 @@ pub(crate) fn decide(facts: &Facts<'_>, ask: &Ask, full: &BTreeSet<Source>) -> P
         planner.draw_bound();
     }
     planner.plan
-}
-
-/// What this gateway does not offer yet.
-const fn not_offered(reason: Reason) -> Option<Rule> {
-    match reason {
-        Reason::Factory => Some(Rule::FactoryNotOffered),
-        Reason::Boot
-        | Reason::Renew
-        | Reason::Upgrade
-        | Reason::Return
-        | Reason::Rehost
-        | Reason::Temporary
-        | Reason::Keys => None,
-    }
 }
 
 /// A plan in the making.

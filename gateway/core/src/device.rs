@@ -101,6 +101,9 @@ pub struct IssuedChallenge {
 /// What makes a device's word suspicious.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Watch {
+    /// A factory grant was written for it, which it takes without having asked: where its storage
+    /// can be set back, it can take it again after it gave back what is in it.
+    pub factory_grant: bool,
     /// How often its number was set anew within a week.
     pub resyncs: Tally,
     /// A clone is suspected: new rights are frozen until an operator clears it.

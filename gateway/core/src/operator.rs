@@ -3,12 +3,14 @@
 mod approve;
 mod dead;
 mod exchange;
+mod factory;
 mod refresh;
 mod replace;
 
 pub use approve::approve;
 pub use dead::{declare_dead, readmit};
 pub use exchange::{Of, Provision, provide, withdraw};
+pub use factory::grant_at_factory;
 pub use refresh::refresh;
 pub use replace::{Stopgap, give_temporary, take_over};
 
@@ -73,6 +75,9 @@ pub enum OperatorError {
     /// The device was never admitted, so no set can be written for it.
     #[error("the device was never admitted: it gets its first set when it asks")]
     NotAdmitted,
+    /// A factory grant is the first set of a device, which was never heard.
+    #[error("the device has had a set or was heard: it gets its sets when it asks")]
+    NotBlank,
     /// Only a device that waits can be admitted.
     #[error("the device is {0}: only one that waits for it can be admitted")]
     NotWaiting(DeviceState),

@@ -137,6 +137,8 @@ pub enum Answer {
     None,
     /// The set issued now.
     Grant,
+    /// Nothing: the set issued now is carried to the device in a file.
+    Carried,
     /// A notice.
     Notice(IssuedNotice),
     /// What the same request was answered before.

@@ -32,7 +32,7 @@ use crate::ask::{Ask, Channel, Hardware, Reason, Request, Sender, Verdict, Want}
 use crate::challenge::Echo;
 use crate::context::{Context, Entropy};
 use crate::device::{Device, LastRequest, StoredAnswer, Tally, Watch};
-use crate::domain::{DeviceState, MessageDigest};
+use crate::domain::{DeviceState, MessageDigest, Origin};
 use crate::event::{Event, EventKind};
 use crate::notice::NoticeCode;
 use crate::outcome::{Answer, Outcome};
@@ -77,7 +77,7 @@ impl<E: Entropy> Turn<'_, E> {
             answer: match &answer {
                 Answer::Notice(notice) => StoredAnswer::Notice(notice.payload.clone()),
                 Answer::Repeat(stored) => stored.clone(),
-                Answer::Grant | Answer::None => match self.latest() {
+                Answer::Grant | Answer::Carried | Answer::None => match self.latest() {
                     Some(set) => StoredAnswer::Grant(set.key),
                     None => return answer,
                 },
@@ -339,12 +339,14 @@ fn needs_challenge(device: &Device, ask: &Ask) -> bool {
         || holds_more
 }
 
-impl Channel {
-    /// How an activation that comes about this way is called.
-    pub(crate) const fn origin(self) -> crate::domain::Origin {
-        match self {
-            Self::Online => crate::domain::Origin::Field,
-            Self::File => crate::domain::Origin::Offline,
+impl Request {
+    /// How an activation that it brings about is called. A device on the line is at the factory
+    /// however its request came.
+    pub(crate) const fn origin(&self) -> Origin {
+        match (self.ask.reason, self.sender.channel) {
+            (Reason::Factory, _) => Origin::Factory,
+            (_, Channel::Online) => Origin::Field,
+            (_, Channel::File) => Origin::Offline,
         }
     }
 }

@@ -48,7 +48,7 @@ named! {
         RehostNotOffered = 19 "rehost-not-offered",
         /// Stop-gaps are not offered.
         TemporaryNotOffered = 20 "temporary-not-offered",
-        /// Grants on the factory line are not offered.
+        /// On the factory line a device gets what is bound to it, and nothing by a want.
         FactoryNotOffered = 21 "factory-not-offered",
         /// Nothing is bound to the device.
         NothingBound = 22 "nothing-bound",
@@ -135,7 +135,10 @@ impl Rule {
             Self::Suspended => "resume the entitlement",
             Self::Expired => "renew it",
             Self::Closed => "order anew",
-            Self::NotStarted => "record the shipment that starts the term",
+            Self::NotStarted => {
+                "record the shipment that starts the term; one that starts when it is activated is \
+                 given to the device in the field"
+            }
             Self::EvaluationUsed => "order the product",
             Self::SetFull => "return what the device no longer needs",
             Self::CodeRefused => "check the code, or ask who issued it",
@@ -145,7 +148,10 @@ impl Rule {
             Self::ReturnsNotOffered | Self::NotReturnable => "ask the maker",
             Self::FactoryNotReturnable => "ask the maker to revoke it",
             Self::RehostNotOffered => "ask the maker: policy moves no units",
-            Self::TemporaryNotOffered | Self::FactoryNotOffered => "ask the maker",
+            Self::TemporaryNotOffered => "ask the maker",
+            Self::FactoryNotOffered => {
+                "ask in the field: on the line a device gets what is bound to it"
+            }
             Self::NothingBound => "reserve an entitlement for the device, or ask for a feature",
             Self::TooMany => "ask for fewer units",
             Self::RevokedHere => "assign it to the device again",

@@ -77,6 +77,15 @@ pub(crate) fn is_over(entitlement: &Entitlement, now: Timestamp) -> bool {
 }
 
 impl Entitlement {
+    /// Whether its time begins to run when a unit is published.
+    pub(crate) const fn starts_when_activated(&self) -> bool {
+        matches!(self.term, Term::For { .. })
+            && matches!(
+                self.start,
+                Start::FirstActivation { .. } | Start::EachActivation { .. }
+            )
+    }
+
     /// From then on nothing more of it can be published: the end, grace included, that its latest
     /// possible start gives. None where it has no end, or none that is known yet.
     #[must_use]

@@ -157,7 +157,7 @@ impl Bench {
     /// Gives an answer to the device; it may have an acknowledgement to send.
     pub(crate) fn deliver(&self, handset: &mut Handset, outcome: &Outcome) -> Option<SignedAck> {
         match &outcome.answer {
-            Answer::None => None,
+            Answer::None | Answer::Carried => None,
             Answer::Grant => handset.install(&outcome.issued.as_ref().unwrap().payload, self.now),
             Answer::Notice(notice) => {
                 handset.heed(&notice.payload);

@@ -149,7 +149,7 @@ impl Recorder {
             payload,
         };
         let (outcome, reply) = match outcome.answer {
-            Answer::None => ("recorded", None),
+            Answer::None | Answer::Carried => ("recorded", None),
             Answer::Grant => ("granted", outcome.issued.map(|set| grant(set.payload))),
             Answer::Notice(issued) => (issued.code.as_str(), Some(notice(issued.payload))),
             Answer::Repeat(StoredAnswer::Notice(payload)) => ("repeated", Some(notice(payload))),

@@ -201,7 +201,8 @@ impl Ledger {
         Ok(runtime()?.block_on(operator.bridge_outage(outage, preview))?)
     }
 
-    fn operator(&self) -> Result<Operator, Failure> {
+    /// Acts in the name of whoever runs this process.
+    pub(super) fn operator(&self) -> Result<Operator, Failure> {
         Ok(Operator {
             store: self.store.clone(),
             rules: Arc::new(gateway::rules(&self.config)?),
@@ -211,7 +212,7 @@ impl Ledger {
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(Failure::unavailable)

@@ -1,10 +1,10 @@
 //! Devices that were built together.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{BatchId, BatchState, PartyId, Timestamp};
+use fleetgrant_core::domain::{BatchId, BatchState, KeyThumbprint, PartyId, Timestamp};
 
 use super::column::{Code, Micros, Octets};
-use super::schema::factory_batches as table;
+use super::schema::{devices, factory_batches as table, grant_sets};
 use super::{Db, StoreError, id};
 
 /// A row.
@@ -47,4 +47,55 @@ pub fn ensure(
     };
     on!(db, c => diesel::insert_into(table::table).values(&batch).execute(c))?;
     Ok(batch.id)
+}
+
+/// The batch that a manufacturer calls so.
+pub fn by_reference(db: &mut Db, reference: &str) -> Result<Option<Batch>, StoreError> {
+    Ok(on!(db, c => table::table
+        .filter(table::reference.eq(reference))
+        .select(Batch::as_select())
+        .first(c)
+        .optional())?)
+}
+
+/// A device of a batch, as far as its factory grant depends on it.
+#[derive(Clone, Debug, Queryable)]
+pub struct Unit {
+    /// Its id.
+    pub id: String,
+    /// The identity in its certificate.
+    pub serial: String,
+    /// The key that the manifest names.
+    pub key: Option<Octets<KeyThumbprint>>,
+    /// Its first set, if that was made without its asking: the payload that is signed.
+    pub made: Option<Vec<u8>>,
+    /// The last moment at which that can be installed.
+    pub install_until: Option<Micros>,
+}
+
+/// Up to `limit` devices of a batch after an id, by id.
+pub fn units(
+    db: &mut Db,
+    batch: Octets<BatchId>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Unit>, StoreError> {
+    Ok(on!(db, c => devices::table
+        .left_join(grant_sets::table.on(
+            grant_sets::device_id.eq(devices::id)
+                .and(grant_sets::generation.eq(1))
+                .and(grant_sets::nonce.is_null()),
+        ))
+        .filter(devices::batch_id.eq(batch))
+        .filter(devices::id.gt(after))
+        .order(devices::id)
+        .limit(limit)
+        .select((
+            devices::id,
+            devices::serial,
+            devices::expected_key,
+            grant_sets::payload.nullable(),
+            grant_sets::install_until_at.nullable(),
+        ))
+        .load(c))?)
 }

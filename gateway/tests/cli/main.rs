@@ -1,6 +1,7 @@
 //! The command line as a person uses it: what is printed where, and the exit codes.
 #![allow(clippy::unwrap_used)]
 
+mod factory;
 mod folder;
 mod history;
 mod import;
@@ -11,6 +12,7 @@ mod pipe;
 mod pki;
 mod policies;
 mod report;
+mod scene;
 
 use std::fs;
 use std::net::TcpListener;

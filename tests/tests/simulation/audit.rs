@@ -281,7 +281,7 @@ impl Audit {
             Answer::Repeat(StoredAnswer::Grant(key)) => Answered::Grant(*key),
             // The same bytes as before.
             Answer::Repeat(StoredAnswer::Notice(_)) => return,
-            Answer::None => panic!("a request was not answered"),
+            Answer::None | Answer::Carried => panic!("a request was not answered"),
         };
         let Some(earlier) = self.answers.insert(nonce, answer) else {
             return;

@@ -376,7 +376,7 @@ impl Gateway {
             return Ok(Err(Again));
         }
         let (message, payload) = match &outcome.answer {
-            Answer::None => return Ok(Ok(None)),
+            Answer::None | Answer::Carried => return Ok(Ok(None)),
             Answer::Grant => {
                 let issued = outcome.issued.as_ref().expect("a grant was issued");
                 let pauses = &self.policy.push_pauses;

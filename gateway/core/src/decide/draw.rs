@@ -1,6 +1,7 @@
 //! Which entitlement serves a want.
 
 use super::{Draw, Planner, Source, Verdict, eligible};
+use crate::ask::Reason;
 use crate::domain::{EntitlementId, FeatureName, LicenseModel};
 use crate::entitlement::{Binding, Entitlement};
 use crate::quota::Leave;
@@ -97,6 +98,10 @@ impl Planner<'_> {
 
     fn draw_one_share(&mut self, source: Source, entitlement: &Entitlement) -> Result<(), Refusal> {
         eligible(self.facts, entitlement)?;
+        // Who buys the device later is owed the whole term.
+        if self.ask.reason == Reason::Factory && entitlement.starts_when_activated() {
+            return Err(Rule::NotStarted.into());
+        }
         if self.full.contains(&source) {
             return Err(Rule::SetFull.into());
         }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::{GiveBack, Planner, Source, Verdict};
 use crate::activation::{Activation, Standing};
-use crate::domain::{ActivationKind, FeatureName, Origin, StorageClass};
+use crate::domain::{ActivationKind, FeatureName};
 use crate::entitlement::Entitlement;
 use crate::quota::Leave;
 use crate::rule::{Refusal, Rule};
@@ -115,14 +115,10 @@ impl Planner<'_> {
         }
     }
 
-    /// A factory grant installs on a blank device without its nonce, so where storage can be set
-    /// back it can be installed again after it was given back.
     fn returnable(&self, activation: &Activation, entitlement: &Entitlement) -> Result<(), Rule> {
         if !entitlement.rules.returns_credit {
             Err(Rule::NotReturnable)
-        } else if activation.origin == Origin::Factory
-            && self.facts.device.storage == StorageClass::Unprotected
-        {
+        } else if activation.is_built_into(self.facts.device) {
             Err(Rule::FactoryNotReturnable)
         } else {
             Ok(())

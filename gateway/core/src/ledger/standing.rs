@@ -2,7 +2,7 @@
 
 use super::Ledger;
 use crate::activation::{Activation, Removal, Run, Standing};
-use crate::domain::{ActivationId, ActivationKind, RemovalReason, SetKey, Timestamp};
+use crate::domain::{ActivationId, ActivationKind, Origin, RemovalReason, SetKey, Timestamp};
 use crate::entitlement::Start;
 use crate::event::{Event, EventKind};
 
@@ -61,6 +61,17 @@ impl Ledger {
         }
         entry.touch();
         self.start_term(id, run);
+    }
+
+    /// What is not published yet goes out with a factory grant.
+    pub(crate) fn build_in(&mut self, id: ActivationId) {
+        self.change(id, |activation, _| {
+            let is_reserved = activation.standing == Standing::Reserved;
+            if is_reserved {
+                activation.origin = Origin::Factory;
+            }
+            is_reserved
+        });
     }
 
     /// The device signed that it has the set with this activation.

@@ -29,7 +29,7 @@ pub fn approve<E: Entropy>(
     let mut turn = Turn::new(snapshot, ctx, entropy);
     turn.check_in_service()?;
     turn.leave = Leave::Approval;
-    let request = turn.as_if_asked(reason, want);
+    let request = turn.as_if_asked(reason, vec![want.clone()]);
     let plan = turn.decide(&request, &BTreeSet::new());
     match plan.verdicts.first() {
         Some((_, Verdict::Denied(refusal))) => return Err(OperatorError::Limited(*refusal)),
@@ -52,7 +52,7 @@ pub fn approve<E: Entropy>(
 
 impl<E: Entropy> Turn<'_, E> {
     /// The request as the device would make it now.
-    fn as_if_asked(&self, reason: Reason, want: &Want) -> Request {
+    pub(super) fn as_if_asked(&self, reason: Reason, wants: Vec<Want>) -> Request {
         Request {
             digest: MessageDigest([0; 32]),
             sender: Sender {
@@ -66,7 +66,7 @@ impl<E: Entropy> Turn<'_, E> {
                 key_set: self.device.key_set,
                 reason,
                 nonce: DeviceNonce([0; 16]),
-                wants: vec![want.clone()],
+                wants,
                 usage: Vec::new(),
                 concerned: Vec::new(),
                 challenge: None,

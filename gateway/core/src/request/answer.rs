@@ -95,7 +95,7 @@ impl<E: Entropy> Turn<'_, E> {
                 entitlement: draw.entitlement,
                 units: draw.units,
                 kind: draw.kind,
-                origin: request.sender.channel.origin(),
+                origin: request.origin(),
                 predecessor: draw.takes_up,
                 code: draw.code,
                 created_at: now,

@@ -110,7 +110,7 @@ impl Handset {
             return None;
         }
         let answers = grant.nonce.is_some() && grant.nonce == self.nonce;
-        if self.held.is_none() && !answers {
+        if self.held.is_none() && !answers && !grant.flags.factory {
             return None;
         }
         let held = Held::new(grant.epoch, grant.generation, grant.cti).unwrap();

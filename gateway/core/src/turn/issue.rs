@@ -29,6 +29,8 @@ pub(crate) struct Proposal {
     challenge: Challenge,
     pub(crate) nonce: Option<DeviceNonce>,
     pub(crate) denials: Vec<Denial>,
+    /// It is made ahead of the device's first start.
+    pub(crate) is_factory: bool,
 }
 
 impl<E: Entropy> Turn<'_, E> {
@@ -50,6 +52,7 @@ impl<E: Entropy> Turn<'_, E> {
             challenge: Challenge([0; 16]),
             nonce: Some(DeviceNonce([0; 16])),
             denials: Vec::new(),
+            is_factory: false,
         };
         self.fits(&largest, 0)
     }
@@ -87,6 +90,7 @@ impl<E: Entropy> Turn<'_, E> {
             challenge: self.challenge(channel),
             nonce,
             denials,
+            is_factory: false,
         })
     }
 
@@ -166,6 +170,10 @@ impl<E: Entropy> Turn<'_, E> {
     fn content<'p>(&'p self, proposal: &'p Proposal) -> Content<'p> {
         let (policy, now, rules) = (self.ctx.policy, self.ctx.now, &self.tier.rules);
         let last = Timestamp::from_seconds(limits::MAX_INSTANT - 1);
+        let window = match proposal.is_factory {
+            true => limits::INSTALL_WINDOW_FACTORY,
+            false => policy.install_window,
+        };
         Content {
             realm: &self.ctx.authority.realm,
             device: &self.device.id,
@@ -175,7 +183,7 @@ impl<E: Entropy> Turn<'_, E> {
             nonce: proposal.nonce,
             challenge: proposal.challenge,
             issued_at: now,
-            install_until: now.plus_seconds(policy.install_window).min(last),
+            install_until: now.plus_seconds(window).min(last),
             renew_after: rules.renew_after.unwrap_or(policy.renew_after),
             lease_end: rules
                 .lease
@@ -183,6 +191,7 @@ impl<E: Entropy> Turn<'_, E> {
             ledger: &proposal.ledger,
             included: &proposal.included,
             denials: &proposal.denials,
+            is_factory: proposal.is_factory,
         }
     }
 }
@@ -206,6 +215,8 @@ pub(crate) enum Why {
     Operator,
     /// What the device has a right to has changed.
     Changed,
+    /// It was made ahead of the device's first start.
+    Factory,
 }
 
 impl Why {
@@ -216,6 +227,7 @@ impl Why {
             Self::WindowOver => "window-over",
             Self::Operator => "operator",
             Self::Changed => "changed",
+            Self::Factory => "factory-grant",
         }
     }
 }

@@ -40,7 +40,6 @@ struct Row {
     id: Octets<ActivationId>,
     entitlement_id: Octets<EntitlementId>,
     kind: Code<ActivationKind>,
-    origin: Code<Origin>,
     predecessor_id: Option<Octets<ActivationId>>,
     code_id: Option<Octets<CodeId>>,
     created_at: Micros,
@@ -56,6 +55,7 @@ struct Row {
     treat_none_as_default_value = false
 )]
 struct Progress {
+    origin: Code<Origin>,
     units: i64,
     state: Code<ActivationState>,
     removal_reason: Option<Code<RemovalReason>>,
@@ -77,7 +77,6 @@ struct New<'a> {
     entitlement_id: Octets<EntitlementId>,
     device_id: &'a str,
     kind: Code<ActivationKind>,
-    origin: Code<Origin>,
     lineage_id: Octets<ActivationId>,
     predecessor_id: Option<Octets<ActivationId>>,
     code_id: Option<Octets<CodeId>>,
@@ -119,6 +118,7 @@ fn found(rows: Vec<(Row, entitlement::Row)>) -> Result<Found, StoreError> {
 
 fn activation(row: Row) -> Result<Activation, StoreError> {
     let Progress {
+        origin,
         units,
         state,
         removal_reason,
@@ -156,7 +156,7 @@ fn activation(row: Row) -> Result<Activation, StoreError> {
         entitlement: row.entitlement_id.0,
         units: unsigned("units", units)?,
         kind: row.kind.0,
-        origin: row.origin.0,
+        origin: origin.0,
         predecessor: row.predecessor_id.map(|id| id.0),
         code: row.code_id.map(|id| id.0),
         created_at: row.created_at.0,
@@ -199,7 +199,6 @@ pub(super) fn write(
                 entitlement_id: Octets(activation.entitlement),
                 device_id: device.as_str(),
                 kind: Code(activation.kind),
-                origin: Code(activation.origin),
                 lineage_id: lineage,
                 predecessor_id: activation.predecessor.map(Octets),
                 code_id: activation.code.map(Octets),
@@ -236,6 +235,7 @@ fn progress(activation: &Activation) -> Result<Progress, StoreError> {
     let run = activation.run.as_ref();
     let removal = activation.standing.removal();
     Ok(Progress {
+        origin: Code(activation.origin),
         units: activation.units.into(),
         state: Code(activation.standing.state()),
         removal_reason: activation.standing.removal_reason().map(Code),

@@ -22,6 +22,8 @@ struct Memory {
     unfit: TallyRow,
     #[serde(default)]
     requests: TallyRow,
+    #[serde(default)]
+    factory_grant: bool,
 }
 
 /// Value, expiry in microseconds, and epoch and generation acknowledged when it was sent.
@@ -58,6 +60,7 @@ pub(super) fn encode(challenges: &Challenges, watch: &Watch) -> Result<Vec<u8>, 
         refusals: tally(&watch.refusals),
         unfit: tally(&watch.unfit),
         requests: tally(&watch.requests),
+        factory_grant: watch.factory_grant,
     };
     serde_cbor::to_vec(&memory).map_err(corrupt)
 }
@@ -91,6 +94,7 @@ pub(super) fn decode(
         resync: challenge(memory.resync)?,
     };
     let watch = Watch {
+        factory_grant: memory.factory_grant,
         resyncs: tally(memory.resyncs),
         frozen,
         returns_stopped,

@@ -56,7 +56,7 @@ struct NewDelivery<'a> {
     generation: i64,
     state: Code<DeliveryState>,
     attempts: i64,
-    next_attempt_at: Micros,
+    next_attempt_at: Option<Micros>,
     created_at: Micros,
     published_at: Option<Micros>,
 }
@@ -125,9 +125,11 @@ pub(super) fn deliver(
         insert(db, device, issued)?;
         // What answers a request is sent by the conductor right after the commit, so the outbox
         // comes only after the first pause; what answers nothing is the outbox's from the start.
+        // What is carried is pushed only to a device that was heard.
         let first = match outcome.answer {
-            Answer::Grant => issued.repeat_at,
-            _ => now,
+            Answer::Grant => Some(issued.repeat_at),
+            Answer::Carried => None,
+            _ => Some(now),
         };
         insert_delivery(db, device, issued, first, now)?;
     }
@@ -156,18 +158,23 @@ fn insert_delivery(
     db: &mut Db,
     device: &DeviceId,
     issued: &IssuedSet,
-    first: Timestamp,
+    first: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let is_sent = first.is_none_or(|first| first > now);
+    let state = match first {
+        Some(_) => DeliveryState::Published,
+        None => DeliveryState::Exhausted,
+    };
     let new = NewDelivery {
         device_id: device.as_str(),
         generation: issued.set.key.generation.get() as i64,
         // From the commit on it may be out there, whether or not a push succeeded.
-        state: Code(DeliveryState::Published),
-        attempts: i64::from(first > now),
-        next_attempt_at: Micros(first),
+        state: Code(state),
+        attempts: i64::from(first.is_some_and(|first| first > now)),
+        next_attempt_at: first.map(Micros),
         created_at: Micros(now),
-        published_at: (first > now).then_some(Micros(now)),
+        published_at: is_sent.then_some(Micros(now)),
     };
     on!(db, c => diesel::insert_into(deliveries::table).values(&new).execute(c))?;
     Ok(())

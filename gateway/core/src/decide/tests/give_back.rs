@@ -172,7 +172,9 @@ fn what_the_factory_gave_comes_back_from_protected_storage_only() {
         let mut bench = Bench::new();
         bench.sell("scan", 1);
         let mut device = bench.activated("d", "scan", 1);
-        bench.world.device_mut(&device.id).unwrap().storage = storage;
+        let built = bench.world.device_mut(&device.id).unwrap();
+        built.storage = storage;
+        built.watch.factory_grant = true;
         let id = bench.activations(&device)[0].id;
         bench.world.activation_mut(id).unwrap().origin = Origin::Factory;
         let outcome = bench.ask(&mut device, Reason::Return, &[want("scan", 0)]);
