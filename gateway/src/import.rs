@@ -37,6 +37,7 @@ use crate::store::{Db, Store, StoreError, Verdict};
 pub use cells::Column;
 pub use reason::Reason;
 pub use report::{ImportReport, IssuedCode, RowError};
+pub(crate) use term::months_and_days;
 
 /// Most rows of one file.
 pub const MAX_ROWS: u64 = 1_000_000;

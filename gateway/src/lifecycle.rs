@@ -3,14 +3,39 @@
 //! An act changes the entitlement and marks the devices that have something of it, in one
 //! transaction; the [`refresh`](crate::refresh) then gives each a set of its own.
 
-use fleetgrant_core::domain::{EntitlementId, EntitlementState, HoldReason, Timestamp};
+mod merge;
+mod renew;
+mod resale;
+mod split;
+
+pub use renew::{InvalidTerm, Length, Months, Renewal};
+pub use resale::Resale;
+pub use split::Split;
+
+use fleetgrant_core::domain::{
+    DeviceId, EntitlementId, EntitlementState, HoldReason, PartyId, PartyState, Timestamp,
+};
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::lifecycle::{self, EntitlementAct, LifecycleError, Posture};
+use fleetgrant_core::renewal::RenewalError;
 
 use crate::operator::{ActError, Attempt, Effects, Operator};
 use crate::store::entitlement::{self, Entitlement};
 use crate::store::event::{self, Occasion, Stream};
 use crate::store::{Db, StoreError, refresh};
+
+/// What is to be done to an entitlement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// It is to stand otherwise.
+    Act(EntitlementAct),
+    /// It is to run longer.
+    Renew(Renewal),
+    /// Part of it is to be one of its own.
+    Split(Split),
+    /// It is to belong to this party.
+    Transfer(PartyId),
+}
 
 /// What an act on an entitlement came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +46,18 @@ pub struct EntitlementChange {
     pub reference: String,
     /// Where it stood.
     pub before: Posture,
-    /// Where it stands; as before, if it stood there already.
+    /// Where it stands.
     pub after: Posture,
-    /// Units of it that are in use.
+    /// Units of it that were in use.
     pub live: u32,
     /// Devices that get another set for it.
     pub devices: usize,
+    /// Whether anything changed.
+    pub changed: bool,
+    /// The entitlement that came of it.
+    pub made: Option<EntitlementId>,
+    /// What people are told.
+    pub said: String,
 }
 
 /// Why an act on an entitlement was not done.
@@ -38,6 +69,50 @@ pub enum EntitlementActError {
     /// Where it stands does not allow it.
     #[error(transparent)]
     Refused(#[from] LifecycleError),
+    /// It cannot be renewed.
+    #[error(transparent)]
+    Renewal(#[from] RenewalError),
+    /// It is not in use, or no more.
+    #[error("an entitlement that is {0} cannot be renewed")]
+    NotRenewable(EntitlementState),
+    /// Its end was ordered.
+    #[error("it is to be revoked: withdraw that first, with `fleetgrant entitlements keep`")]
+    ToBeRevoked,
+    /// Another entitlement is called so.
+    #[error("{0:?} is the name of another entitlement: give this one its own")]
+    ReferenceTaken(String),
+    /// Not so many units are free.
+    #[error(
+        "{units} units cannot be split off: {free} are free. What is in use goes with its device \
+         (`fleetgrant devices transfer`), what is credited goes back first"
+    )]
+    NotFree {
+        /// As many as were wanted.
+        units: u32,
+        /// As many as there are.
+        free: u32,
+    },
+    /// It cannot leave the devices that use it.
+    #[error(
+        "{0} of its units are in use: transfer the devices (`fleetgrant devices transfer`), and \
+         split the rest off"
+    )]
+    MovesWithDevices(u32),
+    /// Units of it are owed back.
+    #[error("{0} has a pending credit: what is credited cannot be sold on")]
+    Credited(String),
+    /// There is no such party.
+    #[error("there is no party {0}")]
+    UnknownParty(PartyId),
+    /// The party gets nothing new.
+    #[error("the party is {0}: it gets nothing")]
+    PartyNotActive(PartyState),
+    /// A party is itself already.
+    #[error("a party cannot be merged into itself")]
+    MergedIntoItself,
+    /// There is no such device.
+    #[error("there is no device {0}: list them with `fleetgrant devices list`")]
+    UnknownDevice(DeviceId),
     /// It could not be done.
     #[error(transparent)]
     Act(#[from] ActError),
@@ -53,11 +128,11 @@ impl Operator {
     pub async fn act_on(
         &self,
         id: EntitlementId,
-        act: EntitlementAct,
+        deed: Deed,
         effects: Effects,
     ) -> Result<EntitlementChange, EntitlementActError> {
         self.until_still("entitlement-act", effects, move |operator, db, now| {
-            operator.attempt_on(db, id, act, now)
+            operator.attempt_on(db, id, &deed, now)
         })
         .await
     }
@@ -70,12 +145,22 @@ impl Operator {
         &self,
         db: &mut Db,
         id: EntitlementId,
-        act: EntitlementAct,
+        deed: &Deed,
         now: Timestamp,
     ) -> Result<Tried, StoreError> {
-        match entitlement::find(db, id)? {
-            Some(known) => put(db, &known, act, &self.actor, now),
-            None => Ok(Tried::Refused(EntitlementActError::Unknown(id))),
+        let Some(known) = entitlement::find(db, id)? else {
+            return Ok(Tried::Refused(EntitlementActError::Unknown(id)));
+        };
+        let occasion = Occasion {
+            at: now,
+            actor: &self.actor,
+            cause: &[],
+        };
+        match deed {
+            Deed::Act(act) => put(db, &known, *act, occasion),
+            Deed::Renew(renewal) => renew::renew(db, &known, renewal, occasion),
+            Deed::Split(part) => split::split(db, &known, part, occasion),
+            Deed::Transfer(to) => split::transfer(db, &known, *to, occasion),
         }
     }
 }
@@ -85,41 +170,33 @@ pub(crate) fn put(
     db: &mut Db,
     known: &Entitlement,
     act: EntitlementAct,
-    actor: &str,
-    now: Timestamp,
+    occasion: Occasion<'_>,
 ) -> Result<Tried, StoreError> {
-    let before = known.posture()?;
-    let live = u32::try_from(known.live_units).unwrap_or(u32::MAX);
-    let mut change = EntitlementChange {
-        id: known.id.0,
-        reference: known.reference.clone(),
-        before,
-        after: before,
-        live,
-        devices: 0,
-    };
-    change.after = match lifecycle::after(before, act, live, now) {
+    let mut change = EntitlementChange::none(known)?;
+    let before = change.before;
+    change.after = match lifecycle::after(before, act, change.live, occasion.at) {
         Ok(Some(after)) => after,
-        Ok(None) => return Ok(Tried::Done(change)),
+        Ok(None) => {
+            change.said = format!("{} is so already: {}", known.reference, standing(before));
+            return Ok(Tried::Done(change));
+        }
         Err(reason) => return Ok(Tried::Refused(reason.into())),
     };
-    if !entitlement::stand(db, known, change.after, now)? {
+    if !entitlement::stand(db, known, change.after, occasion.at)? {
         return Ok(Tried::Stale);
     }
     if lifecycle::reaches_devices(before, change.after) {
-        change.devices = refresh::mark_holders(db, known.id.0, actor, now)?;
+        change.devices = refresh::mark_holders(db, known.id.0, occasion.actor, occasion.at)?;
     }
-    let occasion = Occasion {
-        at: now,
-        actor,
-        cause: &[],
-    };
-    event::append(
-        db,
-        Stream::Entitlement(known.id.0),
-        occasion,
-        &[told(&change, act)],
-    )?;
+    change.changed = true;
+    change.said = format!(
+        "{} is {}; {}",
+        known.reference,
+        standing(change.after),
+        change.reaches()
+    );
+    let told = told(&change, act);
+    event::append(db, Stream::Entitlement(known.id.0), occasion, &[told])?;
     Ok(Tried::Done(change))
 }
 
@@ -127,7 +204,12 @@ pub(crate) fn put(
 pub(crate) fn close_revoked(db: &mut Db, now: Timestamp, limit: i64) -> Result<(), StoreError> {
     for known in entitlement::to_close(db, now, limit)? {
         let act = EntitlementAct::Revoke { at: now };
-        if let Tried::Stale = put(db, &known, act, "gateway", now)? {
+        let occasion = Occasion {
+            at: now,
+            actor: "gateway",
+            cause: &[],
+        };
+        if let Tried::Stale = put(db, &known, act, occasion)? {
             // The next round finds it again.
             tracing::debug!(entitlement = %known.id.0, "changed while it was to be closed");
         }
@@ -163,21 +245,28 @@ fn told(change: &EntitlementChange, act: EntitlementAct) -> Event {
 }
 
 impl EntitlementChange {
-    /// What people are told of it.
-    #[must_use]
-    pub fn summary(&self) -> String {
-        let Self {
-            reference, after, ..
-        } = self;
-        if self.before == self.after {
-            return format!("{reference} is so already: {}", standing(*after));
-        }
-        let reaches = match self.devices {
+    /// Nothing, so far.
+    fn none(known: &Entitlement) -> Result<Self, StoreError> {
+        let posture = known.posture()?;
+        Ok(Self {
+            id: known.id.0,
+            reference: known.reference.clone(),
+            before: posture,
+            after: posture,
+            live: u32::try_from(known.live_units).unwrap_or(u32::MAX),
+            devices: 0,
+            changed: false,
+            made: None,
+            said: String::new(),
+        })
+    }
+
+    fn reaches(&self) -> String {
+        match self.devices {
             0 => "no device has anything of it".to_owned(),
             1 => "1 device gets another set".to_owned(),
             devices => format!("{devices} devices get another set"),
-        };
-        format!("{reference} is {}; {reaches}", standing(*after))
+        }
     }
 }
 

@@ -255,7 +255,7 @@ impl OrderChange {
             }
             let act = EntitlementAct::Revoke { at: occasion.at };
             let done = fulfilment::act(db, occasion, &entitlement, act)?;
-            self.changed |= done.before != done.after;
+            self.changed |= done.changed;
             self.devices += done.devices;
         }
         self.entitlements.retain(|shown| shown.line != line.line);

@@ -16,6 +16,7 @@ pub mod column;
 pub mod conversation;
 pub mod device;
 pub mod entitlement;
+pub mod entitlement_link;
 mod error;
 pub mod event;
 pub mod http_write;

@@ -142,6 +142,16 @@ named! {
         OrderHeld = 122 "order-held",
         /// An order is paid for.
         OrderReleased = 123 "order-released",
+        /// It runs longer.
+        EntitlementRenewed = 124 "entitlement-renewed",
+        /// Part of it is an entitlement of its own now.
+        EntitlementSplit = 125 "entitlement-split",
+        /// It belongs to another party.
+        EntitlementTransferred = 126 "entitlement-transferred",
+        /// A device belongs to another party, with the rights it has.
+        DeviceTransferred = 127 "device-transferred",
+        /// A party has become another, with all it has.
+        PartyMerged = 128 "party-merged",
         /// A key of the HTTP API was made.
         KeyCreated = 130 "key-created",
         /// A key of the HTTP API was ended.

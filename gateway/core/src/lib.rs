@@ -56,6 +56,7 @@ pub mod operator;
 pub mod outcome;
 pub mod policy;
 pub mod quota;
+pub mod renewal;
 pub mod request;
 pub mod rule;
 pub mod set;

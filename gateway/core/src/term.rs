@@ -120,7 +120,7 @@ fn start(start: Start, before: Option<&Run>, now: Timestamp) -> Result<Timestamp
     }
 }
 
-fn end(term: Term, start: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+pub(crate) fn end(term: Term, start: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     match term {
         Term::Perpetual => None,
         Term::Until(end) => Some(end),
@@ -131,7 +131,7 @@ fn end(term: Term, start: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
 /// The start of the day that many months and then days after the day of `start`; the day itself
 /// counts, so a year from 3 March ends when 3 March begins. From 29 February it ends when
 /// 28 February begins. What no calendar holds is the last instant the wire can say.
-fn after(start: Timestamp, months: u16, days: u16, zone: &TimeZone) -> Timestamp {
+pub(crate) fn after(start: Timestamp, months: u16, days: u16, zone: &TimeZone) -> Timestamp {
     let last = Timestamp::from_seconds(limits::MAX_INSTANT - 1);
     let span = Span::new().months(months).days(days);
     jiff::Timestamp::from_microsecond(start.micros())

@@ -11,7 +11,7 @@ use super::activations::{self, ActivationLine};
 use super::ledger::{Ledger, ListArgs, device_id, key_thumbprint};
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable};
-use crate::operator::Act;
+use crate::operator::{Act, Effects};
 use crate::report::history::{self, HistoryFilter};
 use crate::store::case::{self, Case};
 use crate::store::listing::{self, ActivationFilter, CredentialRow, DeviceFilter, DeviceRow};
@@ -32,6 +32,24 @@ enum Command {
     Clear(Clear),
     DeclareDead(DeclareDead),
     Readmit(Readmit),
+    Transfer(Transfer),
+}
+
+/// Give a device to another party, with the rights it has
+///
+/// Nothing changes on the device and nothing is activated again: the units it has become an
+/// entitlement of the new owner.
+#[derive(Debug, clap::Args)]
+struct Transfer {
+    /// The device
+    #[arg(value_parser = device_id)]
+    device: DeviceId,
+    /// The party: a name, or the id that some system calls it by
+    #[arg(long, value_name = "PARTY")]
+    to: String,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
 }
 
 /// List devices, by id
@@ -235,6 +253,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             );
             Ok(())
         }
+        Command::Transfer(args) => transfer(&ledger, args),
         Command::Readmit(args) => {
             let outcome = ledger.act(&args.device, Act::Readmit)?;
             super::note(&activations::what_follows(&outcome));
@@ -348,4 +367,26 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
             .and_then(|()| output::print_part("cases", &sheet.cases)),
     }
     .or_unavailable(|| "cannot write the device".to_owned())
+}
+
+fn transfer(ledger: &Ledger, args: &Transfer) -> Result<(), Failure> {
+    let to = ledger.party(&args.to)?;
+    let effects = if args.preview {
+        Effects::Undone
+    } else {
+        Effects::Kept
+    };
+    let resale = ledger.transfer_device(&args.device, to, effects)?;
+    if !resale.changed {
+        super::note(&format!("{} belongs to {} already", args.device, args.to));
+        return Ok(());
+    }
+    for (from, made, units) in &resale.moved {
+        super::note(&format!("{units} units of {from} are {made} now"));
+    }
+    super::note(&format!("{} belongs to {} now", args.device, args.to));
+    if args.preview {
+        super::note("nothing was changed");
+    }
+    Ok(())
 }

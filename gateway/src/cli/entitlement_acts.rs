@@ -1,11 +1,14 @@
-//! `fleetgrant entitlements suspend`, `hold`, `revoke` and the like: how an entitlement stands.
+//! `fleetgrant entitlements suspend`, `revoke`, `renew`, `split` and the like.
 
+use anyhow::anyhow;
 use fleetgrant_core::domain::{HoldReason, Timestamp};
 use fleetgrant_core::lifecycle::EntitlementAct;
+use fleetgrant_core::renewal::Base;
 use jiff::tz::TimeZone;
 
 use super::Failure;
 use super::ledger::Ledger;
+use crate::lifecycle::{Deed, Length, Months, Renewal, Split};
 use crate::operator::Effects;
 use crate::when::When;
 
@@ -27,6 +30,12 @@ pub(super) enum Command {
     Keep(Which),
     /// End an entitlement of which nothing is in use
     Close(Which),
+    /// Let it run longer, for a term or until a date
+    Renew(Renew),
+    /// Make free units of it an entitlement of their own
+    Split(Part),
+    /// Give it, or free units of it, to another party
+    Transfer(Transfer),
 }
 
 #[derive(Debug, clap::Args)]
@@ -58,6 +67,58 @@ pub(super) struct Revoke {
     at: Option<When>,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Renew {
+    #[command(flatten)]
+    which: Which,
+    /// What the back office calls the renewal: the same again changes nothing
+    #[arg(long)]
+    reference: String,
+    /// For how long, as P1Y or P90D
+    #[arg(long, required_unless_present = "until", conflicts_with = "until")]
+    term: Option<Months>,
+    /// From where: end (no day is lost, and none is given), or now, if the end has passed
+    #[arg(long, value_enum, default_value_t, conflicts_with = "until")]
+    from: From,
+    /// Until this date in its owner's time zone, or this instant
+    #[arg(long, value_name = "WHEN")]
+    until: Option<When>,
+}
+
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum From {
+    #[default]
+    End,
+    Now,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Part {
+    #[command(flatten)]
+    which: Which,
+    /// How many
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    units: u32,
+    /// What the new entitlement is called: the same again changes nothing
+    #[arg(long)]
+    reference: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Transfer {
+    #[command(flatten)]
+    which: Which,
+    /// The party: a name, or the id that some system calls it by
+    #[arg(long, value_name = "PARTY")]
+    to: String,
+    /// Only so many free units, which are an entitlement of their own from then on
+    #[arg(long, requires = "reference", value_parser = clap::value_parser!(u32).range(1..))]
+    units: Option<u32>,
+    /// What the new entitlement is called
+    #[arg(long, requires = "units")]
+    reference: Option<String>,
+}
+
 pub(super) fn run(ledger: &Ledger, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Activate(which) => act(ledger, which, EntitlementAct::Activate),
@@ -75,18 +136,63 @@ pub(super) fn run(ledger: &Ledger, command: &Command) -> Result<(), Failure> {
         }
         Command::Keep(which) => act(ledger, which, EntitlementAct::KeepOn),
         Command::Close(which) => act(ledger, which, EntitlementAct::Close),
+        Command::Renew(args) => {
+            let renewal = Renewal {
+                reference: args.reference.clone(),
+                length: args.length()?,
+            };
+            put(ledger, &args.which, Deed::Renew(renewal))
+        }
+        Command::Split(args) => {
+            let part = Split {
+                units: args.units,
+                reference: args.reference.clone(),
+                to: None,
+            };
+            put(ledger, &args.which, Deed::Split(part))
+        }
+        Command::Transfer(args) => {
+            let to = ledger.party(&args.to)?;
+            let deed = match (args.units, &args.reference) {
+                (Some(units), Some(reference)) => Deed::Split(Split {
+                    units,
+                    reference: reference.clone(),
+                    to: Some(to),
+                }),
+                _ => Deed::Transfer(to),
+            };
+            put(ledger, &args.which, deed)
+        }
+    }
+}
+
+impl Renew {
+    fn length(&self) -> Result<Length, Failure> {
+        let base = match self.from {
+            From::End => Base::End,
+            From::Now => Base::Now,
+        };
+        match (self.term, self.until) {
+            (Some(term), None) => Ok(Length::For(base, term)),
+            (None, Some(until)) => Ok(Length::Until(until)),
+            _ => Err(Failure::input(anyhow!("give either --term or --until"))),
+        }
     }
 }
 
 fn act(ledger: &Ledger, which: &Which, act: EntitlementAct) -> Result<(), Failure> {
+    put(ledger, which, Deed::Act(act))
+}
+
+fn put(ledger: &Ledger, which: &Which, deed: Deed) -> Result<(), Failure> {
     let id = ledger.entitlement(&which.entitlement)?.id.0;
     let effects = if which.preview {
         Effects::Undone
     } else {
         Effects::Kept
     };
-    let change = ledger.act_on(id, act, effects)?;
-    super::note(&change.summary());
+    let change = ledger.act_on(id, deed, effects)?;
+    super::note(&change.said);
     if which.preview {
         super::note("nothing was changed");
     }

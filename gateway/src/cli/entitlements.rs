@@ -9,7 +9,7 @@ use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable, entitlement_acts};
 use crate::store::listing::{self, ActivationFilter, EntitlementFilter, EntitlementRow};
 
-/// List entitlements, show one with its activations, or change how it stands
+/// List entitlements, show one with its activations, or change one
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]

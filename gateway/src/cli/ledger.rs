@@ -6,7 +6,6 @@ use anyhow::anyhow;
 use fleetgrant_core::domain::{
     ActivationId, CaseId, DeviceId, EntitlementId, KeyThumbprint, OrderId, PartyId,
 };
-use fleetgrant_core::lifecycle::EntitlementAct;
 use fleetgrant_core::outcome::Outcome;
 
 use super::output::Format;
@@ -15,10 +14,11 @@ use crate::approval::{ApprovalError, Decision, Outage};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway;
-use crate::lifecycle::{EntitlementActError, EntitlementChange};
+use crate::lifecycle::{Deed, EntitlementActError, EntitlementChange, Resale};
 use crate::operator::{Act, ActError, Effects, Operator};
 use crate::order_change::{OrderAct, OrderChange, OrderError};
 use crate::store::listing::{self, EntitlementRow};
+use crate::store::party::Belongings;
 use crate::store::{Db, Store, StoreError, StoreOptions};
 
 /// What every list takes.
@@ -163,11 +163,33 @@ impl Ledger {
     pub(super) fn act_on(
         &self,
         entitlement: EntitlementId,
-        act: EntitlementAct,
+        deed: Deed,
         effects: Effects,
     ) -> Result<EntitlementChange, Failure> {
         let operator = self.operator()?;
-        Ok(runtime()?.block_on(operator.act_on(entitlement, act, effects))?)
+        Ok(runtime()?.block_on(operator.act_on(entitlement, deed, effects))?)
+    }
+
+    /// Gives a device with its rights to another party.
+    pub(super) fn transfer_device(
+        &self,
+        device: &DeviceId,
+        to: PartyId,
+        effects: Effects,
+    ) -> Result<Resale, Failure> {
+        let operator = self.operator()?;
+        Ok(runtime()?.block_on(operator.transfer_device(device, to, effects))?)
+    }
+
+    /// Makes a party part of another.
+    pub(super) fn merge_parties(
+        &self,
+        from: PartyId,
+        into: PartyId,
+        effects: Effects,
+    ) -> Result<Belongings, Failure> {
+        let operator = self.operator()?;
+        Ok(runtime()?.block_on(operator.merge_parties(from, into, effects))?)
     }
 
     /// Changes an order in the name of whoever runs this process.
@@ -240,9 +262,7 @@ impl From<EntitlementActError> for Failure {
     fn from(error: EntitlementActError) -> Self {
         match error {
             EntitlementActError::Act(error) => error.into(),
-            EntitlementActError::Unknown(_) | EntitlementActError::Refused(_) => {
-                Self::refused(error)
-            }
+            error => Self::refused(error),
         }
     }
 }

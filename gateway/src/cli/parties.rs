@@ -8,11 +8,12 @@ use super::output::{self, row};
 use super::{Failure, Global, OrUnavailable};
 use crate::clock::Clock;
 use crate::history::erasure;
+use crate::operator::Effects;
 use crate::store::event::Occasion;
 use crate::store::listing::{self, PartyFilter};
-use crate::store::party::Party;
+use crate::store::party::{Belongings, Party};
 
-/// List parties, and forget one
+/// List parties, forget one, or make one part of another
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -23,6 +24,7 @@ pub(super) struct Args {
 enum Command {
     List(List),
     Erase(Erase),
+    Merge(Merge),
 }
 
 /// List parties, the oldest first
@@ -51,6 +53,23 @@ struct List {
 struct Erase {
     /// The party: a name, or the id that some system calls it by
     party: String,
+}
+
+/// Make a party part of another, with all it owns
+///
+/// Entitlements, devices and contracts belong to the other from then on, under its tier's policy,
+/// and systems that call it by its old id find the other. Its orders stay its own, as they were
+/// signed. It cannot be undone.
+#[derive(Debug, clap::Args)]
+struct Merge {
+    /// The party that is no more: a name, or the id that some system calls it by
+    party: String,
+    /// The party it is part of
+    #[arg(long, value_name = "PARTY")]
+    into: String,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
 }
 
 row!(
@@ -85,6 +104,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::List(args) => list(&ledger, args),
         Command::Erase(args) => erase(&ledger, args),
+        Command::Merge(args) => merge(&ledger, args),
     }
 }
 
@@ -126,5 +146,27 @@ fn erase(ledger: &Ledger, args: &Erase) -> Result<(), Failure> {
             erased.events, erased.sites
         )
     });
+    Ok(())
+}
+
+fn merge(ledger: &Ledger, args: &Merge) -> Result<(), Failure> {
+    let (from, into) = (ledger.party(&args.party)?, ledger.party(&args.into)?);
+    let effects = if args.preview {
+        Effects::Undone
+    } else {
+        Effects::Kept
+    };
+    let belongings = ledger.merge_parties(from, into, effects)?;
+    super::note(&if belongings == Belongings::default() {
+        format!("{} had nothing left", args.party)
+    } else {
+        format!(
+            "{} entitlements, {} devices and {} other things of {} belong to {}",
+            belongings.entitlements, belongings.devices, belongings.others, args.party, args.into
+        )
+    });
+    if args.preview {
+        super::note("nothing was changed");
+    }
     Ok(())
 }

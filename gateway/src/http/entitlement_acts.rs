@@ -2,8 +2,9 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use fleetgrant_core::domain::{EntitlementId, HoldReason, Timestamp};
+use fleetgrant_core::domain::{EntitlementId, HoldReason, PartyId, Timestamp};
 use fleetgrant_core::lifecycle::EntitlementAct;
+use fleetgrant_core::renewal::Base;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -14,13 +15,13 @@ use super::query::{Named, Nothing, Query};
 use super::value::{Id, When};
 use super::word;
 use super::write::{Step, Write, WriteParams};
-use crate::lifecycle::EntitlementActError;
+use crate::lifecycle::{Deed, EntitlementActError, Length, Renewal, Split};
 use crate::operator::{Attempt, Operator};
 use crate::store::listing::{self, EntitlementFilter};
 use crate::store::{Db, StoreError};
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Verb {
     /// A draft can be used.
@@ -39,6 +40,22 @@ enum Verb {
     Keep,
     /// It ends; only where nothing of it is in use.
     Close,
+    /// It runs longer: for a `term`, or until `at`.
+    Renew,
+    /// Free `units` of it are an entitlement of their own.
+    Split,
+    /// It belongs to the party `to`, whole or so many free `units` of it.
+    Transfer,
+}
+
+/// What a renewal starts from.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum RenewalBase {
+    /// The end so far.
+    End,
+    /// The day of the renewal, if the end has passed.
+    Now,
 }
 
 /// An act on an entitlement.
@@ -49,9 +66,24 @@ pub(super) struct ActOnEntitlement {
     /// Of a hold or its release; operator, if it is not said.
     #[schema(inline)]
     reason: Option<word::HoldReason>,
-    /// From when on it is revoked; now, if it is not said.
+    /// From when on it is revoked (now, if it is not said), or until when it is renewed.
     #[schema(inline)]
     at: Option<When>,
+    /// How long it is renewed for (ISO 8601), as P1Y.
+    #[schema(max_length = 32)]
+    term: Option<String>,
+    /// From where it is renewed; its end, if it is not said.
+    from: Option<RenewalBase>,
+    /// What the renewal, or the entitlement that is split off, is called: the same again changes
+    /// nothing.
+    #[schema(min_length = 1, max_length = 128)]
+    reference: Option<String>,
+    /// Units that are split off.
+    #[schema(minimum = 1)]
+    units: Option<u32>,
+    /// The party that it belongs to from now on: its id.
+    #[schema(inline)]
+    to: Option<Id>,
     /// Only tells what would be done.
     #[serde(default)]
     preview: bool,
@@ -64,11 +96,14 @@ pub(super) struct EntitlementActed {
     entitlement: Entitlement,
     /// Whether anything changed.
     changed: bool,
+    /// The id of the entitlement that came of it.
+    #[schema(inline)]
+    made: Option<Id>,
     /// Devices that get another set for it.
     devices: usize,
 }
 
-/// Suspend, resume, hold, release, revoke or close an entitlement
+/// Suspend, hold, revoke, close, renew, split or transfer an entitlement
 #[utoipa::path(
     post, path = "/entitlements/{entitlement}/acts", operation_id = "act_on_entitlement", tag = "entitlements",
     params(
@@ -85,7 +120,8 @@ pub(super) async fn act(
     write: Write,
 ) -> Result<Response, Problem> {
     let asked: ActOnEntitlement = write.json()?;
-    let act = asked.act()?;
+    let preview = asked.preview;
+    let deed = asked.deed()?;
     let operator = Operator {
         store: api.store.clone(),
         rules: std::sync::Arc::clone(&api.rules),
@@ -95,26 +131,16 @@ pub(super) async fn act(
     let id = EntitlementId(id.0);
     write
         .once(&api, move |db, now| {
-            attempt(db, &operator, id, act, asked.preview, now)
+            attempt(db, &operator, id, &deed, preview, now)
         })
         .await
 }
 
 impl ActOnEntitlement {
-    fn act(&self) -> Result<EntitlementAct, Problem> {
-        let stray = |field: &str| {
-            let why = format!("{field}: does not go with this act");
-            Err(Problem::new(ProblemKind::BadBody, why))
-        };
-        let takes_reason = matches!(self.act, Verb::Hold | Verb::Release);
-        if self.reason.is_some() && !takes_reason {
-            return stray("reason");
-        }
-        if self.at.is_some() && !matches!(self.act, Verb::Revoke) {
-            return stray("at");
-        }
+    fn deed(&self) -> Result<Deed, Problem> {
+        self.check_fields()?;
         let reason = self.reason.map_or(HoldReason::Operator, |reason| reason.0);
-        Ok(match self.act {
+        let act = match self.act {
             Verb::Activate => EntitlementAct::Activate,
             Verb::Suspend => EntitlementAct::Suspend,
             Verb::Resume => EntitlementAct::Resume,
@@ -126,19 +152,95 @@ impl ActOnEntitlement {
             },
             Verb::Keep => EntitlementAct::KeepOn,
             Verb::Close => EntitlementAct::Close,
+            Verb::Renew => return self.renewal().map(Deed::Renew),
+            Verb::Transfer if self.units.is_none() => {
+                let to = self
+                    .to
+                    .ok_or_else(|| bad("transfer needs the party `to`"))?;
+                return Ok(Deed::Transfer(PartyId(to.0)));
+            }
+            Verb::Transfer if self.to.is_none() => {
+                return Err(bad("transfer needs the party `to`"));
+            }
+            Verb::Split | Verb::Transfer => {
+                return Ok(Deed::Split(Split {
+                    units: self.units.ok_or_else(|| bad("split needs `units`"))?,
+                    reference: self.named()?,
+                    to: self.to.map(|to| PartyId(to.0)),
+                }));
+            }
+        };
+        Ok(Deed::Act(act))
+    }
+
+    fn renewal(&self) -> Result<Renewal, Problem> {
+        let base = match self.from {
+            Some(RenewalBase::Now) => Base::Now,
+            Some(RenewalBase::End) | None => Base::End,
+        };
+        let length = match (&self.term, self.at) {
+            (Some(term), None) => {
+                let term = term
+                    .parse()
+                    .map_err(|error| bad(&format!("term: {error}")))?;
+                Length::For(base, term)
+            }
+            (None, Some(at)) if self.from.is_none() => {
+                Length::Until(crate::when::When::Instant(at.0))
+            }
+            _ => return Err(bad("renew needs either a `term`, with `from`, or `at`")),
+        };
+        Ok(Renewal {
+            reference: self.named()?,
+            length,
         })
     }
+
+    fn named(&self) -> Result<String, Problem> {
+        let named = self.reference.clone().filter(|reference| {
+            let length = reference.chars().count();
+            (1..=128).contains(&length) && !reference.chars().any(char::is_control)
+        });
+        named.ok_or_else(|| bad("reference: 1 to 128 characters are needed"))
+    }
+
+    /// Refuses what does not go with the act: it would be left undone in silence.
+    fn check_fields(&self) -> Result<(), Problem> {
+        use Verb::{Hold, Release, Renew, Revoke, Split, Transfer};
+        let fits = |verbs: &[Verb]| verbs.contains(&self.act);
+        let fields = [
+            ("reason", self.reason.is_some(), fits(&[Hold, Release])),
+            ("at", self.at.is_some(), fits(&[Revoke, Renew])),
+            ("term", self.term.is_some(), fits(&[Renew])),
+            ("from", self.from.is_some(), fits(&[Renew])),
+            (
+                "reference",
+                self.reference.is_some(),
+                fits(&[Renew, Split, Transfer]),
+            ),
+            ("units", self.units.is_some(), fits(&[Split, Transfer])),
+            ("to", self.to.is_some(), fits(&[Transfer])),
+        ];
+        match fields.iter().find(|(_, given, fits)| *given && !fits) {
+            Some((field, ..)) => Err(bad(&format!("{field}: does not go with this act"))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn bad(why: &str) -> Problem {
+    Problem::new(ProblemKind::BadBody, why.to_owned())
 }
 
 fn attempt(
     db: &mut Db,
     operator: &Operator,
     id: EntitlementId,
-    act: EntitlementAct,
+    deed: &Deed,
     preview: bool,
     now: Timestamp,
 ) -> Result<Step<EntitlementActed>, StoreError> {
-    let change = match operator.attempt_on(db, id, act, now)? {
+    let change = match operator.attempt_on(db, id, deed, now)? {
         Attempt::Done(change) => change,
         Attempt::Refused(reason) => return Ok(Step::Refused(reason.into())),
         Attempt::Stale => return Ok(Step::Again),
@@ -151,7 +253,8 @@ fn attempt(
     let row = row.ok_or_else(|| StoreError::Corrupt(format!("entitlement {id} is gone")))?;
     let acted = EntitlementActed {
         entitlement: row.into(),
-        changed: change.before != change.after,
+        changed: change.changed,
+        made: change.made.map(|id| Id(id.0)),
         devices: change.devices,
     };
     Ok(if preview {
@@ -165,8 +268,8 @@ impl From<EntitlementActError> for Problem {
     fn from(error: EntitlementActError) -> Self {
         match error {
             EntitlementActError::Unknown(_) => Self::new(ProblemKind::NotFound, error.to_string()),
-            EntitlementActError::Refused(_) => Self::new(ProblemKind::Refused, error.to_string()),
             EntitlementActError::Act(error) => error.into(),
+            _ => Self::new(ProblemKind::Refused, error.to_string()),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::lifecycle::{self, EntitlementChange};
 use crate::operator::Attempt;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::entitlement::{self, Entitlement};
+use crate::store::entitlement_link as link;
 use crate::store::event::{self, Occasion, Stream};
 use crate::store::order::{self, Order, OrderLine};
 use crate::store::party::Party;
@@ -109,7 +110,19 @@ pub(crate) fn resize(
 ) -> Result<Vec<Entitlement>, Halt> {
     let mut all = Vec::new();
     for entitlement in entitlement::of_order_line(db, line.id)? {
-        let wanted = units(line.quantity, entitlement.units_per_device)?;
+        let sold = units(line.quantity, entitlement.units_per_device)?;
+        let elsewhere = link::units_from(db, entitlement.id.0)?;
+        if elsewhere > sold {
+            let reason = Reason::Fixed {
+                what: format!(
+                    "{elsewhere} units of {}, which became other entitlements",
+                    entitlement.reference
+                ),
+                remedy: "revoke or close those first",
+            };
+            return refuse("quantity", reason);
+        }
+        let wanted = sold - elsewhere;
         let resized = with_units(entitlement, wanted, occasion.at)?;
         entitlement::update(db, &resized)?;
         note(db, occasion, EventKind::EntitlementAmended, &resized)?;
@@ -238,7 +251,7 @@ pub(crate) fn act(
     entitlement: &Entitlement,
     act: EntitlementAct,
 ) -> Result<EntitlementChange, Halt> {
-    match lifecycle::put(db, entitlement, act, occasion.actor, occasion.at)? {
+    match lifecycle::put(db, entitlement, act, occasion)? {
         Attempt::Done(change) => Ok(change),
         Attempt::Refused(reason) => refuse("state", Reason::Unfit(reason.to_string())),
         Attempt::Stale => Err(StoreError::Busy.into()),

@@ -78,6 +78,7 @@ domain_enums!(
     domain::DeviceState,
     domain::EntitlementState,
     domain::LicenseModel,
+    domain::LinkKind,
     domain::OrderState,
     domain::Origin,
     domain::PartyKind,

@@ -32,6 +32,7 @@ use catalogue::Catalogue;
 
 pub use activation::{acknowledged, devices_to_tick};
 pub use device::Basis;
+pub use entitlement::terms;
 pub(super) use entitlement::time_reservations;
 pub use pin::{Credential, Pins, chain_of_certificate, expect_key};
 pub use set::{DueDelivery, close_delivery, due_deliveries, has_due, payload_of, postpone};

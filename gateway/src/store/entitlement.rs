@@ -3,14 +3,19 @@
 use diesel::prelude::*;
 use fleetgrant_core::credit::Stock;
 use fleetgrant_core::domain::{
-    ContractId, EntitlementId, EntitlementState, Holds, LicenseModel, LicenseModelId, OrderLineId,
-    PartyId, ProductId, Purpose, Scope, Source, StartBasis, Timestamp,
+    ActivationKind, ContractId, EntitlementId, EntitlementState, Holds, LicenseModel,
+    LicenseModelId, OrderLineId, PartyId, ProductId, Purpose, Scope, Source, StartBasis, Timestamp,
 };
 use fleetgrant_core::lifecycle::Posture;
 
 use super::column::{Code, Micros, Octets};
-use super::schema::entitlements as table;
+use super::schema::{activations, entitlements as table};
 use super::{Db, StoreError, conversation};
+
+condition!(
+    /// The activation holds units.
+    HoldsUnits = "activations.state <= 6"
+);
 
 /// A row.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -192,4 +197,63 @@ pub fn update(db: &mut Db, entitlement: &Entitlement) -> Result<(), StoreError> 
         .set((entitlement, live))
         .execute(c))?;
     conversation::time_reservations(db, entitlement.id.0)
+}
+
+/// Makes a part of an entitlement one of its own, with those of its units that are in use on a
+/// device that takes them along; false if the whole is not any more as this was decided on.
+pub fn hand_over_units(
+    db: &mut Db,
+    whole: &Entitlement,
+    part: &Entitlement,
+    live: i64,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let units = if whole.unlimited { 0 } else { part.units };
+    let changed = on!(db, c => diesel::update(table::table.find(whole.id))
+        .filter(table::units.eq(whole.units))
+        .filter(table::live_units.eq(whole.live_units))
+        .filter(table::pending_credit.eq(whole.pending_credit))
+        .set((
+            table::units.eq(whole.units - units),
+            table::live_units.eq(whole.live_units - live),
+            table::overdraft.eq(whole.overdraft - part.overdraft),
+            table::changed_at.eq(Micros(now)),
+        ))
+        .execute(c))?;
+    if changed == 1 {
+        insert(db, part)?;
+    }
+    Ok(changed == 1)
+}
+
+/// Units that a device holds for good, activation by activation.
+pub fn units_on_device(db: &mut Db, device: &str) -> Result<Vec<(EntitlementId, i64)>, StoreError> {
+    let held: Vec<(Octets<EntitlementId>, i64)> = on!(db, c => activations::table
+        .filter(activations::device_id.eq(device))
+        .filter(activations::kind.eq(Code(ActivationKind::Normal)))
+        .filter(HoldsUnits)
+        .select((activations::entitlement_id, activations::units))
+        .load(c))?;
+    Ok(held.into_iter().map(|(id, units)| (id.0, units)).collect())
+}
+
+/// Makes what a device holds of one entitlement that of another.
+pub fn move_activations(
+    db: &mut Db,
+    device: &str,
+    from: Octets<EntitlementId>,
+    to: Octets<EntitlementId>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    on!(db, c => diesel::update(activations::table)
+        .filter(activations::device_id.eq(device))
+        .filter(activations::entitlement_id.eq(from))
+        .filter(activations::kind.eq(Code(ActivationKind::Normal)))
+        .filter(HoldsUnits)
+        .set((
+            activations::entitlement_id.eq(to),
+            activations::changed_at.eq(Micros(now)),
+        ))
+        .execute(c))?;
+    Ok(())
 }

@@ -1,10 +1,13 @@
 //! Customers, partners and contract manufacturers.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{PartyId, PartyKind, PartyState};
+use fleetgrant_core::domain::{PartyId, PartyKind, PartyState, Timestamp};
 
 use super::column::{Code, Micros, Octets};
-use super::schema::{parties, party_external_ids};
+use super::schema::{
+    activation_codes, contracts, devices, entitlements, factory_batches, parties,
+    party_external_ids,
+};
 use super::{Db, StoreError};
 
 /// A row.
@@ -98,4 +101,68 @@ pub fn insert(
 pub fn update(db: &mut Db, party: &Party) -> Result<(), StoreError> {
     on!(db, c => diesel::update(parties::table.find(party.id)).set(party).execute(c))?;
     Ok(())
+}
+
+/// How much changed hands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Belongings {
+    /// Entitlements.
+    pub entitlements: usize,
+    /// Devices.
+    pub devices: usize,
+    /// Contracts, activation codes to be sold on, and batches that were built.
+    pub others: usize,
+}
+
+/// Makes all that one party has another's: entitlements, devices, contracts, codes, batches, the
+/// parties that are part of it or were merged into it, and what systems call it by.
+pub fn hand_over(
+    db: &mut Db,
+    from: Octets<PartyId>,
+    to: Octets<PartyId>,
+    now: Timestamp,
+) -> Result<Belongings, StoreError> {
+    let entitlements = on!(db, c => diesel::update(entitlements::table)
+        .filter(entitlements::owner_id.eq(from))
+        .set((entitlements::owner_id.eq(to), entitlements::changed_at.eq(Micros(now))))
+        .execute(c))?;
+    let devices = on!(db, c => diesel::update(devices::table)
+        .filter(devices::owner_id.eq(from))
+        .set((devices::owner_id.eq(to), devices::changed_at.eq(Micros(now))))
+        .execute(c))?;
+    let contracts = on!(db, c => diesel::update(contracts::table)
+        .filter(contracts::party_id.eq(from))
+        .set(contracts::party_id.eq(to))
+        .execute(c))?;
+    let codes = on!(db, c => diesel::update(activation_codes::table)
+        .filter(activation_codes::partner_id.eq(from))
+        .set(activation_codes::partner_id.eq(to))
+        .execute(c))?;
+    let batches = on!(db, c => diesel::update(factory_batches::table)
+        .filter(factory_batches::manufacturer_id.eq(from))
+        .set(factory_batches::manufacturer_id.eq(to))
+        .execute(c))?;
+    on!(db, c => diesel::update(party_external_ids::table)
+        .filter(party_external_ids::party_id.eq(from))
+        .set(party_external_ids::party_id.eq(to))
+        .execute(c))?;
+    // The heir may have been part of it; it is its own then.
+    on!(db, c => diesel::update(parties::table)
+        .filter(parties::parent_id.eq(from))
+        .filter(parties::id.ne(to))
+        .set(parties::parent_id.eq(to))
+        .execute(c))?;
+    on!(db, c => diesel::update(parties::table.find(to))
+        .filter(parties::parent_id.eq(from))
+        .set(parties::parent_id.eq(None::<Octets<PartyId>>))
+        .execute(c))?;
+    on!(db, c => diesel::update(parties::table)
+        .filter(parties::merged_into_id.eq(from))
+        .set(parties::merged_into_id.eq(to))
+        .execute(c))?;
+    Ok(Belongings {
+        entitlements,
+        devices,
+        others: contracts + codes + batches,
+    })
 }

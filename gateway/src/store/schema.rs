@@ -192,6 +192,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    entitlement_renewals (entitlement_id, reference) {
+        entitlement_id -> Binary,
+        reference -> Text,
+        ended_at -> BigInt,
+        ends_at -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     entitlements (id) {
         id -> Binary,
         system -> Text,
@@ -504,6 +514,7 @@ diesel::joinable!(devices -> factory_batches (batch_id));
 diesel::joinable!(devices -> order_lines (order_line_id));
 diesel::joinable!(devices -> parties (owner_id));
 diesel::joinable!(devices -> product_lines (product_line_id));
+diesel::joinable!(entitlement_renewals -> entitlements (entitlement_id));
 diesel::joinable!(entitlements -> contracts (contract_id));
 diesel::joinable!(entitlements -> license_models (license_model_id));
 diesel::joinable!(entitlements -> order_lines (order_line_id));
@@ -542,6 +553,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     deliveries,
     devices,
     entitlement_links,
+    entitlement_renewals,
     entitlements,
     events,
     factory_batches,

@@ -351,3 +351,117 @@ fn an_entitlement_is_held_suspended_revoked_and_closed() {
     act(&["revoke", "--at", "soon"]).ends(USAGE, &["it must be a date"]);
     assert_eq!(show()["in_use"], 1, "only proof frees it");
 }
+
+#[test]
+fn a_subscription_is_renewed_once_for_each_renewal() {
+    let folder = installation();
+    let sold = "system,entitlement,owner,product,model,units,starts_at,term\n\
+                crm,SUB-1,C-1,SPEC,subscription,3,2026-01-31,P1M\n";
+    std::fs::write(folder.path().join("sub.csv"), sold).unwrap();
+    let file = folder.path().join("sub.csv").display().to_string();
+    folder.run(&["import", "entitlements", &file]).done();
+    let renew = |entitlement: &str, more: &[&str]| {
+        let args = [&["entitlements", "renew", entitlement, "--reference"], more].concat();
+        folder.run(&args)
+    };
+    let ends = || json(&folder, &["entitlements", "show", "SUB-1"])["ends"].clone();
+    renew("SUB-1", &["R-1", "--term", "P1Y", "--preview"]).ends(0, &["nothing was changed"]);
+    assert_eq!(ends(), Value::Null);
+    renew("SUB-1", &["R-1", "--term", "P1Y"]).ends(0, &["runs until 2027-02-28T00:00:00Z"]);
+    renew("SUB-1", &["R-1", "--term", "P1Y"]).ends(0, &["renewed by R-1 already"]);
+    assert_eq!(ends(), "2027-02-28T00:00:00Z");
+    renew("SUB-1", &["R-2", "--until", "2027-06-30"]).ends(0, &["until 2027-06-30T00:00:00Z"]);
+    renew("SUB-1", &["R-3", "--until", "2027-01-01"]).ends(REFUSED, &["must end later"]);
+    renew("SUB-1", &["R-4", "--term", "PT5H"]).ends(USAGE, &["it must be a term"]);
+    renew("SUB-1", &["R-5"]).ends(USAGE, &["--term"]);
+    renew("O-1/10", &["R-6", "--term", "P1Y"]).ends(REFUSED, &["it has no end"]);
+}
+
+/// Units before are units after, wherever they go.
+#[test]
+fn an_entitlement_is_split_and_a_device_sold_on_with_its_rights() {
+    let folder = installation();
+    let show = |reference: &str| {
+        let sheet = json(&folder, &["entitlements", "show", reference]);
+        (
+            sheet["owner"].clone(),
+            sheet["units"].clone(),
+            sheet["in_use"].clone(),
+        )
+    };
+    let split = |units: &str| {
+        folder.run(&[
+            "entitlements",
+            "split",
+            "O-1/10",
+            "--units",
+            units,
+            "--reference",
+            "O-1/10/a",
+        ])
+    };
+    split("3").ends(REFUSED, &["3 units cannot be split off: 2 are free"]);
+    split("1").ends(0, &["O-1/10 has 1 units now, O-1/10/a has 1"]);
+    split("1").ends(0, &["split off already"]);
+    split("2").ends(REFUSED, &["the name of another entitlement"]);
+    let acme = || Value::from("Acme Optics");
+    assert_eq!(show("O-1/10"), (acme(), 1.into(), 0.into()));
+    assert_eq!(show("O-1/10/a"), (acme(), 1.into(), 0.into()));
+
+    folder
+        .run(&["activations", "assign", "sc-1", "O-1/10"])
+        .done();
+    let bright = "=Bright & Co";
+    let give = |what: &str| folder.run(&["entitlements", "transfer", what, "--to", bright]);
+    give("O-1/10").ends(REFUSED, &["1 of its units are in use"]);
+    give("O-1/10/a").ends(0, &["belongs to =Bright & Co now"]);
+    give("O-1/10/a").ends(0, &["already"]);
+
+    let sell = |to: &str| folder.run(&["devices", "transfer", "sc-1", "--to", to]);
+    folder
+        .run(&["devices", "transfer", "sc-1", "--to", bright, "--preview"])
+        .ends(
+            0,
+            &[
+                "1 units of O-1/10 are O-1/10/sc-1 now",
+                "nothing was changed",
+            ],
+        );
+    sell(bright).ends(0, &["1 units of O-1/10 are O-1/10/sc-1 now"]);
+    sell(bright).ends(0, &["belongs to =Bright & Co already"]);
+    assert_eq!(show("O-1/10"), (acme(), 0.into(), 0.into()));
+    assert_eq!(show("O-1/10/sc-1"), (bright.into(), 1.into(), 1.into()));
+    let device = json(&folder, &["devices", "show", "sc-1"]);
+    assert_eq!(device["owner"], bright);
+    assert_eq!(device["activations"][0]["state"], "reserved");
+    assert_eq!(device["activations"][0]["entitlement"], "O-1/10/sc-1");
+    // And back.
+    sell("Acme Optics").ends(0, &["are O-1/10/sc-1/sc-1 now"]);
+    sell("nobody").ends(REFUSED, &["no party"]);
+}
+
+#[test]
+fn a_party_that_was_merged_has_nothing_and_its_names_lead_to_the_other() {
+    let folder = installation();
+    let merge = |party: &str, into: &str, more: &[&str]| {
+        folder.run(&[&["parties", "merge", party, "--into", into], more].concat())
+    };
+    let bright = "=Bright & Co";
+    merge("Acme Optics", bright, &["--preview"]).ends(0, &["nothing was changed"]);
+    merge("C-1", "C-1", &[]).ends(REFUSED, &["into itself"]);
+    merge("Acme Optics", bright, &[]).ends(0, &["1 entitlements, 1 devices"]);
+    let entitlement = json(&folder, &["entitlements", "show", "O-1/10"]);
+    assert_eq!(entitlement["owner"], bright);
+    let found = json(&folder, &["devices", "list", "--owner", "C-1"]);
+    assert_eq!(
+        found.as_array().unwrap().len(),
+        2,
+        "the old id finds the other"
+    );
+    // What was merged is nobody to give to, and cannot be merged again.
+    merge("Acme Optics", bright, &[]).ends(0, &["had nothing left"]);
+    merge(bright, "Acme Optics", &[]).ends(REFUSED, &["it gets nothing"]);
+    folder
+        .run(&["entitlements", "transfer", "O-1/10", "--to", "Acme Optics"])
+        .ends(REFUSED, &["it gets nothing"]);
+}

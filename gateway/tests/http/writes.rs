@@ -339,3 +339,43 @@ async fn an_order_is_amended_and_held() {
         .await
         .is_problem(409, "refused");
 }
+
+#[tokio::test]
+async fn an_entitlement_is_split_and_what_does_not_fit_an_act_is_named() {
+    let desk = Desk::open().await;
+    let path = format!("/api/v1/entitlements/{}/acts", desk.entitlement);
+    let act = async |name: &str, body: Value| {
+        let body = body.to_string();
+        desk.api.post(&desk.key, name, &path, (JSON, &body)).await
+    };
+    let split = json!({"act": "split", "units": 2, "reference": "part"});
+    let made = act("s", split.clone()).await.json();
+    assert_eq!(made["entitlement"]["units"], 3);
+    let part = made["made"].as_str().unwrap();
+    assert_eq!(
+        desk.get(&format!("/api/v1/entitlements/{part}")).await["units"],
+        2
+    );
+    let again = act("s-2", split).await.json();
+    assert_eq!(
+        (&again["changed"], &again["made"]),
+        (&json!(false), &json!(part))
+    );
+    act(
+        "n",
+        json!({"act": "renew", "term": "P1Y", "reference": "r"}),
+    )
+    .await
+    .is_problem(409, "refused");
+    for body in [
+        json!({"act": "renew", "reference": "r"}),
+        json!({"act": "renew", "term": "P1Y"}),
+        json!({"act": "renew", "term": "P1Y", "at": "2027-01-01T00:00:00Z", "reference": "r"}),
+        json!({"act": "renew", "term": "soon", "reference": "r"}),
+        json!({"act": "split", "units": 1}),
+        json!({"act": "transfer"}),
+        json!({"act": "suspend", "units": 1}),
+    ] {
+        act("b", body).await.is_problem(400, "bad-body");
+    }
+}

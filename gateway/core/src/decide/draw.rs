@@ -2,7 +2,7 @@
 
 use super::{Draw, Planner, Source, Verdict, eligible};
 use crate::ask::Reason;
-use crate::domain::{EntitlementId, FeatureName, LicenseModel};
+use crate::domain::{EntitlementId, FeatureName, LicenseModel, RemovalReason};
 use crate::entitlement::{Binding, Entitlement};
 use crate::quota::Leave;
 use crate::rule::{Refusal, Rule};
@@ -78,6 +78,8 @@ impl Planner<'_> {
             .entitlements()
             .filter(|entitlement| {
                 entitlement.binding == Binding::Device
+                    // What it was once sold with may be another's since it changed hands.
+                    && (entitlement.owner.is_none() || entitlement.owner == facts.device.owner)
                     && entitlement.rules.model != LicenseModel::Evaluation
             })
             .collect();
@@ -129,6 +131,8 @@ impl Planner<'_> {
                 .facts
                 .declined
                 .iter()
+                // What only ended is given again once it is renewed.
+                .filter(|declined| declined.reason != Some(RemovalReason::Expire))
                 .any(|declined| declined.entitlement == entitlement)
     }
 

@@ -159,6 +159,20 @@ named! {
 pub struct Holds(pub(crate) u8);
 
 named! {
+    /// How one entitlement came of another.
+    LinkKind("link") {
+        /// What it was sold with is another product now, with more to it.
+        Upgrade = 1 "upgrade",
+        /// As an upgrade, with less to it.
+        Downgrade = 2 "downgrade",
+        /// Part of it is one of its own, of the same owner.
+        Split = 3 "split",
+        /// Part of it belongs to another party.
+        Transfer = 4 "transfer",
+    }
+}
+
+named! {
     /// Where an entitlement comes from.
     Source("source") {
         /// An order line.

@@ -319,6 +319,15 @@ pub(in crate::store) fn time_reservations(
     Ok(())
 }
 
+/// When an entitlement starts, and how long it runs.
+pub fn terms(db: &mut Db, id: EntitlementId) -> Result<(Start, Term), StoreError> {
+    let row: Row = on!(db, c => entitlements::table
+        .find(Octets(id))
+        .select(Row::as_select())
+        .first(c))?;
+    Ok((start(&row), term(&row)?))
+}
+
 /// When a reservation of this entitlement runs out, unless it is published before.
 pub(super) fn publishable_until(
     db: &mut Db,
