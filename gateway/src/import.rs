@@ -22,6 +22,7 @@ mod report;
 mod rows;
 mod shipments;
 mod skus;
+mod stock;
 mod term;
 
 use std::io::{Read, Seek};

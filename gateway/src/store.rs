@@ -36,6 +36,7 @@ pub mod schema;
 mod schema_drift;
 pub mod shipment;
 pub mod sku;
+pub mod stock;
 mod transaction;
 
 use std::sync::Arc;

@@ -158,6 +158,8 @@ named! {
         KeyRevoked = 131 "key-revoked",
         /// What could name a person was erased of a party.
         PersonalErased = 140 "personal-erased",
+        /// Units in use became those of another entitlement, and stayed where they are.
+        UnitsHandedOver = 150 "units-handed-over",
     }
 }
 

@@ -1,8 +1,13 @@
 //! `fleetgrant factory`: what is done to devices before they are heard.
 
 mod grants;
+mod reserve;
 
+use anyhow::anyhow;
+
+use super::ledger::Ledger;
 use super::{Failure, Global};
+use crate::store::batch::{self, Batch};
 
 /// Prepare devices before they are heard for the first time
 #[derive(Debug, clap::Args)]
@@ -13,11 +18,24 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Reserve(reserve::Args),
     Grants(grants::Args),
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     match &args.command {
+        Command::Reserve(args) => reserve::run(global, args),
         Command::Grants(args) => grants::run(global, args),
     }
+}
+
+/// The batch that a manifest calls so.
+fn batch_called(ledger: &Ledger, reference: &str) -> Result<Batch, Failure> {
+    let name = reference.to_owned();
+    let found = ledger.read(move |db| batch::by_reference(db, &name))?;
+    found.ok_or_else(|| {
+        Failure::refused(anyhow!(
+            "no manifest names the batch {reference:?}: import one with `fleetgrant import manifest`"
+        ))
+    })
 }

@@ -163,7 +163,8 @@ impl ManifestRow {
         let owner = owner
             .map(|owner| owner.id)
             .or(line.as_ref().map(|(order, _)| order.end_user_id))
-            .or(base.owner_id.filter(|_| !base.on_manifest));
+            // A shipment that came later knows the buyer of what was built to stock.
+            .or(base.owner_id);
         let manufacturer =
             lookup::optional_party(db, system, self.manufacturer.as_deref(), "manufacturer")?;
         let batch = match &self.batch {
@@ -173,9 +174,7 @@ impl ManifestRow {
             }
             None => None,
         };
-        let line = line
-            .map(|(_, line)| line.id)
-            .or(base.order_line_id.filter(|_| !base.on_manifest));
+        let line = line.map(|(_, line)| line.id).or(base.order_line_id);
         // A row that names no key takes none away from a device that an operator admitted.
         let admitted_with = base
             .expected_key

@@ -8,7 +8,7 @@ use fleetgrant_core::event::{Event, EventKind};
 use super::cells::{Cells, Column};
 use super::diff::Diff;
 use super::rows::Run;
-use super::{Effect, Halt, Reason, Row, fulfilment, lookup, refuse};
+use super::{Effect, Halt, Reason, Row, fulfilment, lookup, refuse, stock};
 use crate::identity::IdPrefix;
 use crate::store::column::{Code, Micros};
 use crate::store::device::{self, Device};
@@ -132,6 +132,9 @@ impl Row for ShipmentRow {
                 let device = put_device(db, run, &product_line, serial, &order, &line)?;
                 if shipment::add_device(db, given.id, serial, &device)? {
                     self.note_device(db, run, &device, &line)?;
+                    if self.state == ShipmentState::Shipped {
+                        stock::give_to_buyer(db, run, &device, (&order, &line))?;
+                    }
                 }
             }
         }

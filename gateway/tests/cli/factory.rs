@@ -163,3 +163,138 @@ fn another_device_does_not_take_it() {
     let mut device = start(&profile, &keys, &scene.path("flash"));
     assert_eq!(take(&mut device, &grant), Err(Refusal::BadSignature));
 }
+
+const HEADER: &str = "serial,hwmodel,batch,key_thumbprint\n";
+const BUILT: usize = 400;
+
+/// Devices that nobody has bought, with what was built into them; the first has this key, the
+/// others nobody's.
+fn stock(scene: &Scene, key: &str) {
+    let entitlement = "system,entitlement,product,model,units,source\n\
+                       line,STOCK,SCOPE-BW,perpetual,400,factory\n";
+    fs::write(scene.path("stock.csv"), entitlement).unwrap();
+    let rows = (0..BUILT).map(|n| {
+        let key = match n {
+            0 => key.to_owned(),
+            _ => format!("{n:064x}"),
+        };
+        format!("ST-{n},mk2,STOCK-1,{key}\n")
+    });
+    let manifest: String = rows.collect();
+    fs::write(scene.path("built.csv"), format!("{HEADER}{manifest}")).unwrap();
+    scene
+        .folder
+        .run(&["import", "entitlements", "stock.csv"])
+        .done();
+    scene
+        .folder
+        .run(&["import", "manifest", "built.csv"])
+        .done();
+    for words in ["each of 400 devices; 0 have", "each of 0 devices; 400 have"] {
+        let args = ["factory", "reserve", "--batch", "STOCK-1"];
+        let reserve = [&args[..], &["--entitlement", "STOCK"]].concat();
+        scene.folder.run(&reserve).ends(0, &[words]);
+    }
+}
+
+/// Orders of three customers, and the shipments that serve them from stock.
+fn shipped(scene: &Scene) -> [Outcome; 2] {
+    let (mut parties, mut orders, mut shipments) = (
+        "system,party,name\n".to_owned(),
+        "system,order,ordered_at,sold_to,line,sku,quantity\n".to_owned(),
+        "system,shipment,order,line,quantity,shipped_at,serials\n".to_owned(),
+    );
+    for (buyer, devices) in [(1, 0..150), (2, 150..300), (3, 300..400)] {
+        let quantity = devices.len();
+        let serials: Vec<_> = devices.map(|n| format!("ST-{n}")).collect();
+        let serials = serials.join(";");
+        parties += &format!("erp,B-{buyer},Buyer {buyer}\n");
+        orders += &format!("erp,O-{buyer},2026-01-10,B-{buyer},10,SC-BW,{quantity}\n");
+        shipments += &format!("erp,S-{buyer},O-{buyer},10,{quantity},2026-02-10,{serials}\n");
+    }
+    for (kind, text) in [
+        ("parties", parties),
+        ("orders", orders),
+        ("shipments", shipments),
+    ] {
+        fs::write(scene.path(&format!("{kind}.csv")), text).unwrap();
+    }
+    let import = |kind: &str| {
+        let file = format!("{kind}.csv");
+        scene.folder.run(&["import", kind, &file])
+    };
+    import("parties").done();
+    import("orders").done();
+    [import("shipments").done(), import("shipments").done()]
+}
+
+/// Units before are units after, every unit has one owner, and no device is told anything.
+#[test]
+fn what_was_built_to_stock_is_the_buyer_s_with_the_shipment() {
+    let scene = Scene::new();
+    fs::write(
+        scene.path("skus.csv"),
+        "sku,title,product,model\nSC-BW,Bandwidth,SCOPE-BW,perpetual\n",
+    )
+    .unwrap();
+    scene.folder.run(&["import", "skus", "skus.csv"]).done();
+    let issued = scene.issue("ST-0");
+    let keys = HostKeys::from_pkcs8_der(issued.key_der(), issued.chain().to_vec()).unwrap();
+    stock(&scene, &issued.key_thumbprint().to_string());
+    scene
+        .folder
+        .run(&["factory", "grants", "--batch", "STOCK-1", "--out", "grants"])
+        .ends(0, &["400 of 400"]);
+    // One of them is tried on the line.
+    let profile = Profile {
+        device: fleetgrant_schemas::id::DeviceId::new("dev-ST-0").unwrap(),
+        ..scene.profile()
+    };
+    let mut device = start(&profile, &keys, &scene.path("flash"));
+    let grant = fs::read(scene.path("grants/dev-ST-0.grant")).unwrap();
+    take(&mut device, &grant).unwrap();
+    let mut buffer = [0; limits::MAX_UP];
+    let len = device.export_ack(&mut buffer, START).unwrap().unwrap();
+    fs::write(scene.path("ack"), &buffer[..len]).unwrap();
+    scene.folder.run(&["offline", "ack", "ack"]).done();
+
+    let [first, again] = shipped(&scene);
+    first.shows(&["3 created"]);
+    again.shows(&["0 created", "3 unchanged"]);
+    let entitlements = scene.json(&["entitlements", "list"]);
+    let figures = |reference: &str| {
+        let mut rows = entitlements.as_array().unwrap().iter();
+        let row = rows.find(|row| row["reference"] == reference).unwrap();
+        (
+            row["units"].clone(),
+            row["in_use"].clone(),
+            row["owner"].clone(),
+        )
+    };
+    assert_eq!(
+        figures("STOCK"),
+        (0.into(), 0.into(), serde_json::Value::Null)
+    );
+    for (buyer, units) in [(1, 150), (2, 150), (3, 100)] {
+        let reference = format!("O-{buyer}/10/SCOPE-BW/perpetual");
+        let owner = format!("Buyer {buyer}");
+        assert_eq!(
+            figures(&reference),
+            (units.into(), units.into(), owner.into())
+        );
+    }
+    let device = scene.json(&["devices", "show", "dev-ST-0"]);
+    assert_eq!(
+        (&device["owner"], &device["generation"]),
+        (&"Buyer 1".into(), &1.into())
+    );
+    let activations = device["activations"].as_array().unwrap();
+    assert_eq!(activations.len(), 1);
+    assert_eq!(activations[0]["state"], "activated");
+    // What the factory says of it is still the same.
+    scene
+        .folder
+        .run(&["import", "manifest", "built.csv"])
+        .done()
+        .shows(&["400 unchanged"]);
+}

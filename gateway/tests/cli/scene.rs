@@ -25,6 +25,7 @@ pub(crate) struct Scene {
     pub(crate) id: String,
     pub(crate) credentials: DeviceCredentials,
     authority: keys::AuthorityKey,
+    installation: Installation,
 }
 
 impl Scene {
@@ -52,8 +53,14 @@ impl Scene {
             id: format!("{prefix}-{serial}"),
             credentials: installation.pki.issue_device(&serial, "mk2").unwrap(),
             authority: authority(&installation),
+            installation,
             folder,
         }
+    }
+
+    /// A certificate for another device.
+    pub(crate) fn issue(&self, serial: &str) -> DeviceCredentials {
+        self.installation.pki.issue_device(serial, "mk2").unwrap()
     }
 
     pub(crate) fn keys(&self) -> HostKeys {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
+use super::batch_called;
 use crate::cli::ledger::{Ledger, runtime};
 use crate::cli::output::{self, Format, row};
 use crate::cli::{Failure, Global, OrUnavailable, note};
@@ -49,14 +50,7 @@ row!(
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let ledger = Ledger::open(global)?;
-    let name = args.batch.clone();
-    let found = ledger.read(move |db| batch::by_reference(db, &name))?;
-    let batch = found.ok_or_else(|| {
-        Failure::refused(anyhow!(
-            "no manifest names the batch {:?}: import one with `fleetgrant import manifest`",
-            args.batch
-        ))
-    })?;
+    let batch = batch_called(&ledger, &args.batch)?;
     fs::create_dir_all(&args.out)
         .or_unavailable(|| format!("cannot make the folder {}", args.out.display()))?;
     let desk = gateway::file_desk(ledger.config(), ledger.store().clone(), Clock::system())?;
