@@ -21,6 +21,7 @@ mod ledger;
 mod load;
 mod message_file;
 mod migrate;
+mod migration;
 mod offline;
 mod order_acts;
 mod orders;
@@ -95,6 +96,7 @@ enum Command {
     Cases(cases::Args),
     Outage(outage::Args),
     Factory(factory::Args),
+    Migration(migration::Args),
     Offline(offline::Args),
     Inspect(inspect::Args),
     Report(report::Args),
@@ -127,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Cases(args) => cases::run(&global, &args),
         Command::Outage(args) => outage::run(&global, &args),
         Command::Factory(args) => factory::run(&global, &args),
+        Command::Migration(args) => migration::run(&global, &args),
         Command::Policies(args) => policies::run(&global, &args),
         Command::Offline(args) => offline::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),

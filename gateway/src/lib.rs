@@ -15,6 +15,7 @@ pub mod http;
 pub mod identity;
 pub mod import;
 pub mod issue;
+pub mod legacy;
 pub mod lifecycle;
 pub mod load;
 pub mod mqtt;

@@ -22,6 +22,7 @@ pub mod event;
 pub mod http_write;
 pub mod id;
 pub mod import_run;
+pub mod legacy_right;
 pub mod license_model;
 pub mod listing;
 pub mod order;

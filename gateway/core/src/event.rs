@@ -160,6 +160,8 @@ named! {
         PersonalErased = 140 "personal-erased",
         /// Units in use became those of another entitlement, and stayed where they are.
         UnitsHandedOver = 150 "units-handed-over",
+        /// A right of an older system was given up for what came of it.
+        LegacySurrendered = 151 "legacy-surrendered",
     }
 }
 

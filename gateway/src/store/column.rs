@@ -80,6 +80,7 @@ domain_enums!(
     domain::LicenseModel,
     domain::LinkKind,
     domain::OrderState,
+    domain::LegacyKind,
     domain::Origin,
     domain::PartyKind,
     domain::PartyState,

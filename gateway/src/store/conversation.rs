@@ -15,11 +15,13 @@ mod set;
 
 use std::collections::BTreeMap;
 
+use fleetgrant_core::activation::Standing;
 use fleetgrant_core::ask::Want;
 use fleetgrant_core::domain::{
-    ActivationId, DeviceId, DeviceState, EntitlementId, MessageDigest, Timestamp,
+    ActivationId, DeviceId, DeviceState, EntitlementId, MessageDigest, Origin, Timestamp,
 };
-use fleetgrant_core::outcome::{Decided, Deliveries, Outcome, WantVerdict};
+use fleetgrant_core::event::{Event, EventKind};
+use fleetgrant_core::outcome::{Change, Decided, Deliveries, Outcome, WantVerdict};
 use fleetgrant_core::rule::Rule;
 use fleetgrant_core::snapshot::Snapshot;
 
@@ -27,6 +29,7 @@ use super::case;
 use super::dialect::Db;
 use super::error::StoreError;
 use super::event::{self, Occasion, Stream};
+use super::legacy_right;
 use super::policy::{self, Policies};
 use catalogue::Catalogue;
 
@@ -218,7 +221,28 @@ pub fn record(
     };
     let stream = Stream::Device(outcome.device.id.as_str());
     event::append(db, stream, occasion, &outcome.events)?;
+    surrender(db, outcome, occasion)?;
     Ok(Recorded::Whole)
+}
+
+/// What came of a right of an older system is on its device now: the older one is given up.
+fn surrender(db: &mut Db, outcome: &Outcome, occasion: Occasion<'_>) -> Result<(), StoreError> {
+    let device = outcome.device.id.as_str();
+    let came_over = outcome
+        .activations
+        .iter()
+        .map(Change::activation)
+        .filter(|activation| {
+            activation.origin == Origin::Migration && activation.standing == Standing::Activated
+        });
+    for activation in came_over {
+        let of = activation.entitlement;
+        if legacy_right::surrender_on(db, of, device, occasion.at)? {
+            let told = Event::new(EventKind::LegacySurrendered).about(activation.id, of);
+            event::append(db, Stream::Device(device), occasion, &[told])?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens and closes the cases of what the device wants.

@@ -316,6 +316,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    legacy_rights (system, reference) {
+        system -> Text,
+        reference -> Text,
+        kind -> SmallInt,
+        product -> Text,
+        host -> Nullable<Text>,
+        units -> BigInt,
+        entitlement_id -> Binary,
+        device_id -> Nullable<Text>,
+        created_at -> BigInt,
+        surrendered_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     license_models (id) {
         id -> Binary,
         code -> Text,
@@ -523,6 +538,8 @@ diesel::joinable!(entitlements -> products (product_id));
 diesel::joinable!(factory_batches -> parties (manufacturer_id));
 diesel::joinable!(grant_sets -> devices (device_id));
 diesel::joinable!(http_writes -> api_keys (api_key_id));
+diesel::joinable!(legacy_rights -> devices (device_id));
+diesel::joinable!(legacy_rights -> entitlements (entitlement_id));
 diesel::joinable!(order_lines -> orders (order_id));
 diesel::joinable!(order_lines -> skus (sku_id));
 diesel::joinable!(orders -> contracts (contract_id));
@@ -561,6 +578,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     grant_sets,
     http_writes,
     import_runs,
+    legacy_rights,
     license_models,
     order_lines,
     orders,

@@ -3,7 +3,8 @@
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
-    ActivationId, ActivationKind, EntitlementId, LinkKind, Source, Timestamp,
+    ActivationId, ActivationKind, ActivationState, EntitlementId, LinkKind, Origin, Source,
+    Timestamp,
 };
 
 use super::column::{Code, Micros, Octets};
@@ -138,4 +139,19 @@ pub fn has_units(
         .filter(activations::entitlement_id.eq(Octets(entitlement)))
         .filter(HoldsUnits);
     Ok(on!(db, c => diesel::select(diesel::dsl::exists(held)).get_result(c))?)
+}
+
+/// What is reserved for a device of an entitlement was brought over from an older system.
+pub fn note_migration(
+    db: &mut Db,
+    device: &str,
+    entitlement: EntitlementId,
+) -> Result<(), StoreError> {
+    on!(db, c => diesel::update(activations::table)
+        .filter(activations::device_id.eq(device))
+        .filter(activations::entitlement_id.eq(Octets(entitlement)))
+        .filter(activations::state.eq(Code(ActivationState::Reserved)))
+        .set(activations::origin.eq(Code(Origin::Migration)))
+        .execute(c))?;
+    Ok(())
 }

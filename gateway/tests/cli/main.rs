@@ -7,6 +7,7 @@ mod history;
 mod import;
 mod keys;
 mod ledger;
+mod migration;
 mod offline;
 mod pipe;
 mod pki;

@@ -89,6 +89,26 @@ named! {
 }
 
 named! {
+    /// What a right of an older licensing system was bound to.
+    LegacyKind("kind of legacy right") {
+        /// A machine, by a number of it.
+        NodeLocked = 1 "node-locked",
+        /// A piece of hardware that is plugged in.
+        Dongle = 2 "dongle",
+        /// A place or a company.
+        Site = 3 "site",
+    }
+}
+
+impl LegacyKind {
+    /// Whether a device takes the place of what it was bound to.
+    #[must_use]
+    pub const fn is_bound(self) -> bool {
+        matches!(self, Self::NodeLocked | Self::Dongle)
+    }
+}
+
+named! {
     /// Where a factory batch stands.
     BatchState("batch state") {
         /// On the line.

@@ -1,0 +1,288 @@
+//! `fleetgrant migration`: rights of an older licensing system.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use fleetgrant_core::event::{Event, EventKind};
+
+use super::ledger::{Ledger, actor, runtime};
+use super::output::{self, Format, row};
+use super::{Failure, Global, OrUnavailable, note};
+use crate::clock::Clock;
+use crate::import::ImportOptions;
+use crate::legacy::{
+    Brought, Export, ExportError, MAX_MAPPING_BYTES, Mapping, NotBrought, Transport, parse_mapping,
+};
+use crate::operator::Effects;
+use crate::store::event::{self, Occasion, Stream};
+use crate::store::legacy_right::{self, Progress};
+
+/// Bring over the rights of an older licensing system
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Import(Import),
+    Report(Report),
+    Surrender(Surrender),
+}
+
+/// Bring over an export of node-locked keys, dongles or site licences
+///
+/// A mapping file says what its columns, products, customers and hosts are here; docs/migration.md
+/// has one. Each right becomes an entitlement, reserved for the device that takes the place of its
+/// host or dongle. Units before are units after, or nothing is kept. The same again changes nothing.
+#[derive(Debug, clap::Args)]
+struct Import {
+    /// The export, as CSV
+    export: PathBuf,
+    /// What it means, as TOML
+    #[arg(long, value_name = "FILE")]
+    mapping: PathBuf,
+    /// Tell what would come of it and what the mapping lacks, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Bring over what is mapped, and leave out the rest
+    #[arg(long)]
+    skip_unmapped: bool,
+}
+
+/// Show how far each migration is
+#[derive(Debug, clap::Args)]
+struct Report {
+    /// The form of the list
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Record that a customer has given up a right of the older system
+///
+/// One that is bound to a device is given up when the device signs for what came of it; a site
+/// licence, or one whose host never came, when somebody says so.
+#[derive(Debug, clap::Args)]
+struct Surrender {
+    /// The older system, as the mapping calls it
+    system: String,
+    /// What that system calls the right
+    right: String,
+}
+
+row!(
+    /// A word that the mapping lacks.
+    UnmappedLine {
+        table: &'static str,
+        word: String,
+        rows: u64,
+    }
+);
+
+row!(
+    /// How far the migration of a product is.
+    ProgressLine {
+        system: String,
+        kind: String,
+        product: String,
+        rights: u64,
+        units: i64,
+        on_devices: i64,
+        surrendered: u64,
+        left: u64,
+    }
+);
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    let ledger = Ledger::open(global)?;
+    match &args.command {
+        Command::Import(args) => import(&ledger, args),
+        Command::Report(args) => report(&ledger, args),
+        Command::Surrender(args) => surrender(&ledger, args),
+    }
+}
+
+fn import(ledger: &Ledger, args: &Import) -> Result<(), Failure> {
+    let mapping = read_mapping(&args.mapping)?;
+    let reading = || format!("cannot read {}", args.export.display());
+    let file = File::open(&args.export).or_unavailable(reading)?;
+    let export = Export::read(file, &mapping).map_err(|error| unreadable(&args.export, error))?;
+    for fault in &export.faults {
+        note(&output::printable(&format!(
+            "{}: {fault}",
+            args.export.display()
+        )));
+    }
+    let words: Vec<_> = export
+        .unmapped
+        .iter()
+        .map(|((what, word), rows)| UnmappedLine {
+            table: what.table(),
+            word: word.clone(),
+            rows: *rows,
+        })
+        .collect();
+    if !words.is_empty() {
+        output::print(Format::Table, &words)
+            .or_unavailable(|| "cannot write the list".to_owned())?;
+    }
+    let (faults, left_out) = (export.faults.len(), export.left_out);
+    let units_left_out = export.units_left_out;
+    if faults > 0 {
+        return Err(Failure::refused(anyhow!(
+            "{faults} rows cannot be read, so nothing was brought over"
+        )));
+    }
+    if left_out > 0 && !args.skip_unmapped && !args.dry_run {
+        return Err(Failure::refused(anyhow!(
+            "the mapping lacks the words above, so nothing was brought over; add them, or leave out \
+             {left_out} rights of {units_left_out} units with --skip-unmapped"
+        )));
+    }
+    let config = ledger.config();
+    let transport = Transport {
+        mapping,
+        export,
+        options: ImportOptions {
+            dry_run: false,
+            amend: false,
+            skip_bad: false,
+            actor: actor(),
+            now: Clock::system().now(),
+            product_lines: config.product_lines(),
+            time_zone: config.time_zone.clone(),
+        },
+    };
+    let effects = match args.dry_run {
+        true => Effects::Undone,
+        false => Effects::Kept,
+    };
+    let operator = ledger.operator()?;
+    let brought = runtime()?.block_on(operator.bring_over(transport, effects))?;
+    tell(&brought, args.dry_run, left_out, units_left_out);
+    match left_out {
+        0 => Ok(()),
+        _ if args.skip_unmapped => Ok(()),
+        _ => Err(Failure::refused(anyhow!(
+            "the mapping lacks the words above: {left_out} rights of {units_left_out} units"
+        ))),
+    }
+}
+
+fn tell(brought: &Brought, is_dry: bool, left_out: u64, units_left_out: u64) {
+    let would = if is_dry { "would be " } else { "" };
+    note(&format!(
+        "{} rights {would}brought over, {} were before, {left_out} left out",
+        brought.new, brought.known
+    ));
+    note(&format!(
+        "units before: {} ({units_left_out} more left out), units after: {}; without a number: {} \
+         before, {} after",
+        brought.units_before,
+        brought.units_after,
+        brought.unlimited_before,
+        brought.unlimited_after
+    ));
+    note(&format!(
+        "{} units {would}reserved for devices",
+        brought.reserved
+    ));
+}
+
+fn read_mapping(path: &Path) -> Result<Mapping, Failure> {
+    let reading = || format!("cannot read {}", path.display());
+    let file = File::open(path).or_unavailable(reading)?;
+    let mut text = String::new();
+    match file.take(MAX_MAPPING_BYTES + 1).read_to_string(&mut text) {
+        Err(error) if error.kind() != io::ErrorKind::InvalidData => {
+            return Err(error).or_unavailable(reading);
+        }
+        Ok(read) if read as u64 <= MAX_MAPPING_BYTES => {}
+        _ => {
+            return Err(Failure::input(anyhow!(
+                "{} is no text in UTF-8 of at most {MAX_MAPPING_BYTES} bytes",
+                path.display()
+            )));
+        }
+    }
+    parse_mapping(&text)
+        .map_err(|error| Failure::input(anyhow!(error).context(path.display().to_string())))
+}
+
+fn unreadable(path: &Path, error: ExportError) -> Failure {
+    Failure::input(anyhow!(error).context(path.display().to_string()))
+}
+
+fn report(ledger: &Ledger, args: &Report) -> Result<(), Failure> {
+    let rights = ledger.read(legacy_right::progress)?;
+    let mut lines: BTreeMap<_, ProgressLine> = BTreeMap::new();
+    for right in rights {
+        let key = (right.system.clone(), right.kind.0, right.product.clone());
+        let line = lines.entry(key).or_insert_with(|| none_yet(&right));
+        line.rights += 1;
+        line.units += right.units;
+        line.on_devices += right.live;
+        match right.surrendered_at {
+            Some(_) => line.surrendered += 1,
+            None => line.left += 1,
+        }
+    }
+    let lines: Vec<_> = lines.into_values().collect();
+    output::print(args.output, &lines).or_unavailable(|| "cannot write the report".to_owned())
+}
+
+fn none_yet(right: &Progress) -> ProgressLine {
+    ProgressLine {
+        system: right.system.clone(),
+        kind: right.kind.0.to_string(),
+        product: right.product.clone(),
+        rights: 0,
+        units: 0,
+        on_devices: 0,
+        surrendered: 0,
+        left: 0,
+    }
+}
+
+fn surrender(ledger: &Ledger, args: &Surrender) -> Result<(), Failure> {
+    let (system, right) = (args.system.clone(), args.right.clone());
+    let (now, actor) = (Clock::system().now(), actor());
+    let done = ledger.store().write_blocking("surrender", move |db| {
+        let found = legacy_right::surrender(db, &system, &right, now)?;
+        if let Some(entitlement) = found {
+            let occasion = Occasion {
+                at: now,
+                actor: &actor,
+                cause: &[],
+            };
+            let mut told = Event::new(EventKind::LegacySurrendered)
+                .with("system", system.as_str())
+                .with("right", right.as_str());
+            told.entitlement = Some(entitlement);
+            event::append(db, Stream::Entitlement(entitlement), occasion, &[told])?;
+        }
+        Ok(found.is_some())
+    })?;
+    if !done {
+        return Err(Failure::refused(anyhow!(
+            "{} has no right {:?} here that is not given up",
+            args.system,
+            args.right
+        )));
+    }
+    note("it is given up");
+    Ok(())
+}
+
+impl From<NotBrought> for Failure {
+    fn from(error: NotBrought) -> Self {
+        match error {
+            NotBrought::Act(error) => error.into(),
+            error => Self::refused(error),
+        }
+    }
+}
