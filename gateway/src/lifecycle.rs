@@ -7,10 +7,13 @@ mod merge;
 mod renew;
 mod resale;
 mod split;
+mod upgrade;
 
 pub use renew::{InvalidTerm, Length, Months, Renewal};
 pub use resale::Resale;
 pub use split::Split;
+pub use upgrade::{Direction, Upgrade};
+pub(crate) use upgrade::{follow, settle_upgrades};
 
 use fleetgrant_core::domain::{
     DeviceId, EntitlementId, EntitlementState, HoldReason, PartyId, PartyState, Timestamp,
@@ -35,6 +38,8 @@ pub enum Deed {
     Split(Split),
     /// It is to belong to this party.
     Transfer(PartyId),
+    /// It is to be of another product.
+    Upgrade(Upgrade),
 }
 
 /// What an act on an entitlement came to.
@@ -98,6 +103,29 @@ pub enum EntitlementActError {
          split the rest off"
     )]
     MovesWithDevices(u32),
+    /// There is no such product.
+    #[error("there is no product {0:?}: `fleetgrant import products` brings them")]
+    UnknownProduct(String),
+    /// No product takes the place of the other.
+    #[error(
+        "there is no way from {from} to {to}: the column `replaces` of the products says which \
+         product takes the place of which"
+    )]
+    NoPath {
+        /// The product it is of.
+        from: String,
+        /// The product it is to be of.
+        to: String,
+    },
+    /// Only what is in use as it should be takes another's place.
+    #[error("an entitlement that is {0} is not upgraded: it must be active, and not to be revoked")]
+    NotUpgradable(EntitlementState),
+    /// Its units are not counted, so they cannot be moved.
+    #[error("it has no number of units: end it, and sell another")]
+    NotCounted,
+    /// Its devices are just getting another right.
+    #[error("{0} is being upgraded on some devices: wait until all have the new right")]
+    BeingUpgraded(String),
     /// Units of it are owed back.
     #[error("{0} has a pending credit: what is credited cannot be sold on")]
     Credited(String),
@@ -161,6 +189,7 @@ impl Operator {
             Deed::Renew(renewal) => renew::renew(db, &known, renewal, occasion),
             Deed::Split(part) => split::split(db, &known, part, occasion),
             Deed::Transfer(to) => split::transfer(db, &known, *to, occasion),
+            Deed::Upgrade(order) => upgrade::upgrade(db, &known, order, occasion),
         }
     }
 }

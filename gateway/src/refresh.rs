@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::activation::{Rules, system_entropy};
 use crate::clock::Clock;
+use crate::lifecycle;
 use crate::store::conversation::{self, Basis, Cause, Recorded};
 use crate::store::refresh::{self, Refresh};
 use crate::store::{Db, Store, StoreError, Verdict};
@@ -83,6 +84,10 @@ fn serve(
 ) -> Result<Verdict<()>, StoreError> {
     refresh::settle(db, refresh)?;
     let device = refresh.device()?;
+    match lifecycle::follow(db, &device, &refresh.actor, rules, now)? {
+        Recorded::Whole => {}
+        Recorded::Stale => return Ok(Verdict::Rollback(())),
+    }
     let Some(snapshot) = conversation::load(db, &rules.cache, &device, &[])? else {
         return Ok(Verdict::Commit(()));
     };

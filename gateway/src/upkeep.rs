@@ -54,6 +54,11 @@ impl Upkeep {
                 lifecycle::close_revoked(db, now, BATCH)
             })
             .await?;
+        self.store
+            .write("upgrades", move |db| {
+                lifecycle::settle_upgrades(db, now, BATCH)
+            })
+            .await?;
         let orphan_after = self.rules.policy.orphan_after;
         let devices = self
             .store

@@ -152,6 +152,8 @@ named! {
         DeviceTransferred = 127 "device-transferred",
         /// A party has become another, with all it has.
         PartyMerged = 128 "party-merged",
+        /// An entitlement of another product takes its place.
+        EntitlementSuperseded = 129 "entitlement-superseded",
         /// A key of the HTTP API was made.
         KeyCreated = 130 "key-created",
         /// A key of the HTTP API was ended.

@@ -61,6 +61,7 @@ pub mod request;
 pub mod rule;
 pub mod set;
 pub mod snapshot;
+pub mod succession;
 pub mod tick;
 pub mod tier;
 pub mod unfit;

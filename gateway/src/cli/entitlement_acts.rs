@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::Failure;
 use super::ledger::Ledger;
-use crate::lifecycle::{Deed, Length, Months, Renewal, Split};
+use crate::lifecycle::{self, Deed, Direction, Length, Months, Renewal, Split};
 use crate::operator::Effects;
 use crate::when::When;
 
@@ -36,6 +36,10 @@ pub(super) enum Command {
     Split(Part),
     /// Give it, or free units of it, to another party
     Transfer(Transfer),
+    /// Make it one of a product that replaces its product, device by device
+    Upgrade(Upgrade),
+    /// Make it one of a product that its product replaces, device by device
+    Downgrade(Upgrade),
 }
 
 #[derive(Debug, clap::Args)]
@@ -119,6 +123,18 @@ pub(super) struct Transfer {
     reference: Option<String>,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Upgrade {
+    #[command(flatten)]
+    which: Which,
+    /// The code of the product that it is to be of
+    #[arg(long, value_name = "PRODUCT")]
+    to: String,
+    /// What the new entitlement is called: the same again changes nothing
+    #[arg(long)]
+    reference: String,
+}
+
 pub(super) fn run(ledger: &Ledger, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Activate(which) => act(ledger, which, EntitlementAct::Activate),
@@ -151,6 +167,8 @@ pub(super) fn run(ledger: &Ledger, command: &Command) -> Result<(), Failure> {
             };
             put(ledger, &args.which, Deed::Split(part))
         }
+        Command::Upgrade(args) => upgrade(ledger, args, Direction::Up),
+        Command::Downgrade(args) => upgrade(ledger, args, Direction::Down),
         Command::Transfer(args) => {
             let to = ledger.party(&args.to)?;
             let deed = match (args.units, &args.reference) {
@@ -164,6 +182,15 @@ pub(super) fn run(ledger: &Ledger, command: &Command) -> Result<(), Failure> {
             put(ledger, &args.which, deed)
         }
     }
+}
+
+fn upgrade(ledger: &Ledger, args: &Upgrade, direction: Direction) -> Result<(), Failure> {
+    let order = lifecycle::Upgrade {
+        product: args.to.clone(),
+        reference: args.reference.clone(),
+        direction,
+    };
+    put(ledger, &args.which, Deed::Upgrade(order))
 }
 
 impl Renew {

@@ -15,7 +15,7 @@ use super::query::{Named, Nothing, Query};
 use super::value::{Id, When};
 use super::word;
 use super::write::{Step, Write, WriteParams};
-use crate::lifecycle::{Deed, EntitlementActError, Length, Renewal, Split};
+use crate::lifecycle::{Deed, Direction, EntitlementActError, Length, Renewal, Split, Upgrade};
 use crate::operator::{Attempt, Operator};
 use crate::store::listing::{self, EntitlementFilter};
 use crate::store::{Db, StoreError};
@@ -46,6 +46,10 @@ enum Verb {
     Split,
     /// It belongs to the party `to`, whole or so many free `units` of it.
     Transfer,
+    /// It is of a `product` that replaces its product, device by device.
+    Upgrade,
+    /// It is of a `product` that its product replaces, device by device.
+    Downgrade,
 }
 
 /// What a renewal starts from.
@@ -78,6 +82,9 @@ pub(super) struct ActOnEntitlement {
     /// nothing.
     #[schema(min_length = 1, max_length = 128)]
     reference: Option<String>,
+    /// The code of the product that it is to be of.
+    #[schema(max_length = 64)]
+    product: Option<String>,
     /// Units that are split off.
     #[schema(minimum = 1)]
     units: Option<u32>,
@@ -103,7 +110,7 @@ pub(super) struct EntitlementActed {
     devices: usize,
 }
 
-/// Suspend, hold, revoke, close, renew, split or transfer an entitlement
+/// Suspend, hold, revoke, close, renew, split, transfer or upgrade an entitlement
 #[utoipa::path(
     post, path = "/entitlements/{entitlement}/acts", operation_id = "act_on_entitlement", tag = "entitlements",
     params(
@@ -153,6 +160,8 @@ impl ActOnEntitlement {
             Verb::Keep => EntitlementAct::KeepOn,
             Verb::Close => EntitlementAct::Close,
             Verb::Renew => return self.renewal().map(Deed::Renew),
+            Verb::Upgrade => return self.upgrade(Direction::Up),
+            Verb::Downgrade => return self.upgrade(Direction::Down),
             Verb::Transfer if self.units.is_none() => {
                 let to = self
                     .to
@@ -196,6 +205,15 @@ impl ActOnEntitlement {
         })
     }
 
+    fn upgrade(&self, direction: Direction) -> Result<Deed, Problem> {
+        let product = self.product.clone();
+        Ok(Deed::Upgrade(Upgrade {
+            product: product.ok_or_else(|| bad("the `product` that it is to be of is needed"))?,
+            reference: self.named()?,
+            direction,
+        }))
+    }
+
     fn named(&self) -> Result<String, Problem> {
         let named = self.reference.clone().filter(|reference| {
             let length = reference.chars().count();
@@ -206,7 +224,7 @@ impl ActOnEntitlement {
 
     /// Refuses what does not go with the act: it would be left undone in silence.
     fn check_fields(&self) -> Result<(), Problem> {
-        use Verb::{Hold, Release, Renew, Revoke, Split, Transfer};
+        use Verb::{Downgrade, Hold, Release, Renew, Revoke, Split, Transfer, Upgrade};
         let fits = |verbs: &[Verb]| verbs.contains(&self.act);
         let fields = [
             ("reason", self.reason.is_some(), fits(&[Hold, Release])),
@@ -216,10 +234,15 @@ impl ActOnEntitlement {
             (
                 "reference",
                 self.reference.is_some(),
-                fits(&[Renew, Split, Transfer]),
+                fits(&[Renew, Split, Transfer, Upgrade, Downgrade]),
             ),
             ("units", self.units.is_some(), fits(&[Split, Transfer])),
             ("to", self.to.is_some(), fits(&[Transfer])),
+            (
+                "product",
+                self.product.is_some(),
+                fits(&[Upgrade, Downgrade]),
+            ),
         ];
         match fields.iter().find(|(_, given, fits)| *given && !fits) {
             Some((field, ..)) => Err(bad(&format!("{field}: does not go with this act"))),

@@ -1,13 +1,13 @@
 //! Products and their features: a row for each feature of each product.
 
-use fleetgrant_core::domain::{CatalogueState, FeatureId, FeatureName, ProductLineId};
+use fleetgrant_core::domain::{CatalogueState, FeatureId, FeatureName, ProductId, ProductLineId};
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_schemas::limits;
 
 use super::cells::{Cells, Column};
 use super::diff::{Diff, Maybe};
 use super::rows::Run;
-use super::{Effect, Halt, Reason, Row, lookup};
+use super::{Effect, Halt, Reason, Row, lookup, refuse};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::event::{self, Stream};
 use crate::store::product::{self, Feature, Product, ProductFeature};
@@ -24,6 +24,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::optional("version_ceiling"),
     Column::optional("uses"),
     Column::optional("vendor_data"),
+    Column::optional("replaces"),
 ];
 
 const CHANGED: &str = "product-changed";
@@ -40,6 +41,7 @@ pub(super) struct ProductRow {
     version_ceiling: Option<String>,
     uses: Option<i64>,
     vendor_data: Option<Vec<u8>>,
+    replaces: Option<String>,
 }
 
 impl Row for ProductRow {
@@ -54,6 +56,7 @@ impl Row for ProductRow {
         let version_ceiling = cells.optional("version_ceiling", limits::MAX_VERSION_CEILING);
         let uses = cells.optional_number("uses", 1, i64::from(u32::MAX));
         let vendor_data = cells.hex("vendor_data", limits::MAX_VENDOR_DATA);
+        let replaces = cells.optional("replaces", 64);
         let feature = feature.and_then(|name| feature_name(cells, &name));
         if let Some(ceiling) = version_ceiling.as_deref().filter(|c| !is_visible(c)) {
             let reason = Reason::Invalid {
@@ -73,6 +76,7 @@ impl Row for ProductRow {
             version_ceiling,
             uses,
             vendor_data,
+            replaces,
         })
     }
 
@@ -115,13 +119,15 @@ impl ProductRow {
         run: &Run<'_>,
         line: Option<Octets<ProductLineId>>,
     ) -> Result<(Product, Effect), Halt> {
-        let Some(known) = product::by_code(db, &self.code)? else {
+        let known = product::by_code(db, &self.code)?;
+        let replaces = self.replaced(db, known.as_ref())?;
+        let Some(known) = known else {
             let product = Product {
                 id: id::fresh(run.now()),
                 code: self.code.clone(),
                 title: self.title.clone(),
                 product_line_id: line,
-                replaces_id: None,
+                replaces_id: replaces,
                 state: Code(self.state),
                 created_at: Micros(run.now()),
                 changed_at: Micros(run.now()),
@@ -137,18 +143,52 @@ impl ProductRow {
             &Maybe(known.product_line_id.map(|line| line.0)),
             &Maybe(line.map(|line| line.0)),
         );
+        diff.field(
+            "replaces",
+            &Maybe(known.replaces_id.map(|product| product.0)),
+            &Maybe(replaces.map(|product| product.0)),
+        );
         if !diff.settle(run.amend(), CHANGED)? {
             return Ok((known, Effect::Unchanged));
         }
         let product = Product {
             title: self.title.clone(),
             product_line_id: line,
+            replaces_id: replaces,
             state: Code(self.state),
             changed_at: Micros(run.now()),
             ..known
         };
         product::update(db, &product)?;
         Ok((product, Effect::Amended))
+    }
+
+    /// The product that this one replaces; empty says nothing. One that is replaced by it, at
+    /// whatever remove, cannot be replaced by it.
+    fn replaced(
+        &self,
+        db: &mut Db,
+        known: Option<&Product>,
+    ) -> Result<Option<Octets<ProductId>>, Halt> {
+        let Some(code) = &self.replaces else {
+            return Ok(known.and_then(|known| known.replaces_id));
+        };
+        if *code == self.code {
+            return circular(&self.code, code);
+        }
+        let Some(replaced) = product::by_code(db, code)? else {
+            let reason = Reason::Unknown {
+                value: code.clone(),
+                kind: "products",
+            };
+            return refuse("replaces", reason);
+        };
+        if let Some(known) = known
+            && product::replaces(db, &replaced, known.id)?
+        {
+            return circular(&self.code, code);
+        }
+        Ok(Some(replaced.id))
     }
 
     /// An empty title or mark says nothing: rows of other products may have said it.
@@ -182,6 +222,13 @@ impl ProductRow {
         product::update_feature(db, &feature)?;
         Ok((feature.id, Effect::Amended))
     }
+}
+
+fn circular<T>(code: &str, replaced: &str) -> Result<T, Halt> {
+    let reason = Reason::Unfit(format!(
+        "goes in a circle: {replaced} takes the place of {code} already"
+    ));
+    refuse("replaces", reason)
 }
 
 fn put_link(db: &mut Db, run: &Run<'_>, link: &ProductFeature) -> Result<Effect, Halt> {

@@ -100,6 +100,11 @@ fn transfer(
                 whole.reference,
             )));
         }
+        if link::upgrade_of(db, id)?.is_some() {
+            return Ok(Tried::Refused(EntitlementActError::BeingUpgraded(
+                whole.reference,
+            )));
+        }
         let part = part_on_device(db, &whole, units, device, party, occasion)?;
         if !entitlement::hand_over_units(db, &whole, &part, units, occasion.at)? {
             return Ok(Tried::Stale);

@@ -183,6 +183,29 @@ pub fn stand(
     Ok(true)
 }
 
+/// Writes the units of an entitlement, those in use aside; false if it is not any more as this was
+/// decided on.
+pub fn set_stock(
+    db: &mut Db,
+    known: &Entitlement,
+    stock: Stock,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let changed = on!(db, c => diesel::update(table::table.find(known.id))
+        .filter(table::units.eq(known.units))
+        .filter(table::overdraft.eq(known.overdraft))
+        .filter(table::live_units.eq(known.live_units))
+        .filter(table::pending_credit.eq(known.pending_credit))
+        .set((
+            table::units.eq(i64::from(stock.units)),
+            table::pending_credit.eq(i64::from(stock.pending_credit)),
+            table::overdraft.eq(i64::from(stock.overdraft)),
+            table::changed_at.eq(Micros(now)),
+        ))
+        .execute(c))?;
+    Ok(changed == 1)
+}
+
 /// Adds an entitlement.
 pub fn insert(db: &mut Db, entitlement: &Entitlement) -> Result<(), StoreError> {
     on!(db, c => diesel::insert_into(table::table).values(entitlement).execute(c))?;

@@ -1,11 +1,16 @@
 //! Which entitlement came of which, and what renewed it.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{EntitlementId, LinkKind, Timestamp};
+use fleetgrant_core::domain::{ActivationKind, EntitlementId, LinkKind, RemovalReason, Timestamp};
 
 use super::column::{Code, Micros, Octets};
-use super::schema::{entitlement_links as links, entitlement_renewals as renewals};
+use super::schema::{activations, entitlement_links as links, entitlement_renewals as renewals};
 use super::{Db, StoreError, id};
+
+condition!(
+    /// The activation holds units.
+    HoldsUnits = "activations.state <= 6"
+);
 
 /// Units of one entitlement that became another's.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -22,9 +27,20 @@ pub struct Link {
     pub units: i64,
     /// When.
     pub created_at: Micros,
+    /// Of an upgrade: units whose devices have not got the new right.
+    pub waiting_units: i64,
 }
 
 impl Link {
+    /// With units that wait.
+    #[must_use]
+    pub fn waiting(self, waiting_units: i64) -> Self {
+        Self {
+            waiting_units,
+            ..self
+        }
+    }
+
     /// A link made now.
     #[must_use]
     pub fn new(
@@ -41,6 +57,7 @@ impl Link {
             kind: Code(kind),
             units,
             created_at: Micros(now),
+            waiting_units: 0,
         }
     }
 }
@@ -58,6 +75,79 @@ pub fn to(db: &mut Db, made: EntitlementId) -> Result<Option<Link>, StoreError> 
         .select(Link::as_select())
         .first(c)
         .optional())?)
+}
+
+/// Up to `limit` upgrades that are under way.
+pub fn under_way(db: &mut Db, limit: i64) -> Result<Vec<Link>, StoreError> {
+    Ok(on!(db, c => links::table
+        .filter(links::waiting_units.gt(0))
+        .order(links::id)
+        .limit(limit)
+        .select(Link::as_select())
+        .load(c))?)
+}
+
+/// Upgrades under way of what a device holds.
+pub fn under_way_on(db: &mut Db, device: &str) -> Result<Vec<Link>, StoreError> {
+    let held = activations::table
+        .filter(activations::device_id.eq(device))
+        .filter(HoldsUnits)
+        .select(activations::entitlement_id);
+    Ok(on!(db, c => links::table
+        .filter(links::waiting_units.gt(0))
+        .filter(links::from_id.eq_any(held))
+        .order(links::id)
+        .select(Link::as_select())
+        .load(c))?)
+}
+
+/// The upgrade that takes the place of an entitlement, if one is under way.
+pub fn upgrade_of(db: &mut Db, from: EntitlementId) -> Result<Option<Link>, StoreError> {
+    Ok(on!(db, c => links::table
+        .filter(links::from_id.eq(Octets(from)))
+        .filter(links::waiting_units.gt(0))
+        .select(Link::as_select())
+        .first(c)
+        .optional())?)
+}
+
+/// Writes how many units of an upgrade wait; false if another was faster.
+pub fn set_waiting(db: &mut Db, link: &Link, waiting: i64) -> Result<bool, StoreError> {
+    let changed = on!(db, c => diesel::update(links::table.find(link.id))
+        .filter(links::waiting_units.eq(link.waiting_units))
+        .set(links::waiting_units.eq(waiting))
+        .execute(c))?;
+    Ok(changed == 1)
+}
+
+/// Units of an entitlement that are in use, but for those that another right takes the place of:
+/// on one device, or on all.
+pub fn units_waiting(
+    db: &mut Db,
+    from: EntitlementId,
+    device: Option<&str>,
+) -> Result<i64, StoreError> {
+    type Held = (i64, Option<Code<RemovalReason>>);
+    let held: Vec<Held> = on!(db, c => {
+        let mut query = activations::table
+            .filter(activations::entitlement_id.eq(Octets(from)))
+            .filter(activations::kind.eq(Code(ActivationKind::Normal)))
+            .filter(HoldsUnits)
+            .select((activations::units, activations::removal_reason))
+            .into_boxed();
+        if let Some(device) = device {
+            query = query
+                .filter(activations::device_id.eq(device))
+                .filter(activations::removal_reason.is_null());
+        }
+        query.load(c)
+    })?;
+    let superseded = Some(Code(RemovalReason::Supersede));
+    Ok(held
+        .into_iter()
+        .filter(|(_, reason)| *reason != superseded)
+        .map(|(units, _)| units)
+        .sum())
 }
 
 /// Units of an entitlement that became others'.

@@ -83,6 +83,29 @@ pub fn find(db: &mut Db, id: ProductId) -> Result<Option<Product>, StoreError> {
         .optional())?)
 }
 
+/// Generations of a product that are looked at; no import makes a longer line.
+const MAX_LINE: usize = 1_000;
+
+/// Whether a product takes the place of another, at whatever remove.
+pub fn replaces(
+    db: &mut Db,
+    product: &Product,
+    other: Octets<ProductId>,
+) -> Result<bool, StoreError> {
+    let mut replaced = product.replaces_id;
+    for _ in 0..MAX_LINE {
+        let Some(next) = replaced else {
+            return Ok(false);
+        };
+        if next == other {
+            return Ok(true);
+        }
+        replaced = find(db, next.0)?.and_then(|product| product.replaces_id);
+    }
+    // So long a line is taken for a circle.
+    Ok(true)
+}
+
 /// The feature of this name.
 pub fn feature_by_name(db: &mut Db, name: &str) -> Result<Option<Feature>, StoreError> {
     Ok(on!(db, c => features::table

@@ -188,6 +188,7 @@ diesel::table! {
         kind -> SmallInt,
         units -> BigInt,
         created_at -> BigInt,
+        waiting_units -> BigInt,
     }
 }
 

@@ -465,3 +465,56 @@ fn a_party_that_was_merged_has_nothing_and_its_names_lead_to_the_other() {
         .run(&["entitlements", "transfer", "O-1/10", "--to", "Acme Optics"])
         .ends(REFUSED, &["it gets nothing"]);
 }
+
+#[test]
+fn an_upgrade_follows_the_products_and_closes_what_it_replaces() {
+    let folder = installation();
+    let import = |rows: &str| {
+        let rows = format!("product,title,feature,replaces\n{rows}");
+        std::fs::write(folder.path().join("products.csv"), rows).unwrap();
+        let file = folder.path().join("products.csv").display().to_string();
+        folder.run(&["import", "products", &file, "--amend"])
+    };
+    import("SPEC2,Spectrum 2,spectrum,SPEC\nSPEC3,Spectrum 3,spectrum,SPEC2\nLAMP,Lamp,light,\n")
+        .done();
+    import("SPEC,Spectrum,spectrum,SPEC3\n").ends(REFUSED, &["replaces: goes in a circle"]);
+    import("LAMP,Lamp,light,LAMP\n").ends(REFUSED, &["replaces: goes in a circle"]);
+
+    let go = |way: &str, entitlement: &str, to: &str, reference: &str| {
+        folder.run(&[
+            "entitlements",
+            way,
+            entitlement,
+            "--to",
+            to,
+            "--reference",
+            reference,
+        ])
+    };
+    let show = |reference: &str| {
+        let sheet = json(&folder, &["entitlements", "show", reference]);
+        let number = |field: &str| sheet[field].as_i64().unwrap();
+        (
+            sheet["state"].clone(),
+            number("units"),
+            number("in_use"),
+            number("pending_credit"),
+        )
+    };
+    folder
+        .run(&["activations", "assign", "sc-1", "O-1/10"])
+        .done();
+    go("upgrade", "O-1/10", "LAMP", "U").ends(REFUSED, &["there is no way from SPEC to LAMP"]);
+    go("upgrade", "O-1/10", "NONE", "U").ends(REFUSED, &["there is no product \"NONE\""]);
+    go("downgrade", "O-1/10", "SPEC3", "U").ends(REFUSED, &["there is no way"]);
+    go("upgrade", "O-1/10", "SPEC3", "U").ends(0, &["U takes the place of O-1/10, with 2 units"]);
+    go("upgrade", "O-1/10", "SPEC3", "U").ends(0, &["takes the place of O-1/10 already"]);
+    // One unit is in use, and moves with its device; the other is the new one's at once.
+    assert_eq!(show("O-1/10"), ("closed".into(), 1, 1, 1));
+    assert_eq!(show("U"), ("active".into(), 1, 0, 0));
+    go("upgrade", "O-1/10", "SPEC2", "V").ends(REFUSED, &["closed is not upgraded"]);
+    go("downgrade", "U", "SPEC", "W").ends(REFUSED, &["is being upgraded"]);
+    folder
+        .run(&["devices", "transfer", "sc-1", "--to", "=Bright & Co"])
+        .ends(REFUSED, &["credit"]);
+}

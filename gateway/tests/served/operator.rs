@@ -29,7 +29,10 @@ async fn acknowledges(device: &mut Device) {
 async fn activated() -> (Site, Device) {
     let site = Site::new(AdmissionMode::Open);
     for (kind, csv) in [
-        ("products", "product,title,feature\nPUMP,Pump,turbo\n"),
+        (
+            "products",
+            "product,title,feature,replaces\nPUMP,Pump,turbo,\nPUMP2,Pump 2,turbo,PUMP\n",
+        ),
         ("skus", "sku,title,product,model\nT,Turbo,PUMP,perpetual\n"),
         ("parties", "system,party,name\nerp,C,Customer\n"),
         (
@@ -89,5 +92,32 @@ async fn what_is_done_to_an_entitlement_reaches_its_devices() {
     act("revoke");
     acknowledges(&mut device).await;
     stands("removed", 0);
+    device.stop().await.unwrap();
+}
+
+/// It is never without the feature, and the old unit is free when it has signed for the new set.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_reaches_each_device_in_one_set() {
+    let (site, mut device) = activated().await;
+    site.command(&[
+        "entitlements",
+        "upgrade",
+        "O/1/PUMP/perpetual",
+        "--to",
+        "PUMP2",
+        "--reference",
+        "NEW",
+    ]);
+    acknowledges(&mut device).await;
+    let stands = |reference: &str, units: u64, in_use: u64| {
+        let sheet = site.json(&["entitlements", "show", reference]);
+        sheet["units"] == units && sheet["in_use"] == in_use
+    };
+    until("the units have moved", || {
+        stands("O/1/PUMP/perpetual", 0, 0) && stands("NEW", 2, 1)
+    });
+    let old = site.json(&["entitlements", "show", "O/1/PUMP/perpetual"]);
+    assert_eq!(old["activations"][0]["removal_reason"], "supersede");
+    in_force(&site, 1);
     device.stop().await.unwrap();
 }

@@ -79,7 +79,9 @@ impl Planner<'_> {
             .filter(|entitlement| {
                 entitlement.binding == Binding::Device
                     // What it was once sold with may be another's since it changed hands.
-                    && (entitlement.owner.is_none() || entitlement.owner == facts.device.owner)
+                    && (entitlement.owner.is_none()
+                        || facts.device.owner.is_none()
+                        || entitlement.owner == facts.device.owner)
                     && entitlement.rules.model != LicenseModel::Evaluation
             })
             .collect();

@@ -1,0 +1,170 @@
+//! One entitlement in the place of another, device by device: units before are units after.
+//!
+//! What is free of the old one is the new one's at once. What is in use *waits*: each device gets
+//! the new right in the set that leaves the old one out, and in that transaction its units come to
+//! the new one. The old one's units are taken until the device has proven that the old right is
+//! gone, and then they are no more. What is freed of the old one in any other way comes to the new
+//! one as well. So no unit of the new one is free while a device could still use the old in its
+//! place.
+
+use crate::credit::Stock;
+
+/// Units on their way from one entitlement to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Succession {
+    /// What was sold, and is sold in the end.
+    pub sold: u32,
+    /// Units of the old one: all of them owed, so that it ends with what is freed.
+    pub old: Stock,
+    /// Units of the new one.
+    pub new: Stock,
+    /// Units of the old one whose devices have not got the new right.
+    pub waiting: u32,
+}
+
+impl Succession {
+    /// Begins, with nothing moved but what is free, and what is left of the overdraft.
+    #[must_use]
+    pub fn begin(old: Stock) -> Self {
+        let sold = old.sold();
+        let beyond = old.live.saturating_sub(sold);
+        Self {
+            sold,
+            old: old.resized(0),
+            new: Stock {
+                units: sold.saturating_sub(old.live),
+                pending_credit: 0,
+                live: 0,
+                overdraft: old.overdraft.saturating_sub(beyond),
+            },
+            waiting: old.live,
+        }
+    }
+
+    /// A device of which `units` of the old one are taken out gets room for as many of the new one.
+    #[must_use]
+    pub fn followed(self, units: u32) -> Self {
+        self.moved(units.min(self.waiting))
+    }
+
+    /// Of the old one `units` are in use whose devices have not got the new right. What was freed
+    /// otherwise comes to the new one.
+    #[must_use]
+    pub fn settled(self, units: u32) -> Self {
+        self.moved(self.waiting.saturating_sub(units))
+    }
+
+    /// What was in use beyond the quantity is so in the end, too.
+    fn moved(self, units: u32) -> Self {
+        let covered = units.min(self.sold.saturating_sub(self.new.units));
+        Self {
+            new: Stock {
+                units: self.new.units + covered,
+                overdraft: self.new.overdraft + (units - covered),
+                ..self.new
+            },
+            waiting: self.waiting - units,
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a device may run, by the gateway's books.
+    #[derive(Clone, Copy, Debug, Default)]
+    struct Device {
+        old: u32,
+        new: u32,
+        /// Units of the old one that a set left out, without proof.
+        leaving: u32,
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Op {
+        Follow(usize),
+        Prove(usize),
+        /// Returned, revoked or expired, and proven.
+        Free(usize),
+        Settle,
+        Draw(usize, u32),
+    }
+
+    const DEVICES: usize = 4;
+
+    fn op() -> impl Strategy<Value = Op> {
+        let device = 0..DEVICES;
+        prop_oneof![
+            device.clone().prop_map(Op::Follow),
+            device.clone().prop_map(Op::Prove),
+            device.clone().prop_map(Op::Free),
+            Just(Op::Settle),
+            (device, 1..4_u32).prop_map(|(device, units)| Op::Draw(device, units)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn units_before_are_units_after(
+            sold in 0..12_u32,
+            overdraft in 0..3_u32,
+            held in prop::collection::vec(0..4_u32, DEVICES),
+            ops in prop::collection::vec(op(), 0..60),
+        ) {
+            let mut devices = [Device::default(); DEVICES];
+            let mut left = sold + overdraft;
+            for (device, units) in devices.iter_mut().zip(held) {
+                device.old = units.min(left);
+                left -= device.old;
+            }
+            let live: u32 = devices.iter().map(|device| device.old).sum();
+            let before = Stock { units: sold, pending_credit: 0, live, overdraft };
+            let mut moving = Succession::begin(before);
+            let all = (0..DEVICES).flat_map(|n| [Op::Follow(n), Op::Prove(n)]);
+            let all: Vec<_> = ops.into_iter().chain(all).chain([Op::Settle]).collect();
+            for op in all {
+                match op {
+                    Op::Follow(n) if devices[n].old > 0 => {
+                        let units = devices[n].old;
+                        moving = moving.followed(units);
+                        moving.new.live += units;
+                        devices[n].leaving += units;
+                        devices[n].new += units;
+                        devices[n].old = 0;
+                    }
+                    Op::Prove(n) => {
+                        moving.old = moving.old.freed(devices[n].leaving);
+                        devices[n].leaving = 0;
+                    }
+                    Op::Free(n) => {
+                        moving.old = moving.old.freed(devices[n].old);
+                        devices[n].old = 0;
+                    }
+                    Op::Settle => {
+                        moving = moving.settled(devices.iter().map(|device| device.old).sum());
+                    }
+                    Op::Draw(n, units)
+                        if moving.new.live + units <= moving.new.units + moving.new.overdraft =>
+                    {
+                        moving.new.live += units;
+                        devices[n].new += units;
+                    }
+                    Op::Draw(..) | Op::Follow(_) => {}
+                }
+                for stock in [moving.old, moving.new] {
+                    prop_assert!(stock.live <= stock.units + stock.overdraft, "{moving:?}");
+                }
+                // A device runs the old right or the new one, never both.
+                let run: u32 = devices.iter().map(|device| device.old + device.new).sum();
+                prop_assert!(run <= sold + overdraft, "{run} run: {moving:?}");
+            }
+            prop_assert_eq!(moving.waiting, 0);
+            prop_assert_eq!((moving.old.units, moving.old.live), (0, 0));
+            prop_assert_eq!((moving.new.units, moving.new.overdraft), (sold, overdraft));
+        }
+    }
+}
