@@ -17,7 +17,7 @@ use crate::removing::Removing;
 use crate::retry;
 use crate::storage::Storage;
 use crate::time::Instant;
-use crate::verify::{AcceptedGrant, Answers, GrantVerdict, Nonces, Verifier};
+use crate::verify::{AcceptedGrant, Answers, Authentic, GrantVerdict, Nonces, Verifier};
 
 /// A grant that says less is asked about no sooner.
 const MIN_RENEW_SECS: u64 = 60;
@@ -48,8 +48,15 @@ where
         now: Instant,
     ) -> Result<Taken<'b>, Refusal> {
         let taken = match message {
-            MessageType::Grant => self.receive_grant(bytes, now),
-            MessageType::Notice => self.receive_notice(bytes, now),
+            MessageType::Grant | MessageType::Notice => {
+                match self.verifier(now).authenticate(bytes, message) {
+                    Err(reason) => Err(reason),
+                    Ok(authentic) if message == MessageType::Grant => {
+                        self.receive_grant(&authentic, bytes, now)
+                    }
+                    Ok(authentic) => self.receive_notice(&authentic, now),
+                }
+            }
             MessageType::Keys => self.receive_keys(bytes, now),
             MessageType::Request | MessageType::Ack => Err(Refusal::OtherTopic),
         };
@@ -76,8 +83,14 @@ where
         }
     }
 
-    fn receive_grant<'b>(&mut self, bytes: &'b [u8], now: Instant) -> Result<Taken<'b>, Refusal> {
-        let (verdict, answers) = self.verifier(now).grant(bytes)?;
+    #[inline(never)]
+    fn receive_grant<'b>(
+        &mut self,
+        authentic: &Authentic<'b>,
+        bytes: &'b [u8],
+        now: Instant,
+    ) -> Result<Taken<'b>, Refusal> {
+        let (verdict, answers) = self.verifier(now).grant(authentic)?;
         match verdict {
             GrantVerdict::Newer(grant) => self.install(grant, answers, bytes, now),
             GrantVerdict::Again(grant) => {
@@ -101,6 +114,7 @@ where
         }
     }
 
+    #[inline(never)]
     fn install<'b>(
         &mut self,
         accepted: AcceptedGrant<'b>,
@@ -158,8 +172,13 @@ where
         }
     }
 
-    fn receive_notice<'b>(&mut self, bytes: &'b [u8], now: Instant) -> Result<Taken<'b>, Refusal> {
-        let (accepted, answers) = self.verifier(now).notice(bytes)?;
+    #[inline(never)]
+    fn receive_notice<'b>(
+        &mut self,
+        authentic: &Authentic<'b>,
+        now: Instant,
+    ) -> Result<Taken<'b>, Refusal> {
+        let (accepted, answers) = self.verifier(now).notice(authentic)?;
         let notice = accepted.0;
         match answers {
             Answers::Nothing => self.unsolicited_notice(notice.code, now)?,
@@ -296,6 +315,7 @@ where
         };
     }
 
+    #[inline(never)]
     fn receive_keys<'b>(&mut self, bytes: &'b [u8], now: Instant) -> Result<Taken<'b>, Refusal> {
         let set = self.verifier(now).key_set(bytes)?.0;
         let held = match &self.enforcing.signed_by {

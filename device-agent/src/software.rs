@@ -2,8 +2,10 @@
 
 use fleetgrant_schemas::envelope::{SigStructure, Signature};
 use fleetgrant_schemas::keys::PublicKey;
+use p256::AffinePoint;
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::ecdsa::{self, SigningKey, VerifyingKey};
+use p256::elliptic_curve::point::AffineCoordinates as _;
 
 use crate::crypto::{KeyError, KeyOperations};
 
@@ -56,7 +58,9 @@ impl From<SigningKey> for SoftwareKey {
 /// Whether `signature` over `message` is good under `key`.
 #[must_use]
 pub fn verify(key: &PublicKey, message: &SigStructure<'_>, signature: &Signature) -> bool {
-    let Ok(key) = VerifyingKey::from_sec1_bytes(&key.to_sec1()) else {
+    // From SEC 1 bytes it would link the decompression of points, three kilobytes.
+    let point = AffinePoint::from_coordinates(&key.x.into(), &key.y.into());
+    let Some(Ok(key)) = point.into_option().map(VerifyingKey::from_affine) else {
         return false;
     };
     let Ok(signature) = ecdsa::Signature::from_slice(signature) else {

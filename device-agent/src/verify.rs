@@ -56,6 +56,15 @@ impl Answers {
     }
 }
 
+/// A message that the authority signed, and the key it was signed with.
+///
+/// The signature is checked by a function of its own and what the payload says by the next, so
+/// that the two never need the stack at the same time.
+pub(crate) struct Authentic<'b> {
+    verified: Verified<'b>,
+    authority: AuthorityKey,
+}
+
 /// A grant that passed every check and is newer than the set in force.
 pub(crate) struct AcceptedGrant<'b> {
     grant: Grant<'b>,
@@ -88,12 +97,15 @@ pub(crate) struct AcceptedNotice<'b>(pub(crate) Notice<'b>);
 pub(crate) struct AcceptedKeys<'b>(pub(crate) KeySet<'b>);
 
 impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
-    /// Checks a grant.
+    /// Checks what a grant says.
     pub(crate) fn grant<'b>(
-        mut self,
-        bytes: &'b [u8],
+        self,
+        authentic: &Authentic<'b>,
     ) -> Result<(GrantVerdict<'b>, Answers), Refusal> {
-        let (verified, authority) = self.authenticate(bytes, MessageType::Grant)?;
+        let Authentic {
+            verified,
+            authority,
+        } = authentic;
         let grant: Grant<'b> = verified.read()?;
         self.addressed(grant.realm, grant.device, Some(grant.confirmation))?;
         let answers = Answers::of(grant.nonce, self.nonces);
@@ -105,7 +117,7 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
         if grant.epoch != authority.epoch {
             return Err(Refusal::KeyEpoch);
         }
-        issued_within(grant.issued_at, &authority)?;
+        issued_within(grant.issued_at, authority)?;
         // What answers a live nonce tells the time itself.
         let floor = match answers {
             Answers::Nothing => self.clock.secs(self.now),
@@ -140,15 +152,18 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
         Ok((GrantVerdict::Newer(AcceptedGrant { grant }), answers))
     }
 
-    /// Checks a notice.
+    /// Checks what a notice says.
     pub(crate) fn notice<'b>(
-        mut self,
-        bytes: &'b [u8],
+        self,
+        authentic: &Authentic<'b>,
     ) -> Result<(AcceptedNotice<'b>, Answers), Refusal> {
-        let (verified, authority) = self.authenticate(bytes, MessageType::Notice)?;
+        let Authentic {
+            verified,
+            authority,
+        } = authentic;
         let notice: Notice<'b> = verified.read()?;
         self.addressed(notice.realm, notice.device, notice.confirmation)?;
-        issued_within(notice.issued_at, &authority)?;
+        issued_within(notice.issued_at, authority)?;
         let answers = Answers::of(notice.nonce, self.nonces);
         Ok((AcceptedNotice(notice), answers))
     }
@@ -180,11 +195,12 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
     }
 
     /// The checks that need no payload, the signature last.
-    fn authenticate<'b>(
-        &mut self,
+    #[inline(never)]
+    pub(crate) fn authenticate<'b>(
+        self,
         bytes: &'b [u8],
         message: MessageType,
-    ) -> Result<(Verified<'b>, AuthorityKey), Refusal> {
+    ) -> Result<Authentic<'b>, Refusal> {
         let (envelope, kid) = self.open(bytes, message)?;
         let authority = match self.ring.find(&kid, self.profile, self.storage)? {
             Some(Found::Current(authority)) => authority,
@@ -199,7 +215,10 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
         let verified = envelope
             .verify(|signed, signature| self.keys.verify(&authority.key, signed, signature))
             .map_err(|_| Refusal::BadSignature)?;
-        Ok((verified, authority))
+        Ok(Authentic {
+            verified,
+            authority,
+        })
     }
 
     fn open<'b>(

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# The agent as the firmware of a Cortex-M4, built for bare metal and run by QEMU.
+# The agent as the firmware of a Cortex-M4, built for bare metal and run by QEMU: what it takes in
+# flash, memory and instructions, and what it does with a real gateway. With --table it only prints
+# what it takes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -51,33 +53,123 @@ linker() {
     echo "$found"
 }
 
-# build CARGO_FLAGS…: the firmware, with its core library.
+# build PROFILE: the programs of the firmware, with their core library.
 build() {
     (
         cd device-agent/firmware
         RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
             CARGO_TARGET_THUMBV7EM_NONE_EABI_LINKER=$linker \
-            CARGO_TARGET_THUMBV7EM_NONE_EABI_RUSTFLAGS='-D warnings -C link-arg=-Tlink.x' \
-            cargo build --release --locked --quiet --target thumbv7em-none-eabi --target-dir "$target" \
-            -Z build-std=core,compiler_builtins -Z build-std-features=compiler-builtins-mem "$@"
+            CARGO_TARGET_THUMBV7EM_NONE_EABI_RUSTFLAGS='-D warnings' \
+            cargo build --locked --quiet --bins --profile "$1" --target-dir "$target" \
+            -Z build-std=core,compiler_builtins -Z build-std-features=compiler-builtins-mem
     )
 }
+
+# elf PROFILE PROGRAM
+elf() { echo "$target/thumbv7em-none-eabi/$1/$2"; }
 
 # emulate ELF QEMU_FLAGS…
 emulate() {
     local elf=$1
     shift
-    timeout 60 qemu-system-arm -M mps2-an386 -nographic -monitor none -kernel "$elf" "$@" < /dev/null
+    timeout 60 qemu-system-arm -M mps2-an386 -nographic -monitor none -kernel "$elf" \
+        -semihosting-config enable=on,target=native "$@" < /dev/null
+}
+
+# section ELF NAME…: bytes of these sections together.
+section() {
+    local elf=$1
+    shift
+    size -A -d "$elf" | awk -v names="$*" '
+        BEGIN { split(names, list, " "); for (i in list) wanted[list[i]] = 1 }
+        $1 in wanted { total += $2 }
+        END { print total + 0 }'
+}
+
+# figures PROFILE: one line for each figure, `NAME VALUE`.
+figures() {
+    local program
+    for program in crypto verifier agent fleetgrant-firmware; do
+        echo "flash/$program $(section "$(elf "$1" $program)" .text .rodata .data)"
+    done
+    # Its buffers and its flash's page are static there, the agent's are not.
+    echo "ram/agent $(section "$(elf "$1" agent)" .data .bss)"
+    # An instruction takes a nanosecond of the emulated time, so the counts repeat.
+    emulate "$(elf "$1" measure)" -serial none -icount shift=0 | awk '
+        $1 == "size" { print "bytes/" $2, $3; next }
+        { print "instructions/" $1, $2; print "stack/" $1, $3 }'
+}
+
+# What the figures may be: some percent above what they are, for other compilers. The stack of the
+# first start of a device is that of `start`; `start-again` checks the stored grant.
+limits='
+flash/crypto 31000 36000
+flash/verifier 31000 36000
+flash/agent 72000 77000
+flash/fleetgrant-firmware 86000 91000
+ram/agent 512 512
+bytes/agent 1400 1400
+stack/verify 7300 7300
+stack/sign 3500 3500
+stack/request 5200 5200
+stack/accept-grant 8200 8200
+stack/start-again 10500 10500
+instructions/verify 11500000 7000000
+instructions/sign 11500000 7000000
+'
+
+# within SIZE_FIGURES SPEED_FIGURES
+within() {
+    local name small fast failed=0
+    while read -r name small fast; do
+        [ -n "$name" ] || continue
+        awk -v name="$name" -v most="$small" -v what='for size' "$within" "$1" || failed=1
+        awk -v name="$name" -v most="$fast" -v what='for speed' "$within" "$2" || failed=1
+    done <<< "$limits"
+    # To accept a grant is to check its signature, and little else.
+    local figures
+    for figures in "$1" "$2"; do
+        awk '{ value[$1] = $2 }
+            END {
+                ratio = value["instructions/accept-grant"] / value["instructions/verify"]
+                if (ratio > 1.1) { print "accepting a grant takes", ratio, "times a verification"; exit 1 }
+            }' "$figures" || failed=1
+    done
+    return $failed
+}
+within='
+    $1 == name { found = 1; if ($2 > most) { print name, what, "is", $2 ", above", most; bad = 1 } }
+    END { if (!found) print name, what, "was not measured"; exit bad || !found }'
+
+# table SIZE_FIGURES SPEED_FIGURES
+table() {
+    awk 'BEGIN { printf "%-28s %14s %14s\n", "", "opt z", "arithmetic 3" }
+        NR == FNR { small[$1] = $2; order[++count] = $1; next }
+        { fast[$1] = $2 }
+        END {
+            for (i = 1; i <= count; i++) printf "%-28s %14d %14d\n", order[i], small[order[i]], fast[order[i]]
+            printf "%-28s %14.2f %14.2f\n", "accept-grant / verify", \
+                small["instructions/accept-grant"] / small["instructions/verify"], \
+                fast["instructions/accept-grant"] / fast["instructions/verify"]
+            printf "%-28s %14d %14d\n", "agent beyond crypto and CBOR", \
+                small["flash/agent"] - small["flash/crypto"], fast["flash/agent"] - fast["flash/crypto"]
+        }' "$1" "$2"
 }
 
 (cd device-agent/firmware && cargo fmt --check)
 install
 linker=$(linker)
 target=$PWD/target/firmware
-build
-firmware=$target/thumbv7em-none-eabi/release/fleetgrant-firmware
+build release
+build fast
+figures release > "$scratch/small"
+figures fast > "$scratch/fast"
+table "$scratch/small" "$scratch/fast"
+[ "${1:-}" != --table ] || exit 0
+within "$scratch/small" "$scratch/fast"
 
-said=$(cd "$scratch" && emulate "$firmware" -serial none -semihosting-config enable=on,target=native) && {
+firmware=$(elf release fleetgrant-firmware)
+said=$(cd "$scratch" && emulate "$firmware" -serial none) && {
     echo "without flash it must not run: $said"
     exit 1
 }

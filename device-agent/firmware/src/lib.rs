@@ -6,3 +6,5 @@ pub mod board;
 pub mod console;
 pub mod factory;
 pub mod image;
+pub mod measure;
+pub mod sample;

@@ -1,6 +1,9 @@
 //! A small authority, a storage that loses power when told to, and a device to try them on.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
+#[cfg(feature = "flash")]
+pub mod nor;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
