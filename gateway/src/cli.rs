@@ -5,6 +5,7 @@
 
 mod activations;
 mod broker;
+mod campaigns;
 mod cases;
 mod completions;
 mod devices;
@@ -93,6 +94,7 @@ enum Command {
     Entitlements(entitlements::Args),
     Activations(activations::Args),
     Policies(policies::Args),
+    Campaigns(campaigns::Args),
     Cases(cases::Args),
     Outage(outage::Args),
     Factory(factory::Args),
@@ -126,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Entitlements(args) => entitlements::run(&global, &args),
         Command::Activations(args) => activations::run(&global, &args),
         Command::Migrate(args) => migrate::run(&global, &args),
+        Command::Campaigns(args) => campaigns::run(&global, &args),
         Command::Cases(args) => cases::run(&global, &args),
         Command::Outage(args) => outage::run(&global, &args),
         Command::Factory(args) => factory::run(&global, &args),

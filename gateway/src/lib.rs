@@ -4,6 +4,7 @@ pub mod access;
 pub mod activation;
 pub mod approval;
 pub mod broker;
+pub mod campaign;
 pub mod cli;
 pub mod clock;
 pub mod config;

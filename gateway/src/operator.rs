@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fleetgrant_core::domain::{ActivationId, DeviceId, EntitlementId, KeyThumbprint, Timestamp};
-use fleetgrant_core::operator::{self, OperatorError, Publish, Stopgap};
+use fleetgrant_core::operator::{self, Of, OperatorError, Provision, Publish, Stopgap};
 use fleetgrant_core::outcome::Outcome;
 use fleetgrant_core::quota::Leave;
 use fleetgrant_core::snapshot::Snapshot;
@@ -48,6 +48,10 @@ pub enum Act {
     GiveTemporary(Stopgap, Publish),
     /// Gives the device what an activation of another gave back or was written off with.
     TakeOver(ActivationId, Publish),
+    /// Gives the device what is missing of a total, and takes back what that replaces.
+    Provide(Provision, Option<Of>),
+    /// Takes all of these rights back.
+    Withdraw(Of),
 }
 
 /// Why an act was not done.
@@ -173,6 +177,7 @@ impl Operator {
         let (named, taken_over) = match act {
             Act::Assign { entitlement, .. } => (Some(entitlement), None),
             Act::GiveTemporary(stopgap, _) => (Some(stopgap.entitlement), None),
+            Act::Provide(provision, _) => (Some(provision.entitlement), None),
             Act::TakeOver(from, _) => (None, Some(from)),
             _ => (None, None),
         };
@@ -243,6 +248,10 @@ impl Operator {
             Act::TakeOver(from, publish) => {
                 operator::take_over(snapshot, from, publish, context, &mut entropy)
             }
+            Act::Provide(provision, replaces) => {
+                operator::provide(snapshot, provision, replaces, context, &mut entropy)
+            }
+            Act::Withdraw(of) => operator::withdraw(snapshot, of, context, &mut entropy),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod prepared;
 pub mod activation_code;
 pub mod api_key;
 pub mod batch;
+pub mod campaign;
 pub mod case;
 pub mod column;
 pub mod conversation;

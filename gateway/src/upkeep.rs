@@ -1,5 +1,5 @@
 //! What time alone changes: rights that can run no more and reservations that ran out free their
-//! units, removals that nobody proved become visible.
+//! units, removals that nobody proved become visible, campaigns go on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,10 @@ use std::time::Duration;
 use fleetgrant_core::domain::{DeviceId, Timestamp};
 use fleetgrant_core::tick::on_tick;
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use crate::activation::Rules;
+use crate::campaign::Campaigns;
 use crate::clock::Clock;
 use crate::lifecycle;
 use crate::store::conversation::{self, Basis, Cause, Recorded, devices_to_tick};
@@ -16,6 +18,8 @@ use crate::store::{Db, Store, StoreError, Verdict};
 
 /// How often what is due is looked for.
 const INTERVAL: Duration = Duration::from_secs(60);
+/// How often campaigns are gone on with.
+const CAMPAIGN_INTERVAL: Duration = Duration::from_secs(5);
 /// Devices looked at in one round.
 const BATCH: i64 = 256;
 
@@ -33,16 +37,29 @@ pub struct Upkeep {
 impl Upkeep {
     /// Runs until `stop` turns true.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let campaigns = Campaigns {
+            store: self.store.clone(),
+            rules: Arc::clone(&self.rules),
+            clock: self.clock.clone(),
+        };
         let mut ticks = tokio::time::interval(INTERVAL);
+        let mut campaign_ticks = tokio::time::interval(CAMPAIGN_INTERVAL);
+        campaign_ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
+            let is_campaigns = tokio::select! {
+                _ = ticks.tick() => false,
+                _ = campaign_ticks.tick() => true,
                 _ = stop.wait_for(|stop| *stop) => return,
-            }
+            };
             let Ok(now) = self.clock.trusted_now() else {
                 continue;
             };
-            if let Err(error) = self.round(now).await {
+            let settled = if is_campaigns {
+                campaigns.round(now).await
+            } else {
+                self.round(now).await
+            };
+            if let Err(error) = settled {
                 tracing::error!(%error, "what is due could not be settled; it is tried again");
             }
         }

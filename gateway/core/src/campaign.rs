@@ -81,8 +81,6 @@ named! {
         Failed = 6 "failed",
         /// There was nothing to do.
         Skipped = 7 "skipped",
-        /// The campaign ended before its turn came.
-        Left = 8 "left",
     }
 }
 

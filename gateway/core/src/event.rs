@@ -164,6 +164,28 @@ named! {
         UnitsHandedOver = 150 "units-handed-over",
         /// A right of an older system was given up for what came of it.
         LegacySurrendered = 151 "legacy-surrendered",
+        /// A campaign was made.
+        CampaignCreated = 170 "campaign-created",
+        /// The devices of a campaign are looked up.
+        CampaignReady = 171 "campaign-ready",
+        /// A campaign began.
+        CampaignStarted = 172 "campaign-started",
+        /// A campaign waits for somebody.
+        CampaignPaused = 173 "campaign-paused",
+        /// A campaign goes on.
+        CampaignResumed = 174 "campaign-resumed",
+        /// A campaign stopped by itself.
+        CampaignStopped = 175 "campaign-stopped",
+        /// Somebody ended a campaign.
+        CampaignAborted = 176 "campaign-aborted",
+        /// Every device of a campaign is settled.
+        CampaignFinished = 177 "campaign-finished",
+        /// A wave of a campaign began.
+        WaveBegan = 178 "wave-began",
+        /// Enough of a wave succeeded.
+        WavePassed = 179 "wave-passed",
+        /// Too much of a wave failed.
+        WaveFailed = 180 "wave-failed",
     }
 }
 

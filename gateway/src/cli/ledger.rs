@@ -3,20 +3,23 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use fleetgrant_core::campaign::Command;
 use fleetgrant_core::domain::{
-    ActivationId, CaseId, DeviceId, EntitlementId, KeyThumbprint, OrderId, PartyId,
+    ActivationId, CampaignId, CaseId, DeviceId, EntitlementId, KeyThumbprint, OrderId, PartyId,
 };
 use fleetgrant_core::outcome::Outcome;
 
 use super::output::Format;
 use super::{Failure, Global};
 use crate::approval::{ApprovalError, Decision, Outage};
+use crate::campaign::{CampaignError, Terms};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway;
 use crate::lifecycle::{Deed, EntitlementActError, EntitlementChange, Resale};
 use crate::operator::{Act, ActError, Effects, Operator};
 use crate::order_change::{OrderAct, OrderChange, OrderError};
+use crate::store::campaign::Row;
 use crate::store::listing::{self, EntitlementRow};
 use crate::store::party::Belongings;
 use crate::store::{Db, Store, StoreError, StoreOptions};
@@ -223,6 +226,18 @@ impl Ledger {
         Ok(runtime()?.block_on(operator.bridge_outage(outage, preview))?)
     }
 
+    /// Makes a campaign in the name of whoever runs this process.
+    pub(super) fn create_campaign(&self, terms: Terms) -> Result<Row, Failure> {
+        let operator = self.operator()?;
+        Ok(runtime()?.block_on(operator.create_campaign(terms))?)
+    }
+
+    /// Starts, pauses, resumes or aborts a campaign.
+    pub(super) fn tell_campaign(&self, called: &str, told: Command) -> Result<Row, Failure> {
+        let operator = self.operator()?;
+        Ok(runtime()?.block_on(operator.tell_campaign(called, told))?)
+    }
+
     /// Acts in the name of whoever runs this process.
     pub(super) fn operator(&self) -> Result<Operator, Failure> {
         Ok(Operator {
@@ -276,6 +291,15 @@ impl From<OrderError> for Failure {
     }
 }
 
+impl From<CampaignError> for Failure {
+    fn from(error: CampaignError) -> Self {
+        match error {
+            CampaignError::Act(error) => error.into(),
+            _ => Self::refused(error),
+        }
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::unavailable(error)
@@ -313,6 +337,11 @@ pub(super) fn entitlement_id(text: &str) -> Result<EntitlementId, String> {
 /// A case id on the command line.
 pub(super) fn case_id(text: &str) -> Result<CaseId, String> {
     id(text).map(CaseId)
+}
+
+/// A campaign id on the command line.
+pub(super) fn campaign_id(text: &str) -> Result<CampaignId, String> {
+    id(text).map(CampaignId)
 }
 
 /// An order id on the command line.

@@ -1,6 +1,7 @@
 //! Each report equals a count by hand over the exported events.
 #![allow(clippy::unwrap_used)]
 
+mod campaigns;
 mod delays;
 mod hand;
 mod history;

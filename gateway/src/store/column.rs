@@ -66,6 +66,11 @@ macro_rules! fixed {
 }
 
 domain_enums!(
+    fleetgrant_core::campaign::Because,
+    fleetgrant_core::campaign::CampaignState,
+    fleetgrant_core::campaign::DeviceStep,
+    fleetgrant_core::campaign::Failing,
+    fleetgrant_core::campaign::WaveState,
     domain::ActivationKind,
     domain::ActivationState,
     domain::BatchState,
@@ -101,6 +106,7 @@ domain_enums!(
 fixed!(
     domain::ApiKeyId,
     domain::BatchId,
+    domain::CampaignId,
     domain::CaseId,
     domain::ContractId,
     domain::CredentialId,

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{ApiKeyId, EntitlementId, OrderId, PartyId, TierName, Timestamp};
+use fleetgrant_core::domain::{
+    ApiKeyId, CampaignId, EntitlementId, OrderId, PartyId, TierName, Timestamp,
+};
 use fleetgrant_core::event::{Event, EventKind, Field};
 use serde::{Serialize, Serializer};
 use serde_cbor::Value;
@@ -40,6 +42,8 @@ pub enum Stream<'a> {
     Policy(&'a TierName),
     /// Products, features, SKUs and licence models.
     Catalogue,
+    /// One campaign.
+    Campaign(CampaignId),
     /// One key of the HTTP API.
     Key(ApiKeyId),
 }
@@ -53,6 +57,7 @@ impl fmt::Display for Stream<'_> {
             Self::Party(id) => write!(f, "party:{id}"),
             Self::Policy(tier) => write!(f, "policy:{tier}"),
             Self::Catalogue => f.write_str("catalogue"),
+            Self::Campaign(id) => write!(f, "campaign:{id}"),
             Self::Key(id) => write!(f, "key:{id}"),
         }
     }

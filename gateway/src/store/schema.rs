@@ -64,6 +64,66 @@ diesel::table! {
 }
 
 diesel::table! {
+    campaign_activations (campaign_id, device_id, activation_id) {
+        campaign_id -> Binary,
+        device_id -> Text,
+        activation_id -> Binary,
+        taken -> Bool,
+    }
+}
+
+diesel::table! {
+    campaign_devices (campaign_id, device_id) {
+        campaign_id -> Binary,
+        device_id -> Text,
+        rank -> BigInt,
+        wave -> Nullable<SmallInt>,
+        step -> SmallInt,
+        failing -> Nullable<SmallInt>,
+        rule -> Nullable<SmallInt>,
+        drawn_at -> Nullable<BigInt>,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    campaign_waves (campaign_id, number) {
+        campaign_id -> Binary,
+        number -> SmallInt,
+        late -> Bool,
+        state -> SmallInt,
+        size -> BigInt,
+        drawn -> BigInt,
+        succeeded -> BigInt,
+        failed -> BigInt,
+        skipped -> BigInt,
+        excused -> BigInt,
+    }
+}
+
+diesel::table! {
+    campaigns (id) {
+        id -> Binary,
+        name -> Text,
+        give_id -> Nullable<Binary>,
+        total -> Nullable<BigInt>,
+        take_entitlement_id -> Nullable<Binary>,
+        take_product_id -> Nullable<Binary>,
+        selection -> Text,
+        plan -> Text,
+        state -> SmallInt,
+        because -> Nullable<SmallInt>,
+        revision -> BigInt,
+        swept_to -> Nullable<Text>,
+        created_by -> Text,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+        started_at -> Nullable<BigInt>,
+        ended_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     cases (id) {
         id -> Binary,
         device_id -> Text,
@@ -522,6 +582,11 @@ diesel::joinable!(activations -> activation_codes (code_id));
 diesel::joinable!(activations -> devices (device_id));
 diesel::joinable!(activations -> entitlements (entitlement_id));
 diesel::joinable!(api_keys -> parties (party_id));
+diesel::joinable!(campaign_activations -> activations (activation_id));
+diesel::joinable!(campaign_devices -> campaigns (campaign_id));
+diesel::joinable!(campaign_devices -> devices (device_id));
+diesel::joinable!(campaign_waves -> campaigns (campaign_id));
+diesel::joinable!(campaigns -> products (take_product_id));
 diesel::joinable!(cases -> devices (device_id));
 diesel::joinable!(contracts -> parties (party_id));
 diesel::joinable!(conversations -> devices (device_id));
@@ -563,6 +628,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     activation_codes,
     activations,
     api_keys,
+    campaign_activations,
+    campaign_devices,
+    campaign_waves,
+    campaigns,
     cases,
     catalogue_stamps,
     contracts,

@@ -12,7 +12,7 @@ named! {
         Pause = 2 "pause",
         /// It goes on, though waves have failed: their failures so far are excused.
         Resume = 3 "resume",
-        /// It ends for good. What is out is out; what no set bears yet is taken back.
+        /// It ends for good. What is out is out.
         Abort = 4 "abort",
     }
 }

@@ -61,6 +61,8 @@ entity_id! {
     CaseId;
     /// One run of an import.
     ImportRunId;
+    /// One deed for many devices.
+    CampaignId;
     /// A key of the HTTP API.
     ApiKeyId;
 }

@@ -1,0 +1,366 @@
+//! `fleetgrant campaigns`: one deed for many devices, in waves.
+
+use fleetgrant_core::campaign::{CampaignState, Command as Told, DeviceStep};
+use fleetgrant_core::domain::CampaignId;
+use serde::Serialize;
+
+use super::ledger::{Ledger, ListArgs, campaign_id};
+use super::output::{self, Format, row};
+use super::{Failure, Global, OrUnavailable};
+use crate::campaign::{CampaignError, PlanTerms, Selection, Terms};
+use crate::store::campaign::{self as store, CampaignDevice, DevicesFilter, Row};
+
+/// Give, upgrade or revoke for many devices, in waves
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Create(Box<Create>),
+    List(List),
+    Show(Show),
+    Devices(Devices),
+    /// Begin with the first wave
+    Start(Which),
+    /// Let no device have its turn until it is resumed; what is out is out
+    Pause(Which),
+    /// Go on; what failed so far is excused
+    Resume(Which),
+    /// End it for good; what is out is out
+    Abort(Which),
+}
+
+/// Make a campaign; `serve` then looks up its devices, and it waits to be started
+///
+/// With --give and one of --take it is an upgrade: what is taken leaves in the set that brings what
+/// is given, and only where that can be given.
+#[derive(Debug, clap::Args)]
+struct Create {
+    /// What people call it
+    name: String,
+    /// Give units of this entitlement: its reference or its id
+    #[arg(long, value_name = "ENTITLEMENT")]
+    give: Option<String>,
+    /// Units that each device is to have in total
+    #[arg(long, value_name = "UNITS", requires = "give")]
+    total: Option<u32>,
+    /// Take back what devices have of this entitlement
+    #[arg(long, value_name = "ENTITLEMENT", conflicts_with = "take_product")]
+    take: Option<String>,
+    /// Take back what devices have of this product
+    #[arg(long, value_name = "CODE")]
+    take_product: Option<String>,
+    /// Only devices of this customer: a name, or an id that some system calls it by
+    #[arg(long, value_name = "PARTY")]
+    customer: Vec<String>,
+    /// Only devices of this product line
+    #[arg(long, value_name = "NAME")]
+    product_line: Vec<String>,
+    /// Only devices of this hardware model, as `report platforms` shows it
+    #[arg(long, value_name = "HWMODEL")]
+    model: Vec<String>,
+    /// Only devices that say they run this version
+    #[arg(long, value_name = "SWVERSION")]
+    software_version: Vec<String>,
+    /// Only these devices
+    #[arg(long, value_name = "DEVICE", value_delimiter = ',')]
+    device: Vec<String>,
+    /// Sizes of the waves, as 10,5%,25%; what is left over is one more [default: 1%,10%]
+    #[arg(long, value_name = "SIZES", value_delimiter = ',')]
+    waves: Option<Vec<String>>,
+    /// The share of a wave that must succeed before the next begins [default: 95%]
+    #[arg(long, value_name = "SHARE")]
+    success: Option<String>,
+    /// What happens when a wave has passed: next or pause [default: next]
+    #[arg(long, value_name = "ACT")]
+    on_success: Option<String>,
+    /// The share of a wave at which its failures are too many [default: 5%]
+    #[arg(long, value_name = "SHARE")]
+    failure: Option<String>,
+    /// What happens then: pause or stop [default: pause]
+    #[arg(long, value_name = "ACT")]
+    on_failure: Option<String>,
+    /// How many devices get their turn in how long [default: 100/min]
+    #[arg(long, value_name = "DEVICES/TIME")]
+    rate: Option<String>,
+    /// Seconds that a device has to sign, before it counts as failed [default: 604800]
+    #[arg(long, value_name = "SECONDS")]
+    patience: Option<u32>,
+    /// Until when devices that fit later join, as a date or an instant [default: they do not]
+    #[arg(long, value_name = "WHEN")]
+    late_until: Option<String>,
+}
+
+/// List campaigns, the oldest first
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only those that stand so, as running
+    #[arg(long)]
+    state: Option<CampaignState>,
+    /// Only those after this id
+    #[arg(long, value_name = "CAMPAIGN", value_parser = campaign_id)]
+    after: Option<CampaignId>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// Show how a campaign goes: its waves, and why devices failed
+#[derive(Debug, clap::Args)]
+struct Show {
+    #[command(flatten)]
+    which: Which,
+    /// The form of what is shown
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// List the devices of a campaign, by id
+#[derive(Debug, clap::Args)]
+struct Devices {
+    #[command(flatten)]
+    which: Which,
+    /// Only those that stand so, as failed
+    #[arg(long)]
+    step: Option<DeviceStep>,
+    /// Only those after this id
+    #[arg(long, value_name = "DEVICE")]
+    after: Option<String>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Its name or its id
+    campaign: String,
+}
+
+row!(
+    /// A campaign in a list.
+    CampaignLine {
+        campaign: String,
+        name: String,
+        state: String,
+        because: Option<String>,
+        gives: Option<String>,
+        total: Option<i64>,
+        takes: Option<String>,
+        created_by: String,
+        created: String,
+        started: Option<String>,
+        ended: Option<String>,
+    }
+);
+
+impl From<Row> for CampaignLine {
+    fn from(row: Row) -> Self {
+        Self {
+            campaign: row.id.0.to_string(),
+            takes: row.taken(),
+            name: row.name,
+            state: row.state.0.to_string(),
+            because: row.because.map(|because| because.0.to_string()),
+            gives: row.give_id.map(|id| id.0.to_string()),
+            total: row.total,
+            created_by: row.created_by,
+            created: row.created_at.0.to_string(),
+            started: row.started_at.map(|at| at.0.to_string()),
+            ended: row.ended_at.map(|at| at.0.to_string()),
+        }
+    }
+}
+
+row!(
+    /// A wave.
+    WaveLine {
+        wave: usize,
+        state: String,
+        devices: u64,
+        waiting: u64,
+        open: u64,
+        succeeded: u64,
+        failed: u64,
+        skipped: u64,
+    }
+);
+
+row!(
+    /// Why devices failed.
+    FailureLine {
+        reason: String,
+        rule: Option<String>,
+        remedy: Option<&'static str>,
+        devices: u64,
+    }
+);
+
+row!(
+    /// A device of a campaign.
+    DeviceLine {
+        device: String,
+        wave: Option<i16>,
+        step: String,
+        reason: Option<String>,
+        rule: Option<String>,
+        turn: Option<String>,
+        changed: String,
+    }
+);
+
+impl From<CampaignDevice> for DeviceLine {
+    fn from(row: CampaignDevice) -> Self {
+        Self {
+            device: row.device_id,
+            wave: row.wave.map(|wave| wave + 1),
+            step: row.step.0.to_string(),
+            reason: row.failing.map(|failing| failing.0.to_string()),
+            rule: row.rule.map(|rule| rule.0.to_string()),
+            turn: row.drawn_at.map(|at| at.0.to_string()),
+            changed: row.changed_at.0.to_string(),
+        }
+    }
+}
+
+/// How a campaign goes.
+#[derive(Serialize)]
+struct Sheet {
+    #[serde(flatten)]
+    campaign: CampaignLine,
+    selection: Selection,
+    waves: Vec<WaveLine>,
+    failures: Vec<FailureLine>,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    let ledger = Ledger::open(global)?;
+    match &args.command {
+        Command::Create(args) => create(&ledger, args),
+        Command::List(args) => list(&ledger, args),
+        Command::Show(args) => show(&ledger, args),
+        Command::Devices(args) => devices(&ledger, args),
+        Command::Start(which) => tell(&ledger, which, Told::Start),
+        Command::Pause(which) => tell(&ledger, which, Told::Pause),
+        Command::Resume(which) => tell(&ledger, which, Told::Resume),
+        Command::Abort(which) => tell(&ledger, which, Told::Abort),
+    }
+}
+
+fn create(ledger: &Ledger, args: &Create) -> Result<(), Failure> {
+    let usual = PlanTerms::default();
+    let or = |given: &Option<String>, usual: String| given.clone().unwrap_or(usual);
+    let terms = Terms {
+        name: args.name.clone(),
+        give: args.give.clone(),
+        total: args.total,
+        take: args.take.clone(),
+        take_product: args.take_product.clone(),
+        devices: Selection {
+            customers: args.customer.clone(),
+            product_lines: args.product_line.clone(),
+            models: args.model.clone(),
+            versions: args.software_version.clone(),
+            ids: args.device.clone(),
+        },
+        plan: PlanTerms {
+            waves: args.waves.clone().unwrap_or(usual.waves),
+            success: or(&args.success, usual.success),
+            on_success: or(&args.on_success, usual.on_success),
+            failure: or(&args.failure, usual.failure),
+            on_failure: or(&args.on_failure, usual.on_failure),
+            rate: or(&args.rate, usual.rate),
+            patience_seconds: args.patience.unwrap_or(usual.patience_seconds),
+            late_until: args.late_until.clone(),
+        },
+    };
+    let row = ledger.create_campaign(terms)?;
+    super::note(&format!(
+        "`fleetgrant serve` looks up its devices; then begin it with `fleetgrant campaigns start {}`",
+        row.name
+    ));
+    Ok(())
+}
+
+fn tell(ledger: &Ledger, which: &Which, told: Told) -> Result<(), Failure> {
+    let row = ledger.tell_campaign(&which.campaign, told)?;
+    super::note(&format!("{} is {}", row.name, row.state.0));
+    Ok(())
+}
+
+fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
+    let (state, after, limit) = (args.state, args.after, args.list.rows_to_read());
+    let rows = ledger.read(move |db| store::list(db, state, after, limit))?;
+    let rows = args.list.cut(rows, |row| row.id.0.to_string());
+    let lines: Vec<_> = rows.into_iter().map(CampaignLine::from).collect();
+    output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
+}
+
+fn found(row: Option<Row>, which: &Which) -> Result<Row, Failure> {
+    row.ok_or_else(|| CampaignError::Unknown(which.campaign.clone()).into())
+}
+
+fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
+    let called = args.which.campaign.clone();
+    let (row, waves, failures) = ledger.read(move |db| {
+        let Some(row) = store::called(db, &called)? else {
+            return Ok((None, Vec::new(), Vec::new()));
+        };
+        let waves = store::load(db, &row)?.waves;
+        let failures = store::failures(db, row.id)?;
+        Ok((Some(row), waves, failures))
+    })?;
+    let row = found(row, &args.which)?;
+    let waves = (1..).zip(waves).map(|(wave, stands)| WaveLine {
+        wave,
+        state: stands.state.to_string(),
+        devices: stands.size,
+        waiting: stands.undrawn(),
+        open: stands.tally.open(),
+        succeeded: stands.tally.succeeded,
+        failed: stands.tally.failed,
+        skipped: stands.tally.skipped,
+    });
+    let failures = failures
+        .into_iter()
+        .map(|(failing, rule, devices)| FailureLine {
+            reason: failing.to_string(),
+            rule: rule.map(|rule| rule.to_string()),
+            remedy: rule.map(|rule| rule.remedy()),
+            devices,
+        });
+    let sheet = Sheet {
+        selection: row.selected()?,
+        campaign: row.into(),
+        waves: waves.collect(),
+        failures: failures.collect(),
+    };
+    match args.output {
+        Format::Json => output::print_json(&sheet),
+        Format::Csv => output::print(Format::Csv, &sheet.waves),
+        Format::Table => output::print_record(&sheet.campaign)
+            .and_then(|()| output::print_part("waves", &sheet.waves))
+            .and_then(|()| output::print_part("failures", &sheet.failures)),
+    }
+    .or_unavailable(|| "cannot write the campaign".to_owned())
+}
+
+fn devices(ledger: &Ledger, args: &Devices) -> Result<(), Failure> {
+    let filter = DevicesFilter {
+        step: args.step,
+        after: args.after.clone(),
+    };
+    let (called, limit) = (args.which.campaign.clone(), args.list.rows_to_read());
+    let (row, rows) = ledger.read(move |db| {
+        let Some(row) = store::called(db, &called)? else {
+            return Ok((None, Vec::new()));
+        };
+        let rows = store::devices(db, row.id, &filter, limit)?;
+        Ok((Some(row), rows))
+    })?;
+    found(row, &args.which)?;
+    let rows = args.list.cut(rows, |row| row.device_id.clone());
+    let lines: Vec<_> = rows.into_iter().map(DeviceLine::from).collect();
+    output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
+}

@@ -1,0 +1,220 @@
+//! Campaigns on a ledger whose devices answer: what is counted is what devices signed for.
+
+use std::sync::Arc;
+
+use fleetgrant_core::campaign::{CampaignState, Command, DeviceStep, Failing, WaveState};
+use fleetgrant_core::context::Authority;
+use fleetgrant_core::domain::{Epoch, Realm};
+use fleetgrant_core::policy::Policy;
+use fleetgrant_core::rule::Rule;
+
+use super::*;
+use crate::activation::Rules;
+use crate::campaign::{CampaignError, Campaigns, PlanTerms, Selection, Terms};
+use crate::clock::Clock;
+use crate::operator::Operator;
+use crate::store::campaign::{self as store, DevicesFilter, Row};
+use crate::store::conversation::Cache;
+
+/// Five admitted devices of one customer, who owns three units of one product.
+fn fleet() -> Ledger {
+    let mut ledger = Ledger::new();
+    ledger.import(Kind::Products, "product,title,feature\nP,Pump,pump\n");
+    ledger.import(
+        Kind::Skus,
+        "sku,title,product,model,term,start_basis\nPUMP,Pump,P,perpetual,,fixed\n",
+    );
+    ledger.import(Kind::Parties, "system,party,name\nerp,C-1,Acme\n");
+    ledger.import(
+        Kind::Orders,
+        "system,order,ordered_at,sold_to,line,sku,quantity,purpose\n\
+         erp,O-1,2026-10-20,C-1,1,PUMP,3,production\n",
+    );
+    let serials = (1..=5).map(|serial| format!("{serial},erp,C-1,pump-1\n"));
+    let manifest: String = serials.collect();
+    ledger.import(
+        Kind::Manifest,
+        &format!("serial,system,owner,hwmodel\n{manifest}"),
+    );
+    for device in 1..=5 {
+        ledger.ask(device, &[]);
+        ledger.wait(1);
+        ledger.ask(device, &[]);
+    }
+    ledger
+}
+
+fn rules() -> Arc<Rules> {
+    Arc::new(Rules {
+        authority: Authority {
+            realm: Realm::new("test").unwrap(),
+            epoch: Epoch(1),
+        },
+        policy: Policy::default(),
+        cache: Cache::default(),
+    })
+}
+
+fn operator(ledger: &Ledger) -> Operator {
+    Operator {
+        store: ledger.store.clone(),
+        rules: rules(),
+        clock: Clock::manual(ledger.now).0,
+        actor: "tester".to_owned(),
+    }
+}
+
+fn terms(name: &str, waves: &[&str]) -> Terms {
+    Terms {
+        name: name.to_owned(),
+        give: Some("O-1/1/P/perpetual".to_owned()),
+        total: None,
+        take: None,
+        take_product: None,
+        devices: Selection {
+            customers: vec!["Acme".to_owned()],
+            models: vec!["pump-1".to_owned()],
+            ..Selection::default()
+        },
+        plan: PlanTerms {
+            waves: waves.iter().map(|wave| (*wave).to_owned()).collect(),
+            failure: "50%".to_owned(),
+            ..PlanTerms::default()
+        },
+    }
+}
+
+fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(future)
+}
+
+fn round(ledger: &Ledger) {
+    let campaigns = Campaigns {
+        store: ledger.store.clone(),
+        rules: rules(),
+        clock: Clock::manual(ledger.now).0,
+    };
+    wait_for(campaigns.round(ledger.now)).unwrap();
+}
+
+fn row(ledger: &Ledger, name: &str) -> Row {
+    let name = name.to_owned();
+    let found = ledger
+        .store
+        .read_blocking("t", move |db| store::called(db, &name));
+    found.unwrap().unwrap()
+}
+
+fn stands(ledger: &Ledger, name: &str) -> Vec<(WaveState, u64, u64, u64, u64)> {
+    let row = row(ledger, name);
+    let campaign = ledger
+        .store
+        .read_blocking("t", move |db| store::load(db, &row));
+    let waves = campaign.unwrap().waves.into_iter().map(|wave| {
+        let tally = wave.tally;
+        (
+            wave.state,
+            wave.size,
+            tally.drawn,
+            tally.succeeded,
+            tally.failed,
+        )
+    });
+    waves.collect()
+}
+
+fn in_step(ledger: &Ledger, name: &str, step: DeviceStep) -> Vec<u8> {
+    let row = row(ledger, name);
+    let filter = DevicesFilter {
+        step: Some(step),
+        after: None,
+    };
+    let rows = ledger
+        .store
+        .read_blocking("t", move |db| store::devices(db, row.id, &filter, 100))
+        .unwrap();
+    let serial = |id: String| id.trim_start_matches("d-").parse().unwrap();
+    rows.into_iter().map(|row| serial(row.device_id)).collect()
+}
+
+/// Devices that were given something ask, and sign for what they get.
+fn all_answer(ledger: &mut Ledger, name: &str) {
+    for device in in_step(ledger, name, DeviceStep::Sent) {
+        ledger.activate(device, &[]);
+    }
+}
+
+#[test]
+fn waves_go_on_with_signatures_and_stop_at_the_rule_that_denies() {
+    let mut ledger = fleet();
+    let operator = operator(&ledger);
+    wait_for(operator.create_campaign(terms("pumps", &["2"]))).unwrap();
+    round(&ledger);
+    assert_eq!(row(&ledger, "pumps").state.0, CampaignState::Ready);
+    wait_for(operator.tell_campaign("pumps", Command::Start)).unwrap();
+    round(&ledger);
+    use WaveState::{Failed, Passed, Planned, Running};
+    assert_eq!(
+        stands(&ledger, "pumps"),
+        [(Running, 2, 2, 0, 0), (Planned, 3, 0, 0, 0)]
+    );
+    round(&ledger);
+    assert_eq!(stands(&ledger, "pumps")[1].0, Planned, "nobody has signed");
+    all_answer(&mut ledger, "pumps");
+    ledger.wait(60);
+    round(&ledger);
+    round(&ledger);
+    // Three more want the one unit that is left.
+    all_answer(&mut ledger, "pumps");
+    round(&ledger);
+    assert_eq!(
+        stands(&ledger, "pumps"),
+        [(Passed, 2, 2, 2, 0), (Failed, 3, 3, 1, 2)]
+    );
+    let paused = row(&ledger, "pumps");
+    assert_eq!(paused.state.0, CampaignState::Paused);
+    let id = paused.id;
+    let failures = ledger
+        .store
+        .read_blocking("t", move |db| store::failures(db, id));
+    assert_eq!(
+        failures.unwrap(),
+        [(Failing::Denied, Some(Rule::NoUnitsLeft), 2)]
+    );
+    wait_for(operator.tell_campaign("pumps", Command::Resume)).unwrap();
+    round(&ledger);
+    assert_eq!(row(&ledger, "pumps").state.0, CampaignState::Finished);
+
+    // As many as the history says.
+    let activated = ledger.exported().matches(r#""kind":"activated""#).count();
+    assert_eq!(activated, 3);
+    let again = wait_for(operator.create_campaign(terms("pumps", &[]))).unwrap_err();
+    assert!(matches!(again, CampaignError::NameTaken(_)));
+}
+
+#[test]
+fn a_device_that_is_silent_counts_as_failed_until_it_signs() {
+    let mut ledger = fleet();
+    let operator = operator(&ledger);
+    let mut slow = terms("slow", &["1"]);
+    slow.plan.patience_seconds = 3_600;
+    wait_for(operator.create_campaign(slow)).unwrap();
+    round(&ledger);
+    wait_for(operator.tell_campaign("slow", Command::Start)).unwrap();
+    round(&ledger);
+    let sent = in_step(&ledger, "slow", DeviceStep::Sent);
+    ledger.wait(3_601);
+    round(&ledger);
+    assert_eq!(in_step(&ledger, "slow", DeviceStep::Silent), sent);
+    assert_eq!(stands(&ledger, "slow")[0], (WaveState::Failed, 1, 1, 0, 1));
+    ledger.activate(sent[0], &[]);
+    round(&ledger);
+    assert_eq!(in_step(&ledger, "slow", DeviceStep::Succeeded), sent);
+    wait_for(operator.tell_campaign("slow", Command::Resume)).unwrap();
+    round(&ledger);
+    assert_eq!(stands(&ledger, "slow")[0], (WaveState::Passed, 1, 1, 1, 0));
+    wait_for(operator.tell_campaign("slow", Command::Abort)).unwrap();
+    round(&ledger);
+    assert_eq!(row(&ledger, "slow").state.0, CampaignState::Aborted);
+}
