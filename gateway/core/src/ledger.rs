@@ -41,6 +41,8 @@ pub(crate) struct Ledger {
 struct Entry {
     activation: Activation,
     status: Status,
+    /// Whether it held units when it was read or made.
+    held_units: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,7 @@ impl Ledger {
             (
                 activation.id,
                 Entry {
+                    held_units: activation.holds_units(),
                     activation,
                     status: Status::Stored,
                 },
@@ -105,16 +108,19 @@ impl Ledger {
             .map(|entry| entry.activation.id)
     }
 
-    /// Activations of an entitlement that were proven to be given back in this turn.
+    /// Activations of an entitlement whose units were proven to be given back in this turn. What was
+    /// written off had freed its units before, and another may have them.
     pub(crate) fn given_back(&self, id: EntitlementId) -> impl Iterator<Item = &Activation> {
-        self.activations().filter(move |activation| {
-            activation.entitlement == id
-                && activation.kind == ActivationKind::Normal
+        let entries = self.activations.values().filter(move |entry| {
+            entry.held_units
+                && entry.activation.entitlement == id
+                && entry.activation.kind == ActivationKind::Normal
                 && matches!(
-                    activation.standing,
+                    entry.activation.standing,
                     Standing::Removed(RemovalReason::Return | RemovalReason::Rehost)
                 )
-        })
+        });
+        entries.map(|entry| &entry.activation)
     }
 
     /// Units of an entitlement that can still be taken.
@@ -165,6 +171,7 @@ impl Ledger {
 
     fn insert(&mut self, activation: Activation) {
         let entry = Entry {
+            held_units: true,
             status: Status::New,
             activation,
         };

@@ -2,7 +2,7 @@
 //!
 //! The old one is closed and keeps what is in use; the new one begins with what was free. Each
 //! device gets the new right in the set that leaves the old one out
-//! ([`operator::provide`](fleetgrant_core::operator::provide)), and how many units that moves is
+//! ([`fleetgrant_core::operator::provide`]), and how many units that moves is
 //! [`Succession`]'s to say.
 
 use fleetgrant_core::credit::Stock;
