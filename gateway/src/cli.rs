@@ -7,6 +7,7 @@ mod activations;
 mod broker;
 mod campaigns;
 mod cases;
+mod codes;
 mod completions;
 mod devices;
 mod doctor;
@@ -99,6 +100,7 @@ enum Command {
     Outage(outage::Args),
     Factory(factory::Args),
     Migration(migration::Args),
+    Codes(codes::Args),
     Offline(offline::Args),
     Inspect(inspect::Args),
     Report(report::Args),
@@ -132,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Cases(args) => cases::run(&global, &args),
         Command::Outage(args) => outage::run(&global, &args),
         Command::Factory(args) => factory::run(&global, &args),
+        Command::Codes(args) => codes::run(&global, &args),
         Command::Migration(args) => migration::run(&global, &args),
         Command::Policies(args) => policies::run(&global, &args),
         Command::Offline(args) => offline::run(&global, &args),

@@ -144,6 +144,8 @@ pub struct Code {
     pub key: CodeKey,
     /// What it gives.
     pub entitlement: EntitlementId,
+    /// Who hands it out; what it gives is that party's until it is used, and then the user's.
+    pub partner: Option<PartyId>,
     /// Units a use gives.
     pub units: u32,
     /// Uses left.

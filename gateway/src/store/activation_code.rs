@@ -6,7 +6,7 @@ use fleetgrant_schemas::code::CodeKey;
 use fleetgrant_schemas::id::CodeId;
 
 use super::column::{Code, Micros, Octets};
-use super::schema::activation_codes as table;
+use super::schema::{activation_codes as table, entitlements, parties};
 use super::{Db, StoreError};
 
 /// A row.
@@ -63,4 +63,44 @@ pub fn of_pack(db: &mut Db, pack: &str) -> Result<Vec<ActivationCode>, StoreErro
 pub fn insert(db: &mut Db, code: &ActivationCode) -> Result<(), StoreError> {
     on!(db, c => diesel::insert_into(table::table).values(code).execute(c))?;
     Ok(())
+}
+
+/// How often a code was used, and nobody's name but the partner's.
+#[derive(Clone, Debug, Queryable)]
+pub struct Use {
+    /// The codes it was made with.
+    pub pack: String,
+    /// Who hands it out.
+    pub partner: Option<String>,
+    /// What it gives units of.
+    pub entitlement: String,
+    /// Units a use gives.
+    pub units: i64,
+    /// How often it can be used.
+    pub uses: i64,
+    /// How often it was.
+    pub used: i64,
+}
+
+/// The use of every code, or of those that these partners hand out.
+pub fn uses(db: &mut Db, partners: Option<&[PartyId]>) -> Result<Vec<Use>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = table::table
+            .inner_join(entitlements::table)
+            .left_join(parties::table.on(parties::id.nullable().eq(table::partner_id)))
+            .select((
+                table::pack,
+                parties::name.nullable(),
+                entitlements::reference,
+                table::units,
+                table::uses,
+                table::used,
+            ))
+            .into_boxed();
+        if let Some(partners) = partners {
+            let partners: Vec<_> = partners.iter().copied().map(Octets).collect();
+            query = query.filter(table::partner_id.eq_any(partners));
+        }
+        query.load(c)
+    })?)
 }

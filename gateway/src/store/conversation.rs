@@ -11,6 +11,7 @@ mod entitlement;
 mod memory;
 mod pin;
 mod quota;
+mod redeem;
 mod set;
 
 use std::collections::BTreeMap;
@@ -211,6 +212,7 @@ pub fn record(
     if !quota::record(db, outcome, cause.at)? {
         return Ok(Recorded::Stale);
     }
+    redeem::record(db, outcome, cause)?;
     set::deliver(db, basis, outcome, cause.at)?;
     follow_up(db, outcome, cause.at)?;
     let message = cause.message.map(|digest| digest.0);

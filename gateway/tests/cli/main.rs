@@ -9,6 +9,7 @@ mod keys;
 mod ledger;
 mod migration;
 mod offline;
+mod partner;
 mod pipe;
 mod pki;
 mod policies;

@@ -120,6 +120,7 @@ pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Time
             expires_at: (place == 1).then(|| now.plus_seconds(15 * DAY)),
             void: false,
             failures: 0,
+            partner: None,
         });
     }
     for identity in &cast.devices {

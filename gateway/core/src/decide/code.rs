@@ -3,7 +3,8 @@
 //! Whatever is wrong with a code is answered alike, so that nobody learns which codes exist; and
 //! wrong proofs are limited, for each device and for each code.
 
-use super::{Planner, Source, Verdict, eligible};
+use super::eligible::eligible_for;
+use super::{Planner, Source, Verdict};
 use crate::domain::{CodeId, CodeProof};
 use crate::rule::{Refusal, Rule};
 
@@ -52,7 +53,9 @@ impl Planner<'_> {
             .ledger
             .entitlement(code.entitlement)
             .ok_or(Rule::CodeRefused)?;
-        eligible(facts, entitlement)?;
+        // What a partner hands out is not the partner's to use.
+        let handed_out = code.partner.is_some() && code.partner == entitlement.owner;
+        eligible_for(facts, entitlement, !handed_out)?;
         if self.full.contains(&source) {
             return Err(Rule::SetFull.into());
         }

@@ -9,7 +9,17 @@ use crate::term;
 /// The first rule that keeps an entitlement from giving this device new units, whether it has
 /// any left or not.
 pub(crate) fn eligible(facts: &Facts<'_>, entitlement: &Entitlement) -> Result<(), Rule> {
-    if let (Some(owner), Some(other)) = (facts.device.owner, entitlement.owner)
+    eligible_for(facts, entitlement, true)
+}
+
+/// As [`eligible`]; whether the entitlement must be of the device's owner.
+pub(super) fn eligible_for(
+    facts: &Facts<'_>,
+    entitlement: &Entitlement,
+    of_owner: bool,
+) -> Result<(), Rule> {
+    if of_owner
+        && let (Some(owner), Some(other)) = (facts.device.owner, entitlement.owner)
         && owner != other
     {
         return Err(Rule::OtherOwner);

@@ -368,6 +368,7 @@ pub(super) fn codes(db: &mut Db, wants: &[Want]) -> Result<Vec<ActivationCode>, 
         Option<Micros>,
         i16,
         i64,
+        Option<Octets<PartyId>>,
     );
     let mut codes = Vec::new();
     for want in wants {
@@ -385,10 +386,13 @@ pub(super) fn codes(db: &mut Db, wants: &[Want]) -> Result<Vec<ActivationCode>, 
                 activation_codes::expires_at,
                 activation_codes::state,
                 activation_codes::failures,
+                activation_codes::partner_id,
             ))
             .first(c)
             .optional())?;
-        let Some((key, entitlement, units, uses, used, expires_at, state, failures)) = found else {
+        let Some((key, entitlement, units, uses, used, expires_at, state, failures, partner)) =
+            found
+        else {
             continue;
         };
         codes.push(ActivationCode {
@@ -400,6 +404,7 @@ pub(super) fn codes(db: &mut Db, wants: &[Want]) -> Result<Vec<ActivationCode>, 
             expires_at: expires_at.map(|at| at.0),
             void: state == VOID,
             failures: unsigned("failures", failures.min(u16::MAX.into()))?,
+            partner: partner.map(|partner| partner.0),
         });
     }
     Ok(codes)

@@ -11,6 +11,7 @@ use crate::rule::Rule;
 use crate::testkit::{Bench, DAY, Handset, denials};
 
 const ID: CodeId = CodeId([3; 5]);
+const PARTNER: PartyId = PartyId([9; 16]);
 
 fn code() -> ActivationCode {
     ActivationCode {
@@ -32,6 +33,7 @@ fn bench(change: impl FnOnce(&mut Code)) -> (Bench, EntitlementId) {
         expires_at: None,
         void: false,
         failures: 0,
+        partner: None,
     };
     change(&mut stored);
     bench.world.add_code(stored);
@@ -197,7 +199,7 @@ fn guesses_in_one_request_count_each() {
 #[test]
 fn a_code_of_one_owner_is_not_for_the_device_of_another() {
     let (mut bench, sold) = bench(|_| {});
-    bench.world.entitlement_mut(sold).unwrap().owner = Some(PartyId([9; 16]));
+    bench.world.entitlement_mut(sold).unwrap().owner = Some(PARTNER);
     let mut device = bench.admitted("d");
     let outcome = redeem(&mut bench, &mut device, &code());
     assert_eq!(denials(&outcome), [Some(Rule::OtherOwner)]);
@@ -216,4 +218,19 @@ fn one_code_twice_in_a_request_is_used_once() {
     assert_eq!(outcome.decided[1].verdict, WantVerdict::Served);
     assert_eq!(bench.live(sold), 2);
     assert_eq!(bench.world.code(ID).unwrap().uses_left, 1);
+}
+
+/// What a partner hands out is the partner's until it is used; what anybody else owns is no code's to
+/// give to another.
+#[test]
+fn a_code_gives_what_is_the_partners_who_hands_it_out() {
+    for (partner, rule) in [(Some(PARTNER), None), (None, Some(Rule::OtherOwner))] {
+        let (mut bench, sold) = bench(|code| code.partner = partner);
+        bench.world.entitlement_mut(sold).unwrap().owner = Some(PARTNER);
+        let mut device = bench.admitted("d");
+        let outcome = redeem(&mut bench, &mut device, &code());
+        assert_eq!(denials(&outcome), [rule]);
+        let units = if rule.is_none() { 2 } else { 0 };
+        assert_eq!(bench.live(sold), units);
+    }
 }

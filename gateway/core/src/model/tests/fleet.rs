@@ -177,6 +177,7 @@ impl Fleet {
             expires_at: None,
             void: false,
             failures: 0,
+            partner: None,
         });
         let devices: Vec<_> = (0..DEVICES)
             .map(|n| bench.expected(&format!("device-{n}")))
