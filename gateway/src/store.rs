@@ -38,6 +38,7 @@ pub mod schema;
 mod schema_drift;
 pub mod shipment;
 pub mod sku;
+pub mod station;
 pub mod stock;
 mod transaction;
 

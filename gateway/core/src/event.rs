@@ -164,6 +164,10 @@ named! {
         UnitsHandedOver = 150 "units-handed-over",
         /// A right of an older system was given up for what came of it.
         LegacySurrendered = 151 "legacy-surrendered",
+        /// A device is tried at a station of the line.
+        RunOpened = 152 "run-opened",
+        /// A try of a device passed, failed, or ended with its being scrapped.
+        RunClosed = 153 "run-closed",
         /// A campaign was made.
         CampaignCreated = 170 "campaign-created",
         /// The devices of a campaign are looked up.

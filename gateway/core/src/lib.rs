@@ -66,6 +66,7 @@ pub mod tick;
 pub mod tier;
 pub mod unfit;
 pub mod wire;
+pub mod yields;
 
 mod challenge;
 mod content;

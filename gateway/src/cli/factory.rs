@@ -2,6 +2,8 @@
 
 mod grants;
 mod reserve;
+mod runs;
+mod yields;
 
 use anyhow::anyhow;
 
@@ -20,12 +22,18 @@ pub(super) struct Args {
 enum Command {
     Reserve(reserve::Args),
     Grants(grants::Args),
+    Station(runs::StationArgs),
+    Run(runs::RunArgs),
+    Yield(yields::Args),
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Reserve(args) => reserve::run(global, args),
         Command::Grants(args) => grants::run(global, args),
+        Command::Station(args) => runs::stations(global, args),
+        Command::Run(args) => runs::runs(global, args),
+        Command::Yield(args) => yields::run(global, args),
     }
 }
 

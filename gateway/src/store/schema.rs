@@ -533,6 +533,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    runs (id) {
+        id -> Binary,
+        station_id -> Binary,
+        device_id -> Text,
+        attempt -> BigInt,
+        operator -> Nullable<Text>,
+        state -> SmallInt,
+        opened_at -> BigInt,
+        closed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     shipment_serials (shipment_id, device_id) {
         shipment_id -> Binary,
         serial -> Text,
@@ -573,6 +586,16 @@ diesel::table! {
         state -> SmallInt,
         created_at -> BigInt,
         changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    stations (id) {
+        id -> Binary,
+        name -> Text,
+        manufacturer_id -> Nullable<Binary>,
+        time_limit_seconds -> BigInt,
+        created_at -> BigInt,
     }
 }
 
@@ -617,12 +640,15 @@ diesel::joinable!(quota_uses -> devices (device_id));
 diesel::joinable!(quota_uses -> entitlements (entitlement_id));
 diesel::joinable!(quota_uses -> parties (owner_id));
 diesel::joinable!(refreshes -> devices (device_id));
+diesel::joinable!(runs -> devices (device_id));
+diesel::joinable!(runs -> stations (station_id));
 diesel::joinable!(shipment_serials -> devices (device_id));
 diesel::joinable!(shipment_serials -> shipments (shipment_id));
 diesel::joinable!(shipments -> order_lines (order_line_id));
 diesel::joinable!(sku_contents -> license_models (license_model_id));
 diesel::joinable!(sku_contents -> products (product_id));
 diesel::joinable!(sku_contents -> skus (sku_id));
+diesel::joinable!(stations -> parties (manufacturer_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     activation_codes,
@@ -661,8 +687,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     products,
     quota_uses,
     refreshes,
+    runs,
     shipment_serials,
     shipments,
     sku_contents,
     skus,
+    stations,
 );

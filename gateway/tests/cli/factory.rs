@@ -298,3 +298,65 @@ fn what_was_built_to_stock_is_the_buyer_s_with_the_shipment() {
         .done()
         .shows(&["400 unchanged"]);
 }
+
+/// A pass is the device's own signature, in the station's time; nobody enters it.
+#[test]
+fn a_run_passes_by_the_device_s_signature_and_yields_are_counted_from_runs() {
+    let scene = Scene::new();
+    name_key(&scene);
+    let rows = "serial,batch\nBAD-1,B-1\nBAD-2,B-1\n";
+    fs::write(scene.path("bad.csv"), rows).unwrap();
+    scene.folder.run(&["import", "manifest", "bad.csv"]).done();
+    let add = |limit: &str| {
+        let args = ["factory", "station", "add", "ICT", "--time-limit", limit];
+        scene.folder.run(&args).done();
+    };
+    let open = |device: &str| {
+        let args = ["factory", "run", "open", device, "--station", "ICT"];
+        scene.folder.run(&args)
+    };
+    let close = || scene.json(&["factory", "run", "close"]);
+    let share = |by: &str| {
+        let lines = scene.json(&["factory", "yield", "--by", by]);
+        let line = lines.as_array().unwrap()[0].clone();
+        (
+            line["passed"].as_u64().unwrap(),
+            line["units"].as_u64().unwrap(),
+        )
+    };
+    open(&scene.id).ends(REFUSED, &["no station", "station add"]);
+    add("600");
+    grants(&scene).ends(REFUSED, &["1 of 3"]);
+    open(&scene.id).ends(0, &["attempt 1"]);
+    open(&scene.id).ends(REFUSED, &["is at ICT"]);
+    assert_eq!(
+        close().as_array().unwrap().len(),
+        0,
+        "nothing is decided yet"
+    );
+    let (profile, keys) = (scene.profile(), scene.keys());
+    let mut device = start(&profile, &keys, &scene.path("flash"));
+    take(&mut device, &grant_file(&scene)).unwrap();
+    let mut buffer = [0; limits::MAX_UP];
+    let len = device.export_ack(&mut buffer, START).unwrap().unwrap();
+    fs::write(scene.path("ack"), &buffer[..len]).unwrap();
+    scene.folder.run(&["offline", "ack", "ack"]).done();
+    let closed = close();
+    assert_eq!(closed[0]["state"], "pass");
+    assert_eq!((share("station"), share("batch")), ((1, 1), (1, 1)));
+
+    // One that says nothing fails when its time is over, and one is scrapped.
+    open("dev-BAD-1").done();
+    open("dev-BAD-2").done();
+    let scrap = |device: &str| scene.folder.run(&["factory", "run", "scrap", device]);
+    scrap("dev-BAD-2").done();
+    scrap("dev-BAD-2").ends(REFUSED, &["at no station"]);
+    open("dev-BAD-2").ends(REFUSED, &["was scrapped"]);
+    add("1");
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    assert_eq!(close()[0]["state"], "fail");
+    assert_eq!((share("station"), share("batch")), ((1, 3), (1, 3)));
+    open("dev-BAD-1").ends(0, &["attempt 2"]);
+    let none = ["factory", "yield", "--to", "2000-01-01"];
+    assert_eq!(scene.json(&none).as_array().unwrap().len(), 0);
+}

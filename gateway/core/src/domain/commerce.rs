@@ -123,6 +123,20 @@ named! {
 }
 
 named! {
+    /// How a try of a device on the line stands.
+    RunState("run state") {
+        /// The device has not signed yet, and has time left.
+        Open = 1 "open",
+        /// It signed in time.
+        Pass = 2 "pass",
+        /// It did not.
+        Fail = 3 "fail",
+        /// It was scrapped.
+        Scrapped = 4 "scrapped",
+    }
+}
+
+named! {
     /// Where a case stands.
     CaseState("case state") {
         /// Somebody waits.

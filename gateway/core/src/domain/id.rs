@@ -53,6 +53,8 @@ entity_id! {
     ShipmentId;
     /// Devices that were built together.
     BatchId;
+    /// Where devices are tried on a factory line.
+    StationId;
     /// What a party owns: units of a product under a licence model.
     EntitlementId;
     /// A key and chain that a device proved.
