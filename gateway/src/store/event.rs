@@ -14,11 +14,13 @@ use fleetgrant_core::domain::{
     ApiKeyId, CampaignId, EntitlementId, OrderId, PartyId, TierName, Timestamp,
 };
 use fleetgrant_core::event::{Event, EventKind, Field};
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_cbor::Value;
 use sha2::{Digest, Sha256};
 
 use super::column::{Code, Micros, Octets};
+use super::prepared::Fix as _;
 use super::schema::events as table;
 use super::{Db, StoreError};
 
@@ -102,19 +104,21 @@ pub struct Stored {
     pub personal: Option<String>,
 }
 
+/// Borrows nothing: several rows in one statement are prepared once only for a type without a
+/// lifetime.
 #[derive(Insertable)]
 #[diesel(table_name = table, treat_none_as_default_value = false)]
-struct New<'a> {
-    stream: &'a str,
+struct New {
+    stream: String,
     seq: i64,
     previous_hash: Octets<[u8; 32]>,
     hash: Octets<[u8; 32]>,
     kind: Code<EventKind>,
     at: Micros,
-    actor: &'a str,
-    cause: &'a [u8],
-    body: &'a [u8],
-    personal: Option<&'a str>,
+    actor: String,
+    cause: Vec<u8>,
+    body: Vec<u8>,
+    personal: Option<String>,
 }
 
 /// Appends events to a stream, in order.
@@ -140,24 +144,41 @@ pub fn append_with(
     }
     let stream = stream.to_string();
     let (mut seq, mut previous_hash) = head(db, &stream)?;
+    let mut rows = Vec::with_capacity(events.len());
     for event in events {
         seq += 1;
-        let body = encode_body(event);
         let mut new = New {
-            stream: &stream,
+            stream: stream.clone(),
             seq,
             previous_hash,
             hash: GENESIS,
             kind: Code(event.kind),
             at: Micros(occasion.at),
-            actor: occasion.actor,
-            cause: occasion.cause,
-            body: &body,
-            personal,
+            actor: occasion.actor.to_owned(),
+            cause: occasion.cause.to_vec(),
+            body: encode_body(event),
+            personal: personal.map(str::to_owned),
         };
         new.hash = new.hashed().hash();
         previous_hash = new.hash;
-        on!(db, c => diesel::insert_into(table::table).values(&new).execute(c))?;
+        rows.push(new);
+    }
+    insert(db, &rows)
+}
+
+/// Several in one statement, in numbers that are few enough for each to be prepared once.
+fn insert(db: &mut Db, mut rows: &[New]) -> Result<(), StoreError> {
+    let into = || diesel::insert_into(table::table);
+    while let Some((four, rest)) = rows.split_first_chunk::<4>() {
+        on!(db, c => into().values(four).execute(c))?;
+        rows = rest;
+    }
+    while let Some((two, rest)) = rows.split_first_chunk::<2>() {
+        on!(db, c => into().values(two).execute(c))?;
+        rows = rest;
+    }
+    for one in rows {
+        on!(db, c => into().values(one).execute(c))?;
     }
     Ok(())
 }
@@ -168,7 +189,9 @@ fn head(db: &mut Db, stream: &str) -> Result<(i64, Octets<[u8; 32]>), StoreError
         .filter(table::stream.eq(stream))
         .order(table::seq.desc())
         .select((table::seq, table::hash))
-        .first(c)
+        .limit(1)
+        .fixed()
+        .get_result(c)
         .optional())?;
     Ok(last.unwrap_or((0, GENESIS)))
 }
@@ -221,17 +244,17 @@ impl Hashed<'_> {
     }
 }
 
-impl New<'_> {
+impl New {
     fn hashed(&self) -> Hashed<'_> {
         Hashed(
-            self.stream,
+            &self.stream,
             self.seq,
             Bytes(&self.previous_hash.0),
             self.kind.0.number(),
             self.at.0.micros(),
-            self.actor,
-            Bytes(self.cause),
-            Bytes(self.body),
+            &self.actor,
+            Bytes(&self.cause),
+            Bytes(&self.body),
         )
     }
 }
@@ -264,20 +287,34 @@ fn encode_body(event: &Event) -> Vec<u8> {
         ("entitlement", event.entitlement.map(|id| id.to_string())),
     ];
     let ids = ids
-        .into_iter()
-        .filter_map(|(name, id)| Some((name, Value::Text(id?))));
-    let fields = event.body.fields().map(|(name, field)| {
-        let value = match field {
-            Field::Number(number) => Value::Integer(i128::from(*number)),
-            Field::Text(text) => Value::Text(text.clone()),
-        };
-        (name, value)
-    });
-    let body: BTreeMap<Value, Value> = ids
-        .chain(fields)
-        .map(|(name, value)| (Value::Text(name.to_owned()), value))
-        .collect();
-    serde_cbor::to_vec(&body).expect("texts and numbers always encode")
+        .iter()
+        .filter_map(|(name, id)| Some((*name, Entry::Id(id.as_deref()?))));
+    let fields = event.body.fields();
+    let fields = fields.map(|(name, field)| (name, Entry::Field(field)));
+    let mut entries: Vec<_> = ids.chain(fields).collect();
+    // RFC 8949 section 4.2.1: in the order of their encodings, of which the shorter is the lower.
+    entries.sort_by_key(|(name, _)| (name.len(), *name));
+    entries.dedup_by_key(|(name, _)| *name);
+    serde_cbor::to_vec(&Entries(&entries)).expect("texts and numbers always encode")
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry<'a> {
+    Id(&'a str),
+    Field(&'a Field),
+}
+
+struct Entries<'a>(&'a [(&'static str, Entry<'a>)]);
+
+impl Serialize for Entries<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, entry) in self.0 {
+            map.serialize_entry(name, entry)?;
+        }
+        map.end()
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@
 use std::marker::PhantomData;
 
 use diesel::backend::Backend;
-use diesel::query_builder::{AsChangeset, AstPass, IntoUpdateTarget, QueryFragment, QueryId};
+use diesel::query_builder::{
+    AsChangeset, AstPass, IntoUpdateTarget, Query, QueryFragment, QueryId,
+};
 use diesel::{QueryResult, QuerySource, RunQueryDsl};
 
 /// An UPDATE whose SQL does not depend on its values; `P` is a type of its own for each place in
@@ -52,6 +54,46 @@ impl<P, F, W, C> Update<P, F, W, C> {
     }
 }
 
+/// A query whose SQL is known from its type alone.
+///
+/// diesel walks through a query before each run to learn whether it may keep it prepared, which
+/// takes as long as a step of a short one. Here the type has said so.
+#[derive(Clone, Copy, Debug)]
+pub struct Fixed<Q>(Q);
+
+/// Lets a query be run as [`Fixed`].
+pub trait Fix: QueryId + Sized {
+    /// The query, known by its type. It does not compile for what is not, such as `eq_any` of
+    /// values; nor do queries with literals belong here, which have `condition!`.
+    fn fixed(self) -> Fixed<Self> {
+        const { assert!(Self::HAS_STATIC_QUERY_ID, "the SQL depends on values") };
+        Fixed(self)
+    }
+}
+
+impl<Q: QueryId> Fix for Q {}
+
+impl<Q: Query> Query for Fixed<Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Q: QueryId> QueryId for Fixed<Q> {
+    type QueryId = Q::QueryId;
+    const HAS_STATIC_QUERY_ID: bool = Q::HAS_STATIC_QUERY_ID;
+}
+
+impl<Q: QueryFragment<DB>, DB: Backend> QueryFragment<DB> for Fixed<Q> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.0.walk_ast(out)
+    }
+
+    fn is_safe_to_cache_prepared(&self, _: &DB) -> QueryResult<bool> {
+        Ok(true)
+    }
+}
+
+impl<Q, Conn> RunQueryDsl<Conn> for Fixed<Q> {}
+
 impl<P, F, W, C, DB> QueryFragment<DB> for Update<P, F, W, C>
 where
     P: 'static,
@@ -69,6 +111,10 @@ where
         out.push_sql(" SET ");
         self.changes.walk_ast(out.reborrow())?;
         self.condition.walk_ast(out)
+    }
+
+    fn is_safe_to_cache_prepared(&self, _: &DB) -> QueryResult<bool> {
+        Ok(true)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use fleetgrant_schemas::id::write_hex;
+
 pub use fleetgrant_schemas::id::{
     ActivationId, Challenge, CodeId, CodeProof, Cti, DeviceNonce, KeyThumbprint, MessageDigest,
 };
@@ -14,7 +16,7 @@ macro_rules! entity_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                write_hex(f, &self.0)
             }
         }
 
