@@ -20,19 +20,19 @@ use crate::event::{Event, EventKind};
 use crate::ledger::Word;
 use crate::outcome::{Answer, Deliveries, Outcome};
 use crate::set::CommittedSet;
-use crate::snapshot::Snapshot;
+use crate::snapshot::Holdings;
 use crate::tier::Admission;
 use crate::turn::{Turn, Why};
 
 /// Takes in a verified acknowledgement. Nothing answers it, unless what it says makes a new set
 /// necessary.
 pub fn on_ack<E: Entropy>(
-    snapshot: Snapshot,
+    holdings: impl Into<Holdings>,
     signed: &SignedAck,
     ctx: Context<'_>,
     entropy: &mut E,
 ) -> Outcome {
-    let mut turn = Turn::new(snapshot, ctx, entropy);
+    let mut turn = Turn::new(holdings.into().into(), ctx, entropy);
     turn.take_in(signed);
     let answer = match turn.deliveries {
         Deliveries::Superseded => Answer::Grant,

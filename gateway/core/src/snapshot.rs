@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::activation::Activation;
 use crate::device::Device;
 use crate::domain::{ActivationId, ActivationKind, EntitlementId, ProductId, RemovalReason};
-use crate::entitlement::{Code, Entitlement};
+use crate::entitlement::{Binding, Code, Entitlement};
 use crate::quota::QuotaUse;
 use crate::set::CommittedSet;
 use crate::tier::TierPolicy;
@@ -41,6 +41,23 @@ pub struct Snapshot {
     pub declined: Vec<Declined>,
 }
 
+/// What a device has, and nothing of what else it could have: all that an acknowledgement is
+/// decided on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Holdings {
+    /// As in a [`Snapshot`].
+    pub device: Device,
+    /// As in a [`Snapshot`].
+    pub tier: Arc<TierPolicy>,
+    /// As in a [`Snapshot`].
+    pub activations: Vec<Activation>,
+    /// The entitlements of those activations, as if nothing bound them to the device: what it has
+    /// is not drawn anew.
+    pub entitlements: Vec<Entitlement>,
+    /// As in a [`Snapshot`].
+    pub sets: Vec<CommittedSet>,
+}
+
 /// Units that an activation held, free for another to take up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moved {
@@ -72,6 +89,56 @@ pub struct Declined {
     pub entitlement: EntitlementId,
     /// Why it was removed; none if it was cancelled.
     pub reason: Option<RemovalReason>,
+}
+
+impl From<Snapshot> for Holdings {
+    /// Leaves out what else the device could have.
+    fn from(snapshot: Snapshot) -> Self {
+        let Snapshot {
+            device,
+            tier,
+            activations,
+            mut entitlements,
+            sets,
+            ..
+        } = snapshot;
+        entitlements.retain_mut(|entitlement| {
+            entitlement.binding = Binding::None;
+            activations.iter().any(|a| a.entitlement == entitlement.id)
+        });
+        Self {
+            device,
+            tier,
+            activations,
+            entitlements,
+            sets,
+        }
+    }
+}
+
+impl From<Holdings> for Snapshot {
+    /// There is nothing else to have.
+    fn from(holdings: Holdings) -> Self {
+        let Holdings {
+            device,
+            tier,
+            activations,
+            entitlements,
+            sets,
+        } = holdings;
+        Self {
+            device,
+            tier,
+            activations,
+            entitlements,
+            codes: Vec::new(),
+            sets,
+            evaluated: Vec::new(),
+            moved: Vec::new(),
+            uses: Vec::new(),
+            declined: Vec::new(),
+        }
+    }
 }
 
 impl Snapshot {

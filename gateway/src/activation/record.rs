@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use fleetgrant_core::acknowledge::on_ack;
-use fleetgrant_core::ask::{Channel, Reason, Request, Sender, SignedAck, SignedUnfit, Want};
+use fleetgrant_core::ask::{Ask, Channel, Reason, Request, Sender, SignedAck, SignedUnfit};
 use fleetgrant_core::context::Entropy;
 use fleetgrant_core::device::StoredAnswer;
-use fleetgrant_core::domain::Timestamp;
+use fleetgrant_core::domain::{KeyThumbprint, Timestamp};
 use fleetgrant_core::outcome::{Answer, Outcome};
 use fleetgrant_core::request::on_request;
 use fleetgrant_core::snapshot::Snapshot;
@@ -37,7 +37,7 @@ pub struct Recorder {
 /// What a verified message asks the core.
 #[derive(Clone, Debug)]
 enum Question {
-    Request(Box<fleetgrant_core::ask::Ask>),
+    Request(Box<Ask>),
     Ack(fleetgrant_core::ask::Acknowledgement),
     Unfit(fleetgrant_core::ask::Unfit),
 }
@@ -49,18 +49,6 @@ impl Question {
             Self::Ack(_) => "ack",
             Self::Unfit(_) => "unfit",
         }
-    }
-
-    fn wants(&self) -> &[Want] {
-        match self {
-            Self::Request(ask) => &ask.wants,
-            Self::Ack(_) | Self::Unfit(_) => &[],
-        }
-    }
-
-    /// Whether quotas matter, though nothing was given back.
-    fn is_about_quotas(&self) -> bool {
-        matches!(self, Self::Request(ask) if ask.reason == Reason::Temporary)
     }
 }
 
@@ -185,43 +173,70 @@ fn credential(sender: &AuthenticatedDevice) -> Credential {
 impl Turn {
     /// The transaction: nothing, if the snapshot was stale.
     fn run(&self, db: &mut Db) -> Result<Verdict<Option<Outcome>>, StoreError> {
-        let device = self.sender.device();
-        let key = self.sender.key_thumbprint();
-        let pins = Pins::load(db, device, key)?;
-        let snapshot = self.snapshot(db)?;
-        let sender = Sender {
-            key,
-            verdict: verdict(&pins, device, key, self.sender.admission()),
-            channel: self.channel,
-        };
-        let was_pinned = snapshot.device.key;
-        let basis = Basis::of(&snapshot);
-        let outcome = self.decide(snapshot, sender);
-        let cause = Cause {
-            actor: "device".to_owned(),
-            message: Some(self.sender.message()),
-            at: self.now,
-        };
-        if conversation::record(db, &basis, &outcome, &cause)? == Recorded::Stale {
-            return Ok(Verdict::Rollback(None));
+        let (device, cache) = (self.sender.device(), &self.rules.cache);
+        let (digest, context) = (self.sender.message(), self.rules.at(self.now));
+        let mut entropy = system_entropy();
+        match &self.question {
+            Question::Ack(ack) => {
+                let load = |db: &mut Db| conversation::load_holdings(db, cache, device);
+                let holdings = self.load(db, load)?;
+                let basis = Basis::of_holdings(&holdings);
+                let signed = SignedAck {
+                    digest,
+                    sender: self.sender(db, holdings.device.key)?,
+                    ack: ack.clone(),
+                };
+                let outcome = on_ack(holdings, &signed, context, &mut entropy);
+                self.keep(db, &basis, outcome)
+            }
+            Question::Request(ask) => {
+                let snapshot = self.snapshot(db, ask)?;
+                let basis = Basis::of(&snapshot);
+                let request = Request {
+                    digest,
+                    sender: self.sender(db, snapshot.device.key)?,
+                    ask: ask.as_ref().clone(),
+                };
+                let outcome = on_request(snapshot, &request, context, &mut entropy);
+                self.keep(db, &basis, outcome)
+            }
+            Question::Unfit(unfit) => {
+                let load = |db: &mut Db| conversation::load_holdings(db, cache, device);
+                let holdings = self.load(db, load)?;
+                let basis = Basis::of_holdings(&holdings);
+                let signed = SignedUnfit {
+                    digest,
+                    sender: self.sender(db, holdings.device.key)?,
+                    unfit: unfit.clone(),
+                };
+                let outcome = on_unfit(holdings.into(), &signed, context, &mut entropy);
+                self.keep(db, &basis, outcome)
+            }
         }
-        if outcome.device.key == Some(key) && was_pinned != Some(key) {
-            self.credential.record(db, device, self.now)?;
-        }
-        Ok(Verdict::Commit(Some(outcome)))
     }
 
-    fn snapshot(&self, db: &mut Db) -> Result<Snapshot, StoreError> {
-        let (device, cache) = (self.sender.device(), &self.rules.cache);
+    fn snapshot(&self, db: &mut Db, ask: &Ask) -> Result<Snapshot, StoreError> {
         let look = Look {
-            wants: self.question.wants(),
-            quotas: self.question.is_about_quotas(),
+            wants: &ask.wants,
+            // They matter, though nothing was given back.
+            quotas: ask.reason == Reason::Temporary,
             now: Some(self.now),
             ..Look::default()
         };
-        if let Some(snapshot) = conversation::load_for(db, cache, device, &look)? {
-            return Ok(snapshot);
+        let (device, cache) = (self.sender.device(), &self.rules.cache);
+        self.load(db, |db| conversation::load_for(db, cache, device, &look))
+    }
+
+    /// What is recorded of the device, which is recorded if it was not.
+    fn load<T>(
+        &self,
+        db: &mut Db,
+        load: impl Fn(&mut Db) -> Result<Option<T>, StoreError>,
+    ) -> Result<T, StoreError> {
+        if let Some(known) = load(db)? {
+            return Ok(known);
         }
+        let device = self.sender.device();
         let anchor = self.sender.anchor();
         let provenance = Provenance {
             product_line: anchor.product_line().to_owned(),
@@ -229,39 +244,42 @@ impl Turn {
             serial: String::from_utf8_lossy(self.sender.identity()).into_owned(),
         };
         conversation::first_seen(db, device, &provenance, self.now)?;
-        conversation::load_for(db, cache, device, &look)?
-            .ok_or_else(|| StoreError::Corrupt(format!("device {device} was not recorded")))
+        load(db)?.ok_or_else(|| StoreError::Corrupt(format!("device {device} was not recorded")))
     }
 
-    fn decide(&self, snapshot: Snapshot, sender: Sender) -> Outcome {
-        let digest = self.sender.message();
-        let context = self.rules.at(self.now);
-        match &self.question {
-            Question::Request(ask) => {
-                let request = Request {
-                    digest,
-                    sender,
-                    ask: ask.as_ref().clone(),
-                };
-                on_request(snapshot, &request, context, &mut system_entropy())
-            }
-            Question::Ack(ack) => {
-                let ack = SignedAck {
-                    digest,
-                    sender,
-                    ack: ack.clone(),
-                };
-                on_ack(snapshot, &ack, context, &mut system_entropy())
-            }
-            Question::Unfit(unfit) => {
-                let unfit = SignedUnfit {
-                    digest,
-                    sender,
-                    unfit: unfit.clone(),
-                };
-                on_unfit(snapshot, &unfit, context, &mut system_entropy())
-            }
+    /// Who speaks, given the key that the device is pinned to.
+    fn sender(&self, db: &mut Db, pinned: Option<KeyThumbprint>) -> Result<Sender, StoreError> {
+        let (device, key) = (self.sender.device(), self.sender.key_thumbprint());
+        let pins = match pinned {
+            Some(pinned) if pinned == key => Pins::of_pinned(device),
+            _ => Pins::load(db, device, key)?,
+        };
+        Ok(Sender {
+            key,
+            verdict: verdict(&pins, device, key, self.sender.admission()),
+            channel: self.channel,
+        })
+    }
+
+    fn keep(
+        &self,
+        db: &mut Db,
+        basis: &Basis,
+        outcome: Outcome,
+    ) -> Result<Verdict<Option<Outcome>>, StoreError> {
+        let cause = Cause {
+            actor: "device".to_owned(),
+            message: Some(self.sender.message()),
+            at: self.now,
+        };
+        if conversation::record(db, basis, &outcome, &cause)? == Recorded::Stale {
+            return Ok(Verdict::Rollback(None));
         }
+        let key = self.sender.key_thumbprint();
+        if outcome.device.key == Some(key) && basis.key() != Some(key) {
+            self.credential.record(db, self.sender.device(), self.now)?;
+        }
+        Ok(Verdict::Commit(Some(outcome)))
     }
 }
 

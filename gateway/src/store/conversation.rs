@@ -5,7 +5,7 @@
 //! wrote. Units are taken by a conditional update, with a CHECK constraint behind it.
 
 mod activation;
-mod catalogue;
+mod cache;
 mod device;
 mod entitlement;
 mod memory;
@@ -18,23 +18,25 @@ use std::collections::BTreeMap;
 
 use fleetgrant_core::activation::Standing;
 use fleetgrant_core::ask::Want;
+use fleetgrant_core::device::Device;
 use fleetgrant_core::domain::{
     ActivationId, DeviceId, DeviceState, EntitlementId, MessageDigest, Origin, Timestamp,
 };
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::outcome::{Change, Decided, Deliveries, Outcome, WantVerdict};
 use fleetgrant_core::rule::Rule;
-use fleetgrant_core::snapshot::Snapshot;
+use fleetgrant_core::snapshot::{Holdings, Snapshot};
 
 use super::case;
 use super::dialect::Db;
 use super::error::StoreError;
 use super::event::{self, Occasion, Stream};
 use super::legacy_right;
-use super::policy::{self, Policies};
-use catalogue::Catalogue;
+use activation::Held;
+use cache::View;
 
 pub use activation::{acknowledged, devices_to_tick};
+pub use cache::Cache;
 pub use device::Basis;
 pub use entitlement::terms;
 pub(super) use entitlement::time_reservations;
@@ -63,13 +65,6 @@ pub struct Cause {
     pub at: Timestamp,
 }
 
-/// What hardly ever changes, kept from one transaction to the next.
-#[derive(Clone, Debug, Default)]
-pub struct Cache {
-    catalogue: Catalogue,
-    policies: Policies,
-}
-
 /// What a decision is to be made about.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Look<'a> {
@@ -83,6 +78,24 @@ pub struct Look<'a> {
     pub quotas: bool,
     /// When it is decided; none: every use of a quota is read, however old.
     pub now: Option<Timestamp>,
+}
+
+/// Reads what an acknowledgement is decided on; none, if the device was never recorded.
+pub fn load_holdings(
+    db: &mut Db,
+    cache: &Cache,
+    id: &DeviceId,
+) -> Result<Option<Holdings>, StoreError> {
+    let Some((device, held, view)) = held(db, cache, id)? else {
+        return Ok(None);
+    };
+    Ok(Some(Holdings {
+        tier: view.tier(db, device.owner)?,
+        entitlements: entitlement::of_activations(db, &view, held.entitlements)?,
+        sets: set::since_acknowledged(db, &device)?,
+        activations: held.activations,
+        device,
+    }))
 }
 
 /// As [`load_for`], for a device that wants this.
@@ -107,21 +120,12 @@ pub fn load_for(
     look: &Look<'_>,
 ) -> Result<Option<Snapshot>, StoreError> {
     let wants = look.wants;
-    let Some(device) = device::load(db, id)? else {
+    let Some((device, held, view)) = held(db, cache, id)? else {
         return Ok(None);
     };
-    let catalogue = cache.catalogue.view(db)?;
-    let (mut activations, mut held) = activation::holding(db, id)?;
-    if matches!(
-        device.state,
-        DeviceState::Tombstoned | DeviceState::Readmitted
-    ) {
-        let (written_off, theirs) = activation::written_off(db, id)?;
-        activations.extend(written_off);
-        held.extend(theirs);
-    }
     let codes = entitlement::codes(db, wants)?;
-    let mut entitlements = entitlement::candidates(db, &catalogue, &device, held, &codes, wants)?;
+    let mut entitlements =
+        entitlement::candidates(db, &view, &device, held.entitlements, &codes, wants)?;
     let named = match (look.named, look.taken_over) {
         (None, Some(from)) => quota::entitlement_of(db, from)?,
         (named, _) => named,
@@ -131,7 +135,7 @@ pub fn load_for(
             .iter()
             .all(|entitlement| entitlement.id != named)
     {
-        entitlements.extend(entitlement::one(db, &catalogue, &device, named)?);
+        entitlements.extend(entitlement::one(db, &view, &device, named)?);
     }
     let mut moved = quota::moved(db, id, &entitlements)?;
     if let Some(from) = look.taken_over
@@ -142,7 +146,7 @@ pub fn load_for(
     // A device that nobody owns becomes that of whoever's right it is given.
     let named = entitlements.iter().find(|e| named == Some(e.id));
     let owner = device.owner.or(named.and_then(|named| named.owner));
-    let tier = policy::of_owner(db, &cache.policies, owner)?;
+    let tier = view.tier(db, owner)?;
     let uses = if look.quotas || entitlements.iter().any(|e| e.returned > 0) {
         let window = tier.rules.longest_window();
         let since = look.now.map(|now| now.minus_seconds(window));
@@ -157,7 +161,7 @@ pub fn load_for(
     Ok(Some(Snapshot {
         device,
         tier,
-        activations,
+        activations: held.activations,
         entitlements,
         codes,
         sets,
@@ -166,6 +170,27 @@ pub fn load_for(
         uses,
         declined,
     }))
+}
+
+/// The device, and what it has.
+fn held<'c>(
+    db: &mut Db,
+    cache: &'c Cache,
+    id: &DeviceId,
+) -> Result<Option<(Device, Held, View<'c>)>, StoreError> {
+    let Some((device, stamp)) = device::load(db, id)? else {
+        return Ok(None);
+    };
+    let mut held = activation::holding(db, id)?;
+    if matches!(
+        device.state,
+        DeviceState::Tombstoned | DeviceState::Readmitted
+    ) {
+        let written_off = activation::written_off(db, id)?;
+        held.activations.extend(written_off.activations);
+        held.entitlements.extend(written_off.entitlements);
+    }
+    Ok(Some((device, held, cache.at(stamp))))
 }
 
 /// Records a device that was never recorded.

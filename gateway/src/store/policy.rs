@@ -1,8 +1,5 @@
 //! Versions of the policies of tiers.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use diesel::prelude::*;
 use fleetgrant_core::domain::{PartyId, PolicyState, PolicyVersionId, TierName};
 use fleetgrant_core::event::{Event, EventKind};
@@ -52,61 +49,26 @@ impl PolicyVersion {
     }
 }
 
-/// Policies that were read, by their version's id: what a version says never changes.
-#[derive(Clone, Debug, Default)]
-pub struct Policies(Arc<Mutex<HashMap<PolicyVersionId, Arc<TierPolicy>>>>);
-
-/// Versions that are kept at most; beyond that all are forgotten.
-const MAX_KEPT: usize = 256;
-
-impl Policies {
-    fn kept(&self, id: PolicyVersionId) -> Option<Arc<TierPolicy>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(&id).cloned()
-    }
-
-    fn keep(&self, id: PolicyVersionId, policy: &Arc<TierPolicy>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MAX_KEPT {
-            kept.clear();
-        }
-        kept.insert(id, Arc::clone(policy));
-    }
-}
-
 /// The policy in force for an owner's devices: its tier's; that of whoever has none, if it has
 /// none, or one of which there is no policy.
-pub fn of_owner(
-    db: &mut Db,
-    policies: &Policies,
-    owner: Option<PartyId>,
-) -> Result<Arc<TierPolicy>, StoreError> {
+pub fn of_owner(db: &mut Db, owner: Option<PartyId>) -> Result<TierPolicy, StoreError> {
     let tiers = parties::table
         .filter(parties::id.nullable().eq(owner.map(Octets)))
         .filter(parties::tier.is_not_null())
         .select(parties::tier.assume_not_null());
-    let id: Option<Octets<PolicyVersionId>> = on!(db, c => table::table
+    let read: Option<PolicyVersion> = on!(db, c => table::table
         .filter(table::state.eq(Code(PolicyState::Active)))
         .filter(table::tier.eq_any(tiers).or(table::tier.eq(DEFAULT_TIER)))
         .order(table::tier.eq(DEFAULT_TIER))
-        .select(table::id)
+        .select(PolicyVersion::as_select())
         .first(c)
         .optional())?;
-    let id = id.ok_or_else(|| {
+    let read = read.ok_or_else(|| {
         StoreError::Corrupt(format!(
             "there is no policy in force for the tier {DEFAULT_TIER}"
         ))
     })?;
-    if let Some(kept) = policies.kept(id.0) {
-        return Ok(kept);
-    }
-    let read: PolicyVersion = on!(db, c => table::table
-        .find(id)
-        .select(PolicyVersion::as_select())
-        .get_result(c))?;
-    let policy = Arc::new(read.policy()?);
-    policies.keep(id.0, &policy);
-    Ok(policy)
+    read.policy()
 }
 
 /// The policy in force for a tier.

@@ -15,6 +15,7 @@ use super::{corrupt, memory, unsigned};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
+use crate::store::prepared::Fix as _;
 use crate::store::schema::{activations, entitlements};
 
 condition!(
@@ -88,20 +89,24 @@ struct New<'a> {
 }
 
 /// Activations, and the entitlements they are of, each as often as it occurs.
-type Found = (Vec<Activation>, Vec<entitlement::Row>);
+pub(super) struct Held {
+    pub(super) activations: Vec<Activation>,
+    pub(super) entitlements: Vec<entitlement::Row>,
+}
 
 /// Those that hold units.
-pub(super) fn holding(db: &mut Db, device: &DeviceId) -> Result<Found, StoreError> {
+pub(super) fn holding(db: &mut Db, device: &DeviceId) -> Result<Held, StoreError> {
     found(on!(db, c => activations::table
         .inner_join(entitlements::table.on(entitlements::id.eq(activations::entitlement_id)))
         .filter(activations::device_id.eq(device.as_str()))
         .filter(HoldsUnits)
         .select((Row::as_select(), entitlement::Row::as_select()))
+        .fixed()
         .load(c))?)
 }
 
 /// Those of a device declared dead that it may still have.
-pub(super) fn written_off(db: &mut Db, device: &DeviceId) -> Result<Found, StoreError> {
+pub(super) fn written_off(db: &mut Db, device: &DeviceId) -> Result<Held, StoreError> {
     found(on!(db, c => activations::table
         .inner_join(entitlements::table.on(entitlements::id.eq(activations::entitlement_id)))
         .filter(activations::device_id.eq(device.as_str()))
@@ -110,10 +115,12 @@ pub(super) fn written_off(db: &mut Db, device: &DeviceId) -> Result<Found, Store
         .load(c))?)
 }
 
-fn found(rows: Vec<(Row, entitlement::Row)>) -> Result<Found, StoreError> {
-    let (rows, held): (Vec<_>, _) = rows.into_iter().unzip();
-    let activations = rows.into_iter().map(activation).collect::<Result<_, _>>()?;
-    Ok((activations, held))
+fn found(rows: Vec<(Row, entitlement::Row)>) -> Result<Held, StoreError> {
+    let (rows, entitlements): (Vec<_>, _) = rows.into_iter().unzip();
+    Ok(Held {
+        activations: rows.into_iter().map(activation).collect::<Result<_, _>>()?,
+        entitlements,
+    })
 }
 
 fn activation(row: Row) -> Result<Activation, StoreError> {
@@ -207,7 +214,10 @@ pub(super) fn write(
                 ended_at,
                 progress,
             };
-            on!(db, c => diesel::insert_into(activations::table).values(&new).execute(c))?;
+            on!(db, c => diesel::insert_into(activations::table)
+                .values(&new)
+                .fixed()
+                .execute(c))?;
         }
         Change::Updated(_) => {
             let changes = (
@@ -279,6 +289,7 @@ pub(super) fn declined(db: &mut Db, device: &DeviceId) -> Result<Vec<Declined>, 
         .filter(WasDeclined)
         .select((activations::entitlement_id, activations::removal_reason))
         .distinct()
+        .fixed()
         .load(c))?;
     Ok(found
         .into_iter()

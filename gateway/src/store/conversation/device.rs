@@ -8,13 +8,15 @@ use fleetgrant_core::domain::{
     Purpose, Seq, SetKey, StorageClass, Timestamp,
 };
 use fleetgrant_core::set::CommittedSet;
-use fleetgrant_core::snapshot::Snapshot;
+use fleetgrant_core::snapshot::{Holdings, Snapshot};
 
+use super::cache::Stamp;
 use super::{Provenance, corrupt, memory, unsigned};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
-use crate::store::schema::{conversations, credentials, devices, product_lines};
+use crate::store::prepared::Fix as _;
+use crate::store::schema::{catalogue_stamps, conversations, credentials, devices, product_lines};
 
 condition!(
     /// The credential is the device's current one.
@@ -52,6 +54,7 @@ struct FactsChange<'a> {
 pub struct Basis {
     state: DeviceState,
     owner: Option<PartyId>,
+    key: Option<KeyThumbprint>,
     facts: Facts,
     /// The set that is out and that the device has not acknowledged.
     pub(super) delivering: Option<SetKey>,
@@ -61,11 +64,27 @@ impl Basis {
     /// Of the snapshot that is to be decided on.
     #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
-        let device = &snapshot.device;
-        let latest = snapshot.latest_set().map(CommittedSet::held);
+        Self::new(&snapshot.device, snapshot.sets.last())
+    }
+
+    /// As [`of`](Self::of), of what an acknowledgement is to be decided on.
+    #[must_use]
+    pub fn of_holdings(holdings: &Holdings) -> Self {
+        Self::new(&holdings.device, holdings.sets.last())
+    }
+
+    /// The key the device was pinned to.
+    #[must_use]
+    pub const fn key(&self) -> Option<KeyThumbprint> {
+        self.key
+    }
+
+    fn new(device: &Device, latest: Option<&CommittedSet>) -> Self {
+        let latest = latest.map(CommittedSet::held);
         Self {
             state: device.state,
             owner: device.owner,
+            key: device.key,
             facts: device.facts.clone(),
             delivering: latest
                 .filter(|latest| Some(*latest) != device.acked.map(|acked| acked.held))
@@ -99,9 +118,11 @@ type Loaded = (
     DeviceRow,
     Option<ConversationRow>,
     Option<Octets<KeyThumbprint>>,
+    Option<i64>,
 );
 
-pub(super) fn load(db: &mut Db, id: &DeviceId) -> Result<Option<Device>, StoreError> {
+/// The device, and the stamp of what hardly ever changes.
+pub(super) fn load(db: &mut Db, id: &DeviceId) -> Result<Option<(Device, Stamp)>, StoreError> {
     let row: Option<Loaded> = on!(db, c => devices::table
         .left_join(conversations::table)
         .left_join(credentials::table.on(
@@ -112,13 +133,19 @@ pub(super) fn load(db: &mut Db, id: &DeviceId) -> Result<Option<Device>, StoreEr
             DeviceRow::as_select(),
             Option::<ConversationRow>::as_select(),
             credentials::key_thumbprint.nullable(),
+            catalogue_stamps::table.select(catalogue_stamps::stamp).single_value(),
         ))
-        .first(c)
+        .fixed()
+        .get_result(c)
         .optional())?;
     row.map(|row| device(id, row)).transpose()
 }
 
-fn device(id: &DeviceId, (row, conversation, key): Loaded) -> Result<Device, StoreError> {
+fn device(
+    id: &DeviceId,
+    (row, conversation, key, stamp): Loaded,
+) -> Result<(Device, Stamp), StoreError> {
+    let stamp = stamp.ok_or_else(|| corrupt("catalogue_stamps is empty"))?;
     let mut device = Device::new(id.clone(), row.state.0);
     device.key = key.map(|key| key.0);
     device.owner = row.owner_id.map(|owner| owner.0);
@@ -140,7 +167,7 @@ fn device(id: &DeviceId, (row, conversation, key): Loaded) -> Result<Device, Sto
     if let Some(conversation) = conversation {
         take_up(&mut device, conversation)?;
     }
-    Ok(device)
+    Ok((device, Stamp(stamp)))
 }
 
 fn take_up(device: &mut Device, row: ConversationRow) -> Result<(), StoreError> {

@@ -18,11 +18,12 @@ use fleetgrant_schemas::code::CodeKey;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::catalogue::View;
+use super::cache::View;
 use super::{corrupt, unsigned};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
+use crate::store::prepared::Fix as _;
 use crate::store::schema::{
     activation_codes, activations, entitlements, features, product_features, shipment_serials,
     shipments,
@@ -71,11 +72,23 @@ struct Rules {
     returns_credit: bool,
 }
 
+/// Those of activations, each once; nothing binds them.
+pub(super) fn of_activations(
+    db: &mut Db,
+    view: &View<'_>,
+    held: Vec<Row>,
+) -> Result<Vec<Entitlement>, StoreError> {
+    let rows: BTreeMap<_, _> = held.into_iter().map(|row| (row.id, row)).collect();
+    rows.into_values()
+        .map(|row| entitlement(view.features(db, row.product_id.0)?, row, Binding::None))
+        .collect()
+}
+
 /// Those held; those of the codes; those bound to the device; those of its owner that have a
 /// wanted feature.
 pub(super) fn candidates(
     db: &mut Db,
-    catalogue: &View<'_>,
+    view: &View<'_>,
     device: &Device,
     held: Vec<Row>,
     codes: &[ActivationCode],
@@ -102,9 +115,8 @@ pub(super) fn candidates(
     }
     rows.into_values()
         .map(|row| {
-            let features = catalogue.features(db, row.product_id.0)?;
             let binding = binding(device, &row, bound_ids.contains(&row.id));
-            entitlement(row, features, binding)
+            entitlement(view.features(db, row.product_id.0)?, row, binding)
         })
         .collect()
 }
@@ -122,13 +134,14 @@ fn bound(db: &mut Db, device: &Device) -> Result<Vec<Row>, StoreError> {
                 .or(entitlements::order_line_id.eq_any(shipped)),
         )
         .select(Row::as_select())
+        .fixed()
         .load(c))?)
 }
 
 /// An entitlement that is none of the [`candidates`], so that nothing binds it to the device.
 pub(super) fn one(
     db: &mut Db,
-    catalogue: &View<'_>,
+    view: &View<'_>,
     device: &Device,
     id: EntitlementId,
 ) -> Result<Option<Entitlement>, StoreError> {
@@ -138,9 +151,8 @@ pub(super) fn one(
         .first(c)
         .optional())?;
     row.map(|row| {
-        let features = catalogue.features(db, row.product_id.0)?;
         let binding = binding(device, &row, false);
-        entitlement(row, features, binding)
+        entitlement(view.features(db, row.product_id.0)?, row, binding)
     })
     .transpose()
 }
@@ -163,7 +175,11 @@ fn pool(db: &mut Db, owner: PartyId, feature: &FeatureName) -> Result<Vec<Row>, 
             ))
             .limit(MAX_POOL)
     };
-    let free: Vec<Row> = on!(db, c => owned().filter(IsFree).select(Row::as_select()).load(c))?;
+    let free: Vec<Row> = on!(db, c => owned()
+        .filter(IsFree)
+        .select(Row::as_select())
+        .fixed()
+        .load(c))?;
     if !free.is_empty() {
         return Ok(free);
     }
@@ -171,8 +187,8 @@ fn pool(db: &mut Db, owner: PartyId, feature: &FeatureName) -> Result<Vec<Row>, 
 }
 
 fn entitlement(
-    row: Row,
     features: Arc<[Feature]>,
+    row: Row,
     binding: Binding,
 ) -> Result<Entitlement, StoreError> {
     let rules: Rules = serde_json::from_str(&row.model_rules).map_err(corrupt)?;
@@ -341,7 +357,7 @@ pub(super) fn publishable_until(
     let Some(row) = row else {
         return Err(corrupt(format_args!("entitlement {id} is not recorded")));
     };
-    let entitlement = entitlement(row, Arc::from([]), Binding::None)?;
+    let entitlement = entitlement(Arc::from([]), row, Binding::None)?;
     Ok(entitlement.publishable_until().map(Micros))
 }
 

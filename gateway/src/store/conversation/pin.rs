@@ -71,7 +71,17 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// Reads them.
+    /// Of a device that is pinned to the key: nothing else could change the verdict.
+    #[must_use]
+    pub fn of_pinned(device: &DeviceId) -> Self {
+        Self {
+            key: Some((device.clone(), CredentialState::Current)),
+            device_is_pinned: true,
+            ..Self::default()
+        }
+    }
+
+    /// Reads them, of any device and key.
     pub fn load(db: &mut Db, device: &DeviceId, key: KeyThumbprint) -> Result<Self, StoreError> {
         let known: Option<(String, Code<CredentialState>)> = on!(db, c => credentials::table
             .filter(credentials::key_thumbprint.eq(Octets(key)))
@@ -83,24 +93,6 @@ impl Pins {
                 Ok::<_, StoreError>((DeviceId::new(&device).map_err(corrupt)?, state.0))
             })
             .transpose()?;
-        if let Some((holder, CredentialState::Current)) = &key
-            && holder == device
-        {
-            // The common case: nothing else could change the verdict.
-            return Ok(Self {
-                key,
-                device_is_pinned: true,
-                ..Self::default()
-            });
-        }
-        Self::of_unpinned(db, device, key)
-    }
-
-    fn of_unpinned(
-        db: &mut Db,
-        device: &DeviceId,
-        key: Option<(DeviceId, CredentialState)>,
-    ) -> Result<Self, StoreError> {
         type Found = (
             Code<DeviceState>,
             bool,

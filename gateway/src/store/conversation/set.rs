@@ -13,6 +13,7 @@ use super::{corrupt, memory, unsigned};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
+use crate::store::prepared::Fix as _;
 use crate::store::schema::{deliveries, grant_sets};
 
 condition!(
@@ -75,6 +76,7 @@ pub(super) fn since_acknowledged(
         .order(grant_sets::generation.desc())
         .limit(MAX_SETS)
         .select(Row::as_select())
+        .fixed()
         .load(c))?;
     rows.reverse();
     rows.into_iter().map(committed).collect()
@@ -150,7 +152,10 @@ fn insert(db: &mut Db, device: &DeviceId, issued: &IssuedSet) -> Result<(), Stor
         install_until_at: Micros(set.install_until),
         created_at: Micros(set.issued_at),
     };
-    on!(db, c => diesel::insert_into(grant_sets::table).values(&new).execute(c))?;
+    on!(db, c => diesel::insert_into(grant_sets::table)
+        .values(&new)
+        .fixed()
+        .execute(c))?;
     Ok(())
 }
 
@@ -176,7 +181,10 @@ fn insert_delivery(
         created_at: Micros(now),
         published_at: is_sent.then_some(Micros(now)),
     };
-    on!(db, c => diesel::insert_into(deliveries::table).values(&new).execute(c))?;
+    on!(db, c => diesel::insert_into(deliveries::table)
+        .values(&new)
+        .fixed()
+        .execute(c))?;
     Ok(())
 }
 

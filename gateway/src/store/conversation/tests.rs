@@ -1,6 +1,7 @@
 //! The conversation's tables under the real core: races, repetition, and what a message costs.
 #![allow(clippy::unwrap_used)]
 
+mod cached;
 mod cost;
 mod delivered;
 mod moves;
@@ -40,6 +41,7 @@ struct Fixture {
     folder: tempfile::TempDir,
     store: Store,
     authority: Arc<Authority>,
+    cache: Cache,
 }
 
 impl Fixture {
@@ -50,6 +52,7 @@ impl Fixture {
         let fixture = Self {
             folder,
             store,
+            cache: Cache::default(),
             authority: Arc::new(Authority {
                 realm: Realm::new("test").unwrap(),
                 epoch: Epoch(1),
@@ -102,6 +105,7 @@ impl Fixture {
             id: DeviceId::new(&format!("d-{n}")).unwrap(),
             key: KeyThumbprint(key),
             authority: Arc::clone(&self.authority),
+            cache: self.cache.clone(),
             seq: 0,
             challenge: None,
             held: None,
@@ -157,6 +161,7 @@ struct Handset {
     id: DeviceId,
     key: KeyThumbprint,
     authority: Arc<Authority>,
+    cache: Cache,
     seq: u64,
     challenge: Option<Challenge>,
     held: Option<Held>,
@@ -212,7 +217,7 @@ impl Handset {
     /// The transaction of a request for so many units, as the conductor runs it.
     fn request(&self, db: &mut Db, total: u32) -> Result<Outcome, StoreError> {
         let ask = self.ask(total);
-        let snapshot = load(db, &Cache::default(), &self.id, &ask.wants)?.unwrap();
+        let snapshot = load(db, &self.cache, &self.id, &ask.wants)?.unwrap();
         let was_pinned = snapshot.device.key;
         let basis = Basis::of(&snapshot);
         let request = Request {
@@ -231,11 +236,11 @@ impl Handset {
 
     /// The transaction of an acknowledgement of what is held.
     fn acknowledge(&self, db: &mut Db, n: u32) -> Result<Outcome, StoreError> {
-        let snapshot = load(db, &Cache::default(), &self.id, &[])?.unwrap();
-        let basis = Basis::of(&snapshot);
+        let holdings = load_holdings(db, &self.cache, &self.id)?.unwrap();
+        let basis = Basis::of_holdings(&holdings);
         let signed = SignedAck {
             digest: self.digest(1),
-            sender: self.sender(snapshot.device.key),
+            sender: self.sender(holdings.device.key),
             ack: Acknowledgement {
                 n,
                 held: self.held.unwrap(),
@@ -245,7 +250,7 @@ impl Handset {
             },
         };
         let policy = Policy::default();
-        let outcome = on_ack(snapshot, &signed, self.context(&policy), &mut entropy());
+        let outcome = on_ack(holdings, &signed, self.context(&policy), &mut entropy());
         self.record(db, &basis, &outcome, signed.digest)?;
         Ok(outcome)
     }

@@ -122,7 +122,7 @@ fn a_party_has_the_policy_of_its_tier_and_whoever_has_none_the_standard_one() {
                     id[0] = first;
                     PartyId(id)
                 });
-                let policy = of_owner(db, &Policies::default(), owner)?;
+                let policy = of_owner(db, owner)?;
                 assert_eq!(policy.tag.tier.as_str(), tier, "{owner:?}");
             }
             Ok(())

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use super::*;
 
-/// Messages of each kind, and how many commit together.
+/// Messages of each kind, unless `COST_MESSAGES` says otherwise.
 const MESSAGES: usize = 8_000;
+/// How many commit together.
 const GROUP: usize = 32;
 
 /// Nanoseconds that this thread has been on a CPU.
@@ -36,13 +37,14 @@ fn measure(
 #[test]
 #[ignore = "a measurement, to be run in release mode"]
 fn cost_of_a_request_and_an_acknowledgement() {
-    let fixture = Fixture::new(MESSAGES, 10 * MESSAGES as u32);
+    let messages = std::env::var("COST_MESSAGES").map_or(MESSAGES, |n| n.parse().unwrap());
+    let fixture = Fixture::new(messages, 10 * messages as u32);
     let url = format!("sqlite:{}", fixture.folder.path().join("test.db").display());
     let mut db = crate::store::Location::parse(&url)
         .unwrap()
         .connect()
         .unwrap();
-    let mut handsets: Vec<Handset> = (1..=MESSAGES).map(|n| fixture.handset(n)).collect();
+    let mut handsets: Vec<Handset> = (1..=messages).map(|n| fixture.handset(n)).collect();
     let ask = |total| {
         move |db: &mut Db, handset: &mut Handset| {
             handset.seq += 1;

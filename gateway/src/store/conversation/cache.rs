@@ -1,56 +1,60 @@
-//! Features of products, kept from one transaction to the next.
+//! What hardly ever changes, kept from one transaction to the next: features of products, and the
+//! policy of each owner's tier.
 //!
-//! A decision looks at the features of every entitlement a device has, and they hardly ever
-//! change. The database draws a new random stamp whenever one does; whoever finds another stamp
-//! in its transaction forgets what was kept. It is random and not counted, so that a stamp that
-//! was rolled back does not come again.
+//! Every decision looks at them. The database draws a new random stamp whenever one changes;
+//! whoever finds another stamp in its transaction forgets what was kept. It is random and not
+//! counted, so that a stamp that was rolled back does not come again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{FeatureName, ProductId};
+use fleetgrant_core::domain::{FeatureName, PartyId, ProductId};
 use fleetgrant_core::entitlement::Feature;
+use fleetgrant_core::tier::TierPolicy;
 
 use super::{corrupt, unsigned};
 use crate::store::column::Octets;
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
-use crate::store::schema::{catalogue_stamps, features, product_features};
+use crate::store::policy;
+use crate::store::schema::{features, product_features};
 
-/// Products whose features are kept at most; beyond that all are forgotten.
+/// Products that are kept at most; beyond that all are forgotten.
 const MAX_PRODUCTS: usize = 4_096;
+/// Owners that are kept at most.
+const MAX_OWNERS: usize = 16_384;
 
-/// What was read of the catalogue, for every thread that decides.
+/// For every thread that decides.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Catalogue(Arc<Mutex<Kept>>);
+pub struct Cache(Arc<Mutex<Kept>>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    stamp: i64,
+    stamp: Stamp,
     products: HashMap<ProductId, Arc<[Feature]>>,
+    tiers: HashMap<Option<PartyId>, Arc<TierPolicy>>,
 }
 
-/// The catalogue as it is in one transaction.
+/// The state of all that is kept, as one transaction sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stamp(pub(super) i64);
+
+/// What is kept, as it is in one transaction.
 pub(super) struct View<'a> {
-    catalogue: &'a Catalogue,
-    stamp: i64,
+    cache: &'a Cache,
+    stamp: Stamp,
 }
 
-impl Catalogue {
-    /// Looks at the catalogue within a transaction.
-    pub(super) fn view(&self, db: &mut Db) -> Result<View<'_>, StoreError> {
-        let stamp = on!(db, c => catalogue_stamps::table
-            .select(catalogue_stamps::stamp)
-            .get_result(c))?;
-        Ok(View {
-            catalogue: self,
-            stamp,
-        })
+impl Cache {
+    /// Looks at it within a transaction that sees this stamp.
+    pub(super) const fn at(&self, stamp: Stamp) -> View<'_> {
+        View { cache: self, stamp }
     }
 }
 
 impl View<'_> {
+    /// The features of a product.
     pub(super) fn features(
         &self,
         db: &mut Db,
@@ -64,20 +68,31 @@ impl View<'_> {
         Ok(read)
     }
 
+    /// The policy in force for an owner's devices.
+    pub(super) fn tier(
+        &self,
+        db: &mut Db,
+        owner: Option<PartyId>,
+    ) -> Result<Arc<TierPolicy>, StoreError> {
+        if let Some(known) = self.kept(|kept| kept.tiers.get(&owner).cloned()) {
+            return Ok(known);
+        }
+        let read = Arc::new(policy::of_owner(db, owner)?);
+        self.kept(|kept| kept.tiers.insert(owner, Arc::clone(&read)));
+        Ok(read)
+    }
+
     /// What is kept under this view's stamp.
     fn kept<T>(&self, step: impl FnOnce(&mut Kept) -> T) -> T {
-        let kept = &mut *self
-            .catalogue
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if kept.stamp != self.stamp || kept.products.len() >= MAX_PRODUCTS {
+        let mut kept = self.cache.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = kept.products.len() > MAX_PRODUCTS || kept.tiers.len() > MAX_OWNERS;
+        if kept.stamp != self.stamp || is_full {
             *kept = Kept {
                 stamp: self.stamp,
-                products: HashMap::new(),
+                ..Kept::default()
             };
         }
-        step(kept)
+        step(&mut kept)
     }
 }
 

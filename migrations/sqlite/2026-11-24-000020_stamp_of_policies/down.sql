@@ -1,0 +1,3 @@
+DROP TRIGGER catalogue_stamp_of_another_tier;
+DROP TRIGGER catalogue_stamp_of_a_policy_in_force;
+DROP TRIGGER catalogue_stamp_of_a_new_policy;
