@@ -150,6 +150,28 @@ fn the_dead_come_back_once_and_with_nothing() {
 }
 
 #[test]
+fn a_device_that_comes_back_does_not_take_up_what_another_has() {
+    let mut bench = bench("strategic");
+    let sold = bench.sell("scan", 2);
+    let mut dead = bench.activated("dead", "scan", 1);
+    bury(&mut bench, &dead, Leave::Policy).unwrap();
+    let mut new = bench.admitted("new");
+    bench.ask(&mut new, Reason::Rehost, &[want("scan", 1)]);
+    bench
+        .operate(&dead, |s, ctx, dice| readmit(s, ctx, dice))
+        .unwrap();
+    bench.ask(&mut dead, Reason::Boot, &[]);
+    let request = dead.request(Reason::Boot, &[]);
+    let outcome = bench.receive(&dead, &request);
+    // The acknowledgement is lost: the next request is the proof, and asks for a unit too.
+    bench.deliver(&mut dead, &outcome).unwrap();
+    bench.ask(&mut dead, Reason::Upgrade, &[want("scan", 1)]);
+    assert_eq!(dead.features(), ["scan"]);
+    assert_eq!(bench.activations(&dead).last().unwrap().predecessor, None);
+    assert_eq!(bench.live(sold), 2);
+}
+
+#[test]
 fn a_device_that_was_never_heard_can_die_and_come_back() {
     let mut bench = bench("strategic");
     let sold = bench.sell("scan", 1);
