@@ -8,6 +8,7 @@ use fleetgrant_schemas::topic::MessageType;
 
 use crate::issue::{IssueError, Issuer};
 use crate::operator::{Act, ActError, Operator};
+use crate::store::StoreError;
 use crate::store::batch::Unit;
 
 /// Makes factory grants.
@@ -67,11 +68,13 @@ impl Line {
     /// See [`NotBuilt`].
     pub async fn grant(&self, unit: &Unit) -> Result<Built, NotBuilt> {
         let key = unit.key.ok_or(NotBuilt::NoKey)?.0;
-        let device = DeviceId::new(&unit.id).expect("ids are checked before they are stored");
+        let device = DeviceId::new(&unit.id).map_err(corrupt)?;
         let made = self.operator.act(&device, Act::GrantAtFactory(key)).await;
         let (payload, is_new) = match (made, &unit.made) {
             (Ok(outcome), _) => {
-                let issued = outcome.issued.expect("a factory grant is a set");
+                let issued = outcome
+                    .issued
+                    .ok_or_else(|| corrupt("no set was written"))?;
                 (issued.payload, true)
             }
             (Err(ActError::Refused(OperatorError::NotBlank)), Some(payload)) => {
@@ -86,4 +89,8 @@ impl Line {
         let message = self.issuer.sign(MessageType::Grant, payload).await?;
         Ok(Built { message, is_new })
     }
+}
+
+fn corrupt(reason: impl std::fmt::Display) -> NotBuilt {
+    NotBuilt::Act(StoreError::Corrupt(reason.to_string()).into())
 }
