@@ -1,12 +1,15 @@
 //! Campaigns, their waves and their devices.
 
 mod devices;
+mod joining;
+mod steps;
 mod waves;
 
 pub use devices::{
-    CampaignDevice, DevicesFilter, Ended, count_devices, devices, draw, due, failures, follow,
-    is_device, progress, sent, settle, settle_due, sweep,
+    CampaignDevice, DevicesFilter, count_devices, devices, failures, is_device, progress,
 };
+pub use joining::sweep;
+pub use steps::{Ended, draw, due, follow, sent, settle, settle_due};
 pub use waves::insert_waves;
 
 use diesel::prelude::*;
