@@ -18,6 +18,8 @@ use crate::store::{Db, Store, StoreError, Verdict};
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Devices read at once.
 const BATCH: i64 = 64;
+/// Seconds until a device is tried again for which it failed.
+const AFTER_FAILURE: u64 = 60;
 /// Batches at most before what is due is looked for anew.
 const BATCHES: usize = 16;
 
@@ -58,18 +60,31 @@ impl Refresher {
         }
     }
 
-    /// Serves up to a batch of what is due; how many.
+    /// Serves up to a batch of what is due; how many. A device that fails holds up no other.
     async fn round(&self, now: Timestamp) -> Result<i64, StoreError> {
         let due = self
             .store
             .read("refresh-due", move |db| refresh::due(db, now, BATCH))
             .await?;
-        let served = due.len() as i64;
+        let mut served = 0;
         for refresh in due {
-            let rules = Arc::clone(&self.rules);
-            self.store
+            let (rules, device) = (Arc::clone(&self.rules), refresh.device_id.clone());
+            let done = self
+                .store
                 .transaction("refresh", move |db| serve(db, &refresh, &rules, now))
-                .await?;
+                .await;
+            match done {
+                Ok(()) => served += 1,
+                Err(error) => {
+                    tracing::error!(device, %error, "a device waits for another set");
+                    let later = now.plus_seconds(AFTER_FAILURE);
+                    self.store
+                        .write("refresh-later", move |db| {
+                            refresh::postpone(db, &device, now, later)
+                        })
+                        .await?;
+                }
+            }
         }
         Ok(served)
     }

@@ -40,23 +40,31 @@ enum More {
 }
 
 impl Campaigns {
-    /// Goes on with every campaign that is not over, and does what is due to its devices.
+    /// Goes on with every campaign that is not over, and does what is due to its devices. A
+    /// campaign that fails holds up no other; what was not done is done in the next round.
     ///
     /// # Errors
-    /// The database failed; what was not done is done in the next round.
+    /// The campaigns cannot be read.
     pub async fn round(&self, now: Timestamp) -> Result<(), StoreError> {
         let going = self.store.read("campaigns-going", store::going).await?;
         for row in going {
-            for _ in 0..STEPS {
-                let id = row.id;
-                let more = self
-                    .store
-                    .transaction("campaign-advance", move |db| advance(db, id, now))
-                    .await?;
-                self.serve_due(&row, now).await?;
-                if more == More::No {
-                    break;
-                }
+            if let Err(error) = self.go_on(&row, now).await {
+                tracing::error!(campaign = row.name, %error, "a campaign waits; it is tried again");
+            }
+        }
+        Ok(())
+    }
+
+    async fn go_on(&self, row: &Row, now: Timestamp) -> Result<(), StoreError> {
+        for _ in 0..STEPS {
+            let id = row.id;
+            let more = self
+                .store
+                .transaction("campaign-advance", move |db| advance(db, id, now))
+                .await?;
+            self.serve_due(row, now).await?;
+            if more == More::No {
+                break;
             }
         }
         Ok(())
@@ -69,9 +77,16 @@ impl Campaigns {
             .read("campaign-due", move |db| store::due(db, id))
             .await?;
         for device in due {
-            let device = DeviceId::new(&device)
-                .map_err(|error| StoreError::Corrupt(format!("device {device:?}: {error}")))?;
-            self.serve(row, &device, now).await?;
+            let served = match DeviceId::new(&device) {
+                Ok(id) => self.serve(row, &id, now).await,
+                Err(error) => Err(StoreError::Corrupt(error.to_string())),
+            };
+            if let Err(error) = served {
+                tracing::error!(
+                    device, campaign = row.name, %error,
+                    "a device of a campaign waits; it is tried again"
+                );
+            }
         }
         Ok(())
     }
@@ -187,7 +202,7 @@ fn advance(
             join_late(db, &mut row, &campaign, now)?;
             store::settle(db, &row, &campaign, now)?;
             campaign = store::load(db, &row)?;
-            go_on(db, &mut row, &mut campaign, &mut events, now)?
+            begin_next(db, &mut row, &mut campaign, &mut events, now)?
         }
         _ => {
             store::settle(db, &row, &campaign, now)?;
@@ -235,7 +250,7 @@ fn join_late(
     }
 }
 
-fn go_on(
+fn begin_next(
     db: &mut Db,
     row: &mut Row,
     campaign: &mut Campaign,

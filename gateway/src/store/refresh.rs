@@ -85,6 +85,20 @@ impl Refresh {
     }
 }
 
+/// Puts off what is due of a device at `now`.
+pub fn postpone(
+    db: &mut Db,
+    device: &str,
+    now: Timestamp,
+    later: Timestamp,
+) -> Result<(), StoreError> {
+    on!(db, c => diesel::update(table::table.find(device))
+        .filter(table::due_at.le(Micros(now)))
+        .set(table::due_at.eq(Micros(later)))
+        .execute(c))?;
+    Ok(())
+}
+
 /// Ends a marking; one that came after it stays.
 pub fn settle(db: &mut Db, refresh: &Refresh) -> Result<(), StoreError> {
     on!(db, c => diesel::delete(table::table.find(&refresh.device_id))
