@@ -43,6 +43,7 @@ use crate::clock::Clock;
 use crate::config::Bucket;
 use crate::identity::IdPrefix;
 use crate::mqtt::LinkStatus;
+use crate::operator::Operator;
 use crate::store::{Db, Store, StoreError};
 use crate::telemetry::Telemetry;
 
@@ -89,6 +90,16 @@ impl Api {
             parts: Arc::new(parts),
             rates: Arc::new(Rates::new(key)),
             reports: Arc::new(Semaphore::new(REPORTS)),
+        }
+    }
+
+    /// Whoever acts over HTTP by this name.
+    fn operator(&self, actor: String) -> Operator {
+        Operator {
+            store: self.store.clone(),
+            rules: Arc::clone(&self.rules),
+            clock: self.clock.clone(),
+            actor,
         }
     }
 

@@ -206,12 +206,7 @@ async fn act_once(
     subject: Subject,
     act: Act,
 ) -> Result<Response, Problem> {
-    let operator = Operator {
-        store: api.store.clone(),
-        rules: std::sync::Arc::clone(&api.rules),
-        clock: api.clock.clone(),
-        actor: write.actor(),
-    };
+    let operator = api.operator(write.actor());
     write
         .once(api, move |db, now| {
             attempt(db, &operator, &subject, act, now)

@@ -129,12 +129,7 @@ pub(super) async fn act(
     let asked: ActOnEntitlement = write.json()?;
     let preview = asked.preview;
     let deed = asked.deed()?;
-    let operator = Operator {
-        store: api.store.clone(),
-        rules: std::sync::Arc::clone(&api.rules),
-        clock: api.clock.clone(),
-        actor: write.actor(),
-    };
+    let operator = api.operator(write.actor());
     let id = EntitlementId(id.0);
     write
         .once(&api, move |db, now| {
@@ -280,11 +275,7 @@ fn attempt(
         made: change.made.map(|id| Id(id.0)),
         devices: change.devices,
     };
-    Ok(if preview {
-        Step::Looked(acted)
-    } else {
-        Step::Done(acted)
-    })
+    Ok(Step::Done(acted).kept_unless(preview))
 }
 
 impl From<EntitlementActError> for Problem {

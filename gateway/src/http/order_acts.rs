@@ -11,7 +11,7 @@ use super::query::{Named, Nothing, Query};
 use super::value::Id;
 use super::write::{Step, Write, WriteParams};
 use super::{Api, word};
-use crate::operator::{Attempt, Operator};
+use crate::operator::Attempt;
 use crate::order_change::{LineChange, OrderAct, OrderChange, OrderError};
 
 /// What is to be done.
@@ -94,18 +94,12 @@ pub(super) async fn act(
     let asked: ActOnOrder = write.json()?;
     let preview = asked.preview;
     let act = asked.act()?;
-    let operator = Operator {
-        store: api.store.clone(),
-        rules: std::sync::Arc::clone(&api.rules),
-        clock: api.clock.clone(),
-        actor: write.actor(),
-    };
+    let operator = api.operator(write.actor());
     let id = OrderId(id.0);
     write
         .once(&api, move |db, now| {
             Ok(match operator.attempt_order(db, id, &act, now)? {
-                Attempt::Done(change) if preview => Step::Looked(OrderActed::from(change)),
-                Attempt::Done(change) => Step::Done(OrderActed::from(change)),
+                Attempt::Done(change) => Step::Done(OrderActed::from(change)).kept_unless(preview),
                 Attempt::Refused(reason) => Step::Refused(reason.into()),
                 Attempt::Stale => Step::Again,
             })

@@ -70,6 +70,16 @@ pub(super) enum Step<T> {
     Again,
 }
 
+impl<T> Step<T> {
+    /// Nothing is kept of a preview.
+    pub(super) fn kept_unless(self, preview: bool) -> Self {
+        match self {
+            Self::Done(answer) if preview => Self::Looked(answer),
+            other => other,
+        }
+    }
+}
+
 /// How a transaction of a write ended.
 enum Ended {
     Fresh(Vec<u8>),
