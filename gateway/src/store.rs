@@ -14,6 +14,7 @@ pub mod batch;
 pub mod campaign;
 pub mod case;
 pub mod column;
+mod condition;
 pub mod conversation;
 pub mod device;
 pub mod entitlement;

@@ -289,11 +289,8 @@ fn make_room(
 
 /// Gives the new entitlement of each upgrade under way what was freed of the old one otherwise.
 pub(crate) fn settle_upgrades(db: &mut Db, now: Timestamp, limit: i64) -> Result<(), StoreError> {
-    for link in link::under_way(db, limit)? {
+    for link in link::with_units_freed(db, limit)? {
         let units = link::units_waiting(db, link.from_id.0, None)?;
-        if units >= link.waiting_units {
-            continue;
-        }
         let units = u32::try_from(units).unwrap_or(0);
         match make_room(db, &link, |succession| succession.settled(units), now) {
             // The next round finds it again.

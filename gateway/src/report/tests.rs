@@ -8,6 +8,7 @@ mod history;
 mod ledger;
 mod refused;
 mod standing;
+mod upgrades;
 
 use std::time::Duration;
 

@@ -9,13 +9,9 @@ use fleetgrant_core::domain::{
 use fleetgrant_core::lifecycle::Posture;
 
 use super::column::{Code, Micros, Octets};
+use super::condition::HoldsUnits;
 use super::schema::{activations, entitlements as table};
 use super::{Db, StoreError, conversation};
-
-condition!(
-    /// The activation holds units.
-    HoldsUnits = "activations.state <= 6"
-);
 
 /// A row.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]

@@ -4,12 +4,13 @@ use diesel::prelude::*;
 use fleetgrant_core::domain::{ActivationKind, EntitlementId, LinkKind, RemovalReason, Timestamp};
 
 use super::column::{Code, Micros, Octets};
+use super::condition::HoldsUnits;
 use super::schema::{activations, entitlement_links as links, entitlement_renewals as renewals};
 use super::{Db, StoreError, id};
 
 condition!(
-    /// The activation holds units.
-    HoldsUnits = "activations.state <= 6"
+    /// More units wait than are in use; [`units_waiting`] counts those.
+    HasUnitsFreed = "entitlement_links.waiting_units > (SELECT COALESCE(SUM(held.units), 0) FROM activations AS held WHERE held.entitlement_id = entitlement_links.from_id AND held.kind = 1 AND held.state <= 6 AND COALESCE(held.removal_reason, 0) <> 4)"
 );
 
 /// Units of one entitlement that became another's.
@@ -77,10 +78,11 @@ pub fn to(db: &mut Db, made: EntitlementId) -> Result<Option<Link>, StoreError> 
         .optional())?)
 }
 
-/// Up to `limit` upgrades that are under way.
-pub fn under_way(db: &mut Db, limit: i64) -> Result<Vec<Link>, StoreError> {
+/// Up to `limit` upgrades of which units were freed that still wait.
+pub fn with_units_freed(db: &mut Db, limit: i64) -> Result<Vec<Link>, StoreError> {
     Ok(on!(db, c => links::table
         .filter(links::waiting_units.gt(0))
+        .filter(HasUnitsFreed)
         .order(links::id)
         .limit(limit)
         .select(Link::as_select())

@@ -7,13 +7,9 @@ use diesel::prelude::*;
 use fleetgrant_core::domain::{DeviceId, EntitlementId, Timestamp};
 
 use super::column::{Micros, Octets};
+use super::condition::HoldsUnits;
 use super::schema::{activations, refreshes as table};
 use super::{Db, StoreError};
-
-condition!(
-    /// The activation holds units.
-    HoldsUnits = "activations.state <= 6"
-);
 
 /// A device to be looked at.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]

@@ -8,15 +8,11 @@ use fleetgrant_core::domain::{
 };
 
 use super::column::{Code, Micros, Octets};
+use super::condition::HoldsUnits;
 use super::entitlement::Entitlement;
 use super::entitlement_link::{self, Link};
 use super::schema::{activations, entitlement_links as links, entitlements};
 use super::{Db, StoreError};
-
-condition!(
-    /// The activation holds units.
-    HoldsUnits = "activations.state <= 6"
-);
 
 /// An activation whose units nobody owns yet.
 #[derive(Clone, Debug)]

@@ -44,7 +44,7 @@ fn fleet() -> Ledger {
     ledger
 }
 
-fn rules() -> Arc<Rules> {
+pub(super) fn rules() -> Arc<Rules> {
     Arc::new(Rules {
         authority: Authority {
             realm: Realm::new("test").unwrap(),

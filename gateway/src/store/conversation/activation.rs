@@ -13,15 +13,12 @@ use fleetgrant_core::snapshot::Declined;
 use super::entitlement::{self, publishable_until};
 use super::{corrupt, memory, unsigned};
 use crate::store::column::{Code, Micros, Octets};
+use crate::store::condition::HoldsUnits;
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::prepared::Fix as _;
 use crate::store::schema::{activations, entitlements};
 
-condition!(
-    /// The activation holds units.
-    HoldsUnits = "activations.state <= 6"
-);
 condition!(
     /// The activation was lost with its device.
     IsWrittenOff = "activations.state = 10"

@@ -1,0 +1,6 @@
+//! Conditions on tables that several modules ask about.
+
+condition!(
+    /// The activation holds units.
+    pub(super) HoldsUnits = "activations.state <= 6"
+);
