@@ -166,7 +166,7 @@ pub enum ImportError {
     #[error("the file cannot be read from its beginning: {0}")]
     Rewind(#[source] std::io::Error),
     /// The first line is not a header of this kind.
-    #[error("the header of a {kind} file: {problem}; it knows the columns {known}", kind = .kind.as_str())]
+    #[error("the header of the {kind} file: {problem}; it knows the columns {known}", kind = .kind.as_str())]
     Header {
         /// Of which kind.
         kind: Kind,

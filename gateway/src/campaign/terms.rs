@@ -9,7 +9,7 @@ use fleetgrant_core::domain::{DeviceId, InvalidText, Timestamp, UnknownName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::{InvalidKeyName, KeyName};
+use crate::access::KeyName;
 use crate::when::{InvalidWhen, When};
 
 /// Values of one kind that a selection may name.
@@ -101,7 +101,7 @@ impl Default for PlanTerms {
 pub enum InvalidTerms {
     /// It cannot be called so.
     #[error("name: it has 1 to 64 of A-Z a-z 0-9 . _ -")]
-    Name(#[from] InvalidKeyName),
+    Name,
     /// It does nothing.
     #[error("it gives nothing and takes nothing: name an entitlement to give, or what to take")]
     Nothing,
@@ -143,7 +143,10 @@ impl Terms {
     /// # Errors
     /// See [`InvalidTerms`].
     pub fn check(&self) -> Result<Plan, InvalidTerms> {
-        self.name.parse::<KeyName>()?;
+        // A campaign acts in its own name, as a key does.
+        self.name
+            .parse::<KeyName>()
+            .map_err(|_| InvalidTerms::Name)?;
         match (&self.give, self.total) {
             (None, Some(_)) | (_, Some(0)) => return Err(InvalidTerms::Total),
             _ => {}

@@ -117,8 +117,8 @@ fn hold(
 }
 
 fn public_key(path: &Path) -> Result<P256PublicKey, Failure> {
-    let pem = fs::read_to_string(path)
-        .map_err(|error| Failure::input(anyhow!("cannot read {}: {error}", path.display())))?;
+    let pem =
+        fs::read_to_string(path).or_unavailable(|| format!("cannot read {}", path.display()))?;
     let key = p256::PublicKey::from_public_key_pem(&pem).map_err(|_| {
         Failure::input(anyhow!(
             "{} is no P-256 public key in PEM (\"BEGIN PUBLIC KEY\")",
@@ -152,20 +152,28 @@ fn checkpoint(ledger: &Ledger) -> Result<(), Failure> {
 
 fn export(ledger: &Ledger, args: &Export) -> Result<(), Failure> {
     match subject(ledger, args)? {
-        None => export_part(ledger, &HistoryFilter::default(), |_| true),
+        None => export_part(ledger, &HistoryFilter::default(), |_| true).map(drop),
         Some(subject) => {
             let parts = ledger.read(move |db| subject::parts(db, &subject))?;
-            parts.into_iter().try_for_each(|Part { stream, only }| {
+            let mut exported = 0;
+            for Part { stream, only } in parts {
                 let filter = HistoryFilter {
                     stream: Some(stream),
                     ..HistoryFilter::default()
                 };
                 let only = only.map(|id| id.to_string());
-                export_part(ledger, &filter, |event| {
+                exported += export_part(ledger, &filter, |event| {
                     let about = event.body.get("entitlement").and_then(|id| id.as_str());
                     only.is_none() || only.as_deref() == about
-                })
-            })
+                })?;
+            }
+            if exported == 0 {
+                return Err(Failure::refused(anyhow!(
+                    "the history has nothing of it: check the id, as `fleetgrant devices list` and \
+                     `fleetgrant orders list` have them"
+                )));
+            }
+            Ok(())
         }
     }
 }
@@ -190,20 +198,22 @@ fn subject(ledger: &Ledger, args: &Export) -> Result<Option<Subject>, Failure> {
 /// Events that are read at once.
 const PAGE: i64 = 1_000;
 
+/// How many events were exported.
 fn export_part(
     ledger: &Ledger,
     filter: &HistoryFilter,
     wanted: impl Fn(&Exported) -> bool,
-) -> Result<(), Failure> {
-    let mut after = 0;
+) -> Result<usize, Failure> {
+    let (mut after, mut exported) = (0, 0);
     loop {
         let filter = filter.clone();
         let mut page = ledger.read(move |db| history::page(db, &filter, after, PAGE))?;
         let Some(last) = page.last() else {
-            return Ok(());
+            return Ok(exported);
         };
         after = last.position;
         page.retain(&wanted);
+        exported += page.len();
         output::print_json_lines(&page).or_unavailable(|| "cannot write the export".to_owned())?;
     }
 }

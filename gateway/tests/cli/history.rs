@@ -195,6 +195,9 @@ fn the_history_is_exported_whole_or_of_one_thing() {
         .run(&["history", "export", "--device", "a-1", "--party", "C-200"])
         .ends(USAGE, &["cannot be used with"]);
     folder
+        .run(&["history", "export", "--device", "no-such"])
+        .ends(REFUSED, &["the history has nothing of it"]);
+    folder
         .run(&["history", "export", "--party", "nobody"])
         .ends(REFUSED, &["no party"]);
 }

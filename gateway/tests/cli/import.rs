@@ -259,8 +259,8 @@ fn the_ledger_is_held_against_the_erp_line_by_line() {
         gone,
         "missing-there",
     ]);
-    reconcile("nowhere.csv").ends(USAGE, &["cannot read nowhere.csv"]);
+    reconcile("nowhere.csv").ends(UNAVAILABLE, &["cannot read nowhere.csv"]);
     fs::write(folder.path().join("bad.csv"), "a,b\n").unwrap();
     reconcile(&folder.path().join("bad.csv").display().to_string())
-        .ends(USAGE, &["the header of a orders file"]);
+        .ends(USAGE, &["the header of the orders file"]);
 }

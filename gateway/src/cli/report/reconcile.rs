@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 
 use crate::cli::ledger::Ledger;
 use crate::cli::output::{self, Format, row};
@@ -53,9 +53,8 @@ impl From<Finding> for FindingLine {
 }
 
 pub(super) fn run(ledger: &Ledger, args: &Args) -> Result<(), Failure> {
-    let file = File::open(&args.erp)
-        .with_context(|| format!("cannot read {}", args.erp.display()))
-        .map_err(Failure::input)?;
+    let file =
+        File::open(&args.erp).or_unavailable(|| format!("cannot read {}", args.erp.display()))?;
     let zone = ledger.config().time_zone.clone();
     let mut source = BufReader::new(file);
     let found = ledger
