@@ -24,6 +24,7 @@ mod load;
 mod message_file;
 mod migrate;
 mod migration;
+mod models;
 mod offline;
 mod order_acts;
 mod orders;
@@ -94,6 +95,7 @@ enum Command {
     Devices(devices::Args),
     Entitlements(entitlements::Args),
     Activations(activations::Args),
+    Models(models::Args),
     Policies(policies::Args),
     Campaigns(campaigns::Args),
     Cases(cases::Args),
@@ -136,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Factory(args) => factory::run(&global, &args),
         Command::Codes(args) => codes::run(&global, &args),
         Command::Migration(args) => migration::run(&global, &args),
+        Command::Models(args) => models::run(&global, &args),
         Command::Policies(args) => policies::run(&global, &args),
         Command::Offline(args) => offline::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),

@@ -15,6 +15,7 @@ mod guard;
 mod health;
 mod imports;
 mod key;
+mod license_models;
 mod listener;
 mod openapi;
 mod order_acts;

@@ -13,6 +13,7 @@ mod entitlements;
 pub(crate) mod fulfilment;
 mod lookup;
 mod manifest;
+mod models;
 mod orders;
 mod parties;
 mod products;
@@ -38,7 +39,6 @@ use crate::store::{Db, Store, StoreError, Verdict};
 pub use cells::Column;
 pub use reason::Reason;
 pub use report::{ImportReport, IssuedCode, RowError};
-pub(crate) use term::months_and_days;
 
 /// Most rows of one file.
 pub const MAX_ROWS: u64 = 1_000_000;
@@ -52,6 +52,8 @@ pub const MAX_CODES: u64 = 100_000;
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Licence models.
+    Models,
     /// Products and their features.
     Products,
     /// SKUs and what a copy of each gives.
@@ -72,7 +74,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they build on each other.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::Models,
         Self::Products,
         Self::Skus,
         Self::Parties,
@@ -87,6 +90,7 @@ impl Kind {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Models => "models",
             Self::Products => "products",
             Self::Skus => "skus",
             Self::Parties => "parties",
@@ -102,6 +106,7 @@ impl Kind {
     #[must_use]
     pub const fn columns(self) -> &'static [Column] {
         match self {
+            Self::Models => models::COLUMNS,
             Self::Products => products::COLUMNS,
             Self::Skus => skus::COLUMNS,
             Self::Parties => parties::COLUMNS,
@@ -127,7 +132,7 @@ impl FromStr for Kind {
 /// The text names no import.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} cannot be imported; known: products, skus, parties, orders, shipments, manifest, \
+    "{0:?} cannot be imported; known: models, products, skus, parties, orders, shipments, manifest, \
      entitlements, codes"
 )]
 pub struct UnknownKind(String);

@@ -16,7 +16,8 @@ pub use upgrade::{Direction, Upgrade};
 pub(crate) use upgrade::{follow, settle_upgrades};
 
 use fleetgrant_core::domain::{
-    DeviceId, EntitlementId, EntitlementState, HoldReason, PartyId, PartyState, Timestamp,
+    DeviceId, EntitlementId, EntitlementState, HoldReason, LicenseModel, PartyId, PartyState,
+    Timestamp,
 };
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::lifecycle::{self, EntitlementAct, LifecycleError, Posture};
@@ -80,6 +81,9 @@ pub enum EntitlementActError {
     /// It is not in use, or no more.
     #[error("an entitlement that is {0} cannot be renewed")]
     NotRenewable(EntitlementState),
+    /// Its licence model has no renewals.
+    #[error("what is {0} is not renewed: sell what comes after it")]
+    NotRenewed(LicenseModel),
     /// Its end was ordered.
     #[error("it is to be revoked: withdraw that first, with `fleetgrant entitlements keep`")]
     ToBeRevoked,

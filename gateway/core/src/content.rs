@@ -79,9 +79,11 @@ pub(crate) fn prospect(
     let Ok(run) = run else {
         return Prospect::Out(Rule::NotStarted);
     };
-    let is_over = run
+    let is_past = run
         .end
         .is_some_and(|end| end.plus_seconds(u64::from(run.grace)) <= now);
+    let stays = !is_new && activation.kind == ActivationKind::Normal && entitlement.outlives();
+    let is_over = is_past && !stays;
     match entitlement.state {
         _ if is_over => Prospect::Over,
         // A stop-gap is for what has expired.
@@ -222,9 +224,12 @@ impl Content<'_> {
         feature: &'f Feature,
     ) -> Right<'f> {
         let run = activation.run;
-        let count = feature
-            .uses
-            .map(|uses| uses.saturating_mul(u64::from(activation.units)));
+        let count = entitlement.rules.count(feature, activation.units);
+        // What stays on after its end is told so for a hundred years.
+        let stays = activation.kind == ActivationKind::Normal
+            && run.is_some_and(|run| run.end.is_some())
+            && entitlement.outlives_its_end(feature);
+        let grace = run.map(|run| if stays { u32::MAX } else { run.grace });
         Right {
             activation: activation.id,
             feature: feature.name.as_str(),
@@ -240,7 +245,7 @@ impl Content<'_> {
                 .map(Timestamp::seconds),
             end: run.and_then(|run| run.end).map(Timestamp::seconds),
             count,
-            grace: run.map(|run| run.grace).filter(|grace| *grace > 0),
+            grace: grace.filter(|grace| *grace > 0),
             vendor_data: Some(&feature.vendor_data[..]).filter(|data| !data.is_empty()),
             usage_base: count.map(|_| 0),
             lease_end: self.lease_end.map(Timestamp::seconds),

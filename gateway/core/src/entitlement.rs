@@ -6,9 +6,10 @@ use fleetgrant_schemas::code::CodeKey;
 use jiff::tz::TimeZone;
 
 use crate::domain::{
-    CodeId, EntitlementId, EntitlementState, FeatureName, LicenseModel, OrderLineId, PartyId,
-    ProductId, Purpose, Timestamp,
+    CodeId, EntitlementId, EntitlementState, FeatureName, OrderLineId, PartyId, ProductId, Purpose,
+    Timestamp,
 };
+use crate::license::ModelRules;
 
 /// Units of a product under a licence model, owned by a party.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,17 +77,6 @@ pub struct Feature {
     pub uses: Option<u64>,
     /// What the maker hands to the firmware, at most 64 bytes; empty for nothing.
     pub vendor_data: Vec<u8>,
-}
-
-/// The rules of a licence model that decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ModelRules {
-    /// Which of the built-in models, as the device is told.
-    pub model: LicenseModel,
-    /// Seconds an activation goes on after its end.
-    pub grace: u32,
-    /// Whether a device may give it back, and so free the unit.
-    pub returns_credit: bool,
 }
 
 /// When a term starts.

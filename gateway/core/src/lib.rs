@@ -48,6 +48,7 @@ pub mod domain;
 pub mod entitlement;
 pub mod event;
 pub mod invariant;
+pub mod license;
 pub mod lifecycle;
 #[cfg(any(test, feature = "model"))]
 pub mod model;

@@ -11,11 +11,12 @@ use crate::delivery::Pauses;
 use crate::device::Device;
 use crate::domain::{
     ActivationId, ActivationKind, CodeId, DeliveryState, DeviceId, EntitlementId, Epoch,
-    Generation, LicenseModel, PartyId, RemovalReason, SetKey, Timestamp,
+    Generation, PartyId, RemovalReason, SetKey, Timestamp,
 };
 use crate::entitlement::{Binding, Code, Entitlement, Quantity, Start};
 use crate::event::Event;
 use crate::invariant::{self, DeviceView, Violation};
+use crate::license::Trial;
 use crate::outcome::{Change, Deliveries, Outcome};
 use crate::quota::QuotaUse;
 use crate::set::IssuedSet;
@@ -264,7 +265,7 @@ impl World {
             evaluated: mine
                 .iter()
                 .filter_map(|a| self.entitlements.get(&a.entitlement))
-                .filter(|e| e.rules.model == LicenseModel::Evaluation)
+                .filter(|e| e.rules.trial != Trial::No)
                 .map(|e| e.product)
                 .collect(),
             declined: mine

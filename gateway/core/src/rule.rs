@@ -147,7 +147,7 @@ impl Rule {
             Self::ReturnsStopped => "look into the device's storage, then clear it",
             Self::ReturnsNotOffered | Self::NotReturnable => "ask the maker",
             Self::FactoryNotReturnable => "ask the maker to revoke it",
-            Self::RehostNotOffered => "ask the maker: policy moves no units",
+            Self::RehostNotOffered => "ask the maker: policy or the licence model moves no units",
             Self::TemporaryNotOffered => "ask the maker",
             Self::FactoryNotOffered => {
                 "ask in the field: on the line a device gets what is bound to it"

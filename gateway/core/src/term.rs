@@ -34,7 +34,9 @@ pub(crate) fn run(
         Some(from) => until(from, end, grace),
         None => (end, grace),
     };
-    let run_out = end.map(|end| end.plus_seconds(u64::from(grace)).plus_seconds(slack));
+    let run_out = end
+        .filter(|_| !entitlement.outlives())
+        .map(|end| end.plus_seconds(u64::from(grace)).plus_seconds(slack));
     Ok(Run {
         start: Some(start),
         end,

@@ -18,8 +18,9 @@ use crate::domain::{
     ActivationState, DeviceId, DeviceState, EntitlementId, EntitlementState, Epoch, FeatureName,
     LicenseModel, PartyId, ProductId, Purpose, Realm, SetKey, TierName, Timestamp,
 };
-use crate::entitlement::{Binding, Entitlement, Feature, ModelRules, Quantity, Start, Term};
+use crate::entitlement::{Binding, Entitlement, Feature, Quantity, Start, Term};
 use crate::event::EventKind;
+use crate::license::ModelRules;
 use crate::model::World;
 use crate::notice::NoticeCode;
 use crate::outcome::{Answer, Outcome, WantVerdict};
@@ -92,11 +93,7 @@ impl Bench {
             order_line: None,
             product: ProductId([self.made; 16]),
             features: features(&[feature]),
-            rules: ModelRules {
-                model: LicenseModel::Perpetual,
-                grace: 0,
-                returns_credit: true,
-            },
+            rules: ModelRules::of(LicenseModel::Perpetual),
             state: EntitlementState::Active,
             purpose: Purpose::Production,
             quantity: Quantity::Units(units),

@@ -81,17 +81,17 @@ pub(super) struct Renew {
     /// For how long, as P1Y or P90D
     #[arg(long, required_unless_present = "until", conflicts_with = "until")]
     term: Option<Months>,
-    /// From where: end (no day is lost, and none is given), or now, if the end has passed
-    #[arg(long, value_enum, default_value_t, conflicts_with = "until")]
-    from: From,
+    /// From where: end (no day is lost, and none is given), or now, if the end has passed; as its
+    /// licence model says, if it is not said
+    #[arg(long, value_enum, conflicts_with = "until")]
+    from: Option<From>,
     /// Until this date in its owner's time zone, or this instant
     #[arg(long, value_name = "WHEN")]
     until: Option<When>,
 }
 
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum From {
-    #[default]
     End,
     Now,
 }
@@ -195,10 +195,10 @@ fn upgrade(ledger: &Ledger, args: &Upgrade, direction: Direction) -> Result<(), 
 
 impl Renew {
     fn length(&self) -> Result<Length, Failure> {
-        let base = match self.from {
+        let base = self.from.map(|from| match from {
             From::End => Base::End,
             From::Now => Base::Now,
-        };
+        });
         match (self.term, self.until) {
             (Some(term), None) => Ok(Length::For(base, term)),
             (None, Some(until)) => Ok(Length::Until(until)),

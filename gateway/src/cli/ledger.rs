@@ -364,7 +364,7 @@ pub(super) fn key_thumbprint(text: &str) -> Result<KeyThumbprint, String> {
         .ok_or_else(|| format!("{text:?} is no thumbprint: 64 hexadecimal digits"))
 }
 
-fn id(text: &str) -> Result<[u8; 16], String> {
+pub(super) fn id(text: &str) -> Result<[u8; 16], String> {
     data_encoding::HEXLOWER_PERMISSIVE
         .decode(text.as_bytes())
         .ok()

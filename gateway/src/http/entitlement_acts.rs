@@ -76,7 +76,7 @@ pub(super) struct ActOnEntitlement {
     /// How long it is renewed for (ISO 8601), as P1Y.
     #[schema(max_length = 32)]
     term: Option<String>,
-    /// From where it is renewed; its end, if it is not said.
+    /// From where it is renewed; as its licence model says, if it is not said.
     from: Option<RenewalBase>,
     /// What the renewal, or the entitlement that is split off, is called: the same again changes
     /// nothing.
@@ -178,10 +178,10 @@ impl ActOnEntitlement {
     }
 
     fn renewal(&self) -> Result<Renewal, Problem> {
-        let base = match self.from {
-            Some(RenewalBase::Now) => Base::Now,
-            Some(RenewalBase::End) | None => Base::End,
-        };
+        let base = self.from.map(|from| match from {
+            RenewalBase::Now => Base::Now,
+            RenewalBase::End => Base::End,
+        });
         let length = match (&self.term, self.at) {
             (Some(term), None) => {
                 let term = term

@@ -56,6 +56,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/parties/{party}", STAFF),
     get("/api/v1/products", STAFF),
     get("/api/v1/products/{product}", STAFF),
+    get("/api/v1/license-models", STAFF),
     get("/api/v1/orders", OWNERS),
     get("/api/v1/orders/{order}", OWNERS),
     post("/api/v1/orders/{order}/acts", CHANGERS),

@@ -14,7 +14,8 @@ use utoipa_axum::routes;
 use super::problem::{self, Problem, ProblemKind};
 use super::{
     Api, activations, acts, caller, cases, devices, entitlement_acts, entitlements, events, guard,
-    health, imports, key, openapi, order_acts, orders, parties, products, reports, roles,
+    health, imports, key, license_models, openapi, order_acts, orders, parties, products, reports,
+    roles,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -60,6 +61,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(parties::show))
         .routes(routes!(products::list))
         .routes(routes!(products::show))
+        .routes(routes!(license_models::list))
         .routes(routes!(orders::list))
         .routes(routes!(orders::show))
         .routes(routes!(order_acts::act))

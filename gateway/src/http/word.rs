@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use fleetgrant_core::{domain, event, rule};
+use fleetgrant_core::{domain, event, license, rule};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -47,6 +47,7 @@ macro_rules! words {
 words! {
     ActivationKind: domain::ActivationKind,
     ActivationState: domain::ActivationState,
+    AtEnd: license::AtEnd,
     CaseState: domain::CaseState,
     CaseStep: domain::CaseStep,
     CatalogueState: domain::CatalogueState,
@@ -64,12 +65,14 @@ words! {
     PartyState: domain::PartyState,
     Purpose: domain::Purpose,
     RemovalReason: domain::RemovalReason,
+    Renewal: license::Renewal,
     Role: domain::Role,
     Rule: rule::Rule,
     Source: domain::Source,
     StartBasis: domain::StartBasis,
     StorageClass: domain::StorageClass,
     StuckStep: report::stuck::Step,
+    Trial: license::Trial,
 }
 
 fn none_of<E: de::Error>(text: &str, known: impl Iterator<Item = &'static str>) -> E {

@@ -173,6 +173,20 @@ impl<'a> Cells<'a> {
         }
     }
 
+    /// A value that must be there.
+    pub(super) fn required_as<T>(&mut self, column: &'static str) -> Option<T>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        let faults = self.errors.len();
+        let value = self.parsed(column);
+        if value.is_none() && self.errors.len() == faults {
+            self.fault(column, Reason::Missing);
+        }
+        value
+    }
+
     /// A value, or what stands for an empty cell.
     pub(super) fn parsed_or<T>(&mut self, column: &'static str, default: T) -> T
     where

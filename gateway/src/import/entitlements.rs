@@ -1,10 +1,10 @@
 //! Entitlements that come of no order: evaluations, goodwill, what an older system sold.
 
 use fleetgrant_core::domain::{
-    EntitlementState, HoldReason, Holds, LicenseModel as ModelKind, PartyId, Purpose, Scope,
-    Source, StartBasis,
+    EntitlementState, HoldReason, Holds, PartyId, Purpose, Scope, Source, StartBasis,
 };
 use fleetgrant_core::event::EventKind;
+use fleetgrant_core::license::Trial;
 use fleetgrant_core::lifecycle::EntitlementAct;
 
 use super::cells::{Cells, Column};
@@ -51,7 +51,8 @@ pub(super) struct EntitlementRow {
     overdraft: i64,
     source: Source,
     purpose: Purpose,
-    start_basis: StartBasis,
+    /// None for what the model says, where there is no start.
+    start_basis: Option<StartBasis>,
     starts_at: Option<When>,
     latest_start_at: Option<When>,
     term: Option<String>,
@@ -81,10 +82,6 @@ impl Row for EntitlementRow {
         let term = term::parse(cells, "term");
         let ends_at = cells.optional_when("ends_at");
         let state = cells.parsed("state");
-        let start_basis = start_basis.unwrap_or(match starts_at {
-            Some(_) => StartBasis::Fixed,
-            None => StartBasis::FirstActivation,
-        });
         let row = Self {
             system: system?,
             reference: reference?,
@@ -155,14 +152,13 @@ impl EntitlementRow {
         if self.term.is_some() && self.ends_at.is_some() {
             unfit("ends_at", "a term and an end exclude each other");
         }
-        let basis_needs_date = matches!(
-            self.start_basis,
-            StartBasis::Fixed | StartBasis::Order | StartBasis::Shipment
-        );
-        if basis_needs_date && self.starts_at.is_none() {
+        let Some(start_basis) = self.start_basis else {
+            return;
+        };
+        if needs_a_date(start_basis) && self.starts_at.is_none() {
             unfit("starts_at", "is empty, and this start basis needs it");
         }
-        if !basis_needs_date && self.starts_at.is_some() {
+        if !needs_a_date(start_basis) && self.starts_at.is_some() {
             unfit("starts_at", "does not go with a start at an activation");
         }
     }
@@ -176,17 +172,30 @@ impl EntitlementRow {
         let owner = lookup::optional_party(db, &self.system, self.owner.as_deref(), "owner")?;
         let product = lookup::product(db, &self.product)?;
         let model = lookup::model(db, &self.model)?;
+        let rules = model.model()?;
         let is_limited = self.term.is_some() || self.ends_at.is_some();
-        if let Err(reason) = term::check(model.kind.0, is_limited) {
+        if let Err(reason) = term::check(&model.code, rules.sale.term, is_limited) {
             return refuse("term", reason);
         }
-        if model.kind.0 == ModelKind::Evaluation && self.source != Source::Trial {
-            let reason = Reason::Unfit("an evaluation has the source trial".to_owned());
+        if rules.rules.trial != Trial::No && self.source != Source::Trial {
+            let reason = Reason::Unfit("what is for trying has the source trial".to_owned());
             return refuse("source", reason);
         }
+        if known.is_none() {
+            lookup::sellable(db, &model, &rules.rules, &product)?;
+        }
+        let start_basis = self.start_basis(rules.sale.start_basis)?;
+        // What was sold keeps the length that its model had.
+        let usual = match known {
+            Some(known) => known.term.clone(),
+            None => rules.sale.term.usual(),
+        };
+        let term = match (&self.term, self.ends_at) {
+            (None, None) => usual,
+            (term, _) => term.clone(),
+        };
         let zone = lookup::zone_of(owner.as_ref(), run.zone());
         let at = |when: Option<When>| when.map(|when| Micros(when.at(&zone)));
-        let rules = model.rules()?;
         Ok(Entitlement {
             id: known.map_or_else(|| id::fresh(run.now()), |known| known.id),
             system: self.system.clone(),
@@ -206,22 +215,21 @@ impl EntitlementRow {
             scope: Code(Scope::Device),
             model_kind: model.kind,
             model_rules: known.map_or(model.rules, |known| known.model_rules.clone()),
-            grace_seconds: known
-                .map_or(i64::from(rules.grace_seconds), |known| known.grace_seconds),
+            grace_seconds: known.map_or(i64::from(rules.rules.grace), |known| known.grace_seconds),
             unlimited: self.units.is_none(),
             units: self.units.unwrap_or(0),
             overdraft: self.overdraft,
             live_units: 0,
             pending_credit: 0,
             units_per_device: self.units_per_device,
-            start_basis: Code(self.start_basis),
+            start_basis: Code(start_basis),
             starts_at: match self.starts_at {
                 Some(_) => at(self.starts_at),
                 // The first activation may have written it.
                 None => known.and_then(|known| known.starts_at),
             },
             latest_start_at: at(self.latest_start_at),
-            term: self.term.clone(),
+            term,
             ends_at: at(self.ends_at),
             time_zone: zone.iana_name().unwrap_or("UTC").to_owned(),
             created_at: known.map_or(Micros(run.now()), |known| known.created_at),
@@ -235,6 +243,20 @@ impl EntitlementRow {
             },
             revoked_from_at: known.and_then(|known| known.revoked_from_at),
         })
+    }
+
+    fn start_basis(&self, usual: StartBasis) -> Result<StartBasis, Halt> {
+        match (self.start_basis, self.starts_at) {
+            (Some(basis), _) => Ok(basis),
+            (None, Some(_)) => Ok(StartBasis::Fixed),
+            (None, None) if needs_a_date(usual) => {
+                let reason = Reason::Unfit(format!(
+                    "is empty, and {usual}, the start basis of the model, needs it"
+                ));
+                refuse("starts_at", reason)
+            }
+            (None, None) => Ok(usual),
+        }
     }
 
     fn difference(
@@ -286,6 +308,13 @@ impl EntitlementRow {
         diff.field("state", &known.state.0, &given.state.0);
         Ok(diff)
     }
+}
+
+const fn needs_a_date(basis: StartBasis) -> bool {
+    matches!(
+        basis,
+        StartBasis::Fixed | StartBasis::Order | StartBasis::Shipment
+    )
 }
 
 /// The act that leads from one state to another; none if they are the same.

@@ -4,6 +4,7 @@ use fleetgrant_core::domain::{
     EntitlementState, HoldReason, Holds, OrderId, OrderLineId, Scope, Source, StartBasis, Timestamp,
 };
 use fleetgrant_core::event::{Event, EventKind};
+use fleetgrant_core::license::Trial;
 use fleetgrant_core::lifecycle::EntitlementAct;
 
 use super::{Halt, Reason, refuse};
@@ -48,7 +49,7 @@ fn sold(
     content: &SkuContent,
 ) -> Result<Entitlement, Halt> {
     let model = license_model::find(db, content.license_model_id)?;
-    let rules = model.rules()?;
+    let rules = model.model()?;
     let product = product::find(db, content.product_id.0)?
         .ok_or_else(|| StoreError::Corrupt(format!("product {}", content.product_id.0)))?;
     let starts_at = match content.start_basis.0 {
@@ -73,11 +74,14 @@ fn sold(
         } else {
             EntitlementState::Active
         }),
-        source: Code(Source::Order),
+        source: Code(match rules.rules.trial {
+            Trial::No => Source::Order,
+            Trial::Once | Trial::Repeatable => Source::Trial,
+        }),
         purpose: line.purpose,
         scope: Code(Scope::Device),
         model_kind: model.kind,
-        grace_seconds: i64::from(rules.grace_seconds),
+        grace_seconds: i64::from(rules.rules.grace),
         model_rules: model.rules,
         unlimited: false,
         units: units(line.quantity, content.units_per_copy)?,
@@ -88,7 +92,8 @@ fn sold(
         start_basis: content.start_basis,
         starts_at,
         latest_start_at: None,
-        term: content.term.clone(),
+        // What the SKU leaves open is as the model has it on the day of the sale.
+        term: content.term.clone().or_else(|| rules.sale.term.usual()),
         ends_at: None,
         time_zone: owner.time_zone.clone(),
         created_at: Micros(occasion.at),

@@ -1,6 +1,7 @@
 //! What cells name, looked up.
 
-use fleetgrant_core::domain::{OrderLineId, PartyId};
+use fleetgrant_core::domain::{CatalogueState, OrderLineId, PartyId};
+use fleetgrant_core::license::ModelRules;
 use jiff::tz::TimeZone;
 
 use super::{Halt, Reason, refuse};
@@ -47,14 +48,46 @@ pub(super) fn sku(db: &mut Db, part_number: &str) -> Result<Sku, Halt> {
 pub(super) fn model(db: &mut Db, code: &str) -> Result<LicenseModel, Halt> {
     match license_model::by_code(db, code)? {
         Some(model) => Ok(model),
-        None => refuse(
-            "model",
-            Reason::Invalid {
-                value: code.to_owned(),
-                expected: "a licence model; perpetual and subscription are built in".to_owned(),
-            },
-        ),
+        None => {
+            let known = license_model::codes(db)?.join(", ");
+            refuse(
+                "model",
+                Reason::Invalid {
+                    value: code.to_owned(),
+                    expected: format!("a licence model: {known}; add one with `import models`"),
+                },
+            )
+        }
     }
+}
+
+/// That a model can be sold with a product: uses that are counted down have a number.
+pub(super) fn sellable(
+    db: &mut Db,
+    model: &LicenseModel,
+    rules: &ModelRules,
+    product: &Product,
+) -> Result<(), Halt> {
+    if model.state.0 != CatalogueState::Active {
+        let reason = Reason::Unfit(format!(
+            "{} is {}: it is not sold",
+            model.code, model.state.0
+        ));
+        return refuse("model", reason);
+    }
+    let has_number = rules.uses.is_some()
+        || product::features_of(db, product.id.0)?
+            .iter()
+            .any(|(_, had)| had.use_count.is_some());
+    if rules.counted && !has_number {
+        let reason = Reason::Unfit(format!(
+            "what is {} has its uses counted down, and neither the model nor a feature of {} says \
+             how many there are",
+            model.code, product.code
+        ));
+        return refuse("model", reason);
+    }
+    Ok(())
 }
 
 /// The product line of this name; the only one, if the cell is empty.

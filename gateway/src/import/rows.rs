@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::cells::{Cells, Header};
 use super::report::{ImportReport, IssuedCode, RowError};
 use super::{Effect, Halt, ImportError, ImportOptions, Kind, MAX_ROW_BYTES, MAX_ROWS, Reason, Row};
-use super::{codes, entitlements, manifest, orders, parties, products, shipments, skus};
+use super::{codes, entitlements, manifest, models, orders, parties, products, shipments, skus};
 use crate::store::column::{Micros, Octets};
 use crate::store::event::Occasion;
 use crate::store::{Db, StoreError, id, import_run, product_line};
@@ -65,6 +65,7 @@ pub(super) fn import<R: Read + Seek>(
     options: &ImportOptions,
 ) -> Result<ImportReport, ImportError> {
     match kind {
+        Kind::Models => import_as::<models::ModelRow, R>(db, kind, source, options),
         Kind::Products => import_as::<products::ProductRow, R>(db, kind, source, options),
         Kind::Skus => import_as::<skus::SkuRow, R>(db, kind, source, options),
         Kind::Parties => import_as::<parties::PartyRow, R>(db, kind, source, options),

@@ -33,7 +33,8 @@ pub(super) struct SkuRow {
     product: String,
     model: String,
     term: Option<String>,
-    start_basis: StartBasis,
+    /// None for what the model says.
+    start_basis: Option<StartBasis>,
     units_per_copy: i64,
 }
 
@@ -45,7 +46,7 @@ impl Row for SkuRow {
         let product = cells.text("product", 64);
         let model = cells.text("model", 64);
         let term = term::parse(cells, "term");
-        let start_basis = cells.parsed_or("start_basis", StartBasis::FirstActivation);
+        let start_basis = cells.parsed("start_basis");
         let units_per_copy = cells.optional_number("units_per_copy", 1, i64::from(u32::MAX));
         Some(Self {
             part_number: part_number?,
@@ -62,7 +63,8 @@ impl Row for SkuRow {
     fn apply(self, db: &mut Db, run: &mut Run<'_>) -> Result<Effect, Halt> {
         let product = lookup::product(db, &self.product)?;
         let model = lookup::model(db, &self.model)?;
-        if let Err(reason) = term::check(model.kind.0, self.term.is_some()) {
+        let rules = model.model()?;
+        if let Err(reason) = term::check(&model.code, rules.sale.term, self.term.is_some()) {
             return refuse("term", reason);
         }
         let (sku, of_sku) = self.put_sku(db, run)?;
@@ -71,10 +73,13 @@ impl Row for SkuRow {
             product_id: product.id,
             license_model_id: model.id,
             term: self.term.clone(),
-            start_basis: Code(self.start_basis),
+            start_basis: Code(self.start_basis.unwrap_or(rules.sale.start_basis)),
             units_per_copy: self.units_per_copy,
         };
         let of_content = put_content(db, run, &content)?;
+        if of_content == Effect::Created {
+            lookup::sellable(db, &model, &rules.rules, &product)?;
+        }
         let (effect, kind) = match (of_sku, of_content) {
             (Effect::Unchanged, Effect::Unchanged) => return Ok(Effect::Unchanged),
             (Effect::Created, _) | (_, Effect::Created) => {

@@ -2,6 +2,7 @@
 
 mod amendments;
 mod bad_rows;
+mod models;
 mod samples;
 
 use std::io::Cursor;

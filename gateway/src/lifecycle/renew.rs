@@ -1,7 +1,9 @@
 //! An entitlement that runs longer than it was sold for.
 
 use fleetgrant_core::domain::EntitlementState;
+use fleetgrant_core::entitlement::Term;
 use fleetgrant_core::event::{Event, EventKind};
+use fleetgrant_core::license::months_and_days;
 use fleetgrant_core::renewal::{self, Base, Extension};
 use jiff::tz::TimeZone;
 
@@ -10,7 +12,7 @@ use crate::store::column::{Code, Micros};
 use crate::store::entitlement::{self, Entitlement};
 use crate::store::entitlement_link::{self as link, Renewal as Stored};
 use crate::store::event::{self, Occasion, Stream};
-use crate::store::{Db, StoreError, conversation, refresh};
+use crate::store::{Db, StoreError, conversation, license_model, refresh};
 use crate::when::When;
 
 /// A renewal, as the back office orders it.
@@ -25,8 +27,8 @@ pub struct Renewal {
 /// How long a renewal runs, with dates in the owner's time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
-    /// For a term.
-    For(Base, Months),
+    /// For a term, from there; none for what the licence model says.
+    For(Option<Base>, Months),
     /// Until a date, as others end.
     Until(When),
 }
@@ -47,7 +49,7 @@ impl std::str::FromStr for Months {
     type Err = InvalidTerm;
 
     fn from_str(text: &str) -> Result<Self, InvalidTerm> {
-        let (months, days) = crate::import::months_and_days(text).ok_or(InvalidTerm)?;
+        let (months, days) = months_and_days(text).ok_or(InvalidTerm)?;
         Ok(Self { months, days })
     }
 }
@@ -76,11 +78,21 @@ pub(super) fn renew(
     if known.revoked_from_at.is_some() {
         return refused(EntitlementActError::ToBeRevoked);
     }
+    let (start, term) = conversation::terms(db, known.id.0)?;
+    let model = license_model::parse(known.model_kind.0, &known.model_rules)?;
+    let usual = match model.sale.renewal.base() {
+        Some(base) => base,
+        None if term == Term::Perpetual => Base::End,
+        None => return refused(EntitlementActError::NotRenewed(known.model_kind.0)),
+    };
     let extension = match order.length {
-        Length::For(base, Months { months, days }) => Extension::For { base, months, days },
+        Length::For(base, Months { months, days }) => Extension::For {
+            base: base.unwrap_or(usual),
+            months,
+            days,
+        },
         Length::Until(when) => Extension::Until(when.at(&zone)),
     };
-    let (start, term) = conversation::terms(db, known.id.0)?;
     let (before, after) = match renewal::renewed(start, term, &zone, extension, occasion.at) {
         Ok(ends) => ends,
         Err(reason) => return refused(reason.into()),

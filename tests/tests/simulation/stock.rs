@@ -6,9 +6,8 @@ use fleetgrant_core::domain::{
     EntitlementId, EntitlementState, FeatureName, LicenseModel, OrderLineId, PartyId, ProductId,
     Purpose, Timestamp,
 };
-use fleetgrant_core::entitlement::{
-    Binding, Code, Entitlement, Feature, ModelRules, Quantity, Start, Term,
-};
+use fleetgrant_core::entitlement::{Binding, Code, Entitlement, Feature, Quantity, Start, Term};
+use fleetgrant_core::license::ModelRules;
 use fleetgrant_core::model::World;
 use fleetgrant_schemas::code::ActivationCode;
 use fleetgrant_schemas::id::CodeId;
@@ -91,9 +90,10 @@ pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Time
             product: ProductId([place + 1; 16]),
             features: features.into_iter().map(feature).collect::<Arc<[_]>>(),
             rules: ModelRules {
-                model: model.model,
                 grace: model.grace,
                 returns_credit: model.returns_credit,
+                rehost: true,
+                ..ModelRules::of(model.model)
             },
             state: EntitlementState::Active,
             purpose: Purpose::Production,

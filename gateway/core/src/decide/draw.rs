@@ -2,8 +2,9 @@
 
 use super::{Draw, Planner, Source, Verdict, eligible};
 use crate::ask::Reason;
-use crate::domain::{EntitlementId, FeatureName, LicenseModel, RemovalReason};
+use crate::domain::{EntitlementId, FeatureName, RemovalReason};
 use crate::entitlement::{Binding, Entitlement};
+use crate::license::Trial;
 use crate::quota::Leave;
 use crate::rule::{Refusal, Rule};
 use crate::term;
@@ -82,7 +83,7 @@ impl Planner<'_> {
                     && (entitlement.owner.is_none()
                         || facts.device.owner.is_none()
                         || entitlement.owner == facts.device.owner)
-                    && entitlement.rules.model != LicenseModel::Evaluation
+                    && entitlement.rules.trial == Trial::No
             })
             .collect();
         bound.sort_by_cached_key(|entitlement| self.rank(entitlement));
@@ -144,7 +145,7 @@ impl Planner<'_> {
             .and_then(|run| run.end);
         (
             entitlement.binding,
-            entitlement.rules.model == LicenseModel::Evaluation,
+            entitlement.rules.trial != Trial::No,
             // What never ends comes last.
             end.is_none(),
             end,

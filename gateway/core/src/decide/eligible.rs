@@ -1,8 +1,9 @@
 //! Whether an entitlement may serve this device at all.
 
 use super::Facts;
-use crate::domain::{EntitlementState, LicenseModel, RemovalReason};
+use crate::domain::{EntitlementState, RemovalReason};
 use crate::entitlement::{Entitlement, Start};
+use crate::license::Trial;
 use crate::rule::Rule;
 use crate::term;
 
@@ -49,9 +50,7 @@ pub(super) fn beyond_the_end(facts: &Facts<'_>, entitlement: &Entitlement) -> Re
     if facts.device.watch.frozen {
         return Err(Rule::CloneSuspected);
     }
-    if entitlement.rules.model == LicenseModel::Evaluation
-        && facts.evaluated.contains(&entitlement.product)
-    {
+    if entitlement.rules.trial == Trial::Once && facts.evaluated.contains(&entitlement.product) {
         return Err(Rule::EvaluationUsed);
     }
     if was_revoked(facts, entitlement) {

@@ -91,6 +91,9 @@ impl Planner<'_> {
         units: u32,
         planned: &[NewUse],
     ) -> Result<NewUse, Refusal> {
+        if !entitlement.rules.rehost {
+            return Err(Rule::RehostNotOffered.into());
+        }
         let rehost = self.facts.rules.rehost;
         let uses = self.facts.uses();
         uses.permit(QuotaKind::Rehost, rehost, entitlement, units, planned)

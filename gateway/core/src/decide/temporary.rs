@@ -5,8 +5,9 @@
 
 use super::eligible::{beyond_the_end, eligible};
 use super::{Draw, Facts, Planner, Source};
-use crate::domain::{ActivationKind, FeatureName, LicenseModel};
+use crate::domain::{ActivationKind, FeatureName};
 use crate::entitlement::{Binding, Entitlement};
+use crate::license::Trial;
 use crate::quota::QuotaKind;
 use crate::rule::{Refusal, Rule};
 use crate::tier::Cause;
@@ -74,7 +75,7 @@ impl Planner<'_> {
 /// Why a device may need a temporary licence of an entitlement; or the rule that keeps it from
 /// one, whatever the quota.
 pub(crate) fn cause(facts: &Facts<'_>, entitlement: &Entitlement) -> Result<Cause, Rule> {
-    if entitlement.rules.model == LicenseModel::Evaluation {
+    if entitlement.rules.trial != Trial::No {
         return Err(Rule::TemporaryNotOffered);
     }
     match eligible(facts, entitlement) {

@@ -112,7 +112,9 @@ impl<E: Entropy> Turn<'_, E> {
             && self
                 .ledger
                 .entitlement(activation.entitlement)
-                .is_some_and(|entitlement| entitlement.rules.returns_credit)
+                .is_some_and(|entitlement| {
+                    entitlement.rules.returns_credit && entitlement.rules.rehost
+                })
     }
 
     fn holding(&self, which: impl Fn(&Activation) -> bool) -> Vec<ActivationId> {

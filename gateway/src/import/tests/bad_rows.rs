@@ -180,9 +180,7 @@ fn models_and_terms_must_fit() {
     assert!(refused("S,T,PUMP-PRO,perpetual,P1Y").contains("has no term"));
     assert!(refused("S,T,PUMP-PRO,subscription,PT5H").contains("not a term of at most 100 years"));
     assert!(refused("S,T,PUMP-PRO,subscription,-P1Y").contains("not a term of at most 100 years"));
-    assert!(
-        refused("S,T,PUMP-PRO,floating,P1Y").contains("perpetual and subscription are built in")
-    );
+    assert!(refused("S,T,PUMP-PRO,floating,P1Y").contains("a licence model: counted, evaluation"));
 }
 
 #[test]

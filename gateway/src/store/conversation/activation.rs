@@ -7,6 +7,7 @@ use fleetgrant_core::domain::{
     Origin, ProductId, RemovalReason, Timestamp,
 };
 use fleetgrant_core::entitlement::Entitlement;
+use fleetgrant_core::license::Trial;
 use fleetgrant_core::outcome::Change;
 use fleetgrant_core::snapshot::Declined;
 
@@ -264,8 +265,8 @@ pub(super) fn evaluated(
     device: &DeviceId,
     candidates: &[Entitlement],
 ) -> Result<Vec<ProductId>, StoreError> {
-    let is_evaluation = |e: &Entitlement| e.rules.model == LicenseModel::Evaluation;
-    if !candidates.iter().any(is_evaluation) {
+    let is_trial = |e: &Entitlement| e.rules.trial == Trial::Once;
+    if !candidates.iter().any(is_trial) {
         return Ok(Vec::new());
     }
     let products: Vec<Octets<ProductId>> = on!(db, c => activations::table

@@ -11,12 +11,12 @@ use fleetgrant_core::domain::{
     LicenseModel, OrderLineId, PartyId, ProductId, Purpose, StartBasis, Timestamp,
 };
 use fleetgrant_core::entitlement::{
-    Binding, Code as ActivationCode, Entitlement, Feature, ModelRules, Quantity, Start, Term,
+    Binding, Code as ActivationCode, Entitlement, Feature, Quantity, Start, Term,
 };
+use fleetgrant_core::license::ModelRules;
 use fleetgrant_core::outcome::{CodeChange, EntitlementChange};
 use fleetgrant_schemas::code::CodeKey;
 use jiff::tz::TimeZone;
-use serde::Deserialize;
 
 use super::cache::View;
 use super::{corrupt, unsigned};
@@ -64,12 +64,6 @@ pub(super) struct Row {
     time_zone: String,
     created_at: Micros,
     revoked_from_at: Option<Micros>,
-}
-
-/// What of a model's rules a decision needs; the rest is other code's.
-#[derive(Deserialize)]
-struct Rules {
-    returns_credit: bool,
 }
 
 /// Those of activations, each once; nothing binds them.
@@ -191,7 +185,8 @@ fn entitlement(
     row: Row,
     binding: Binding,
 ) -> Result<Entitlement, StoreError> {
-    let rules: Rules = serde_json::from_str(&row.model_rules).map_err(corrupt)?;
+    // How it was sold is other code's.
+    let rules: ModelRules = serde_json::from_str(&row.model_rules).map_err(corrupt)?;
     Ok(Entitlement {
         id: row.id.0,
         owner: row.owner_id.map(|owner| owner.0),
@@ -202,7 +197,7 @@ fn entitlement(
         rules: ModelRules {
             model: row.model_kind.0,
             grace: unsigned("grace_seconds", row.grace_seconds)?,
-            returns_credit: rules.returns_credit,
+            ..rules
         },
         state: row.state.0,
         purpose: row.purpose.0,

@@ -5,6 +5,7 @@ use fleetgrant_schemas::notice::{Notice, NoticeCode};
 
 use crate::ask::Reason;
 use crate::domain::LicenseModel;
+use crate::license::ModelRules;
 use crate::outcome::{Answer, Deliveries};
 use crate::rule::Rule;
 use crate::testkit::{Bench, denials, noticed, want};
@@ -27,7 +28,9 @@ fn it_draws_what_is_bound_and_leaves_the_owners_pool() {
 #[test]
 fn it_never_draws_an_evaluation() {
     let mut bench = Bench::new();
-    let bound = bench.sell_as("scan", 5, |e| e.rules.model = LicenseModel::Evaluation);
+    let bound = bench.sell_as("scan", 5, |e| {
+        e.rules = ModelRules::of(LicenseModel::Evaluation);
+    });
     let mut device = bench.expected("d");
     bench.world.bind(&device.id, bound);
     bench.ask(&mut device, Reason::Boot, &[]);

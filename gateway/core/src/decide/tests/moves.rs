@@ -264,3 +264,18 @@ fn a_unit_proven_and_taken_up_by_the_same_request_is_no_move() {
     assert_eq!(last(&bench, &device).1, Some(first));
     assert_eq!((bench.live(sold), returned(&bench, sold)), (1, 0));
 }
+
+#[test]
+fn what_its_model_keeps_where_it_is_goes_back_to_its_own_device_only() {
+    let mut bench = bench(9, QuotaScope::Entitlement, Beyond::Refused);
+    let sold = bench.sell_as("scan", 1, |e| e.rules.rehost = false);
+    let mut old = bench.activated("old", "scan", 1);
+    give_back(&mut bench, &mut old);
+    assert_eq!((bench.live(sold), returned(&bench, sold)), (0, 1));
+    let mut new = bench.admitted("new");
+    let outcome = ask(&mut bench, &mut new, Reason::Upgrade);
+    assert_eq!(denials(&outcome), [Some(Rule::RehostNotOffered)]);
+    ask(&mut bench, &mut old, Reason::Upgrade);
+    assert_eq!(old.features(), ["scan"]);
+    assert_eq!(bench.count(EventKind::QuotaUsed), 0);
+}

@@ -4,6 +4,7 @@ use crate::ask::Reason;
 use crate::domain::{EntitlementId, EntitlementState, LicenseModel, PartyId, RemovalReason};
 use crate::entitlement::{Entitlement, Quantity, Start, Term};
 use crate::event::{EventKind, Field};
+use crate::license::ModelRules;
 use crate::outcome::{Answer, WantVerdict};
 use crate::rule::Rule;
 use crate::testkit::{Bench, DAY, Handset, denials, features, want};
@@ -109,7 +110,7 @@ fn what_ends_first_serves_first_then_the_older_and_evaluations_last() {
     let until = |days: u64| Term::Until(now.plus_seconds(days * DAY));
     let evaluation = bench.sell_as("scan", 1, |e| {
         e.term = until(5);
-        e.rules.model = LicenseModel::Evaluation;
+        e.rules = ModelRules::of(LicenseModel::Evaluation);
     });
     let perpetual = bench.sell("scan", 1);
     let late = bench.sell_as("scan", 1, |e| e.term = until(20));
@@ -244,7 +245,10 @@ fn an_evaluation_is_given_once_for_each_device_and_product() {
     let now = bench.now;
     for _ in 0..2 {
         bench.sell_as("scan", 9, |e| {
-            e.rules.model = LicenseModel::Evaluation;
+            e.rules = ModelRules {
+                returns_credit: true,
+                ..ModelRules::of(LicenseModel::Evaluation)
+            };
             e.product = crate::domain::ProductId([77; 16]);
             e.term = Term::Until(now.plus_seconds(30 * DAY));
         });

@@ -13,6 +13,7 @@ use crate::domain::{
     Holds, SetKey,
 };
 use crate::entitlement::{Code, Start, Term};
+use crate::license::AtEnd;
 use crate::lifecycle::{self, EntitlementAct, Posture};
 use crate::operator::{self, Publish, Stopgap};
 use crate::outcome::{Answer, Outcome};
@@ -22,7 +23,7 @@ use crate::testkit::{Bench, DAY, Handset, OWNER, features, want};
 use crate::tier::{Permit, Quota, TierPolicy, shipped};
 
 pub(super) const DEVICES: usize = 3;
-pub(super) const SOLD: usize = 3;
+pub(super) const SOLD: usize = 4;
 const FEATURES: [&str; 2] = ["scan", "print"];
 
 #[derive(Clone, Debug)]
@@ -163,6 +164,12 @@ impl Fleet {
                 e.owner = None;
                 e.term = Term::Until(now.plus_seconds(40 * DAY));
             }),
+            // Time frees nothing of it, and a unit that was returned stays with its device.
+            bench.sell_as("print", 1, |e| {
+                e.term = Term::Until(now.plus_seconds(30 * DAY));
+                e.rules.at_end = AtEnd::Warn;
+                e.rules.rehost = false;
+            }),
         ];
         let code = ActivationCode {
             id: CodeId([3; 5]),
@@ -196,7 +203,7 @@ impl Fleet {
                 };
                 SOLD
             ],
-            units_sold: vec![2, 1, 1],
+            units_sold: vec![2, 1, 1, 1],
             bench,
             devices,
             sold,
@@ -452,7 +459,9 @@ impl Fleet {
                 let sold = world.entitlement(activation.entitlement).unwrap();
                 let now = self.bench.now;
                 assert!(!sold.is_revoked(now), "{id} is of what is revoked");
-                let end = run.end.map(|end| end.seconds() + u64::from(run.grace));
+                // What outlives its end may run until the device says that it is gone.
+                let end = run.run_out.and(run.end);
+                let end = end.map(|end| end.seconds() + u64::from(run.grace));
                 (
                     activation.entitlement,
                     activation.units,
