@@ -36,8 +36,10 @@ mod policies;
 mod preview;
 mod quickstart;
 mod report;
+mod scale;
 mod serve;
 mod stdout;
+mod temporary;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -88,6 +90,7 @@ enum Command {
     Serve(serve::Args),
     Broker(broker::Args),
     Load(load::Args),
+    Scale(scale::Args),
     Migrate(migrate::Args),
     Import(import::Args),
     Parties(parties::Args),
@@ -125,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&global, &args),
         Command::Broker(args) => broker::run(&global, &args),
         Command::Load(args) => load::run(&args),
+        Command::Scale(args) => scale::run(&args),
         Command::Import(args) => import::run(&global, &args),
         Command::Parties(args) => parties::run(&global, &args),
         Command::Orders(args) => orders::run(&global, &args),

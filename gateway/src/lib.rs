@@ -28,6 +28,7 @@ pub mod policy_file;
 pub mod quickstart;
 pub mod refresh;
 pub mod report;
+pub mod scale;
 pub mod store;
 pub mod telemetry;
 pub mod tls;

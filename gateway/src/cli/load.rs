@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 
 use super::Failure;
 use super::stdout::stdout;
+use super::temporary::Temporary;
 use crate::load::{self, LoadError, LoadOptions, LoadReport, Phase};
 
 /// Put load on a gateway: real agents over mutual TLS, against a gateway and a broker in
@@ -40,8 +41,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let folder = match &args.data {
         Some(folder) => folder.as_path(),
         None => {
-            temporary = Temporary::new().map_err(Failure::unavailable)?;
-            &temporary.0
+            temporary = Temporary::new("load").map_err(Failure::unavailable)?;
+            temporary.path()
         }
     };
     let options = LoadOptions {
@@ -126,22 +127,4 @@ fn print(report: &LoadReport) -> io::Result<()> {
 
 fn millis(micros: u64) -> String {
     format!("{:.1}", micros as f64 / 1_000.0)
-}
-
-/// A folder that goes when this does.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new() -> io::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("fleetgrant-load-{}", std::process::id()));
-        std::fs::create_dir(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // What is left of it is for the system to tidy up.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -9,6 +9,7 @@ mod chain;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use diesel::dsl::max;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
     ApiKeyId, CampaignId, EntitlementId, OrderId, PartyId, TierName, Timestamp,
@@ -222,6 +223,12 @@ pub fn after(db: &mut Db, position: i64, limit: i64) -> Result<Vec<Stored>, Stor
         .limit(limit)
         .select(Stored::as_select())
         .load(c))?)
+}
+
+/// The position of the last event that was written; 0 if there is none.
+pub fn last_position(db: &mut Db) -> Result<i64, StoreError> {
+    let last: Option<i64> = on!(db, c => table::table.select(max(table::position)).first(c))?;
+    Ok(last.unwrap_or(0))
 }
 
 /// What is hashed, in the order of the array.

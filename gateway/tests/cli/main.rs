@@ -14,6 +14,7 @@ mod pipe;
 mod pki;
 mod policies;
 mod report;
+mod scale;
 mod scene;
 
 use std::fs;
