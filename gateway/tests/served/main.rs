@@ -2,8 +2,10 @@
 //! would: over mutual TLS, and by the command line.
 #![allow(clippy::unwrap_used)]
 
+mod c_device;
 mod firmware;
 mod ledger;
+mod line;
 mod operator;
 mod python_device;
 mod rerun;
