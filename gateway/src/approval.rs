@@ -1,9 +1,9 @@
 //! What policy does not give unasked: decided by somebody else than who asked for it.
 
 use fleetgrant_core::ask::{Reason, Want};
-use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, DeviceId, EntitlementId, Timestamp};
+use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, DeviceId, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
-use fleetgrant_core::operator::{self, OperatorError, Publish, Stopgap};
+use fleetgrant_core::operator::{self, Publish, Stopgap};
 use fleetgrant_core::outcome::Outcome;
 use fleetgrant_core::quota::Leave;
 
@@ -122,7 +122,8 @@ impl Operator {
         .await
     }
 
-    fn try_decide(
+    /// One try of [`decide_case`](Self::decide_case), within a transaction that the caller ends.
+    pub(crate) fn try_decide(
         &self,
         db: &mut Db,
         id: CaseId,
@@ -240,7 +241,8 @@ impl Operator {
         })
     }
 
-    fn try_bridge(
+    /// One try of [`bridge_outage`](Self::bridge_outage), within a transaction that the caller ends.
+    pub(crate) fn try_bridge(
         &self,
         db: &mut Db,
         outage: &Outage,
@@ -257,7 +259,13 @@ impl Operator {
         }
         let mut outcomes = Vec::new();
         for (entitlement, units) in rights {
-            match self.try_stand_in(db, &outage.replacement, entitlement, units, now)? {
+            let stopgap = Stopgap {
+                entitlement,
+                units,
+                leave: Leave::Policy,
+            };
+            let act = Act::GiveTemporary(stopgap, Publish::Now);
+            match self.attempt_promptly(db, &outage.replacement, act, now)? {
                 Attempt::Done(outcome) => outcomes.push(*outcome),
                 Attempt::Refused(reason) => return Ok(Tried::Refused(reason.into())),
                 Attempt::Stale => return Ok(Tried::Stale),
@@ -268,29 +276,6 @@ impl Operator {
             self.tell(db, EventKind::ApprovalRequested, &case, now)?;
         }
         Ok(Tried::Done(outcomes))
-    }
-
-    /// Pushed now, where the replacement was ever admitted; or else it gets it when it asks.
-    fn try_stand_in(
-        &self,
-        db: &mut Db,
-        replacement: &DeviceId,
-        entitlement: EntitlementId,
-        units: u32,
-        now: Timestamp,
-    ) -> Result<Attempt, StoreError> {
-        let stopgap = Stopgap {
-            entitlement,
-            units,
-            leave: Leave::Policy,
-        };
-        let act = |publish| Act::GiveTemporary(stopgap, publish);
-        match self.attempt(db, replacement, act(Publish::Now), now)? {
-            Attempt::Refused(ActError::Refused(OperatorError::NotAdmitted)) => {
-                self.attempt(db, replacement, act(Publish::AtContact), now)
-            }
-            attempt => Ok(attempt),
-        }
     }
 }
 

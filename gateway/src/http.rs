@@ -3,18 +3,26 @@
 //! A refusal is always a [`Problem`]; what a route takes is bounded before it is parsed. There is
 //! no TLS here: the listener belongs on the machine itself, or behind a proxy that has it.
 
+mod activation_acts;
 mod activations;
 mod acts;
 mod caller;
+mod campaign_acts;
+mod campaigns;
+mod case_acts;
 mod cases;
+mod device_acts;
+mod device_moves;
 mod devices;
 mod entitlement_acts;
 mod entitlements;
+mod etag;
 mod events;
 mod guard;
 mod health;
 mod imports;
 mod key;
+mod keys;
 mod license_models;
 mod listener;
 mod openapi;
@@ -22,6 +30,8 @@ mod order_acts;
 mod orders;
 mod page;
 mod parties;
+mod policies;
+mod policy_rules;
 mod problem;
 mod products;
 mod query;

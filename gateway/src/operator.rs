@@ -214,6 +214,31 @@ impl Operator {
         })
     }
 
+    /// As [`attempt`](Self::attempt). What is given in the place of another right is pushed now, where
+    /// the device was ever admitted; or else it gets it when it asks.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn attempt_promptly(
+        &self,
+        db: &mut Db,
+        device: &DeviceId,
+        act: Act,
+        now: Timestamp,
+    ) -> Result<Attempt, StoreError> {
+        let given = |publish| match act {
+            Act::GiveTemporary(stopgap, _) => Act::GiveTemporary(stopgap, publish),
+            Act::TakeOver(from, _) => Act::TakeOver(from, publish),
+            other => other,
+        };
+        match self.attempt(db, device, given(Publish::Now), now)? {
+            Attempt::Refused(ActError::Refused(OperatorError::NotAdmitted)) => {
+                self.attempt(db, device, given(Publish::AtContact), now)
+            }
+            attempt => Ok(attempt),
+        }
+    }
+
     fn decide(
         &self,
         snapshot: Snapshot,

@@ -9,7 +9,7 @@ use super::{KeyName, Token};
 use crate::store::api_key::{self, ApiKey};
 use crate::store::column::{Micros, Octets};
 use crate::store::event::{self, Occasion, Stream};
-use crate::store::{Db, StoreError, id};
+use crate::store::{Db, StoreError, id, party};
 
 /// How long a key may live: what is forgotten must end by itself.
 const LONGEST: Duration = Duration::from_secs(5 * 366 * 86_400);
@@ -55,6 +55,9 @@ pub enum KeyError {
     /// A party is named, and the role is not played by one.
     #[error("the role {0} sees everybody's things, so it cannot be given to a party")]
     NotOfAParty(Role),
+    /// There is no such party.
+    #[error("there is no party {0}")]
+    UnknownParty(PartyId),
     /// It would be dead, or outlive whoever remembers it.
     #[error("a key lives for a second at least, and for five years at most")]
     Lifetime,
@@ -114,6 +117,11 @@ impl Grant {
 pub fn create(db: &mut Db, new: &NewKey, actor: &str, now: Timestamp) -> Result<Made, KeyError> {
     if new.lives < Duration::from_secs(1) || new.lives > LONGEST {
         return Err(KeyError::Lifetime);
+    }
+    if let Some(party) = new.grant.party()
+        && party::find(db, Octets(party))?.is_none()
+    {
+        return Err(KeyError::UnknownParty(party));
     }
     if api_key::by_name(db, new.name.as_str())?.is_some() {
         return Err(KeyError::NameTaken(new.name.clone()));

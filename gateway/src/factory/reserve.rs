@@ -63,7 +63,8 @@ impl Operator {
         .await
     }
 
-    fn reserve_within(
+    /// One try of [`reserve`](Self::reserve), within a transaction that the caller ends.
+    pub(crate) fn reserve_within(
         &self,
         db: &mut Db,
         reservation: Reservation,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
+use super::etag::Tagged;
 use super::page::{List, Page, PageParams};
 use super::parties::PartyRef;
 use super::problem::{Problem, found};
@@ -14,6 +15,7 @@ use super::query::{self, Named};
 use super::value::{Id, When};
 use super::{Api, word};
 use crate::store::listing::{self, ActivationFilter, ActivationRow};
+use crate::store::{Db, StoreError};
 
 /// Which activations.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -129,15 +131,22 @@ pub(super) async fn show(
     State(api): State<Api>,
     caller: Caller,
     Named(id): Named<Id>,
-) -> Result<Json<Activation>, Problem> {
-    let id = ActivationId(id.0);
+) -> Result<Tagged<Activation>, Problem> {
+    let (id, owners) = (ActivationId(id.0), caller.owners(None));
+    let answer = api.read(move |db| find(db, id, owners)).await?;
+    found(answer, "activation", id).map(Tagged)
+}
+
+/// The activation of this id, if it is of one of these owners' entitlements; none: of anybody's.
+pub(super) fn find(
+    db: &mut Db,
+    id: ActivationId,
+    owners: Option<Vec<PartyId>>,
+) -> Result<Option<Activation>, StoreError> {
     let filter = ActivationFilter {
         id: Some(id),
-        owners: caller.owners(None),
+        owners,
         ..ActivationFilter::default()
     };
-    let mut rows = api
-        .read(move |db| listing::activations(db, &filter, 1))
-        .await?;
-    Ok(Json(found(rows.pop(), "activation", id)?.into()))
+    Ok(listing::activations(db, &filter, 1)?.pop().map(Into::into))
 }

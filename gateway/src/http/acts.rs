@@ -1,19 +1,17 @@
-//! What operators do to devices.
+//! What acts on devices share: what they answer, and how they are tried.
 
-use axum::extract::State;
 use axum::response::Response;
-use fleetgrant_core::domain::{ActivationId, DeviceId, EntitlementId, KeyThumbprint, Timestamp};
-use fleetgrant_core::operator::{OperatorError, Publish};
+use fleetgrant_core::domain::{ActivationId, DeviceId, Timestamp};
+use fleetgrant_core::operator::OperatorError;
 use fleetgrant_core::outcome::Outcome;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Api;
-use super::activations::Activation;
+use super::activations::{self, Activation};
 use super::problem::{Problem, ProblemKind, found};
-use super::query::{self, Named, Nothing, Query};
 use super::value::Id;
-use super::write::{Step, Write, WriteParams};
+use super::write::{Step, Write};
+use super::{Api, devices, query, word};
 use crate::operator::{Act, ActError, Attempt, Operator};
 use crate::store::listing::{self, ActivationFilter};
 use crate::store::{Db, StoreError};
@@ -25,193 +23,55 @@ pub(super) struct Acted {
     /// The generation that is pushed now; null if the device gets it when it next asks, or has
     /// nothing to get.
     pushed_generation: Option<u64>,
-    /// The activations that changed, as they are now.
+    /// The activations that changed, as they are now; after a preview, as they would be.
     activations: Vec<Activation>,
+    /// What it takes of the policy's quotas.
+    quotas: Vec<QuotaTaken>,
+    /// The version of the policy it was decided under, as standard/1.
+    policy: String,
 }
 
-/// Units for a device.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Assignment {
-    /// The id of the device.
-    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    device: String,
+/// Units of a quota.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct QuotaTaken {
+    kind: word::QuotaKind,
     entitlement: Id,
-    /// How many; 1, if it is not said.
-    #[serde(default = "one")]
-    #[schema(minimum = 1, default = 1)]
     units: u32,
-    /// Pushes them now; only a revocation takes them back then.
-    #[serde(default)]
-    now: bool,
-}
-
-const fn one() -> u32 {
-    1
-}
-
-/// The key to admit a device under.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Admission {
-    /// The thumbprint (RFC 9679) of the key that it showed: 64 hexadecimal digits.
-    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
-    key: String,
-}
-
-/// Assign units of an entitlement to a device
-#[utoipa::path(
-    post, path = "/activations", operation_id = "assign_activation", tag = "activations",
-    params(WriteParams),
-    request_body = Assignment,
-    responses((status = OK, body = Acted))
-)]
-pub(super) async fn assign(
-    State(api): State<Api>,
-    _: Query<Nothing>,
-    write: Write,
-) -> Result<Response, Problem> {
-    let asked: Assignment = write.json()?;
-    let device = DeviceId::new(&asked.device)
-        .map_err(|error| Problem::new(ProblemKind::BadBody, format!("device: {error}")))?;
-    let act = Act::Assign {
-        entitlement: EntitlementId(asked.entitlement.0),
-        units: asked.units,
-        publish: if asked.now {
-            Publish::Now
-        } else {
-            Publish::AtContact
-        },
-    };
-    act_once(&api, write, Subject::Device(device), act).await
-}
-
-/// Undo an assignment that was not published yet
-#[utoipa::path(
-    post, path = "/activations/{activation}/cancel", operation_id = "cancel_activation", tag = "activations",
-    params(
-        ("activation" = inline(Id), Path, description = "Its id"),
-        WriteParams,
-    ),
-    responses((status = OK, body = Acted))
-)]
-pub(super) async fn cancel(
-    State(api): State<Api>,
-    Named(id): Named<Id>,
-    _: Query<Nothing>,
-    write: Write,
-) -> Result<Response, Problem> {
-    write.no_body()?;
-    let id = ActivationId(id.0);
-    act_once(&api, write, Subject::Activation(id), Act::Cancel(id)).await
-}
-
-/// Take an activation back; its units are free when that is proven
-#[utoipa::path(
-    post, path = "/activations/{activation}/revoke", operation_id = "revoke_activation", tag = "activations",
-    params(
-        ("activation" = inline(Id), Path, description = "Its id"),
-        WriteParams,
-    ),
-    responses((status = OK, body = Acted))
-)]
-pub(super) async fn revoke(
-    State(api): State<Api>,
-    Named(id): Named<Id>,
-    _: Query<Nothing>,
-    write: Write,
-) -> Result<Response, Problem> {
-    write.no_body()?;
-    let id = ActivationId(id.0);
-    act_once(&api, write, Subject::Activation(id), Act::Revoke(id)).await
-}
-
-/// Write a set with what is meant to be on a device now, and push it
-#[utoipa::path(
-    post, path = "/devices/{device}/push", operation_id = "push_device", tag = "devices",
-    params(
-        ("device" = String, Path, description = "Its id, as dev-4711", pattern = "^[A-Za-z0-9._-]{1,64}$"),
-        WriteParams,
-    ),
-    responses((status = OK, body = Acted))
-)]
-pub(super) async fn push(
-    State(api): State<Api>,
-    Named(device): Named<String>,
-    _: Query<Nothing>,
-    write: Write,
-) -> Result<Response, Problem> {
-    write.no_body()?;
-    let device = query::device_named(&device)?;
-    act_once(&api, write, Subject::Device(device), Act::Push).await
-}
-
-/// Take back the suspicions against a device
-#[utoipa::path(
-    post, path = "/devices/{device}/clear", operation_id = "clear_device", tag = "devices",
-    params(
-        ("device" = String, Path, description = "Its id, as dev-4711", pattern = "^[A-Za-z0-9._-]{1,64}$"),
-        WriteParams,
-    ),
-    responses((status = OK, body = Acted))
-)]
-pub(super) async fn clear(
-    State(api): State<Api>,
-    Named(device): Named<String>,
-    _: Query<Nothing>,
-    write: Write,
-) -> Result<Response, Problem> {
-    write.no_body()?;
-    let device = query::device_named(&device)?;
-    act_once(&api, write, Subject::Device(device), Act::Clear).await
-}
-
-/// Admit a device that waits, under the key it showed
-#[utoipa::path(
-    post, path = "/devices/{device}/admit", operation_id = "admit_device", tag = "devices",
-    params(
-        ("device" = String, Path, description = "Its id, as dev-4711", pattern = "^[A-Za-z0-9._-]{1,64}$"),
-        WriteParams,
-    ),
-    request_body = Admission,
-    responses((status = OK, body = Acted))
-)]
-pub(super) async fn admit(
-    State(api): State<Api>,
-    Named(device): Named<String>,
-    _: Query<Nothing>,
-    write: Write,
-) -> Result<Response, Problem> {
-    let asked: Admission = write.json()?;
-    let device = query::device_named(&device)?;
-    let key = data_encoding::HEXLOWER_PERMISSIVE
-        .decode(asked.key.as_bytes())
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .map(KeyThumbprint)
-        .ok_or_else(|| Problem::new(ProblemKind::BadBody, "key: not 64 hexadecimal digits"))?;
-    act_once(&api, write, Subject::Device(device), Act::Admit(key)).await
 }
 
 /// What names the device of an act.
-#[derive(Clone)]
-enum Subject {
+#[derive(Clone, Debug)]
+pub(super) enum Subject {
     Device(DeviceId),
     Activation(ActivationId),
 }
 
-async fn act_once(
+/// An act on the device that the request names, once.
+pub(super) async fn act_once(
     api: &Api,
     write: Write,
     subject: Subject,
     act: Act,
+    preview: bool,
 ) -> Result<Response, Problem> {
     let operator = api.operator(write.actor());
-    write
-        .once(api, move |db, now| {
-            attempt(db, &operator, &subject, act, now)
-        })
-        .await
+    let operation = {
+        let subject = subject.clone();
+        move |db: &mut Db, now| {
+            let tried = attempt(db, &operator, &subject, act, now)?;
+            Ok(tried.kept_unless(preview))
+        }
+    };
+    match subject {
+        Subject::Device(device) => {
+            let seen = move |db: &mut Db| devices::sheet(db, &device, None);
+            write.once_as_seen(api, seen, operation).await
+        }
+        Subject::Activation(id) => {
+            let seen = move |db: &mut Db| activations::find(db, id, None);
+            write.once_as_seen(api, seen, operation).await
+        }
+    }
 }
 
 fn attempt(
@@ -229,7 +89,7 @@ fn attempt(
         Ok(device) => device,
         Err(problem) => return Ok(Step::Refused(problem)),
     };
-    Ok(match operator.attempt(db, &device, act, now)? {
+    Ok(match operator.attempt_promptly(db, &device, act, now)? {
         Attempt::Done(outcome) => Step::Done(Acted::of(db, &outcome)?),
         Attempt::Refused(reason) => Step::Refused(reason.into()),
         Attempt::Stale => Step::Again,
@@ -246,16 +106,17 @@ fn device_of(db: &mut Db, id: ActivationId) -> Result<Result<DeviceId, Problem>,
 }
 
 impl Acted {
-    fn of(db: &mut Db, outcome: &Outcome) -> Result<Self, StoreError> {
+    /// What an act came to, as it stands in the transaction that did it.
+    pub(super) fn of(db: &mut Db, outcome: &Outcome) -> Result<Self, StoreError> {
         let mut activations = Vec::with_capacity(outcome.activations.len());
         for change in &outcome.activations {
-            let filter = ActivationFilter {
-                id: Some(change.activation().id),
-                ..ActivationFilter::default()
-            };
-            let rows = listing::activations(db, &filter, 1)?;
-            activations.extend(rows.into_iter().map(Activation::from));
+            activations.extend(activations::find(db, change.activation().id, None)?);
         }
+        let quotas = outcome.uses.iter().map(|used| QuotaTaken {
+            kind: word::QuotaKind(used.kind),
+            entitlement: Id(used.entitlement.0),
+            units: used.units,
+        });
         Ok(Self {
             device: outcome.device.id.to_string(),
             pushed_generation: outcome
@@ -263,6 +124,8 @@ impl Acted {
                 .as_ref()
                 .map(|set| set.set.key.generation.get()),
             activations,
+            quotas: quotas.collect(),
+            policy: outcome.policy.to_string(),
         })
     }
 }
@@ -272,6 +135,10 @@ impl From<ActError> for Problem {
         match error {
             ActError::UnknownDevice(_) => Self::new(ProblemKind::NotFound, error.to_string()),
             ActError::Refused(OperatorError::Denied(rule)) => {
+                Self::new(ProblemKind::Refused, error.to_string()).by(rule)
+            }
+            ActError::Refused(OperatorError::Limited(ref refusal)) => {
+                let rule = refusal.rule;
                 Self::new(ProblemKind::Refused, error.to_string()).by(rule)
             }
             ActError::Refused(_) | ActError::OtherKeyExpected(_) => {

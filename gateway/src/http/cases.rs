@@ -6,6 +6,7 @@ use fleetgrant_core::domain::CaseId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::etag::Tagged;
 use super::page::{List, Page, PageParams};
 use super::problem::{Problem, found};
 use super::query::{self, Named};
@@ -13,6 +14,7 @@ use super::value::{Id, When};
 use super::{Api, word};
 use crate::store::case::Case as Row;
 use crate::store::listing::{self, CaseFilter};
+use crate::store::{Db, StoreError};
 
 /// Which cases.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -38,6 +40,8 @@ pub(super) struct Case {
     device: String,
     /// What: a feature, `code/` and the code's id, or nothing for what is bound to the device.
     want: String,
+    /// How much of it, in total.
+    total: Option<i64>,
     /// What it waits for.
     step: word::CaseStep,
     state: word::CaseState,
@@ -45,6 +49,10 @@ pub(super) struct Case {
     denied_by: Option<word::Rule>,
     /// What would lift the denial.
     remedy: Option<&'static str>,
+    /// Who asked: `device`, or whoever did in its place.
+    requested_by: String,
+    /// Who approved or refused it.
+    decided_by: Option<String>,
     opened_at: When,
     changed_at: When,
     closed_at: Option<When>,
@@ -56,10 +64,13 @@ impl From<Row> for Case {
             id: Id(row.id.0.0),
             device: row.device_id,
             want: row.want,
+            total: row.total,
             step: word::CaseStep(row.step.0),
             state: word::CaseState(row.state.0),
             denied_by: row.rule.map(|rule| word::Rule(rule.0)),
             remedy: row.rule.map(|rule| rule.0.remedy()),
+            requested_by: row.requested_by,
+            decided_by: row.decided_by,
             opened_at: When(row.opened_at.0),
             changed_at: When(row.changed_at.0),
             closed_at: row.closed_at.map(|at| When(at.0)),
@@ -101,12 +112,17 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(api): State<Api>,
     Named(id): Named<Id>,
-) -> Result<Json<Case>, Problem> {
+) -> Result<Tagged<Case>, Problem> {
     let id = CaseId(id.0);
+    let answer = api.read(move |db| find(db, id)).await?;
+    found(answer, "case", id).map(Tagged)
+}
+
+/// The case of this id.
+pub(super) fn find(db: &mut Db, id: CaseId) -> Result<Option<Case>, StoreError> {
     let filter = CaseFilter {
         id: Some(id),
         ..CaseFilter::default()
     };
-    let mut rows = api.read(move |db| listing::cases(db, &filter, 1)).await?;
-    Ok(Json(found(rows.pop(), "case", id)?.into()))
+    Ok(listing::cases(db, &filter, 1)?.pop().map(Into::into))
 }

@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use fleetgrant_core::domain::PartyId;
+use fleetgrant_core::domain::{DeviceId, PartyId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
+use super::etag::Tagged;
 use super::events::Event;
 use super::page::{List, Page, PageParams};
 use super::parties::PartyRef;
@@ -17,6 +18,7 @@ use super::{Api, word};
 use crate::report::history::{self, HistoryFilter};
 use crate::store::event::Stream;
 use crate::store::listing::{self, CredentialRow, DeviceFilter, DeviceRow};
+use crate::store::{Db, StoreError};
 
 /// Which devices.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -155,22 +157,29 @@ pub(super) async fn show(
     State(api): State<Api>,
     caller: Caller,
     Named(id): Named<String>,
-) -> Result<Json<DeviceSheet>, Problem> {
+) -> Result<Tagged<DeviceSheet>, Problem> {
     let id = query::device_named(&id)?;
+    let (asked, owners) = (id.clone(), caller.owners(None));
+    let answer = api.read(move |db| sheet(db, &asked, owners)).await?;
+    found(answer, "device", id).map(Tagged)
+}
+
+/// The device of this id, if one of these owns it; none: anybody.
+pub(super) fn sheet(
+    db: &mut Db,
+    id: &DeviceId,
+    owners: Option<Vec<PartyId>>,
+) -> Result<Option<DeviceSheet>, StoreError> {
     let filter = DeviceFilter {
         id: Some(id.clone()),
-        owners: caller.owners(None),
+        owners,
         ..DeviceFilter::default()
     };
-    let asked = id.clone();
-    let answer = api
-        .read(move |db| match listing::devices(db, &filter, 1)?.pop() {
-            Some(row) => Ok(Some((listing::credentials(db, &asked)?, row))),
-            None => Ok(None),
-        })
-        .await?;
-    let (keys, row) = found(answer, "device", id)?;
-    Ok(Json(DeviceSheet {
+    let Some(row) = listing::devices(db, &filter, 1)?.pop() else {
+        return Ok(None);
+    };
+    let keys = listing::credentials(db, id)?;
+    Ok(Some(DeviceSheet {
         device: row.into(),
         keys: keys.into_iter().map(DeviceKey::from).collect(),
     }))

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::entitlements::Entitlement;
+use super::entitlements::{self, Entitlement};
+use super::etag::MatchParams;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Named, Nothing, Query};
 use super::value::{Id, When};
@@ -17,7 +18,6 @@ use super::word;
 use super::write::{Step, Write, WriteParams};
 use crate::lifecycle::{Deed, Direction, EntitlementActError, Length, Renewal, Split, Upgrade};
 use crate::operator::{Attempt, Operator};
-use crate::store::listing::{self, EntitlementFilter};
 use crate::store::{Db, StoreError};
 
 /// What is to be done.
@@ -116,6 +116,7 @@ pub(super) struct EntitlementActed {
     params(
         ("entitlement" = inline(Id), Path, description = "Its id"),
         WriteParams,
+        MatchParams,
     ),
     request_body = ActOnEntitlement,
     responses((status = OK, body = EntitlementActed))
@@ -132,9 +133,11 @@ pub(super) async fn act(
     let operator = api.operator(write.actor());
     let id = EntitlementId(id.0);
     write
-        .once(&api, move |db, now| {
-            attempt(db, &operator, id, &deed, preview, now)
-        })
+        .once_as_seen(
+            &api,
+            move |db| entitlements::find(db, id, None),
+            move |db, now| attempt(db, &operator, id, &deed, preview, now),
+        )
         .await
 }
 
@@ -263,14 +266,10 @@ fn attempt(
         Attempt::Refused(reason) => return Ok(Step::Refused(reason.into())),
         Attempt::Stale => return Ok(Step::Again),
     };
-    let filter = EntitlementFilter {
-        id: Some(id),
-        ..EntitlementFilter::default()
-    };
-    let row = listing::entitlements(db, &filter, 1)?.pop();
-    let row = row.ok_or_else(|| StoreError::Corrupt(format!("entitlement {id} is gone")))?;
+    let after = entitlements::find(db, id, None)?;
     let acted = EntitlementActed {
-        entitlement: row.into(),
+        entitlement: after
+            .ok_or_else(|| StoreError::Corrupt(format!("entitlement {id} is gone")))?,
         changed: change.changed,
         made: change.made.map(|id| Id(id.0)),
         devices: change.devices,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
+use super::etag::Tagged;
 use super::page::{List, Page, PageParams};
 use super::parties::PartyRef;
 use super::problem::{Problem, found};
@@ -14,6 +15,7 @@ use super::query::Named;
 use super::value::{Id, When};
 use super::{Api, word};
 use crate::store::listing::{self, EntitlementFilter, EntitlementRow};
+use crate::store::{Db, StoreError};
 
 /// Which entitlements.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -130,15 +132,22 @@ pub(super) async fn show(
     State(api): State<Api>,
     caller: Caller,
     Named(id): Named<Id>,
-) -> Result<Json<Entitlement>, Problem> {
-    let id = EntitlementId(id.0);
+) -> Result<Tagged<Entitlement>, Problem> {
+    let (id, owners) = (EntitlementId(id.0), caller.owners(None));
+    let answer = api.read(move |db| find(db, id, owners)).await?;
+    found(answer, "entitlement", id).map(Tagged)
+}
+
+/// The entitlement of this id, if one of these owns it; none: anybody.
+pub(super) fn find(
+    db: &mut Db,
+    id: EntitlementId,
+    owners: Option<Vec<PartyId>>,
+) -> Result<Option<Entitlement>, StoreError> {
     let filter = EntitlementFilter {
         id: Some(id),
-        owners: caller.owners(None),
+        owners,
         ..EntitlementFilter::default()
     };
-    let mut rows = api
-        .read(move |db| listing::entitlements(db, &filter, 1))
-        .await?;
-    Ok(Json(found(rows.pop(), "entitlement", id)?.into()))
+    Ok(listing::entitlements(db, &filter, 1)?.pop().map(Into::into))
 }

@@ -13,8 +13,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref,
-    RefOr, ResponseBuilder,
+    ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder,
+    OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder, Type,
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_swagger_ui::Config;
@@ -86,6 +86,7 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
         let operation = match (item, &endpoint.method) {
             (Some(item), &Method::GET) => item.get.as_mut(),
             (Some(item), &Method::POST) => item.post.as_mut(),
+            (Some(item), &Method::PUT) => item.put.as_mut(),
             _ => None,
         };
         if let Some(operation) = operation {
@@ -106,6 +107,9 @@ fn share(operation: &mut Operation, endpoint: &Endpoint) {
             response.description = "Done".to_owned();
         }
     }
+    if endpoint.method == Method::GET && endpoint.is_changeable() {
+        tell_version(operation);
+    }
     let no_scopes: [&str; 0] = [];
     operation.security = Some(vec![SecurityRequirement::new(KEY, no_scopes)]);
     for status in refusals(endpoint) {
@@ -114,6 +118,20 @@ fn share(operation: &mut Operation, endpoint: &Endpoint) {
             .responses
             .responses
             .insert(status.to_string(), problem);
+    }
+}
+
+/// That an answer bears the version of what it shows.
+fn tell_version(operation: &mut Operation) {
+    let about = "The version of what is shown, to be given in If-Match";
+    let header = HeaderBuilder::new()
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .description(Some(about))
+        .build();
+    if let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") {
+        response
+            .headers
+            .insert(header::ETAG.to_string(), RefOr::T(header));
     }
 }
 
@@ -134,13 +152,18 @@ fn refusals(endpoint: &Endpoint) -> BTreeSet<u16> {
         Kind::TooLarge,
         Kind::UnsupportedMediaType,
         Kind::IdempotencyKeyReused,
+        Kind::PreconditionFailed,
     ];
+    let of_replacements = [Kind::PreconditionNeeded]
+        .into_iter()
+        .filter(|_| endpoint.method == Method::PUT);
     let of_writes = of_writes
         .into_iter()
         .filter(|_| endpoint.method != Method::GET);
     always
         .into_iter()
         .chain(of_writes)
+        .chain(of_replacements)
         .map(|kind| kind.status().as_u16())
         .collect()
 }

@@ -6,11 +6,12 @@ use fleetgrant_core::domain::OrderId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::etag::MatchParams;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Named, Nothing, Query};
 use super::value::Id;
 use super::write::{Step, Write, WriteParams};
-use super::{Api, word};
+use super::{Api, orders, word};
 use crate::operator::Attempt;
 use crate::order_change::{LineChange, OrderAct, OrderChange, OrderError};
 
@@ -81,6 +82,7 @@ pub(super) struct ChangedEntitlement {
     params(
         ("order" = inline(Id), Path, description = "Its id"),
         WriteParams,
+        MatchParams,
     ),
     request_body = ActOnOrder,
     responses((status = OK, body = OrderActed))
@@ -97,13 +99,18 @@ pub(super) async fn act(
     let operator = api.operator(write.actor());
     let id = OrderId(id.0);
     write
-        .once(&api, move |db, now| {
-            Ok(match operator.attempt_order(db, id, &act, now)? {
-                Attempt::Done(change) => Step::Done(OrderActed::from(change)).kept_unless(preview),
-                Attempt::Refused(reason) => Step::Refused(reason.into()),
-                Attempt::Stale => Step::Again,
-            })
-        })
+        .once_as_seen(
+            &api,
+            move |db| orders::sheet(db, id, None),
+            move |db, now| {
+                let step = match operator.attempt_order(db, id, &act, now)? {
+                    Attempt::Done(change) => Step::Done(OrderActed::from(change)),
+                    Attempt::Refused(reason) => Step::Refused(reason.into()),
+                    Attempt::Stale => Step::Again,
+                };
+                Ok(step.kept_unless(preview))
+            },
+        )
         .await
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
+use super::etag::Tagged;
 use super::page::{List, Page, PageParams};
 use super::parties::PartyRef;
 use super::problem::{Problem, found};
@@ -14,6 +15,7 @@ use super::query::Named;
 use super::value::{Id, When};
 use super::{Api, word};
 use crate::store::listing::{self, OrderFilter, OrderLineRow, OrderRow, Progress};
+use crate::store::{Db, StoreError};
 
 /// Which orders.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -169,27 +171,31 @@ pub(super) async fn show(
     State(api): State<Api>,
     caller: Caller,
     Named(id): Named<Id>,
-) -> Result<Json<OrderSheet>, Problem> {
-    let id = OrderId(id.0);
+) -> Result<Tagged<OrderSheet>, Problem> {
+    let (id, own) = (OrderId(id.0), caller.grant.party());
+    let answer = api.read(move |db| sheet(db, id, own)).await?;
+    found(answer, "order", id).map(Tagged)
+}
+
+/// The order of this id, as a party sees it that pays or uses it; none: as the maker does.
+pub(super) fn sheet(
+    db: &mut Db,
+    id: OrderId,
+    own: Option<PartyId>,
+) -> Result<Option<OrderSheet>, StoreError> {
     let filter = OrderFilter {
         id: Some(id),
-        parties: caller.owners(None),
+        parties: own.map(|party| vec![party]),
         ..OrderFilter::default()
     };
-    let answer = api
-        .read(move |db| match listing::orders(db, &filter, 1)?.pop() {
-            Some(row) => Ok(Some((listing::order_lines(db, id)?, row))),
-            None => Ok(None),
-        })
-        .await?;
-    let (lines, row) = found(answer, "order", id)?;
+    let Some(row) = listing::orders(db, &filter, 1)?.pop() else {
+        return Ok(None);
+    };
     // What a partner pays is not for the customer it sells to.
-    let sees_prices = caller
-        .grant
-        .party()
-        .is_none_or(|party| party == row.sold_to_id.0);
-    let lines = lines.into_iter().map(OrderLine::from);
-    Ok(Json(OrderSheet {
+    let sees_prices = own.is_none_or(|party| party == row.sold_to_id.0);
+    let lines = listing::order_lines(db, id)?.into_iter();
+    let lines = lines.map(OrderLine::from);
+    Ok(Some(OrderSheet {
         order: row.into(),
         lines: if sees_prices {
             lines.collect()

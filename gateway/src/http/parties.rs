@@ -6,6 +6,7 @@ use fleetgrant_core::domain::PartyId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::etag::Tagged;
 use super::page::{List, Page, PageParams};
 use super::problem::{Problem, found};
 use super::query::Named;
@@ -14,6 +15,7 @@ use super::{Api, word};
 use crate::store::column::Octets;
 use crate::store::listing::{self, PartyFilter};
 use crate::store::party::{self, Party as Row};
+use crate::store::{Db, StoreError};
 
 /// Which parties.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -139,20 +141,19 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(api): State<Api>,
     Named(id): Named<Id>,
-) -> Result<Json<PartySheet>, Problem> {
+) -> Result<Tagged<PartySheet>, Problem> {
     let id = PartyId(id.0);
-    let filter = PartyFilter {
-        id: Some(id),
-        ..PartyFilter::default()
+    let answer = api.read(move |db| sheet(db, id)).await?;
+    found(answer, "party", id).map(Tagged)
+}
+
+/// The party of this id.
+pub(super) fn sheet(db: &mut Db, id: PartyId) -> Result<Option<PartySheet>, StoreError> {
+    let Some(row) = party::find(db, Octets(id))? else {
+        return Ok(None);
     };
-    let answer = api
-        .read(move |db| match listing::parties(db, &filter, 1)?.pop() {
-            Some(row) => Ok(Some((party::external_ids(db, row.id)?, row))),
-            None => Ok(None),
-        })
-        .await?;
-    let (external_ids, row) = found(answer, "party", id)?;
-    Ok(Json(PartySheet {
+    let external_ids = party::external_ids(db, row.id)?;
+    Ok(Some(PartySheet {
         party: row.into(),
         external_ids: external_ids
             .into_iter()

@@ -83,6 +83,14 @@ problem_kinds! {
     MethodNotAllowed = "method-not-allowed" METHOD_NOT_ALLOWED "The method is not allowed here",
     /// It is understood, and a rule or the state of things forbids it.
     Refused = "refused" CONFLICT "It is not to be done",
+    /// Nobody decides what they asked for themselves.
+    OwnRequest = "own-request" FORBIDDEN "Somebody else must decide it",
+    /// The policy contradicts itself, so it was not put in force.
+    ContradictoryPolicy = "contradictory-policy" UNPROCESSABLE_ENTITY "The policy contradicts itself",
+    /// It has changed since the version that `If-Match` names.
+    PreconditionFailed = "precondition-failed" PRECONDITION_FAILED "It has changed meanwhile",
+    /// It is replaced whole, so the request must say in `If-Match` which version it replaces.
+    PreconditionNeeded = "precondition-needed" PRECONDITION_REQUIRED "The request must say which version it replaces",
     /// Rows of the file are bad; nothing was imported.
     ImportRefused = "import-refused" UNPROCESSABLE_ENTITY "The file was not imported",
     /// The body is longer than it may be.

@@ -21,6 +21,19 @@ pub struct Endpoint {
     pub roles: Roles,
 }
 
+impl Endpoint {
+    /// Whether some other route changes the thing that this one shows.
+    #[must_use]
+    pub fn is_changeable(&self) -> bool {
+        self.path.ends_with('}')
+            && ENDPOINTS.iter().any(|other| {
+                let rest = other.path.strip_prefix(self.path);
+                other.method != Method::GET
+                    && rest.is_some_and(|rest| !rest.trim_start_matches('/').contains('/'))
+            })
+    }
+}
+
 /// What happened and how it stands, with everybody's names.
 const STAFF: Roles = Roles::of(&[Operator, Support, Approver, Integrator, Auditor, Admin]);
 /// Parties too, each of which sees its own.
@@ -40,6 +53,12 @@ const OPERATORS: Roles = Roles::of(&[Operator, Admin]);
 const PUSHERS: Roles = Roles::of(&[Operator, Support, Admin]);
 /// What changes what was sold.
 const CHANGERS: Roles = Roles::of(&[Operator, Integrator, Admin]);
+/// What somebody waits for at any hour.
+const HELPDESK: Roles = Roles::of(&[Operator, Support, Admin]);
+/// What somebody else asked for.
+const APPROVERS: Roles = Roles::of(&[Approver, Admin]);
+/// Who may do what.
+const ADMINS: Roles = Roles::of(&[Admin]);
 /// What the back office knows.
 const IMPORTERS: Roles = Roles::of(&[Integrator, Admin]);
 
@@ -69,6 +88,12 @@ pub const ENDPOINTS: &[Endpoint] = &[
     post("/api/v1/devices/{device}/push", PUSHERS),
     post("/api/v1/devices/{device}/clear", OPERATORS),
     post("/api/v1/devices/{device}/admit", OPERATORS),
+    post("/api/v1/devices/{device}/declare-dead", OPERATORS),
+    post("/api/v1/devices/{device}/readmit", OPERATORS),
+    post("/api/v1/devices/{device}/transfer", OPERATORS),
+    post("/api/v1/devices/{device}/temporary", HELPDESK),
+    post("/api/v1/devices/{device}/take-over", HELPDESK),
+    post("/api/v1/devices/{device}/outage", HELPDESK),
     get("/api/v1/activations", OWNERS),
     get("/api/v1/activations/{activation}", OWNERS),
     post("/api/v1/activations", OPERATORS),
@@ -76,6 +101,24 @@ pub const ENDPOINTS: &[Endpoint] = &[
     post("/api/v1/activations/{activation}/revoke", OPERATORS),
     get("/api/v1/cases", HELPERS),
     get("/api/v1/cases/{case}", HELPERS),
+    post("/api/v1/cases/{case}/approve", APPROVERS),
+    post("/api/v1/cases/{case}/refuse", APPROVERS),
+    get("/api/v1/policies", STAFF),
+    get("/api/v1/policies/{tier}", STAFF),
+    get("/api/v1/policies/{tier}/versions/{version}", STAFF),
+    put("/api/v1/policies/{tier}", ADMINS),
+    get("/api/v1/keys", Roles::of(&[Auditor, Admin])),
+    get("/api/v1/keys/{key}", Roles::of(&[Auditor, Admin])),
+    post("/api/v1/keys", ADMINS),
+    post("/api/v1/keys/{key}/revoke", ADMINS),
+    get("/api/v1/campaigns", STAFF),
+    get("/api/v1/campaigns/{campaign}", STAFF),
+    get("/api/v1/campaigns/{campaign}/devices", STAFF),
+    post("/api/v1/campaigns", OPERATORS),
+    post("/api/v1/campaigns/{campaign}/start", OPERATORS),
+    post("/api/v1/campaigns/{campaign}/pause", OPERATORS),
+    post("/api/v1/campaigns/{campaign}/resume", OPERATORS),
+    post("/api/v1/campaigns/{campaign}/abort", OPERATORS),
     get("/api/v1/events", Roles::of(&[Auditor, Admin])),
     get("/api/v1/reports/activation", MANAGERS),
     get("/api/v1/reports/order-to-activation", MANAGERS),
@@ -97,6 +140,14 @@ const fn get(path: &'static str, roles: Roles) -> Endpoint {
 const fn post(path: &'static str, roles: Roles) -> Endpoint {
     Endpoint {
         method: Method::POST,
+        path,
+        roles,
+    }
+}
+
+const fn put(path: &'static str, roles: Roles) -> Endpoint {
+    Endpoint {
+        method: Method::PUT,
         path,
         roles,
     }

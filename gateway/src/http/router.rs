@@ -13,9 +13,10 @@ use utoipa_axum::routes;
 
 use super::problem::{self, Problem, ProblemKind};
 use super::{
-    Api, activations, acts, caller, cases, devices, entitlement_acts, entitlements, events, guard,
-    health, imports, key, license_models, openapi, order_acts, orders, parties, products, reports,
-    roles,
+    Api, activation_acts, activations, caller, campaign_acts, campaigns, case_acts, cases,
+    device_acts, device_moves, devices, entitlement_acts, entitlements, events, guard, health,
+    imports, key, keys, license_models, openapi, order_acts, orders, parties, policies, products,
+    reports, roles,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -71,15 +72,36 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(devices::list))
         .routes(routes!(devices::show))
         .routes(routes!(devices::events))
-        .routes(routes!(acts::push))
-        .routes(routes!(acts::clear))
-        .routes(routes!(acts::admit))
-        .routes(routes!(activations::list, acts::assign))
+        .routes(routes!(device_acts::push))
+        .routes(routes!(device_acts::clear))
+        .routes(routes!(device_acts::admit))
+        .routes(routes!(device_acts::declare_dead))
+        .routes(routes!(device_acts::readmit))
+        .routes(routes!(device_acts::temporary))
+        .routes(routes!(device_acts::take_over))
+        .routes(routes!(device_moves::transfer))
+        .routes(routes!(device_moves::outage))
+        .routes(routes!(activations::list, activation_acts::assign))
         .routes(routes!(activations::show))
-        .routes(routes!(acts::cancel))
-        .routes(routes!(acts::revoke))
+        .routes(routes!(activation_acts::cancel))
+        .routes(routes!(activation_acts::revoke))
         .routes(routes!(cases::list))
         .routes(routes!(cases::show))
+        .routes(routes!(case_acts::approve))
+        .routes(routes!(case_acts::refuse))
+        .routes(routes!(policies::list))
+        .routes(routes!(policies::show, policies::put))
+        .routes(routes!(policies::version))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::show))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(campaigns::list, campaign_acts::create))
+        .routes(routes!(campaigns::show))
+        .routes(routes!(campaigns::devices))
+        .routes(routes!(campaign_acts::start))
+        .routes(routes!(campaign_acts::pause))
+        .routes(routes!(campaign_acts::resume))
+        .routes(routes!(campaign_acts::abort))
         .routes(routes!(events::list))
         .routes(routes!(reports::activation))
         .routes(routes!(reports::order_to_activation))

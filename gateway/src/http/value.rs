@@ -14,6 +14,10 @@ use utoipa::{PartialSchema, ToSchema};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id(pub(super) [u8; 16]);
 
+/// The thumbprint of a key (RFC 9679), in hex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Thumbprint(pub(super) [u8; 32]);
+
 /// An instant, as RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct When(pub(super) Timestamp);
@@ -53,6 +57,32 @@ impl PartialSchema for Id {
 }
 
 impl ToSchema for Id {}
+
+impl<'de> Deserialize<'de> for Thumbprint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+        bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(Self)
+            .ok_or_else(|| {
+                de::Error::custom(format_args!(
+                    "{text:?} is no thumbprint: 64 hexadecimal digits"
+                ))
+            })
+    }
+}
+
+impl PartialSchema for Thumbprint {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[0-9a-fA-F]{64}$"))
+            .into()
+    }
+}
+
+impl ToSchema for Thumbprint {}
 
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use fleetgrant_core::{domain, event, license, rule};
+use fleetgrant_core::{campaign, domain, event, license, quota, rule};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -48,13 +48,17 @@ words! {
     ActivationKind: domain::ActivationKind,
     ActivationState: domain::ActivationState,
     AtEnd: license::AtEnd,
+    Because: campaign::Because,
+    CampaignState: campaign::CampaignState,
     CaseState: domain::CaseState,
     CaseStep: domain::CaseStep,
     CatalogueState: domain::CatalogueState,
     CredentialState: domain::CredentialState,
     DeviceState: domain::DeviceState,
+    DeviceStep: campaign::DeviceStep,
     EntitlementState: domain::EntitlementState,
     EventKind: event::EventKind,
+    Failing: campaign::Failing,
     GroupBy: report::group::GroupBy,
     HoldReason: domain::HoldReason,
     ImportKind: import::Kind,
@@ -63,7 +67,9 @@ words! {
     Origin: domain::Origin,
     PartyKind: domain::PartyKind,
     PartyState: domain::PartyState,
+    PolicyState: domain::PolicyState,
     Purpose: domain::Purpose,
+    QuotaKind: quota::QuotaKind,
     RemovalReason: domain::RemovalReason,
     Renewal: license::Renewal,
     Role: domain::Role,
@@ -73,6 +79,7 @@ words! {
     StorageClass: domain::StorageClass,
     StuckStep: report::stuck::Step,
     Trial: license::Trial,
+    WaveState: campaign::WaveState,
 }
 
 fn none_of<E: de::Error>(text: &str, known: impl Iterator<Item = &'static str>) -> E {

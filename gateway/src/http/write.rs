@@ -12,13 +12,14 @@ use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fleetgrant_core::domain::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 
 use super::Api;
 use super::caller::Caller;
+use super::etag::Expected;
 use super::problem::{Problem, ProblemKind};
 use crate::store::column::{Micros, Octets};
 use crate::store::http_write::{self, HttpWrite};
@@ -55,6 +56,8 @@ pub(super) struct Write {
     /// SHA-256 of method, address and body.
     digest: [u8; 32],
     media_type: Option<String>,
+    /// The versions of what is changed that it may have.
+    expected: Expected,
     pub(super) body: Bytes,
 }
 
@@ -62,6 +65,8 @@ pub(super) struct Write {
 pub(super) enum Step<T> {
     /// It is done, and this is the answer.
     Done(T),
+    /// It is done; the first answer has a secret that the second, which is stored, lacks.
+    Secret(T, T),
     /// This is the answer, and nothing is kept.
     Looked(T),
     /// It is not to be done; nothing of it is kept.
@@ -74,10 +79,20 @@ impl<T> Step<T> {
     /// Nothing is kept of a preview.
     pub(super) fn kept_unless(self, preview: bool) -> Self {
         match self {
-            Self::Done(answer) if preview => Self::Looked(answer),
+            Self::Done(answer) | Self::Secret(_, answer) if preview => Self::Looked(answer),
             other => other,
         }
     }
+}
+
+/// Whether it is done, or only told what would be.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ActQuery {
+    /// Only tells what would come of it, and does nothing.
+    #[serde(default)]
+    pub(super) preview: bool,
 }
 
 /// How a transaction of a write ended.
@@ -97,6 +112,7 @@ impl FromRequest<Api> for Write {
         let caller = Caller::from_request_parts(&mut parts, api).await?;
         let name = name(&parts.headers)?;
         let media_type = media_type(&parts.headers);
+        let expected = Expected::of(&parts.headers)?;
         let address = parts
             .uri
             .path_and_query()
@@ -111,6 +127,7 @@ impl FromRequest<Api> for Write {
             caller,
             name,
             media_type,
+            expected,
             body,
         })
     }
@@ -154,6 +171,22 @@ impl Write {
         }
     }
 
+    /// That the request expects no version, where nothing has one.
+    pub(super) fn changes_nothing_seen(&self) -> Result<(), Problem> {
+        if self.says_which() {
+            return Err(Problem::new(
+                ProblemKind::PreconditionFailed,
+                "what is at this address has no version: leave If-Match out",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the request says which version of a thing it changes.
+    pub(super) fn says_which(&self) -> bool {
+        self.expected != Expected::Any
+    }
+
     /// Does it in one transaction with the storing of its answer; or answers as before.
     ///
     /// `operation` may run more than once, each time from the beginning.
@@ -162,16 +195,42 @@ impl Write {
         T: Serialize,
         F: FnMut(&mut Db, Timestamp) -> Result<Step<T>, StoreError> + Send + Clone + 'static,
     {
+        self.changes_nothing_seen()?;
+        self.once_as_seen(api, |_| Ok(None::<()>), operation).await
+    }
+
+    /// As [`once`](Self::once), if the thing that `seen` reads is as the request expects it.
+    pub(super) async fn once_as_seen<S, R, T, F>(
+        self,
+        api: &Api,
+        seen: R,
+        operation: F,
+    ) -> Result<Response, Problem>
+    where
+        S: Serialize,
+        R: Fn(&mut Db) -> Result<Option<S>, StoreError> + Send + Clone + 'static,
+        T: Serialize,
+        F: FnMut(&mut Db, Timestamp) -> Result<Step<T>, StoreError> + Send + Clone + 'static,
+    {
         let (id, name, digest) = (Octets(self.caller.id), self.name, self.digest);
         for _ in 0..ATTEMPTS {
             let now = api.clock.trusted_now()?;
             let (name, mut operation) = (name.clone(), operation.clone());
+            let (expected, seen) = (self.expected.clone(), seen.clone());
             let run = move |db: &mut Db| {
+                // First, since what was done has changed what it was done to.
                 if let Some(stored) = http_write::find(db, id, &name)? {
                     return Ok(Verdict::Rollback(again(stored, digest)));
                 }
-                let answer = match operation(db, now)? {
-                    Step::Done(answer) => encoded(&answer)?,
+                if let Err(problem) = expected.hold(db, &seen)? {
+                    return Ok(Verdict::Rollback(Ended::Refused(problem)));
+                }
+                let (answer, kept) = match operation(db, now)? {
+                    Step::Done(answer) => {
+                        let answer = encoded(&answer)?;
+                        (answer.clone(), answer)
+                    }
+                    Step::Secret(answer, kept) => (encoded(&answer)?, encoded(&kept)?),
                     Step::Looked(answer) => {
                         return Ok(Verdict::Rollback(Ended::Looked(encoded(&answer)?)));
                     }
@@ -184,7 +243,7 @@ impl Write {
                     api_key_id: id,
                     idempotency_key: name.clone(),
                     request: Octets(digest),
-                    answer: answer.clone(),
+                    answer: kept,
                     at: Micros(now),
                 };
                 http_write::insert(db, &write, now.minus_seconds(KEPT.as_secs()))?;

@@ -30,7 +30,8 @@ impl Operator {
         .await
     }
 
-    fn attempt_merge(
+    /// One try of [`merge_parties`](Self::merge_parties), within a transaction that the caller ends.
+    pub(crate) fn attempt_merge(
         &self,
         db: &mut Db,
         from: PartyId,

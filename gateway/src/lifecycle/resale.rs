@@ -46,7 +46,8 @@ impl Operator {
         .await
     }
 
-    fn attempt_transfer(
+    /// One try of [`transfer_device`](Self::transfer_device), within a transaction that the caller ends.
+    pub(crate) fn attempt_transfer(
         &self,
         db: &mut Db,
         id: &DeviceId,

@@ -85,6 +85,15 @@ impl Row {
         serde_json::from_str(&self.selection)
             .map_err(|error| StoreError::Corrupt(format!("selection of {}: {error}", self.name)))
     }
+
+    /// How it goes on.
+    ///
+    /// # Errors
+    /// What is stored is none.
+    pub fn planned(&self) -> Result<PlanTerms, StoreError> {
+        serde_json::from_str(&self.plan)
+            .map_err(|error| StoreError::Corrupt(format!("plan of {}: {error}", self.name)))
+    }
 }
 
 /// Records a campaign.
@@ -153,9 +162,8 @@ pub fn going(db: &mut Db) -> Result<Vec<Row>, StoreError> {
 
 /// A campaign as it is decided on.
 pub fn load(db: &mut Db, row: &Row) -> Result<Campaign, StoreError> {
-    let plan: PlanTerms = serde_json::from_str(&row.plan)
-        .map_err(|error| StoreError::Corrupt(format!("plan of {}: {error}", row.name)))?;
-    let plan = plan
+    let plan = row
+        .planned()?
         .read()
         .map_err(|error| StoreError::Corrupt(format!("plan of {}: {error}", row.name)))?;
     Ok(Campaign {

@@ -100,6 +100,42 @@ pub fn all(db: &mut Db, limit: i64) -> Result<Vec<PolicyVersion>, StoreError> {
         .load(c))?)
 }
 
+/// Which versions.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyFilter {
+    /// Those of this tier.
+    pub tier: Option<String>,
+    /// Those in this state.
+    pub state: Option<PolicyState>,
+    /// Those after this id.
+    pub after: Option<PolicyVersionId>,
+}
+
+/// Up to `limit` versions, the oldest first.
+pub fn list(
+    db: &mut Db,
+    filter: &PolicyFilter,
+    limit: i64,
+) -> Result<Vec<PolicyVersion>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = table::table
+            .select(PolicyVersion::as_select())
+            .order(table::id)
+            .limit(limit)
+            .into_boxed();
+        if let Some(tier) = &filter.tier {
+            query = query.filter(table::tier.eq(tier));
+        }
+        if let Some(state) = filter.state {
+            query = query.filter(table::state.eq(Code(state)));
+        }
+        if let Some(after) = filter.after {
+            query = query.filter(table::id.gt(Octets(after)));
+        }
+        query.load(c)
+    })?)
+}
+
 /// The tiers that have a policy in force, by name.
 pub fn tiers(db: &mut Db) -> Result<Vec<String>, StoreError> {
     Ok(on!(db, c => table::table

@@ -128,6 +128,47 @@ impl Served {
         Answer::of(request.send().await.unwrap()).await
     }
 
+    /// Replaces a thing whose version is known, or is not.
+    pub(crate) async fn put(
+        &self,
+        key: &str,
+        (name, version): (&str, Option<&str>),
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Answer {
+        let mut request = reqwest::Client::new()
+            .put(self.url(path))
+            .bearer_auth(key)
+            .header("idempotency-key", name)
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        if let Some(version) = version {
+            request = request.header("if-match", version);
+        }
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// Writes with a key, if what is there has this version.
+    pub(crate) async fn post_if(
+        &self,
+        key: &str,
+        (name, version): (&str, &str),
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Answer {
+        let mut request = reqwest::Client::new()
+            .post(self.url(path))
+            .bearer_auth(key)
+            .header("idempotency-key", name)
+            .header("if-match", version);
+        if !body.is_null() {
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
+        }
+        Answer::of(request.send().await.unwrap()).await
+    }
+
     /// A key of a role, good for an hour.
     pub(crate) async fn key(&self, role: Role) -> String {
         self.key_for(role, None).await

@@ -140,3 +140,79 @@ async fn a_key_that_asks_too_often_is_told_when_to_come_back() {
     assert!((1..=7).contains(&wait), "{wait}");
     assert_eq!(api.get_as(&other, KEY).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_key_is_made_over_http_and_shown_once() {
+    let api = Served::start().await;
+    let admin = api.key(Role::Admin).await;
+    let body = r#"{"name": "erp", "roles": ["integrator"], "lives_seconds": 3600}"#;
+    let post = async |name: &str, path: &str, body: &str| {
+        let kind = if body.is_empty() {
+            ""
+        } else {
+            "application/json"
+        };
+        api.post(&admin, name, path, (kind, body)).await
+    };
+    let preview = post("p", "/api/v1/keys?preview=true", body).await.json();
+    assert!(preview["secret"].is_null());
+    api.get_as(&admin, "/api/v1/keys/erp")
+        .await
+        .is_problem(404, "not-found");
+    let made = post("m", "/api/v1/keys", body).await.json();
+    let secret = made["secret"].as_str().unwrap().to_owned();
+    assert_eq!(api.get_as(&secret, KEY).await.json()["name"], "erp");
+    let again = post("m", "/api/v1/keys", body).await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert!(again.json()["secret"].is_null());
+    // The database never had it.
+    let stored = api
+        .store
+        .read("test-writes", |db| {
+            Ok(format!("{:?}", api_key::list(db, None, 10)?))
+        })
+        .await
+        .unwrap();
+    assert!(!stored.contains(&secret));
+    post("m-2", "/api/v1/keys", body)
+        .await
+        .is_problem(409, "refused");
+    for body in [
+        r#"{"name": "no name", "roles": ["integrator"]}"#,
+        r#"{"name": "x", "roles": []}"#,
+        r#"{"name": "x", "roles": ["customer"]}"#,
+        r#"{"name": "x", "roles": ["king"]}"#,
+    ] {
+        post("b", "/api/v1/keys", body)
+            .await
+            .is_problem(400, "bad-body");
+    }
+    let nobody =
+        r#"{"name": "x", "roles": ["customer"], "party": "00000000000000000000000000000000"}"#;
+    post("n", "/api/v1/keys", nobody)
+        .await
+        .is_problem(409, "refused");
+    let ages = r#"{"name": "x", "roles": ["auditor"], "lives_seconds": 999999999999}"#;
+    post("a", "/api/v1/keys", ages)
+        .await
+        .is_problem(409, "refused");
+    let listed = api.get_as(&admin, "/api/v1/keys").await.json();
+    let names: Vec<_> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| &key["name"])
+        .collect();
+    assert_eq!(names, ["admin", "erp"]);
+    let ended = post("r", "/api/v1/keys/erp/revoke", "").await;
+    assert!(ended.json()["revoked_at"].is_string(), "{ended:?}");
+    api.get_as(&secret, KEY)
+        .await
+        .is_problem(401, "key-revoked");
+    post("r-2", "/api/v1/keys/erp/revoke", "")
+        .await
+        .is_problem(409, "refused");
+    post("r-3", "/api/v1/keys/none/revoke", "")
+        .await
+        .is_problem(404, "not-found");
+}

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod campaigns;
+mod desk;
+mod devices;
 mod docs;
 mod health;
 mod imports;
@@ -9,7 +12,9 @@ mod keys;
 mod limits;
 mod lists;
 mod openapi;
+mod policies;
 mod problems;
 mod reports;
 mod roles;
+mod versions;
 mod writes;

@@ -9,7 +9,8 @@ use crate::api::Served;
 /// A path that could be one, with ids that are well formed and name nothing.
 fn path(endpoint: &Endpoint) -> String {
     let segments = endpoint.path.split('/').map(|segment| match segment {
-        "{device}" => "dev-none",
+        "{device}" | "{tier}" | "{key}" => "dev-none",
+        "{version}" => "1",
         id if id.starts_with('{') => "00000000000000000000000000000000",
         other => other,
     });

@@ -1,0 +1,105 @@
+//! What waits for an approval is decided, by somebody else than who asked.
+
+use axum::extract::State;
+use axum::response::Response;
+use fleetgrant_core::domain::CaseId;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::acts::Acted;
+use super::cases::Case;
+use super::etag::MatchParams;
+use super::problem::Problem;
+use super::query::{Named, Query};
+use super::value::Id;
+use super::write::{ActQuery, Step, Write, WriteParams};
+use super::{Api, cases};
+use crate::approval::Decision;
+use crate::operator::Attempt;
+use crate::store::StoreError;
+
+/// What came of a decision.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CaseDecided {
+    /// As it is now; after a preview, as it would be.
+    case: Case,
+    /// What was done; null if it was refused.
+    done: Option<Acted>,
+}
+
+/// Give what a case asks for
+///
+/// Nobody approves what they asked for themselves.
+#[utoipa::path(
+    post, path = "/cases/{case}/approve", operation_id = "approve_case", tag = "cases",
+    params(
+        ("case" = inline(Id), Path, description = "Its id"),
+        ActQuery,
+        WriteParams,
+        MatchParams,
+    ),
+    responses((status = OK, body = CaseDecided))
+)]
+pub(super) async fn approve(
+    State(api): State<Api>,
+    Named(id): Named<Id>,
+    Query(how): Query<ActQuery>,
+    write: Write,
+) -> Result<Response, Problem> {
+    decide(&api, CaseId(id.0), Decision::Approve, how, write).await
+}
+
+/// Refuse what a case asks for
+///
+/// Nobody refuses what they asked for themselves.
+#[utoipa::path(
+    post, path = "/cases/{case}/refuse", operation_id = "refuse_case", tag = "cases",
+    params(
+        ("case" = inline(Id), Path, description = "Its id"),
+        ActQuery,
+        WriteParams,
+        MatchParams,
+    ),
+    responses((status = OK, body = CaseDecided))
+)]
+pub(super) async fn refuse(
+    State(api): State<Api>,
+    Named(id): Named<Id>,
+    Query(how): Query<ActQuery>,
+    write: Write,
+) -> Result<Response, Problem> {
+    decide(&api, CaseId(id.0), Decision::Refuse, how, write).await
+}
+
+async fn decide(
+    api: &Api,
+    id: CaseId,
+    decision: Decision,
+    how: ActQuery,
+    write: Write,
+) -> Result<Response, Problem> {
+    write.no_body()?;
+    let operator = api.operator(write.actor());
+    write
+        .once_as_seen(
+            api,
+            move |db| cases::find(db, id),
+            move |db, now| {
+                let outcome = match operator.try_decide(db, id, decision, now)? {
+                    Attempt::Done(outcome) => outcome,
+                    Attempt::Refused(reason) => return Ok(Step::Refused(reason.into())),
+                    Attempt::Stale => return Ok(Step::Again),
+                };
+                let case = cases::find(db, id)?;
+                let decided = CaseDecided {
+                    case: case.ok_or_else(|| StoreError::Corrupt(format!("case {id} is gone")))?,
+                    done: match outcome {
+                        Some(outcome) => Some(Acted::of(db, &outcome)?),
+                        None => None,
+                    },
+                };
+                Ok(Step::Done(decided).kept_unless(how.preview))
+            },
+        )
+        .await
+}

@@ -1,0 +1,130 @@
+//! Devices that change hands, break and are replaced, and who decides about it.
+
+use fleetgrant_core::domain::{Role, Roles};
+use serde_json::{Value, json};
+
+use crate::desk::{DEVICE, Desk};
+
+/// A device that nobody owns.
+const SPARE: &str = "pump-SN-0005";
+
+fn device(id: &str, verb: &str) -> String {
+    format!("/api/v1/devices/{id}/{verb}")
+}
+
+/// Two in the morning: one request, shown first; what it leaves behind is for somebody else.
+#[tokio::test]
+async fn an_outage_is_bridged_by_one_and_settled_by_another() {
+    let desk = Desk::open().await;
+    assert_eq!(desk.assign("a", 1).await.status, 200);
+    let body = json!({"replacement": SPARE});
+    let support = desk.api.key(Role::Support).await;
+    let outage = async |name, query: &str| {
+        let path = format!("{}{query}", device(DEVICE, "outage"));
+        desk.send_as(&support, name, &path, body.clone()).await
+    };
+    let waiting =
+        async || desk.get("/api/v1/cases?step=approval&state=open").await["items"].clone();
+    let preview = outage("p", "?preview=true").await;
+    assert_eq!(preview.status, 200, "{preview:?}");
+    let given = preview.json()["given"][0].clone();
+    assert_eq!(given["activations"][0]["kind"], "temporary");
+    assert_eq!(given["quotas"][0]["kind"], "temporary");
+    assert_eq!(given["policy"], "standard/1");
+    assert_eq!(waiting().await, json!([]));
+
+    assert_eq!(outage("o", "").await.status, 200);
+    let case = waiting().await[0].clone();
+    assert_eq!(
+        (&case["want"], &case["requested_by"]),
+        (&json!("write-off/"), &json!("key support"))
+    );
+    let decide = async |key: &str, name: &str, verb: &str| {
+        let path = format!("/api/v1/cases/{}/{verb}", case["id"].as_str().unwrap());
+        desk.api.post(key, name, &path, ("", "")).await
+    };
+    decide(&support, "1", "approve")
+        .await
+        .is_problem(403, "forbidden");
+    let approver = desk.api.key(Role::Approver).await;
+    let looked = decide(&approver, "2", "approve?preview=true").await.json();
+    assert_eq!(looked["case"]["state"], "activated");
+    assert_eq!(waiting().await[0], case, "it was a preview");
+    let done = decide(&approver, "3", "approve").await;
+    assert_eq!(
+        done.json()["case"]["decided_by"],
+        "key approver",
+        "{done:?}"
+    );
+    decide(&approver, "4", "refuse")
+        .await
+        .is_problem(409, "refused");
+    let dead = desk.get(&format!("/api/v1/devices/{DEVICE}")).await;
+    assert_eq!(dead["state"], "tombstoned");
+}
+
+#[tokio::test]
+async fn nobody_decides_what_they_asked_for() {
+    let desk = Desk::open().await;
+    assert_eq!(desk.assign("a", 1).await.status, 200);
+    let roles = Roles::of(&[Role::Support, Role::Approver]);
+    let both = desk.api.key_named("both", roles, None).await;
+    let body = json!({"replacement": SPARE});
+    let outage = desk
+        .send_as(&both, "o", &device(DEVICE, "outage"), body)
+        .await;
+    assert_eq!(outage.status, 200, "{outage:?}");
+    let cases = desk.get("/api/v1/cases?step=approval").await;
+    let id = cases["items"][0]["id"].as_str().unwrap();
+    for verb in ["approve", "refuse"] {
+        let path = format!("/api/v1/cases/{id}/{verb}");
+        let answer = desk.api.post(&both, verb, &path, ("", "")).await;
+        answer.is_problem(403, "own-request");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_device_comes_back_with_nothing() {
+    let desk = Desk::open().await;
+    let dead = desk.act("d", &device(DEVICE, "declare-dead")).await;
+    assert_eq!(dead.status, 200, "{dead:?}");
+    desk.act("d-2", &device(DEVICE, "declare-dead"))
+        .await
+        .is_problem(409, "refused");
+    let temporary = json!({"entitlement": desk.entitlement});
+    desk.send("t", &device(DEVICE, "temporary"), temporary)
+        .await
+        .is_problem(409, "refused");
+    assert_eq!(desk.act("r", &device(DEVICE, "readmit")).await.status, 200);
+    desk.act("r-2", &device(DEVICE, "readmit"))
+        .await
+        .is_problem(409, "refused");
+    let from = json!({"from": "00000000000000000000000000000000"});
+    desk.send("o", &device(SPARE, "take-over"), from)
+        .await
+        .is_problem(409, "refused");
+}
+
+#[tokio::test]
+async fn a_device_is_sold_on_with_what_it_has() {
+    let desk = Desk::open().await;
+    assert_eq!(desk.assign("a", 2).await.status, 200);
+    let to = desk.api.party("C-100").await.to_string();
+    let transfer = async |name, query: &str, to: &str| {
+        let path = format!("{}{query}", device(DEVICE, "transfer"));
+        desk.send(name, &path, json!({"to": to})).await
+    };
+    let moved = |answer: &Value| answer["moved"][0]["units"].clone();
+    let preview = transfer("p", "?preview=true", &to).await.json();
+    assert_eq!(moved(&preview), 2);
+    assert_eq!(desk.in_use().await, 2);
+    let done = transfer("t", "", &to).await.json();
+    assert_eq!((&done["changed"], moved(&done)), (&json!(true), json!(2)));
+    assert_eq!(desk.in_use().await, 0, "they are the other's now");
+    assert_eq!(transfer("t-2", "", &to).await.json()["changed"], false);
+    let sold = desk.get(&format!("/api/v1/devices/{DEVICE}")).await;
+    assert_eq!(sold["owner"]["id"], to);
+    transfer("n", "", "00000000000000000000000000000000")
+        .await
+        .is_problem(409, "refused");
+}
