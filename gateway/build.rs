@@ -1,4 +1,4 @@
 //! A new migration rebuilds the binary that embeds it.
 fn main() {
-    println!("cargo::rerun-if-changed=../migrations/sqlite");
+    println!("cargo::rerun-if-changed=../migrations");
 }

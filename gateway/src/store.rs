@@ -37,15 +37,19 @@ pub mod refresh;
 pub mod schema;
 #[cfg(test)]
 mod schema_drift;
+#[cfg(test)]
+pub(crate) mod scratch;
 pub mod shipment;
 pub mod sku;
 pub mod station;
 pub mod stock;
 mod transaction;
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 
-pub use dialect::{Db, Location, OpenError, SchemaPolicy};
+pub use dialect::{Db, Location, OpenError, Postgres, SchemaPolicy};
 pub use error::StoreError;
 pub use transaction::Verdict;
 
@@ -84,7 +88,8 @@ impl Default for StoreOptions {
 }
 
 impl Store {
-    /// Opens `sqlite:PATH`, made if it is missing (mode 0600), and starts the threads.
+    /// Opens `sqlite:PATH`, made if it is missing (mode 0600), or `postgres://…`, and starts the
+    /// threads.
     ///
     /// Blocks; migrations, where allowed, run before it returns.
     pub fn open(url: &str, options: StoreOptions) -> Result<Self, OpenError> {
@@ -92,7 +97,16 @@ impl Store {
     }
 
     /// As [`open`](Self::open), where the place is known already.
+    ///
+    /// # Panics
+    /// Never of its own; a panic of the thread that opens goes on in the caller's.
     pub fn open_at(location: &Location, options: StoreOptions) -> Result<Self, OpenError> {
+        // A connection runs a reactor of its own, which no thread of an async runtime may.
+        let opened = thread::scope(|scope| scope.spawn(|| Self::connect(location, options)).join());
+        opened.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    fn connect(location: &Location, options: StoreOptions) -> Result<Self, OpenError> {
         let mut connection = location.connect()?;
         options.schema.enforce(&mut connection)?;
         let readers = (0..options.readers.max(1))
@@ -110,7 +124,8 @@ impl Store {
     /// must give the same result each time, and hold nothing from an earlier run. Its error
     /// undoes its own effects and nobody else's. `name` labels the metrics.
     ///
-    /// A commit whose outcome was lost is repeated: write only what may be written twice.
+    /// A commit whose outcome was lost is asked about, and repeated only if it was none; where
+    /// nobody can be asked the answer is [`StoreError::Uncertain`].
     pub async fn write<T, F>(&self, name: &'static str, mut operation: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

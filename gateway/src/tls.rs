@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::WantsClientCert;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -44,12 +45,22 @@ pub enum TlsError {
 /// The gateway as a client of the broker.
 pub fn client_config(tls: &GatewayTls) -> Result<ClientConfig, TlsError> {
     let roots = root_store(&tls.roots)?;
-    ClientConfig::builder_with_provider(tls_provider())
+    let builder = ClientConfig::builder_with_provider(tls_provider())
         .with_safe_default_protocol_versions()
         .map_err(|source| rustls(&tls.certificate, source))?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(certificates(&tls.certificate)?, private_key(&tls.key)?)
-        .map_err(|source| rustls(&tls.certificate, source))
+        .with_root_certificates(roots);
+    with_client(builder, &tls.certificate, &tls.key)
+}
+
+/// A client that proves who it is with a certificate and its key, both in PEM.
+pub(crate) fn with_client(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    certificate: &Path,
+    key: &Path,
+) -> Result<ClientConfig, TlsError> {
+    builder
+        .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
+        .map_err(|source| rustls(certificate, source))
 }
 
 /// The roots that a broker's certificate must chain to.

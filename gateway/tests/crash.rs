@@ -12,7 +12,7 @@ use fleetgrant::quickstart::fleet::{self, Fleet, Run};
 use fleetgrant::quickstart::{Installation, InstallationOptions, sample};
 use fleetgrant::store::conversation::acknowledged;
 use fleetgrant::store::schema::activations;
-use fleetgrant::store::{Db, SchemaPolicy, Store, StoreOptions};
+use fleetgrant::store::{SchemaPolicy, Store, StoreOptions};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -171,8 +171,7 @@ impl Scene {
         let units: Vec<i64> = self
             .store
             .read("test", |db| {
-                let Db::Sqlite(c) = db;
-                Ok(activations::table.select(activations::units).load(c)?)
+                Ok(fleetgrant::on!(db, c => activations::table.select(activations::units).load(c))?)
             })
             .await
             .unwrap();

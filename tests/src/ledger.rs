@@ -19,18 +19,17 @@ pub struct Units {
 pub async fn units(store: &Store) -> Units {
     store
         .read("test-units", |db| {
-            let fleetgrant::store::Db::Sqlite(c) = db;
-            let held: Vec<i64> = activations::table
+            let held: Vec<i64> = fleetgrant::on!(db, c => activations::table
                 .filter(activations::state.le(6))
                 .select(activations::units)
-                .load(c)?;
-            let counted: Vec<i64> = entitlements::table
+                .load(c))?;
+            let counted: Vec<i64> = fleetgrant::on!(db, c => entitlements::table
                 .select(entitlements::live_units)
-                .load(c)?;
-            let activated = activations::table
+                .load(c))?;
+            let activated = fleetgrant::on!(db, c => activations::table
                 .filter(activations::state.eq(3))
                 .count()
-                .get_result(c)?;
+                .get_result(c))?;
             Ok(Units {
                 held: held.iter().sum(),
                 counted: counted.iter().sum(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::ConfigError;
-use crate::store::Location;
+use crate::store::{Location, OpenError};
 
 /// The database at `url`, its path relative to `base`; without one, the file in `data_dir`.
 pub(super) fn parse(
@@ -14,13 +14,22 @@ pub(super) fn parse(
     let Some(url) = url else {
         return Ok(Location::Sqlite(data_dir.join("fleetgrant.db")));
     };
-    match Location::parse(url) {
-        Ok(Location::Sqlite(path)) => Ok(Location::Sqlite(base.join(path))),
+    Location::parse(url)
+        .map(|location| location.below(base))
         // What stands before the colon says what was meant; the rest may hold a password.
-        Err(_) => Err(ConfigError::invalid(
-            "database.url",
-            format!("{}:…", url.split(':').next().unwrap_or_default()),
-            "sqlite:PATH, as sqlite:fleetgrant.db",
-        )),
-    }
+        .map_err(|cause| {
+            let wanted = match cause {
+                OpenError::PostgresUrl(reason) => {
+                    format!("a PostgreSQL URL that can be followed: {reason}")
+                }
+                _ => {
+                    "sqlite:PATH, as sqlite:fleetgrant.db, or postgres://USER@HOST/NAME".to_owned()
+                }
+            };
+            ConfigError::invalid(
+                "database.url",
+                format!("{}:…", url.split(':').next().unwrap_or_default()),
+                wanted,
+            )
+        })
 }

@@ -71,11 +71,11 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn invalid(key: &str, value: impl Display, expected: &str) -> Self {
+    pub(super) fn invalid(key: &str, value: impl Display, expected: impl Into<String>) -> Self {
         Self::Invalid {
             key: key.to_owned(),
             value: value.to_string(),
-            expected: expected.to_owned(),
+            expected: expected.into(),
         }
     }
 

@@ -160,8 +160,13 @@ fn values_that_cannot_be_used_are_refused_with_what_can() {
             "broker.embedded.listen = \"8883\": must be ADDRESS:PORT, as 127.0.0.1:8883 or [::]:8883",
         ),
         (
-            "[database]\nurl = \"postgres://user:secret@host/db\"",
-            "database.url = postgres:…: must be sqlite:PATH, as sqlite:fleetgrant.db",
+            "[database]\nurl = \"mysql://user:secret@host/db\"",
+            "database.url = mysql:…: must be sqlite:PATH, as sqlite:fleetgrant.db, or postgres://USER@HOST/NAME",
+        ),
+        (
+            "[database]\nurl = \"postgres://user:secret@host/db?sslmode=prefer\"",
+            "database.url = postgres:…: must be a PostgreSQL URL that can be followed: \
+             sslmode=prefer is not offered; use disable, require or verify-full",
         ),
         ("[limits]\nbatch = 0", "limits.batch = 0: must be 1 to 1000"),
         (

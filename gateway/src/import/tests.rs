@@ -7,13 +7,11 @@ mod samples;
 
 use std::io::Cursor;
 
-use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 use fleetgrant_core::domain::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::store::{SchemaPolicy, StoreOptions};
+use crate::store::scratch::{self, Scratch};
 
 /// 2026-10-01T00:00:00Z.
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_790_812_800);
@@ -21,19 +19,14 @@ pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_790_812_800);
 pub(super) struct Fixture {
     pub(super) store: Store,
     pub(super) options: ImportOptions,
-    _folder: tempfile::TempDir,
+    _scratch: Scratch,
 }
 
 impl Fixture {
     pub(super) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        let options = StoreOptions {
-            schema: SchemaPolicy::Migrate,
-            ..StoreOptions::default()
-        };
+        let scratch = Scratch::new();
         Self {
-            store: Store::open(&url, options).unwrap(),
+            store: scratch.open(),
             options: ImportOptions {
                 dry_run: false,
                 amend: false,
@@ -43,7 +36,7 @@ impl Fixture {
                 product_lines: vec![("pumps".to_owned(), "pump".parse().unwrap())],
                 time_zone: TimeZone::UTC,
             },
-            _folder: folder,
+            _scratch: scratch,
         }
     }
 
@@ -80,30 +73,11 @@ impl Fixture {
 
     /// The one number that a query gives.
     pub(super) fn number(&self, query: &str) -> i64 {
-        #[derive(QueryableByName)]
-        struct Number {
-            #[diesel(sql_type = BigInt)]
-            n: i64,
-        }
-        let query = query.to_owned();
-        self.store
-            .read_blocking("number", move |db| {
-                let Db::Sqlite(c) = db;
-                let numbers: Vec<Number> = diesel::sql_query(query).load(c)?;
-                Ok(numbers[0].n)
-            })
-            .unwrap()
+        scratch::number(&self.store, query)
     }
 
     pub(super) fn execute(&self, statement: &str) {
-        let statement = statement.to_owned();
-        self.store
-            .write_blocking("execute", move |db| {
-                let Db::Sqlite(c) = db;
-                diesel::sql_query(&statement).execute(c)?;
-                Ok(())
-            })
-            .unwrap();
+        scratch::write(&self.store, statement).unwrap();
     }
 }
 

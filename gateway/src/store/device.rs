@@ -111,15 +111,17 @@ pub fn after(
     state: Option<DeviceState>,
     limit: i64,
 ) -> Result<Vec<Device>, StoreError> {
-    let rows = table::table
-        .filter(table::id.gt(id))
-        .order(table::id)
-        .limit(limit)
-        .select(Device::as_select());
-    Ok(match state {
-        Some(state) => on!(db, c => rows.filter(table::state.eq(Code(state))).load(c))?,
-        None => on!(db, c => rows.load(c))?,
-    })
+    Ok(on!(db, c => {
+        let rows = table::table
+            .filter(table::id.gt(id))
+            .order(table::id)
+            .limit(limit)
+            .select(Device::as_select());
+        match state {
+            Some(state) => rows.filter(table::state.eq(Code(state))).load(c),
+            None => rows.load(c),
+        }
+    })?)
 }
 
 /// Whether activations on a device hold units.

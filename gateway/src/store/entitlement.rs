@@ -211,9 +211,17 @@ pub fn insert(db: &mut Db, entitlement: &Entitlement) -> Result<(), StoreError> 
 /// Changes an entitlement, all but its live units, which only takings change. What is reserved of
 /// it runs out when its dates now say.
 pub fn update(db: &mut Db, entitlement: &Entitlement) -> Result<(), StoreError> {
-    let live = table::live_units.eq(table::live_units);
+    // Nobody else writes while this transaction does.
+    let live_units = on!(db, c => table::table
+        .find(entitlement.id)
+        .select(table::live_units)
+        .first(c))?;
+    let changed = Entitlement {
+        live_units,
+        ..entitlement.clone()
+    };
     on!(db, c => diesel::update(table::table.find(entitlement.id))
-        .set((entitlement, live))
+        .set(&changed)
         .execute(c))?;
     conversation::time_reservations(db, entitlement.id.0)
 }

@@ -6,12 +6,20 @@ pub enum StoreError {
     /// A named CHECK, UNIQUE or FOREIGN KEY constraint refused a row.
     #[error("the database refused a row: {0}")]
     Constraint(String),
-    /// Another process held the write lock for too long.
+    /// Another process, or another gateway, held the write lock for too long.
     #[error("the database is locked by another process; end it, or try again when it is done")]
     Busy,
     /// What was read is not so any more: another transaction was first.
     #[error("another transaction was first; try again")]
     Stale,
+    /// The connection broke before the commit: nothing of it was kept.
+    #[error("the connection to the database was lost: {0}")]
+    Lost(String),
+    /// The connection broke during the commit, and nobody could be asked what became of it.
+    #[error(
+        "the connection to the database was lost, and it is not known whether the change was kept; look before you repeat it"
+    )]
+    Uncertain,
     /// A row holds what this version cannot read.
     #[error("the database holds what this version cannot read: {0}")]
     Corrupt(String),
@@ -33,7 +41,7 @@ impl StoreError {
     /// Whether the same operation may succeed if it is run again.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy | Self::Stale)
+        matches!(self, Self::Busy | Self::Stale | Self::Lost(_))
     }
 
     /// A short, stable name for metrics.
@@ -43,6 +51,8 @@ impl StoreError {
             Self::Constraint(_) => "constraint",
             Self::Busy => "busy",
             Self::Stale => "stale",
+            Self::Lost(_) => "lost",
+            Self::Uncertain => "uncertain",
             Self::Corrupt(_) => "corrupt",
             Self::Panicked(_) => "panicked",
             Self::Unavailable(_) => "unavailable",

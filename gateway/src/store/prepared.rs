@@ -193,24 +193,21 @@ mod tests {
 
     use diesel::prelude::*;
 
-    use crate::store::dialect::{Db, Location, migrate};
     use crate::store::schema::product_lines;
+    use crate::store::scratch::Scratch;
 
     #[test]
     #[should_panic(expected = "the SQL at this place depends on values")]
     fn changes_of_other_columns_are_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        let mut db = Location::parse(&url).unwrap().connect().unwrap();
-        migrate(&mut db).unwrap();
+        let scratch = Scratch::new();
+        let mut db = scratch.connect();
         for with_name in [true, false] {
             let name = with_name.then(|| product_lines::name.eq("a"));
-            let Db::Sqlite(c) = &mut db;
-            update!(
+            on!(&mut db, c => update!(
                 product_lines::table,
                 (name, product_lines::created_at.eq(1))
             )
-            .execute(c)
+            .execute(c))
             .unwrap();
         }
     }

@@ -205,6 +205,10 @@ fn settle(db: &mut Db, jobs: Vec<Box<dyn Job>>) {
                 let blamed = group.split_off(index);
                 vec![group, blamed, after]
             }
+            Setback::Commit(error @ (StoreError::Lost(_) | StoreError::Uncertain)) => {
+                fail(group, &error);
+                continue;
+            }
             Setback::Commit(_) if group.len() > 1 => {
                 let second = group.split_off(group.len() / 2);
                 vec![group, second]
@@ -230,22 +234,25 @@ fn alone(group: Vec<Box<dyn Job>>, verdict: Result<(), StoreError>) {
 }
 
 fn fail(group: Vec<Box<dyn Job>>, error: &StoreError) {
-    tracing::error!(%error, operations = group.len(), "no transaction could begin");
+    tracing::error!(%error, operations = group.len(), "no transaction could commit");
     for job in group {
         job.answer(Err(match error {
             StoreError::Busy => StoreError::Busy,
+            StoreError::Uncertain => StoreError::Uncertain,
             other => StoreError::Unavailable(other.to_string()),
         }));
     }
 }
 
-/// As [`attempt`]; again, if what stopped a lone operation may have passed.
+/// As [`attempt`]; again, if what stopped a lone operation may have passed, or if the connection
+/// was lost, for which no operation is to blame.
 fn persist(db: &mut Db, group: &mut [Box<dyn Job>]) -> Result<(), Setback> {
     let mut pause = PAUSE;
     for _ in 1..ATTEMPTS {
         match attempt(db, group) {
             Err(Setback::At(_, Err(error)) | Setback::Commit(error))
-                if group.len() == 1 && error.is_transient() =>
+                if (group.len() == 1 && error.is_transient())
+                    || matches!(error, StoreError::Lost(_)) =>
             {
                 wait(&mut pause, &error);
             }
@@ -263,7 +270,13 @@ fn attempt(db: &mut Db, group: &mut [Box<dyn Job>]) -> Result<(), Setback> {
         let verdict = job.run(db);
         if !matches!(verdict, Ok(true)) {
             db.rollback();
-            return Err(Setback::At(index, verdict.map(drop)));
+            return Err(if db.is_lost() {
+                let lost =
+                    verdict.map_or_else(|error| error.to_string(), |_| "rollback".to_owned());
+                Setback::Commit(StoreError::Lost(lost))
+            } else {
+                Setback::At(index, verdict.map(drop))
+            });
         }
     }
     let committing = Instant::now();

@@ -67,7 +67,9 @@ fn installation() -> Folder {
                 };
                 conversation::first_seen(db, &id, &provenance, Timestamp::from_seconds(0))?;
             }
-            let Db::Sqlite(connection) = db;
+            let Db::Sqlite(connection) = db else {
+                unreachable!("the location says SQLite");
+            };
             Ok(connection.batch_execute(ROWS)?)
         })
         .unwrap();

@@ -26,7 +26,9 @@ struct Json {
 pub(crate) fn tables(store: &Store) -> Tables {
     store
         .read_blocking("test", |db| {
-            let Db::Sqlite(c) = db;
+            let Db::Sqlite(c) = db else {
+                unreachable!("sites are made on SQLite");
+            };
             let tables: Vec<Named> = diesel::sql_query(
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
             )

@@ -7,26 +7,35 @@ use crate::store::dialect::{self, OpenError};
 const CHECK: &str = "database";
 
 pub(super) fn examine(location: &Location) -> Finding {
-    let Location::Sqlite(path) = location;
-    // Connecting would make it.
-    if !path.exists() {
-        return Finding::fail(
-            CHECK,
-            format!("{} does not exist", path.display()),
-            "run `fleetgrant migrate`",
-        );
-    }
+    let (place, repair) = match location {
+        // Connecting would make it.
+        Location::Sqlite(path) if !path.exists() => {
+            return Finding::fail(
+                CHECK,
+                format!("{} does not exist", path.display()),
+                "run `fleetgrant migrate`",
+            );
+        }
+        Location::Sqlite(path) => (
+            path.display().to_string(),
+            "check that the file is a database, and that the gateway's user may read and write it",
+        ),
+        Location::Postgres(place) => (
+            format!("PostgreSQL at {place}"),
+            "check database.url, that the server runs, and that it lets the user in; \
+             docs/databases.md says what it has to have",
+        ),
+    };
     let pending = location
         .connect_read_only()
         .and_then(|mut db| dialect::pending_migrations(&mut db));
     match pending {
-        Ok(missing) if missing.is_empty() => Finding::ok(
-            CHECK,
-            format!("{} opens, its schema is up to date", path.display()),
-        ),
+        Ok(missing) if missing.is_empty() => {
+            Finding::ok(CHECK, format!("{place} opens, its schema is up to date"))
+        }
         Ok(missing) => Finding::fail(
             CHECK,
-            format!("{} is {} migrations behind", path.display(), missing.len()),
+            format!("{place} is {} migrations behind", missing.len()),
             "back it up, then run `fleetgrant migrate`",
         ),
         Err(cause @ OpenError::SchemaTooNew { .. }) => Finding::fail(
@@ -34,11 +43,7 @@ pub(super) fn examine(location: &Location) -> Finding {
             cause.to_string(),
             "run the version of Fleetgrant that wrote it, or a newer one",
         ),
-        Err(cause) => Finding::fail(
-            CHECK,
-            cause.to_string(),
-            "check that the file is a database, and that the gateway's user may read and write it",
-        ),
+        Err(cause) => Finding::fail(CHECK, cause.to_string(), repair),
     }
 }
 
@@ -46,10 +51,7 @@ pub(super) fn examine(location: &Location) -> Finding {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use diesel::connection::SimpleConnection;
-
     use super::*;
-    use crate::store::Db;
 
     #[test]
     fn a_database_is_missing_foreign_up_to_date_and_behind() {
@@ -70,8 +72,7 @@ mod tests {
         assert_eq!(examine(&location).verdict, "ok");
         let forget = "DELETE FROM __diesel_schema_migrations \
              WHERE version = (SELECT MAX(version) FROM __diesel_schema_migrations)";
-        let Db::Sqlite(connection) = &mut db;
-        connection.batch_execute(forget).unwrap();
+        crate::store::scratch::execute(&mut db, forget).unwrap();
         let behind = examine(&location);
         assert!(
             behind.found.contains("1 migrations behind"),

@@ -24,11 +24,14 @@ pub(super) fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
 /// A clock behind what this machine wrote earlier was set back, or has lost its battery.
 fn against_files(config: &Config, now: Timestamp) -> Finding {
     const SLACK_SECONDS: u64 = 60;
-    let Location::Sqlite(database) = &config.database;
+    let database = match &config.database {
+        Location::Sqlite(path) => Some(path),
+        Location::Postgres(_) => None,
+    };
     let latest = config
         .file
         .iter()
-        .chain([database])
+        .chain(database)
         .filter_map(|path| Some((path, written_at(path)?)))
         .max_by_key(|(_, written)| *written);
     match latest {

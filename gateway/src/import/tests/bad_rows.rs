@@ -74,10 +74,11 @@ fn a_dry_run_tells_and_does_nothing() {
 fn what_a_refused_row_did_is_undone_before_the_next() {
     // The order is written before its line is found to sell nothing.
     let fixture = Fixture::with_samples(Kind::Parties);
-    fixture.execute(
+    fixture.execute(&format!(
         "INSERT INTO skus (id, part_number, title, state, created_at, changed_at) \
-         VALUES (x'00000000000070008000000000000099', 'EMPTY', 'Nothing', 2, 0, 0)",
-    );
+         VALUES ({}, 'EMPTY', 'Nothing', 2, 0, 0)",
+        crate::store::scratch::bytes("00000000000070008000000000000099")
+    ));
     let options = ImportOptions {
         skip_bad: true,
         ..fixture.options.clone()

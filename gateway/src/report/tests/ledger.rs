@@ -31,7 +31,8 @@ use crate::identity::{StoredCredential, TrustDigest};
 use crate::import::{self, ImportOptions, Kind};
 use crate::report::history::{self, HistoryFilter};
 use crate::store::conversation::{self, Basis, Cache, Cause, Credential, Look, Recorded};
-use crate::store::{Db, SchemaPolicy, Store, StoreError, StoreOptions, listing};
+use crate::store::scratch::Scratch;
+use crate::store::{Db, Store, StoreError, listing};
 
 pub(super) const HOUR: u64 = 3_600;
 pub(super) const DAY: u64 = 86_400;
@@ -42,7 +43,7 @@ pub(super) struct Ledger {
     authority: Authority,
     policy: Policy,
     devices: BTreeMap<u8, Handset>,
-    _folder: tempfile::TempDir,
+    _scratch: Scratch,
 }
 
 /// A device as far as the ledger sees it.
@@ -57,14 +58,9 @@ struct Handset {
 impl Ledger {
     /// An empty one, on 1 November 2026 at noon UTC.
     pub(super) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        let options = StoreOptions {
-            schema: SchemaPolicy::Migrate,
-            ..StoreOptions::default()
-        };
+        let scratch = Scratch::new();
         Self {
-            store: Store::open(&url, options).unwrap(),
+            store: scratch.open(),
             now: "2026-11-01T12:00:00Z"
                 .parse::<jiff::Timestamp>()
                 .map(micros)
@@ -75,7 +71,7 @@ impl Ledger {
             },
             policy: Policy::default(),
             devices: BTreeMap::new(),
-            _folder: folder,
+            _scratch: scratch,
         }
     }
 

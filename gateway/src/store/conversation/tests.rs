@@ -31,15 +31,16 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::identity::{StoredCredential, TrustDigest};
 use crate::import::{self, ImportOptions, Kind};
+use crate::store::Store;
 use crate::store::column::Micros;
-use crate::store::{SchemaPolicy, Store, StoreOptions};
+use crate::store::scratch::Scratch;
 
 /// 2026-12-01T12:00:00Z.
 const NOW: Timestamp = Timestamp::from_seconds(1_796_126_400);
 
 struct Fixture {
-    folder: tempfile::TempDir,
     store: Store,
+    scratch: Scratch,
     authority: Arc<Authority>,
     cache: Cache,
 }
@@ -47,11 +48,10 @@ struct Fixture {
 impl Fixture {
     /// Devices `d-1` to `d-{devices}` of one owner, who has `units` of the feature `pump`.
     fn new(devices: usize, units: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = open(&folder);
+        let scratch = Scratch::new();
         let fixture = Self {
-            folder,
-            store,
+            store: scratch.open(),
+            scratch,
             cache: Cache::default(),
             authority: Arc::new(Authority {
                 realm: Realm::new("test").unwrap(),
@@ -95,7 +95,7 @@ impl Fixture {
 
     /// A second gateway's connection to the same database.
     fn another(&self) -> Store {
-        open(&self.folder)
+        self.scratch.open()
     }
 
     fn handset(&self, n: usize) -> Handset {
@@ -111,15 +111,6 @@ impl Fixture {
             held: None,
         }
     }
-}
-
-fn open(folder: &tempfile::TempDir) -> Store {
-    let url = format!("sqlite:{}", folder.path().join("test.db").display());
-    let options = StoreOptions {
-        schema: SchemaPolicy::Migrate,
-        ..StoreOptions::default()
-    };
-    Store::open(&url, options).unwrap()
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 
 use super::*;
-use crate::store::{SchemaPolicy, Store, StoreOptions};
+use crate::store::Store;
+use crate::store::scratch::Scratch;
 
 const STREAM: Stream<'_> = Stream::Device("acme-1");
 
@@ -15,14 +16,10 @@ fn occasion(at: u64) -> Occasion<'static> {
     }
 }
 
-fn store() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("test.db").display());
-    let options = StoreOptions {
-        schema: SchemaPolicy::Migrate,
-        ..StoreOptions::default()
-    };
-    (folder, Store::open(&url, options).unwrap())
+fn store() -> (Scratch, Store) {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    (scratch, store)
 }
 
 fn history(store: &Store) -> Vec<Stored> {
@@ -46,7 +43,7 @@ fn history(store: &Store) -> Vec<Stored> {
 
 #[test]
 fn events_of_a_stream_are_a_chain() {
-    let (_folder, store) = store();
+    let (_scratch, store) = store();
     let events = history(&store);
     assert_eq!(events.iter().map(|e| e.seq).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(verify_chain(&events), Ok(()));
@@ -59,7 +56,7 @@ fn events_of_a_stream_are_a_chain() {
 
 #[test]
 fn the_hash_is_what_is_documented() {
-    let (_folder, store) = store();
+    let (_scratch, store) = store();
     let first = &history(&store)[0];
     let content = Value::Array(vec![
         Value::Text("device:acme-1".into()),
@@ -77,7 +74,7 @@ fn the_hash_is_what_is_documented() {
 
 #[test]
 fn whatever_is_altered_is_found() {
-    let (_folder, store) = store();
+    let (_scratch, store) = store();
     let events = history(&store);
     let altered = |change: fn(&mut Vec<Stored>)| {
         let mut events = events.clone();
@@ -100,7 +97,7 @@ fn whatever_is_altered_is_found() {
 
 #[test]
 fn what_is_written_stays() {
-    let (_folder, store) = store();
+    let (_scratch, store) = store();
     history(&store);
     let refused = |statement: &'static str| {
         store

@@ -1,20 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
-use diesel::connection::SimpleConnection;
 use fleetgrant_core::domain::Timestamp;
 use fleetgrant_core::tier::{Mode, shipped, standard};
 
 use super::*;
-use crate::store::{SchemaPolicy, Store, StoreOptions};
-
-fn open(folder: &tempfile::TempDir) -> Store {
-    let options = StoreOptions {
-        schema: SchemaPolicy::Migrate,
-        ..StoreOptions::default()
-    };
-    let url = format!("sqlite:{}", folder.path().join("test.db").display());
-    Store::open(&url, options).unwrap()
-}
+use crate::store::scratch::{self, Scratch};
 
 const OCCASION: Occasion<'static> = Occasion {
     at: Timestamp::from_seconds(1_800_000_000),
@@ -24,8 +14,9 @@ const OCCASION: Occasion<'static> = Occasion {
 
 #[test]
 fn an_installation_begins_with_what_is_shipped() {
-    let folder = tempfile::tempdir().unwrap();
-    let stored = open(&folder)
+    let scratch = Scratch::new();
+    let stored = scratch
+        .open()
         .write_blocking("test", |db| all(db, 10))
         .unwrap();
     for policy in shipped() {
@@ -47,8 +38,9 @@ fn a_change_is_a_new_version_and_the_old_one_stays_as_it_was() {
         rules.activation = mode;
         put_in_force(db, &standard().tag.tier, &rules, OCCASION)
     };
-    let folder = tempfile::tempdir().unwrap();
-    open(&folder)
+    let scratch = Scratch::new();
+    scratch
+        .open()
         .write_blocking("test", move |db| {
             for (mode, version) in [
                 (Mode::SelfService, None),
@@ -76,21 +68,25 @@ fn a_change_is_a_new_version_and_the_old_one_stays_as_it_was() {
 
 #[test]
 fn the_schema_keeps_a_version_as_it_is_and_one_in_force() {
+    let another = format!(
+        "INSERT INTO policy_versions VALUES ({}, 'standard', 9, '{{}}', 2, 0)",
+        scratch::bytes("ff")
+    );
+    // SQLite names the column that an index is of, PostgreSQL the index.
+    let index = if scratch::is_postgres() {
+        "policy_version_active_is_unique"
+    } else {
+        "policy_versions.tier"
+    };
     for (statement, name) in [
         (
             "UPDATE policy_versions SET rules = '{}'",
             "policy_versions_are_written_once",
         ),
-        (
-            "INSERT INTO policy_versions VALUES (x'ff', 'standard', 9, '{}', 2, 0)",
-            "policy_versions.tier",
-        ),
+        (&another, index),
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        let failed = open(&folder).write_blocking("test", |db| {
-            let Db::Sqlite(connection) = db;
-            Ok(connection.batch_execute(statement)?)
-        });
+        let scratch = Scratch::new();
+        let failed = scratch::write(&scratch.open(), statement);
         assert!(
             failed.unwrap_err().to_string().contains(name),
             "{statement}"
@@ -100,16 +96,22 @@ fn the_schema_keeps_a_version_as_it_is_and_one_in_force() {
 
 #[test]
 fn a_party_has_the_policy_of_its_tier_and_whoever_has_none_the_standard_one() {
-    let folder = tempfile::tempdir().unwrap();
-    open(&folder)
+    let scratch = Scratch::new();
+    scratch
+        .open()
         .write_blocking("test", |db| {
-            let Db::Sqlite(connection) = db;
-            connection.batch_execute(
-                "INSERT INTO parties (id, kind, name, tier, time_zone, state, created_at, changed_at)
-                 VALUES (x'01000000000000000000000000000000', 1, 'a', 'volume', 'UTC', 1, 0, 0),
-                        (x'02000000000000000000000000000000', 1, 'b', NULL, 'UTC', 1, 0, 0),
-                        (x'03000000000000000000000000000000', 1, 'c', 'gone', 'UTC', 1, 0, 0)",
-            )?;
+            for (first, name, tier) in [
+                ("01", "a", "'volume'"),
+                ("02", "b", "NULL"),
+                ("03", "c", "'gone'"),
+            ] {
+                let id = scratch::bytes(&format!("{first}{}", "00".repeat(15)));
+                let insert = format!(
+                    "INSERT INTO parties (id, kind, name, tier, time_zone, state, created_at, changed_at)
+                     VALUES ({id}, 1, '{name}', {tier}, 'UTC', 1, 0, 0)"
+                );
+                scratch::execute(db, &insert)?;
+            }
             for (owner, tier) in [
                 (Some(1), "volume"),
                 (Some(2), "standard"),

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Binary, Text};
 
-use crate::store::{Db, SchemaPolicy, Store, StoreError, StoreOptions, Verdict};
+use crate::store::scratch::Scratch;
+use crate::store::{Db, Store, StoreError, StoreOptions, Verdict};
 
 #[derive(QueryableByName)]
 struct Count {
@@ -15,21 +16,17 @@ struct Count {
     count: i64,
 }
 
-fn store() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("test.db").display());
-    let options = StoreOptions {
-        schema: SchemaPolicy::Migrate,
-        ..StoreOptions::default()
-    };
-    (folder, Store::open(&url, options).unwrap())
+fn store() -> (Scratch, Store) {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    (scratch, store)
 }
 
 fn insert(db: &mut Db, name: &str) -> Result<(), StoreError> {
     on!(db, c => diesel::sql_query(
-        "INSERT INTO product_lines (id, name, id_prefix, created_at) VALUES (?, ?, ?, 0)"
+        "INSERT INTO product_lines (id, name, id_prefix, created_at) VALUES ($1, $2, $3, 0)"
     )
-    .bind::<Text, _>(name)
+    .bind::<Binary, _>(name.as_bytes())
     .bind::<Text, _>(name)
     .bind::<Text, _>(name)
     .execute(c))?;
@@ -66,7 +63,7 @@ fn hold(store: &Store) -> mpsc::SyncSender<()> {
 
 #[test]
 fn one_poisonous_operation_holds_up_nobody_else() {
-    let (_folder, store) = store();
+    let (_scratch, store) = store();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -112,7 +109,7 @@ fn one_poisonous_operation_holds_up_nobody_else() {
 
 #[test]
 fn an_operation_that_wants_it_undone_still_answers() {
-    let (_folder, store) = store();
+    let (_scratch, store) = store();
     let answer = store
         .transaction_blocking("dry", |db| {
             insert(db, "dry")?;
@@ -124,7 +121,7 @@ fn an_operation_that_wants_it_undone_still_answers() {
 
 #[test]
 fn an_operation_run_again_counts_once() {
-    let (_folder, store) = store();
+    let (_scratch, store) = store();
     let runs = Arc::new(AtomicUsize::new(0));
     let release = hold(&store);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -155,12 +152,11 @@ fn an_operation_run_again_counts_once() {
 
 #[test]
 fn what_was_accepted_commits_before_the_store_is_gone() {
-    let (folder, store) = store();
-    let url = format!("sqlite:{}", folder.path().join("test.db").display());
+    let (scratch, store) = store();
     store
         .write_blocking("insert", |db| insert(db, "kept"))
         .unwrap();
     drop(store);
-    let store = Store::open(&url, StoreOptions::default()).unwrap();
+    let store = Store::open_at(scratch.location(), StoreOptions::default()).unwrap();
     assert_eq!(count(&store), 1);
 }

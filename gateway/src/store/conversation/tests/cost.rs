@@ -39,11 +39,7 @@ fn measure(
 fn cost_of_a_request_and_an_acknowledgement() {
     let messages = std::env::var("COST_MESSAGES").map_or(MESSAGES, |n| n.parse().unwrap());
     let fixture = Fixture::new(messages, 10 * messages as u32);
-    let url = format!("sqlite:{}", fixture.folder.path().join("test.db").display());
-    let mut db = crate::store::Location::parse(&url)
-        .unwrap()
-        .connect()
-        .unwrap();
+    let mut db = fixture.scratch.connect();
     let mut handsets: Vec<Handset> = (1..=messages).map(|n| fixture.handset(n)).collect();
     let ask = |total| {
         move |db: &mut Db, handset: &mut Handset| {

@@ -265,8 +265,6 @@ fn an_unassigned_replacement_is_decided_under_the_owners_tier() {
 
 #[test]
 fn the_schema_counts_what_is_taken_up_and_forgets_no_use() {
-    use diesel::connection::SimpleConnection;
-
     let fixture = Fixture::new(2, 1);
     let (mut old, mut new) = (fixture.handset(1), fixture.handset(2));
     old.admit(&fixture.store, 1);
@@ -288,10 +286,7 @@ fn the_schema_counts_what_is_taken_up_and_forgets_no_use() {
             "quota_uses_are_append_only",
         ),
     ] {
-        let failed = fixture.store.write_blocking("test", move |db| {
-            let Db::Sqlite(connection) = db;
-            Ok(connection.batch_execute(statement)?)
-        });
+        let failed = crate::store::scratch::write(&fixture.store, statement);
         assert!(failed.unwrap_err().to_string().contains(name), "{name}");
     }
 }

@@ -16,15 +16,10 @@ struct Seen {
 }
 
 fn watched(fixture: &Fixture) -> (Db, Arc<Mutex<Seen>>) {
-    let url = format!("sqlite:{}", fixture.folder.path().join("test.db").display());
-    let mut db = crate::store::Location::parse(&url)
-        .unwrap()
-        .connect()
-        .unwrap();
+    let mut db = fixture.scratch.connect();
     let seen = Arc::new(Mutex::new(Seen::default()));
-    let Db::Sqlite(connection) = &mut db;
     let noted = Arc::clone(&seen);
-    connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+    let note = move |event: InstrumentationEvent<'_>| {
         let mut seen = noted.lock().unwrap();
         match event {
             InstrumentationEvent::StartQuery { query, .. } => {
@@ -37,7 +32,8 @@ fn watched(fixture: &Fixture) -> (Db, Arc<Mutex<Seen>>) {
             }
             _ => {}
         }
-    });
+    };
+    on!(&mut db, c => c.set_instrumentation(note));
     (db, seen)
 }
 

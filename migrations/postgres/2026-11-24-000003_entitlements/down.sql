@@ -1,0 +1,3 @@
+DROP TABLE activation_codes;
+DROP TABLE entitlement_links;
+DROP TABLE entitlements;

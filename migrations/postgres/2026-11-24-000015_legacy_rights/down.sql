@@ -1,0 +1,2 @@
+DROP INDEX devices_by_batch;
+DROP TABLE legacy_rights;

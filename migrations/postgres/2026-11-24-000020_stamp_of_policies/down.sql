@@ -1,0 +1,3 @@
+DROP TRIGGER catalogue_stamp_of_another_tier ON parties;
+DROP TRIGGER catalogue_stamp_of_a_policy_in_force ON policy_versions;
+DROP TRIGGER catalogue_stamp_of_a_new_policy ON policy_versions;
