@@ -95,7 +95,7 @@ impl Config {
             realm: Realm::parse(raw.realm)?,
             time_zone: TimeZone::get(&raw.time_zone)
                 .map_err(|_| ConfigError::time_zone(raw.time_zone))?,
-            database: database::parse(raw.database.url.as_deref(), &base, &data_dir)?,
+            database: database::parse(raw.database, &base, &data_dir)?,
             broker: Broker::parse(raw.broker, in_base)?,
             http: Http::parse(raw.http)?,
             trust_anchors: anchors(raw.trust_anchor, in_base)?,

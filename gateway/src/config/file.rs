@@ -48,6 +48,7 @@ impl Default for FileSection {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DatabaseSection {
     pub(super) url: Option<String>,
+    pub(super) url_file: Option<PathBuf>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]

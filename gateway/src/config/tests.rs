@@ -41,6 +41,7 @@ fn the_sample_shows_every_key_with_its_default() {
         realm: Some("example".to_owned()),
         database: DatabaseSection {
             url: Some("sqlite:fleetgrant.db".to_owned()),
+            url_file: None,
         },
         trust_anchor: vec![AnchorConfig {
             name: "factory".to_owned(),
@@ -185,6 +186,32 @@ fn values_that_cannot_be_used_are_refused_with_what_can() {
     ] {
         assert_eq!(refusal(text), expected, "{text}");
     }
+}
+
+#[test]
+fn the_url_of_the_database_can_stand_in_a_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("database-url");
+    let section = format!("[database]\nurl_file = \"{}\"", file.display());
+    let missing = refusal(&section);
+    assert!(
+        missing.starts_with("cannot read the configuration "),
+        "{missing}"
+    );
+    std::fs::write(&file, "postgres://u:geheim@localhost/fleet\n").unwrap();
+    let config = load(&format!("realm = \"acme\"\n{section}")).unwrap();
+    assert_eq!(
+        format!("{:?}", config.database),
+        "Postgres(Postgres(localhost:5432/fleet, Off))"
+    );
+    std::fs::write(&file, "mysql://u:geheim@localhost/fleet").unwrap();
+    let refused = refusal(&section);
+    assert!(
+        refused.starts_with("database.url_file = mysql:…: must be"),
+        "{refused}"
+    );
+    let both = refusal(&format!("{section}\nurl = \"sqlite:a.db\""));
+    assert!(both.starts_with("database.url_file = "), "{both}");
 }
 
 #[test]

@@ -64,6 +64,14 @@ impl Scratch {
         &self.location
     }
 
+    /// The same by way of a port of this machine.
+    pub(crate) fn through(&self, port: u16) -> Location {
+        let url = env::var(SERVER).unwrap();
+        let (_, name) = self.made.as_ref().unwrap();
+        let (user, _) = url.rsplit_once('@').unwrap();
+        Location::parse(&format!("{user}@127.0.0.1:{port}/{name}")).unwrap()
+    }
+
     /// A gateway's store in it.
     pub(crate) fn open(&self) -> Store {
         let options = StoreOptions {
@@ -114,7 +122,7 @@ struct Number {
 
 /// The number `n` that a query gives.
 pub(crate) fn number(store: &Store, query: &str) -> i64 {
-    let query = query.to_owned();
+    let query = format!("SELECT CAST(n AS BIGINT) AS n FROM ({query}) AS numbers");
     let numbers = store.read_blocking("number", move |db| {
         let numbers: Vec<Number> = on!(db, c => diesel::sql_query(query).load(c))?;
         Ok(numbers)

@@ -87,7 +87,8 @@ fn a_model_changes_for_what_is_sold_from_then_on() {
     assert_eq!((grace("early"), grace("late")), (10, 20));
     let version = |name: &str| {
         fixture.number(&format!(
-            "SELECT json_extract(model_rules, '$.version') AS n FROM entitlements \
+            "SELECT CASE WHEN model_rules LIKE '{{\"version\":1,%' THEN 1 \
+             WHEN model_rules LIKE '{{\"version\":2,%' THEN 2 END AS n FROM entitlements \
              WHERE reference = '{name}'"
         ))
     };
@@ -111,7 +112,7 @@ fn what_a_sale_leaves_open_is_as_its_model_has_it() {
     assert!(fixture.import(Kind::Orders, order).committed);
     let sold = "FROM entitlements WHERE reference = 'T-1/1/PUMP-PRO/trial-60'";
     for (what, n) in [
-        ("count(*) * (term = 'P60D')", 1),
+        ("sum(CASE WHEN term = 'P60D' THEN 1 ELSE 0 END)", 1),
         // Each activation, a trial.
         ("start_basis", 5),
         ("source", 3),

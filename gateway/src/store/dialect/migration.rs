@@ -139,6 +139,23 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::store::scratch::{Scratch, execute};
+    use crate::store::{Store, StoreOptions};
+
+    #[test]
+    fn a_schema_from_the_future_is_refused() {
+        let scratch = Scratch::new();
+        execute(
+            &mut scratch.connect(),
+            "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000001')",
+        )
+        .unwrap();
+        let refused = Store::open_at(scratch.location(), StoreOptions::default()).unwrap_err();
+        assert!(
+            matches!(refused, OpenError::SchemaTooNew { .. }),
+            "{refused}"
+        );
+    }
 
     #[test]
     fn both_databases_have_the_same_migrations_by_name() {

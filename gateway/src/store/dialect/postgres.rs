@@ -1,6 +1,8 @@
 //! A connection to PostgreSQL: without libpq, on a reactor of its own that runs only while its
 //! thread waits for an answer.
 
+#[cfg(test)]
+mod tests;
 mod tls;
 mod url;
 
@@ -128,6 +130,9 @@ impl Link {
             transaction: None,
         };
         link.examine()?;
+        if place.takes_anybody() {
+            tracing::warn!(%place, "sslmode=require: whoever answers is taken for the database");
+        }
         Ok(link)
     }
 

@@ -55,6 +55,32 @@ fn events_of_a_stream_are_a_chain() {
 }
 
 #[test]
+fn two_gateways_that_append_to_one_stream_do_not_fork_it() {
+    const EACH: usize = 60;
+    let (scratch, one) = store();
+    let other = scratch.open();
+    std::thread::scope(|scope| {
+        for store in [&one, &other] {
+            scope.spawn(move || {
+                for at in 0..EACH {
+                    let append_one = move |db: &mut Db| {
+                        let event = [Event::new(EventKind::Served)];
+                        append(db, STREAM, occasion(at as u64), &event)
+                    };
+                    store.write_blocking("append", append_one).unwrap();
+                }
+            });
+        }
+    });
+    let events = one
+        .read_blocking("read", |db| of_stream(db, STREAM))
+        .unwrap();
+    assert_eq!(events.len(), 2 * EACH);
+    assert_eq!(verify_chain(&events), Ok(()));
+    assert!(events.is_sorted_by_key(|event| event.position));
+}
+
+#[test]
 fn the_hash_is_what_is_documented() {
     let (_scratch, store) = store();
     let first = &history(&store)[0];

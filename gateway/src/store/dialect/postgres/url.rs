@@ -130,10 +130,9 @@ impl Postgres {
         self
     }
 
-    /// Whether it is named by what all on the way can read, or is on this machine.
-    #[must_use]
-    pub const fn is_verified(&self) -> bool {
-        matches!(self.tls, Tls::Verified { .. })
+    /// Whether the server proves nothing over its TLS.
+    pub(super) const fn takes_anybody(&self) -> bool {
+        matches!(self.tls, Tls::Encrypted)
     }
 
     pub(super) const fn config(&self) -> &Config {
