@@ -52,7 +52,7 @@ impl Limits {
         let within = |key: &str, count: usize, most: usize| {
             NonZeroUsize::new(count)
                 .filter(|count| count.get() <= most)
-                .ok_or_else(|| ConfigError::invalid(key, count, &format!("1 to {most}")))
+                .ok_or_else(|| ConfigError::invalid(key, count, format!("1 to {most}")))
         };
         Ok(Self {
             device: Bucket::parse("limits.device", section.device)?,

@@ -55,7 +55,11 @@ fn a_credit_below_what_is_in_use_is_pending_until_units_are_freed() {
     );
     assert_eq!(units(&fixture, "state"), 2);
     assert_eq!(
-        fixture.number("SELECT state AS n FROM order_lines WHERE line = '10' LIMIT 1"),
+        fixture.number(
+            "SELECT order_lines.state AS n FROM order_lines \
+             JOIN orders ON orders.id = order_lines.order_id \
+             WHERE orders.reference = 'SO-5001' AND order_lines.line = '10'"
+        ),
         4
     );
     // A later order of more takes the credit back.

@@ -84,7 +84,7 @@ pub fn migrate(db: &mut Db) -> Result<Vec<String>, OpenError> {
     .map_err(OpenError::Migration)?;
     if let Db::Pg(link) = db {
         // With the lock and without the time limits the connection is for nothing else.
-        *link = Box::new(link.another()?);
+        **link = link.another()?;
     }
     Ok(missing)
 }

@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use tokio_postgres::config::Host;
 
+use crate::on;
 use crate::store::scratch::{self, Scratch};
 use crate::store::{Db, Location, Store, StoreError, StoreOptions};
 
