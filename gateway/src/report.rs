@@ -6,15 +6,20 @@
 pub mod activation;
 pub mod customer;
 pub mod delay;
+pub mod dimension;
+pub mod expiring;
 mod first;
 pub mod group;
 pub mod history;
 mod lag;
+pub mod operations;
 pub mod platform;
 mod purchase;
 mod refusal;
+pub mod share;
 pub mod stuck;
 pub mod usage;
+pub mod uses;
 mod wait;
 mod written;
 

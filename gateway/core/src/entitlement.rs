@@ -41,6 +41,8 @@ pub struct Entitlement {
     pub returned: u32,
     /// Units beyond the quantity that policy allows.
     pub overdraft: u32,
+    /// Uses that devices have reported, of all its activations; known where they are limited.
+    pub used: u64,
     /// Units that one device draws when none are named; at least 1.
     pub units_per_device: u32,
     /// When its term starts.

@@ -78,6 +78,8 @@ named! {
         Approved = 36 "approved",
         /// Somebody else refused what was asked for.
         ApprovalRefused = 37 "approval-refused",
+        /// A device reported that a feature was used more often.
+        UsageReported = 38 "usage-reported",
         /// A grant set was written.
         SetIssued = 40 "set-issued",
         /// A device signed for a grant set.

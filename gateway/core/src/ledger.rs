@@ -195,6 +195,14 @@ impl Ledger {
         change.returned = change.returned.saturating_sub(units);
     }
 
+    fn note_uses(&mut self, entitlement: EntitlementId, uses: u64) {
+        if let Some(entitlement) = self.entitlements.get_mut(&entitlement) {
+            entitlement.used = entitlement.used.saturating_add(uses);
+        }
+        let change = self.changes.entry(entitlement).or_default();
+        change.used = change.used.saturating_add(uses);
+    }
+
     fn count(&mut self, entitlement: EntitlementId, units: i64) {
         let change = self.changes.entry(entitlement).or_default();
         change.units = change.units.saturating_add(units);

@@ -12,7 +12,7 @@ mod term;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{LicenseModel, StartBasis, named};
-use crate::entitlement::{Entitlement, Feature};
+use crate::entitlement::{Entitlement, Feature, Quantity};
 use crate::renewal::Base;
 
 pub use contradiction::{Contradiction, Field, MAX_GRACE_DAYS, MAX_OVERDRAFT_PERCENT};
@@ -194,6 +194,28 @@ impl ModelRules {
 }
 
 impl Entitlement {
+    /// Uses that all its units give together; none where they are not limited.
+    #[must_use]
+    pub fn uses_allowed(&self) -> Option<u64> {
+        let Quantity::Units(units) = self.quantity else {
+            return None;
+        };
+        let of_product = self.features.iter().filter_map(|feature| feature.uses);
+        let each = of_product.min().or(self.rules.uses)?;
+        Some(each.saturating_mul(u64::from(units)))
+    }
+
+    /// Whether its uses, those that are tolerated included, are used up, so that nothing new is
+    /// given. Where devices stop by themselves, nothing else has to.
+    #[must_use]
+    pub fn uses_are_spent(&self) -> bool {
+        let limited = self.rules.metered && !self.rules.counted;
+        limited
+            && self
+                .uses_allowed()
+                .is_some_and(|allowed| self.used >= self.rules.with_overdraft(allowed))
+    }
+
     /// Whether a feature of it stays on after the end, with a warning. What is revoked does not.
     pub(crate) fn outlives_its_end(&self, feature: &Feature) -> bool {
         self.revoked_from.is_none() && (feature.essential || self.rules.at_end == AtEnd::Warn)

@@ -352,6 +352,7 @@ impl World {
                 entitlement.live = u32::try_from(live).map_err(|_| Stale)?;
                 let returned = i64::from(entitlement.returned) + change.returned;
                 entitlement.returned = u32::try_from(returned).map_err(|_| Stale)?;
+                entitlement.used = entitlement.used.saturating_add(change.used);
                 if let Some(start) = change.started_at {
                     entitlement.start = Start::At(start);
                 }

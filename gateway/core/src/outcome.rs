@@ -75,6 +75,8 @@ pub struct EntitlementChange {
     /// The term starts here; to be written only where no start is written yet, or else the
     /// snapshot is stale.
     pub started_at: Option<Timestamp>,
+    /// Uses that devices reported, beyond those reported before.
+    pub used: u64,
 }
 
 /// A change of an activation code.

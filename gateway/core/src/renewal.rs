@@ -51,6 +51,16 @@ pub enum RenewalError {
     Passed(Timestamp),
 }
 
+/// When what starts and runs like this ends; none if it never does, or its start is not known.
+#[must_use]
+pub fn end(start: Start, of: Term, zone: &TimeZone) -> Option<Timestamp> {
+    match (start, of) {
+        (_, Term::Until(end)) => Some(end),
+        (Start::At(start), of) => term::end(of, start, zone),
+        _ => None,
+    }
+}
+
 /// When an entitlement that starts and runs like this ends once it is renewed at `now`, and when it
 /// would have ended.
 ///

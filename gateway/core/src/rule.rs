@@ -72,6 +72,8 @@ named! {
         EmptySetFirst = 31 "empty-set-first",
         /// The request does not say which feature it is about.
         NothingWanted = 32 "nothing-wanted",
+        /// The uses that its units give were used up.
+        UsesSpent = 33 "uses-spent",
     }
 }
 
@@ -163,6 +165,7 @@ impl Rule {
                 "return it on the old device; if that one is dead, have it declared dead"
             }
             Self::TemporaryNotNeeded => "ask for the feature itself: units are free",
+            Self::UsesSpent => "order more units, whose uses come to those that were used up",
             Self::NothingWanted => "name the features that are wanted",
             Self::EmptySetFirst => "let the device sign for the empty set that it was sent",
         }

@@ -100,6 +100,7 @@ impl Bench {
             live: 0,
             returned: 0,
             overdraft: 0,
+            used: 0,
             units_per_device: 1,
             start: Start::At(self.now),
             term: Term::Perpetual,

@@ -15,9 +15,11 @@ use super::output::Format;
 use super::{Failure, Global, OrUnavailable};
 use crate::clock::Clock;
 use crate::report::delay::{self, Cohort};
+use crate::report::dimension::Dimensions;
 use crate::report::group::GroupBy;
+use crate::report::share::{self, ShareQuery};
 use crate::report::stuck::{self, Limits, Step};
-use crate::report::{activation, platform, usage};
+use crate::report::{activation, expiring, operations, platform, usage, uses};
 use crate::when::When;
 
 /// Report on activations, orders, customers and the history
@@ -39,6 +41,10 @@ enum Command {
     /// Count the licence models in use
     LicenseModels(Output),
     Utilisation(Utilisation),
+    Activations(Activations),
+    Operations(Operations),
+    Uses(Utilisation),
+    Expiring(Expiring),
     Stuck(Stuck),
     Reconcile(reconcile::Args),
     Customer(customer::Args),
@@ -76,6 +82,52 @@ struct Utilisation {
     /// A line for each of these
     #[arg(long, value_enum, default_value_t = GroupBy::Product)]
     by: GroupBy,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Count activations, and which share of what was sold they are, by any grouping
+#[derive(Debug, clap::Args)]
+struct Activations {
+    /// Only what was activated, and sold, since, as 2026-11-24 or 2026-11-24T08:00:00Z
+    #[arg(long, value_name = "INSTANT")]
+    since: Option<When>,
+    /// Only what was activated, and sold, before
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<When>,
+    /// In the share only what was activated within this time, of what is at least as old, as 30d
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    within: Option<Duration>,
+    /// A line for each combination of these: product, feature, model, customer, tier, product-line,
+    /// platform, purpose
+    #[arg(long, value_name = "LIST", default_value_t)]
+    by: Dimensions,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Count returns, moves, temporary licences, overdrafts, copies at risk, resyncs and what succeeded
+#[derive(Debug, clap::Args)]
+struct Operations {
+    /// Only what happened since, as 2026-11-24 or 2026-11-24T08:00:00Z
+    #[arg(long, value_name = "INSTANT")]
+    since: Option<When>,
+    /// Only what happened before
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<When>,
+    /// A line for each of these
+    #[arg(long, value_enum, default_value_t)]
+    by: GroupBy,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// List what ends soon, what ends first first
+#[derive(Debug, clap::Args)]
+struct Expiring {
+    /// How soon, as 30d
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = time)]
+    within: Duration,
     #[command(flatten)]
     output: Output,
 }
@@ -138,6 +190,26 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             let report = ledger.read(move |db| usage::usage(db, now, by))?;
             figures::print_usage(args.output.output, report)
         }
+        Command::Activations(args) => {
+            let query = args.query(zone);
+            let report = ledger.read(move |db| share::read(db, now, &query))?;
+            figures::print_shares(args.output.output, report)
+        }
+        Command::Operations(args) => {
+            let (interval, by) = (interval(args.since, args.until, zone), args.by);
+            let report = ledger.read(move |db| operations::read(db, now, interval, by))?;
+            figures::print_operations(args.output.output, report)
+        }
+        Command::Uses(args) => {
+            let by = args.by;
+            let report = ledger.read(move |db| uses::read(db, now, by))?;
+            figures::print_uses(args.output.output, report)
+        }
+        Command::Expiring(args) => {
+            let until = now.plus_seconds(args.within.as_secs());
+            let soon = ledger.read(move |db| expiring::read(db, now, until))?;
+            figures::print_expiring(args.output.output, soon)
+        }
         Command::Stuck(args) => {
             let (limits, most) = (args.limits(), i64::from(args.most));
             let mut stuck = ledger.read(move |db| stuck::stuck(db, now, &limits, most))?;
@@ -153,10 +225,24 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 
 impl Delay {
     fn cohort(&self, zone: &TimeZone) -> Cohort {
-        Cohort {
-            since: self.since.map(|since| since.at(zone)),
-            until: self.until.map(|until| until.at(zone)),
+        interval(self.since, self.until, zone)
+    }
+}
+
+impl Activations {
+    fn query(&self, zone: &TimeZone) -> ShareQuery {
+        ShareQuery {
+            cohort: interval(self.since, self.until, zone),
+            within: self.within,
+            by: self.by.clone(),
         }
+    }
+}
+
+fn interval(since: Option<When>, until: Option<When>, zone: &TimeZone) -> Cohort {
+    Cohort {
+        since: since.map(|since| since.at(zone)),
+        until: until.map(|until| until.at(zone)),
     }
 }
 
@@ -176,11 +262,13 @@ fn limit(text: &str) -> Result<(Step, Duration), String> {
         .split_once('=')
         .ok_or_else(|| format!("{text:?} is no limit; write it as removing=3d"))?;
     let step = <Step as clap::ValueEnum>::from_str(step, false)?;
-    let limit = time
-        .parse::<Span>()
+    Ok((step, self::time(time)?))
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    text.parse::<Span>()
         .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
         .ok()
         .and_then(|limit| Duration::try_from(limit).ok())
-        .ok_or_else(|| format!("{time:?} is no length of time; write it as 90s, 1h 30m or 30d"))?;
-    Ok((step, limit))
+        .ok_or_else(|| format!("{text:?} is no length of time; write it as 90s, 1h 30m or 30d"))
 }

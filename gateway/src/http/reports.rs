@@ -16,10 +16,14 @@ use super::value::When;
 use super::{Api, word};
 use crate::report::activation::{self, ActivationReport};
 use crate::report::delay::{self, Cohort, DelayReport};
+use crate::report::expiring::{self, Expiring};
 use crate::report::group::GroupBy;
+use crate::report::operations::{self, OperationsReport};
 use crate::report::platform::{self, PlatformUse};
+use crate::report::share::{self, ShareQuery, ShareReport};
 use crate::report::stuck::{self, Limits, Stuck};
 use crate::report::usage::{self, UsageReport};
+use crate::report::uses::{self, UsesReport};
 use crate::store::{Db, StoreError};
 
 /// How long a report waits for others.
@@ -28,6 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const COME_BACK: Duration = Duration::from_secs(15);
 /// Rows of each step that are listed as stuck, where nothing is said, and at most.
 const STUCK: (u16, u16) = (100, 1_000);
+const DAY: u64 = 86_400;
 
 /// Since when.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -63,6 +68,36 @@ pub(super) struct UsageQuery {
     /// A group for each of these; by product, if it is not said.
     #[param(inline)]
     by: Option<word::GroupBy>,
+}
+
+/// Of which units, and by what.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ShareParams {
+    /// Only what was activated, and sold, since.
+    #[param(inline)]
+    since: Option<When>,
+    /// Only what was activated, and sold, before.
+    #[param(inline)]
+    until: Option<When>,
+    /// In the share only what was activated within so many days, of what is at least as old.
+    #[param(maximum = 65535)]
+    within_days: Option<u16>,
+    /// A group for each combination of these, separated by commas: product, feature, model,
+    /// customer, tier, product-line, platform, purpose; all are one, if it is not said.
+    #[param(max_length = 100)]
+    by: Option<String>,
+}
+
+/// How soon.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ExpiringQuery {
+    /// Within so many days; 30, if it is not said.
+    #[param(default = 30)]
+    days: Option<u16>,
 }
 
 /// What is stuck.
@@ -182,6 +217,74 @@ pub(super) async fn utilisation(
     report(&api, move |db| usage::usage(db, now, by)).await
 }
 
+/// Count activations, and which share of what was sold they are, by any grouping
+#[utoipa::path(
+    get, path = "/reports/activations", operation_id = "report_activations", tag = "reports",
+    params(ShareParams),
+    responses((status = OK, body = ShareReport))
+)]
+pub(super) async fn activations(
+    State(api): State<Api>,
+    Query(params): Query<ShareParams>,
+) -> Result<Json<ShareReport>, Problem> {
+    let by = params.by.as_deref().unwrap_or_default();
+    let query = ShareQuery {
+        cohort: interval(params.since, params.until),
+        within: params
+            .within_days
+            .map(|days| Duration::from_secs(u64::from(days) * DAY)),
+        by: by
+            .parse()
+            .map_err(|why| query::refused(format_args!("by: {why}")))?,
+    };
+    let now = api.clock.now();
+    report(&api, move |db| share::read(db, now, &query)).await
+}
+
+/// Count returns, moves, temporary licences, overdrafts, copies at risk, resyncs and what succeeded
+#[utoipa::path(
+    get, path = "/reports/operations", operation_id = "report_operations", tag = "reports",
+    params(DelayQuery),
+    responses((status = OK, body = OperationsReport))
+)]
+pub(super) async fn operations(
+    State(api): State<Api>,
+    Query(query): Query<DelayQuery>,
+) -> Result<Json<OperationsReport>, Problem> {
+    let (now, interval, by) = (api.clock.now(), query.cohort(), query.by());
+    report(&api, move |db| operations::read(db, now, interval, by)).await
+}
+
+/// How often devices used what is metered or counted
+#[utoipa::path(
+    get, path = "/reports/uses", operation_id = "report_uses", tag = "reports",
+    params(UsageQuery),
+    responses((status = OK, body = UsesReport))
+)]
+pub(super) async fn uses(
+    State(api): State<Api>,
+    Query(query): Query<UsageQuery>,
+) -> Result<Json<UsesReport>, Problem> {
+    let now = api.clock.now();
+    let by = query.by.map_or(GroupBy::Product, |word| word.0);
+    report(&api, move |db| uses::read(db, now, by)).await
+}
+
+/// List what ends soon, what ends first first
+#[utoipa::path(
+    get, path = "/reports/expiring", operation_id = "report_expiring", tag = "reports",
+    params(ExpiringQuery),
+    responses((status = OK, body = Vec<Expiring>))
+)]
+pub(super) async fn expiring(
+    State(api): State<Api>,
+    Query(query): Query<ExpiringQuery>,
+) -> Result<Json<Vec<Expiring>>, Problem> {
+    let now = api.clock.now();
+    let until = now.plus_seconds(u64::from(query.days.unwrap_or(30)) * DAY);
+    report(&api, move |db| expiring::read(db, now, until)).await
+}
+
 /// List what has been in a step for longer than it should
 #[utoipa::path(
     get, path = "/reports/stuck", operation_id = "report_stuck", tag = "reports",
@@ -208,12 +311,16 @@ pub(super) async fn stuck(
     Ok(Json(stuck))
 }
 
+fn interval(since: Option<When>, until: Option<When>) -> Cohort {
+    Cohort {
+        since: since.map(|at| at.0),
+        until: until.map(|at| at.0),
+    }
+}
+
 impl DelayQuery {
     fn cohort(&self) -> Cohort {
-        Cohort {
-            since: self.since.map(|at| at.0),
-            until: self.until.map(|at| at.0),
-        }
+        interval(self.since, self.until)
     }
 
     fn by(&self) -> GroupBy {

@@ -126,6 +126,10 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/reports/platforms", MANAGERS),
     get("/api/v1/reports/license-models", MANAGERS),
     get("/api/v1/reports/utilisation", MANAGERS),
+    get("/api/v1/reports/activations", MANAGERS),
+    get("/api/v1/reports/operations", MANAGERS),
+    get("/api/v1/reports/uses", MANAGERS),
+    get("/api/v1/reports/expiring", MANAGERS),
     get("/api/v1/reports/stuck", WATCHERS),
 ];
 

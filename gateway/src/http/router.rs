@@ -109,6 +109,10 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(reports::platforms))
         .routes(routes!(reports::license_models))
         .routes(routes!(reports::utilisation))
+        .routes(routes!(reports::activations))
+        .routes(routes!(reports::operations))
+        .routes(routes!(reports::uses))
+        .routes(routes!(reports::expiring))
         .routes(routes!(reports::stuck));
     OpenApiRouter::with_openapi(openapi::frame()).nest(roles::PREFIX, routes)
 }

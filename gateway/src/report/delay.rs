@@ -123,7 +123,7 @@ fn report(
 }
 
 impl Cohort {
-    fn has(self, from: Timestamp) -> bool {
+    pub(super) fn has(self, from: Timestamp) -> bool {
         self.since.is_none_or(|since| from >= since) && self.until.is_none_or(|until| from < until)
     }
 }

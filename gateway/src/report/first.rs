@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use fleetgrant_core::domain::{
     ActivationId, ActivationKind, EntitlementId, Origin, Purpose, Timestamp,
 };
@@ -54,11 +55,19 @@ impl Activated {
 
 /// The first activations of all lineages, the oldest first.
 pub(super) fn firsts(db: &mut Db) -> Result<Vec<Activated>, StoreError> {
+    firsts_of(db, true)
+}
+
+/// As [`firsts`], of all purposes if not of production only.
+pub(super) fn firsts_of(db: &mut Db, production: bool) -> Result<Vec<Activated>, StoreError> {
     let activated = on!(db, c => activations::table
         .inner_join(entitlements::table)
         .filter(activations::activated_at.is_not_null())
         .filter(activations::kind.eq(Code(ActivationKind::Normal)))
-        .filter(entitlements::purpose.eq(Code(Purpose::Production)))
+        .filter(
+            entitlements::purpose.eq(Code(Purpose::Production))
+                .or(production.into_sql::<Bool>().eq(false)),
+        )
         .select((
             activations::lineage_id,
             activations::entitlement_id,

@@ -6,7 +6,9 @@ mod delays;
 mod hand;
 mod history;
 mod ledger;
+mod operations;
 mod refused;
+mod shares;
 mod standing;
 mod upgrades;
 

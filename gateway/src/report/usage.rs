@@ -84,6 +84,32 @@ pub fn usage(db: &mut Db, now: Timestamp, by: GroupBy) -> Result<UsageReport, St
     })
 }
 
+/// Units at risk, by entitlement.
+pub(super) fn at_risk(
+    db: &mut Db,
+    now: Timestamp,
+) -> Result<Vec<(Octets<EntitlementId>, u64)>, StoreError> {
+    const UNPROVEN: [i16; 3] = [
+        ActivationState::Removing.number(),
+        ActivationState::Orphaned.number(),
+        ActivationState::WrittenOff.number(),
+    ];
+    let holds: Vec<Hold> = on!(db, c => activations::table
+        .filter(activations::state.eq_any(UNPROVEN))
+        .select((
+            activations::entitlement_id,
+            activations::device_id,
+            activations::units,
+            activations::state,
+            activations::runs_until_at,
+        ))
+        .load(c))?;
+    let risky = holds.into_iter().filter(|hold| hold.is_at_risk(now));
+    Ok(risky
+        .map(|hold| (hold.entitlement, hold.units.unsigned_abs()))
+        .collect())
+}
+
 fn stocks(db: &mut Db) -> Result<Vec<Stock>, StoreError> {
     let mut holds = HashMap::<_, Vec<Hold>>::new();
     on!(db, c => {

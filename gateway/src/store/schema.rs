@@ -263,6 +263,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    entitlement_usage (entitlement_id) {
+        entitlement_id -> Binary,
+        used -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
     entitlements (id) {
         id -> Binary,
         system -> Text,
@@ -619,6 +627,7 @@ diesel::joinable!(devices -> order_lines (order_line_id));
 diesel::joinable!(devices -> parties (owner_id));
 diesel::joinable!(devices -> product_lines (product_line_id));
 diesel::joinable!(entitlement_renewals -> entitlements (entitlement_id));
+diesel::joinable!(entitlement_usage -> entitlements (entitlement_id));
 diesel::joinable!(entitlements -> contracts (contract_id));
 diesel::joinable!(entitlements -> license_models (license_model_id));
 diesel::joinable!(entitlements -> order_lines (order_line_id));
@@ -667,6 +676,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     devices,
     entitlement_links,
     entitlement_renewals,
+    entitlement_usage,
     entitlements,
     events,
     factory_batches,

@@ -48,6 +48,10 @@ async fn every_report_answers_and_refuses_what_it_cannot_mean() {
         "platforms",
         "license-models",
         "stuck?step=shipped&most=5",
+        "activations?by=product,tier&within_days=30",
+        "operations?by=owner&since=2026-01-01T00:00:00Z",
+        "uses?by=model",
+        "expiring?days=400",
     ] {
         let answer = api.get_as(&key, &format!("/api/v1/reports/{path}")).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -57,6 +61,9 @@ async fn every_report_answers_and_refuses_what_it_cannot_mean() {
         "utilisation?by=colour",
         "stuck?most=0",
         "stuck?most=70000",
+        "activations?by=colour",
+        "activations?by=tier,tier",
+        "expiring?days=soon",
     ] {
         let answer = api.get_as(&key, &format!("/api/v1/reports/{path}")).await;
         answer.is_problem(400, "bad-query");

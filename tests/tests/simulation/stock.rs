@@ -101,6 +101,7 @@ pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Time
             live: 0,
             returned: 0,
             overdraft: u32::from(place == 0),
+            used: 0,
             units_per_device: 1,
             start: model.start,
             term: model.term,

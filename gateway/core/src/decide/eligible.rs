@@ -53,6 +53,9 @@ pub(super) fn beyond_the_end(facts: &Facts<'_>, entitlement: &Entitlement) -> Re
     if entitlement.rules.trial == Trial::Once && facts.evaluated.contains(&entitlement.product) {
         return Err(Rule::EvaluationUsed);
     }
+    if entitlement.uses_are_spent() {
+        return Err(Rule::UsesSpent);
+    }
     if was_revoked(facts, entitlement) {
         return Err(Rule::RevokedHere);
     }

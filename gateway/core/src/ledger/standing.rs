@@ -280,11 +280,23 @@ impl Ledger {
 
     /// A usage total only grows; a lower one is an older message.
     pub(crate) fn use_up_to(&mut self, id: ActivationId, total: u64) {
-        self.change(id, |activation, _| {
-            let grows = total > activation.usage;
-            activation.usage = activation.usage.max(total);
-            grows
+        let mut used = None;
+        self.change(id, |activation, events| {
+            let more = total.saturating_sub(activation.usage);
+            if more > 0 {
+                activation.usage = total;
+                used = Some((activation.entitlement, more));
+                events.push(
+                    about(EventKind::UsageReported, activation)
+                        .with("uses", more)
+                        .with("total", total),
+                );
+            }
+            more > 0
         });
+        if let Some((entitlement, more)) = used {
+            self.note_uses(entitlement, more);
+        }
     }
 
     fn standing(&self, id: ActivationId) -> Option<Standing> {

@@ -260,3 +260,38 @@ fn an_essential_feature_outlives_the_end_of_what_gives_it() {
     assert_eq!(grace("scan"), (Some(ends.seconds()), None));
     assert_eq!(grace("alarm"), (Some(ends.seconds()), Some(u32::MAX)));
 }
+
+#[test]
+fn what_is_paid_by_use_is_given_to_nobody_else_once_its_uses_are_spent() {
+    let mut bench = Bench::new();
+    let sold = bench.sell_as("scan", 2, |e| {
+        e.rules = ModelRules {
+            uses: Some(10),
+            uses_overdraft_percent: 20,
+            ..ModelRules::of(LicenseModel::Metered)
+        };
+    });
+    let mut device = bench.activated("d", "scan", 1);
+    let id = bench.activations(&device)[0].id;
+    let mut used = |bench: &mut Bench, total| {
+        let activation = id;
+        device.usage = vec![crate::ask::Usage { activation, total }];
+        bench.ask(&mut device, Reason::Boot, &[]);
+        bench.world.entitlement(sold).unwrap().used
+    };
+    // 20 uses, and 4 that are tolerated.
+    assert_eq!(used(&mut bench, 23), 23);
+    assert_eq!(used(&mut bench, 5), 23);
+    let mut other = bench.admitted("other");
+    let ask = |bench: &mut Bench, other: &mut crate::testkit::Handset| {
+        denials(&bench.ask(other, Reason::Upgrade, &[want("scan", 1)]))
+    };
+    assert_eq!(used(&mut bench, 24), 24);
+    assert_eq!(ask(&mut bench, &mut other), [Some(Rule::UsesSpent)]);
+    // What was ordered since gives more.
+    bench.world.entitlement_mut(sold).unwrap().quantity = Quantity::Units(3);
+    assert_eq!(ask(&mut bench, &mut other), [None]);
+    assert_eq!(other.features(), ["scan"]);
+    let kind = crate::event::EventKind::UsageReported;
+    assert_eq!(bench.count(kind), 2);
+}

@@ -7,9 +7,13 @@ use fleetgrant_core::domain::Timestamp;
 use crate::cli::output::{self, Format, row};
 use crate::report::activation::ActivationReport;
 use crate::report::delay::{Delay, DelayReport};
+use crate::report::expiring::Expiring;
+use crate::report::operations::OperationsReport;
 use crate::report::platform::PlatformUse;
+use crate::report::share::ShareReport;
 use crate::report::stuck::Stuck;
 use crate::report::usage::{Usage, UsageReport};
+use crate::report::uses::UsesReport;
 use crate::report::{DataError, Spoken};
 
 row!(
@@ -200,7 +204,7 @@ impl From<Usage> for UsageLine {
             holding: usage.holding,
             activated: usage.activated,
             devices: usage.devices,
-            utilisation_percent: usage.utilisation.map(|ratio| (ratio * 1e3).round() / 10.0),
+            utilisation_percent: usage.utilisation.map(percent),
             at_risk: usage.at_risk,
         }
     }
@@ -234,6 +238,161 @@ pub(super) fn print_stuck(form: Format, stuck: Vec<Stuck>, now: Timestamp) -> io
             waited: Spoken(Some(waited)).to_string(),
             remedy: stuck.remedy,
         }
+    });
+    output::print(form, &lines.collect::<Vec<_>>())
+}
+
+row!(
+    /// The activations of a group.
+    ShareLine {
+        group: String,
+        activations: u64,
+        activated: u64,
+        of: u64,
+        share_percent: Option<f64>,
+    }
+);
+
+pub(super) fn print_shares(form: Format, report: ShareReport) -> io::Result<()> {
+    if form == Format::Json {
+        return output::print_json(&report);
+    }
+    let lines = report.groups.into_iter().map(|share| ShareLine {
+        group: share.group,
+        activations: share.activations,
+        activated: share.activated,
+        of: share.of,
+        share_percent: share.share.map(percent),
+    });
+    output::print(form, &lines.collect::<Vec<_>>())
+}
+
+fn percent(ratio: f64) -> f64 {
+    (ratio * 1e3).round() / 10.0
+}
+
+row!(
+    /// What was done with what was sold of a group.
+    OperationsLine {
+        group: String,
+        returned: u64,
+        rehosted: u64,
+        rehosted_unconfirmed: u64,
+        temporary: u64,
+        overdrawn: u64,
+        overdraft: u64,
+        at_risk: u64,
+    }
+);
+
+pub(super) fn print_operations(form: Format, report: OperationsReport) -> io::Result<()> {
+    if form == Format::Json {
+        return output::print_json(&report);
+    }
+    let figures = device_figures(&report);
+    let lines = report.groups.into_iter().map(|group| OperationsLine {
+        group: group.group,
+        returned: group.returned,
+        rehosted: group.rehosted,
+        rehosted_unconfirmed: group.rehosted_unconfirmed,
+        temporary: group.temporary,
+        overdrawn: group.overdrawn,
+        overdraft: group.overdraft,
+        at_risk: group.at_risk,
+    });
+    output::print(form, &lines.collect::<Vec<_>>())?;
+    match form {
+        Format::Table => output::print_part("devices and cases", &figures),
+        _ => {
+            crate::cli::note("resyncs, clones and cases are in --output table and json only");
+            Ok(())
+        }
+    }
+}
+
+fn device_figures(report: &OperationsReport) -> Vec<Figure> {
+    let figure = |section, item: &str, value: String| Figure {
+        section,
+        item: item.to_owned(),
+        value,
+    };
+    let resyncs = report.resyncs.iter();
+    let mut figures: Vec<_> = resyncs
+        .map(|(class, times)| figure("resyncs", class, times.to_string()))
+        .collect();
+    let success = &report.success;
+    figures.extend([
+        figure(
+            "devices",
+            "clone suspected",
+            report.clones_suspected.to_string(),
+        ),
+        figure("devices", "rolled back", report.rolled_back.to_string()),
+        figure("cases", "opened", success.opened.to_string()),
+        figure("cases", "activated in a day", success.activated.to_string()),
+    ]);
+    if let Some(share) = success.share {
+        figures.push(figure("cases", "success", format!("{} %", percent(share))));
+    }
+    figures
+}
+
+row!(
+    /// How often what is metered of a group was used.
+    UsesLine {
+        group: String,
+        entitlements: u64,
+        uses: u64,
+        uses_of_limited: u64,
+        allowed: u64,
+        beyond: u64,
+        overdrawn: u64,
+        spent: u64,
+    }
+);
+
+pub(super) fn print_uses(form: Format, report: UsesReport) -> io::Result<()> {
+    if form == Format::Json {
+        return output::print_json(&report);
+    }
+    let lines = report.groups.into_iter().map(|uses| UsesLine {
+        group: uses.group,
+        entitlements: uses.entitlements,
+        uses: uses.uses,
+        uses_of_limited: uses.uses_of_limited,
+        allowed: uses.allowed,
+        beyond: uses.beyond,
+        overdrawn: uses.overdrawn,
+        spent: uses.spent,
+    });
+    output::print(form, &lines.collect::<Vec<_>>())
+}
+
+row!(
+    /// An entitlement of which something ends soon.
+    ExpiringLine {
+        ends_at: String,
+        entitlement: String,
+        owner: Option<String>,
+        product: String,
+        model: String,
+        units: Option<u64>,
+        in_use: u64,
+    }
+);
+
+pub(super) fn print_expiring(form: Format, soon: Vec<Expiring>) -> io::Result<()> {
+    if form == Format::Json {
+        return output::print_json(&soon);
+    }
+    let lines = soon.into_iter().map(|expiring| ExpiringLine {
+        ends_at: expiring.ends_at.to_string(),
+        entitlement: expiring.entitlement,
+        owner: expiring.owner,
+        product: expiring.product,
+        model: expiring.model,
+        units: expiring.units,
+        in_use: expiring.in_use,
     });
     output::print(form, &lines.collect::<Vec<_>>())
 }

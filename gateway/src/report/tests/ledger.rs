@@ -8,7 +8,7 @@ use fleetgrant_core::acknowledge::on_ack;
 use fleetgrant_core::activation::Activation;
 use fleetgrant_core::ask::{
     Acknowledgement, Ask, Channel, Facts, Hardware, Held, Reason, Request, Sender, SignedAck,
-    SignedUnfit, Unfit, Verdict, Want,
+    SignedUnfit, Unfit, Usage, Verdict, Want,
 };
 use fleetgrant_core::context::{Authority, Context};
 use fleetgrant_core::domain::{
@@ -53,6 +53,7 @@ struct Handset {
     held: Option<Held>,
     n: u32,
     facts: Facts,
+    usage: Vec<Usage>,
 }
 
 impl Ledger {
@@ -115,6 +116,21 @@ impl Ledger {
         };
     }
 
+    /// A device has used what an activation gives so often, and tells it from its next request on.
+    pub(super) fn uses(&mut self, device: u8, activation: ActivationId, total: u64) {
+        self.handset(device).usage = vec![Usage { activation, total }];
+    }
+
+    /// A device forgets how many requests it made, and finds it out.
+    pub(super) fn lose_number(&mut self, device: u8) {
+        let seq = std::mem::take(&mut self.handset(device).seq);
+        let told = self.ask_once(Reason::Boot, device, &[]);
+        let handset = self.handset(device);
+        handset.seq = seq;
+        handset.challenge = told.device.challenges.resync.map(|c| c.value);
+        self.ask_once(Reason::Boot, device, &[]);
+    }
+
     /// A device asks, for totals of features or for what is bound to it, and again where it is
     /// told a challenge. It has the answer then, and has not signed for it.
     pub(super) fn ask(&mut self, device: u8, wants: &[(&str, u32)]) -> Outcome {
@@ -127,7 +143,7 @@ impl Ledger {
         self.acknowledge(device);
     }
 
-    fn ask_for(&mut self, reason: Reason, device: u8, wants: &[(&str, u32)]) -> Outcome {
+    pub(super) fn ask_for(&mut self, reason: Reason, device: u8, wants: &[(&str, u32)]) -> Outcome {
         loop {
             let outcome = self.ask_once(reason, device, wants);
             let is_challenge = matches!(&outcome.answer, Answer::Notice(notice)
@@ -247,7 +263,7 @@ impl Ledger {
             reason,
             nonce: DeviceNonce([7; 16]),
             wants: wants.collect(),
-            usage: Vec::new(),
+            usage: handset.usage.clone(),
             concerned: Vec::new(),
             challenge: handset.challenge,
             max_down: 4_096,
@@ -346,6 +362,7 @@ impl Ledger {
             held: None,
             n: 0,
             facts: Facts::default(),
+            usage: Vec::new(),
         })
     }
 

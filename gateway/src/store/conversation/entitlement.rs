@@ -25,8 +25,8 @@ use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::prepared::Fix as _;
 use crate::store::schema::{
-    activation_codes, activations, entitlements, features, product_features, shipment_serials,
-    shipments,
+    activation_codes, activations, entitlement_usage, entitlements, features, product_features,
+    shipment_serials, shipments,
 };
 
 /// Entitlements of one owner that one want is served from, at most.
@@ -110,7 +110,8 @@ pub(super) fn candidates(
     rows.into_values()
         .map(|row| {
             let binding = binding(device, &row, bound_ids.contains(&row.id));
-            entitlement(view.features(db, row.product_id.0)?, row, binding)
+            let found = entitlement(view.features(db, row.product_id.0)?, row, binding)?;
+            with_uses(db, found)
         })
         .collect()
 }
@@ -146,9 +147,26 @@ pub(super) fn one(
         .optional())?;
     row.map(|row| {
         let binding = binding(device, &row, false);
-        entitlement(view.features(db, row.product_id.0)?, row, binding)
+        let found = entitlement(view.features(db, row.product_id.0)?, row, binding)?;
+        with_uses(db, found)
     })
     .transpose()
+}
+
+/// With the uses that were reported of it, where a decision asks for them.
+fn with_uses(db: &mut Db, entitlement: Entitlement) -> Result<Entitlement, StoreError> {
+    if !entitlement.rules.metered || entitlement.uses_allowed().is_none() {
+        return Ok(entitlement);
+    }
+    let used: Option<i64> = on!(db, c => entitlement_usage::table
+        .find(Octets(entitlement.id))
+        .select(entitlement_usage::used)
+        .first(c)
+        .optional())?;
+    Ok(Entitlement {
+        used: used.map_or(0, i64::unsigned_abs),
+        ..entitlement
+    })
 }
 
 /// The earliest to end first. Only where nothing is free, what is not free: it names the reason.
@@ -209,6 +227,7 @@ fn entitlement(
         live: unsigned("live_units", row.live_units)?,
         returned: unsigned("returned_units", row.returned_units)?,
         overdraft: unsigned("overdraft", row.overdraft)?,
+        used: 0,
         units_per_device: unsigned("units_per_device", row.units_per_device)?,
         start: start(&row),
         term: term(&row)?,
@@ -300,6 +319,9 @@ pub(super) fn apply(
             return Ok(false);
         }
     }
+    if change.used > 0 {
+        note_uses(db, id, change.used, now)?;
+    }
     if let Some(start) = change.started_at {
         let waiting = row.filter(entitlements::starts_at.is_null());
         let changes = (
@@ -313,6 +335,25 @@ pub(super) fn apply(
         time_reservations(db, id)?;
     }
     Ok(true)
+}
+
+fn note_uses(db: &mut Db, id: EntitlementId, uses: u64, now: Timestamp) -> Result<(), StoreError> {
+    let more = i64::try_from(uses).map_err(corrupt)?;
+    let row = entitlement_usage::table.find(Octets(id));
+    let values = (
+        entitlement_usage::used.eq(entitlement_usage::used + more),
+        entitlement_usage::changed_at.eq(Micros(now)),
+    );
+    let known = on!(db, c => update!(row, values).execute(c))?;
+    if known == 0 {
+        let first = (
+            entitlement_usage::entitlement_id.eq(Octets(id)),
+            entitlement_usage::used.eq(more),
+            entitlement_usage::changed_at.eq(Micros(now)),
+        );
+        on!(db, c => diesel::insert_into(entitlement_usage::table).values(first).execute(c))?;
+    }
+    Ok(())
 }
 
 /// Writes anew when the reservations of an entitlement run out, since its dates have changed.

@@ -1,0 +1,165 @@
+//! What ends soon, for whoever sells its renewal.
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{
+    ActivationKind, ActivationState, EntitlementId, EntitlementState, StartBasis, Timestamp,
+};
+use fleetgrant_core::entitlement::{Start, Term};
+use fleetgrant_core::license::months_and_days;
+use fleetgrant_core::renewal;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::written;
+use crate::store::column::{Code, Micros, Octets};
+use crate::store::dialect::on;
+use crate::store::schema::{activations, entitlements, license_models, parties, products};
+use crate::store::{Db, StoreError};
+
+/// An entitlement of which something ends soon.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Expiring {
+    /// What it is called.
+    pub entitlement: String,
+    /// Who owns it.
+    pub owner: Option<String>,
+    /// The product, by its code.
+    pub product: String,
+    /// The licence model, by its code.
+    pub model: String,
+    /// When it ends, grace aside; of activations with ends of their own, when the first does.
+    #[serde(serialize_with = "written::instant")]
+    #[schema(value_type = String, format = DateTime)]
+    pub ends_at: Timestamp,
+    /// Units that end; null if they are not counted.
+    pub units: Option<u64>,
+    /// Units that are in use and end.
+    pub in_use: u64,
+}
+
+#[derive(Queryable)]
+struct Row {
+    id: Octets<EntitlementId>,
+    reference: String,
+    owner: Option<String>,
+    product: String,
+    model: String,
+    unlimited: bool,
+    units: i64,
+    live: i64,
+    starts_at: Option<Micros>,
+    term: Option<String>,
+    ends_at: Option<Micros>,
+    zone: String,
+}
+
+/// What ends from now on until an instant, exclusive, what ends first first.
+pub fn read(db: &mut Db, now: Timestamp, until: Timestamp) -> Result<Vec<Expiring>, StoreError> {
+    let own = own_ends(db, now, until)?;
+    let mut all = Vec::new();
+    for row in rows(db)? {
+        let ends_at = match row.ends_at {
+            Some(end) => Some(end.0),
+            None => row.end()?,
+        };
+        let soon = ends_at.filter(|end| (now..until).contains(end));
+        let expiring = match (soon, own.get(&row.id)) {
+            (Some(ends_at), _) => row.expiring(ends_at, None),
+            (None, Some((ends_at, units))) => row.expiring(*ends_at, Some(*units)),
+            (None, None) => continue,
+        };
+        all.push(expiring);
+    }
+    all.sort_by(|a, b| (a.ends_at, &a.entitlement).cmp(&(b.ends_at, &b.entitlement)));
+    Ok(all)
+}
+
+impl Row {
+    /// When it ends by its term; none where that has not begun, or begins on each device.
+    fn end(&self) -> Result<Option<Timestamp>, StoreError> {
+        let (Some(start), Some(term)) = (self.starts_at, &self.term) else {
+            return Ok(None);
+        };
+        let corrupt = |what: &str| StoreError::Corrupt(format!("{}: {what}", self.reference));
+        let (months, days) = months_and_days(term).ok_or_else(|| corrupt("term"))?;
+        let zone = TimeZone::get(&self.zone).map_err(|_| corrupt("time zone"))?;
+        let term = Term::For { months, days };
+        Ok(renewal::end(Start::At(start.0), term, &zone))
+    }
+
+    /// With the units of activations that have ends of their own, if it is about those.
+    fn expiring(self, ends_at: Timestamp, own: Option<u64>) -> Expiring {
+        let all = (!self.unlimited).then(|| self.units.unsigned_abs());
+        Expiring {
+            entitlement: self.reference,
+            owner: self.owner,
+            product: self.product,
+            model: self.model,
+            ends_at,
+            units: own.or(all),
+            in_use: own.unwrap_or(self.live.unsigned_abs()),
+        }
+    }
+}
+
+fn rows(db: &mut Db) -> Result<Vec<Row>, StoreError> {
+    const ENDED: [i16; 3] = [
+        EntitlementState::Draft.number(),
+        EntitlementState::Expired.number(),
+        EntitlementState::Closed.number(),
+    ];
+    Ok(on!(db, c => entitlements::table
+        .inner_join(products::table)
+        .inner_join(license_models::table)
+        .left_join(parties::table)
+        .filter(entitlements::state.ne_all(ENDED))
+        .filter(entitlements::ends_at.is_not_null().or(entitlements::term.is_not_null()))
+        .select((
+            entitlements::id,
+            entitlements::reference,
+            parties::name.nullable(),
+            products::code,
+            license_models::code,
+            entitlements::unlimited,
+            entitlements::units,
+            entitlements::live_units,
+            entitlements::starts_at,
+            entitlements::term,
+            entitlements::ends_at,
+            entitlements::time_zone,
+        ))
+        .load(c))?)
+}
+
+type Own = BTreeMap<Octets<EntitlementId>, (Timestamp, u64)>;
+
+/// Of entitlements whose activations end each for itself: the first end of those that end soon, and
+/// their units.
+fn own_ends(db: &mut Db, now: Timestamp, until: Timestamp) -> Result<Own, StoreError> {
+    const RUNNING: [i16; 2] = [
+        ActivationState::Published.number(),
+        ActivationState::Activated.number(),
+    ];
+    let found: Vec<(Octets<EntitlementId>, Option<Micros>, i64)> = on!(db, c => activations::table
+        .inner_join(entitlements::table)
+        .filter(entitlements::start_basis.eq(Code(StartBasis::EachActivation)))
+        .filter(activations::kind.eq(Code(ActivationKind::Normal)))
+        .filter(activations::state.eq_any(RUNNING))
+        .filter(activations::ends_at.ge(Micros(now)))
+        .filter(activations::ends_at.lt(Micros(until)))
+        .select((activations::entitlement_id, activations::ends_at, activations::units))
+        .load(c))?;
+    let mut own = Own::new();
+    for (entitlement, end, units) in found {
+        let Some(end) = end else {
+            continue;
+        };
+        let (first, all) = own.entry(entitlement).or_insert((end.0, 0));
+        *first = end.0.min(*first);
+        *all += units.unsigned_abs();
+    }
+    Ok(own)
+}
