@@ -26,6 +26,8 @@ use crate::time::Instant;
 
 /// When making a request failed for want of storage or key: one minute.
 const TRY_AGAIN_SECS: u64 = 60;
+/// A clock that is that far ahead of what was known is not believed without asking: one day.
+const CLOCK_JUMP_SECS: u64 = 86_400;
 
 /// Signature checks: one a second, ten at once.
 pub(crate) type Checks = Bucket<10, 1_000>;
@@ -235,9 +237,17 @@ where
 
     /// Tells the agent of a wall clock, in seconds since 1970. It can only add: a clock that is
     /// set back changes nothing. Call it when a clock was set, and now and then.
+    ///
+    /// One that jumps ahead by more than a day may be wrong, and what has an end is off then. So
+    /// the agent asks, once an hour at most: the answer to its nonce tells the time.
     pub fn set_clock(&mut self, unix_secs: u64, now: Instant) {
         self.now = now;
+        let before = self.clock.secs(now);
         self.clock.claim(unix_secs, now);
+        let ahead = self.clock.secs(now).saturating_sub(before);
+        if ahead > CLOCK_JUMP_SECS {
+            self.ask_for_time(now);
+        }
         self.tell_changes(now);
     }
 

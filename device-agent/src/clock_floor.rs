@@ -6,6 +6,8 @@
 //! adds, so setting a clock back gains nothing; and a fresh proof drops it, so a clock that once
 //! stood in the far future does no lasting harm.
 
+use fleetgrant_schemas::limits::MAX_INSTANT;
+
 use crate::time::Instant;
 
 const MINUTE_MILLIS: u64 = 60_000;
@@ -35,7 +37,8 @@ impl ClockFloor {
     /// The floor, in seconds since 1970.
     pub(crate) fn secs(&self, now: Instant) -> u64 {
         let millis = self.proven.max(self.claimed);
-        millis.saturating_add(now.millis_since(self.at)) / 1_000
+        // A later one could not be written into a request.
+        (millis.saturating_add(now.millis_since(self.at)) / 1_000).min(MAX_INSTANT)
     }
 
     /// The floor without what is only claimed.

@@ -64,8 +64,8 @@ impl<F: NorFlash, B: AsMut<[u8]>> FlashStorage<F, B> {
     /// that was never written must be erased.
     pub fn new(flash: F, range: Range<u32>, buffer: B) -> Result<Self, InvalidRange> {
         let page = F::ERASE_SIZE as u32;
-        let is_whole = range.start % page == 0
-            && range.end % page == 0
+        let is_whole = range.start.is_multiple_of(page)
+            && range.end.is_multiple_of(page)
             && usize::try_from(range.end).is_ok_and(|end| end <= flash.capacity());
         if !is_whole {
             return Err(InvalidRange::Pages);

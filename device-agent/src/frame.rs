@@ -2,8 +2,16 @@
 
 use crate::storage::{Record, Storage, StorageError};
 
-/// The format of all records; another one is read as damage.
-const FORMAT: u8 = 1;
+/// The format of a record; another one is read as damage. One that changes must still be read in
+/// its old form, unless that was unsafe.
+const fn format(record: Record) -> u8 {
+    match record {
+        // 1 had no seal, so that anyone could write a key.
+        Record::Keys => 2,
+        Record::Set | Record::State | Record::Usage => 1,
+    }
+}
+
 const HEAD: usize = 1;
 const TAIL: usize = 4;
 /// Body parts one record may be made of.
@@ -15,7 +23,7 @@ pub(crate) fn store<S: Storage>(
     record: Record,
     body: [&[u8]; MAX_PARTS],
 ) -> Result<(), StorageError> {
-    let head = [FORMAT];
+    let head = [format(record)];
     let [a, b, c] = body;
     let crc = [&head[..], a, b, c]
         .into_iter()
@@ -37,7 +45,7 @@ pub(crate) fn check<S: Storage>(
         let Some(read) = chunk.get(..len).filter(|read| !read.is_empty()) else {
             break;
         };
-        if offset == 0 && read.first() != Some(&FORMAT) {
+        if offset == 0 && read.first() != Some(&format(record)) {
             return Err(StorageError::Damaged);
         }
         crc = crc.over(read);

@@ -1,16 +1,25 @@
 //! The authority's keys: those the firmware was built with, until a key set replaces them.
 
+use fleetgrant_schemas::envelope::SigStructure;
 use fleetgrant_schemas::id::KeyId;
 use fleetgrant_schemas::keys::{AuthorityKey, KeySet, PublicKey, Role};
+use sha2::{Digest as _, Sha256};
 
+use crate::crypto::KeyOperations;
 use crate::frame::{self, Body, Fields};
 use crate::profile::Profile;
+use crate::refusal::Refusal;
 use crate::storage::{Record, Storage, StorageError};
 
 /// The body of the record: generation (4, little-endian), retired roots as bits (1), then
-/// each key: kid (8), x (32), y (32), not before (8), not after (8), epoch (4), role (1).
+/// each key: kid (8), x (32), y (32), not before (8), not after (8), epoch (4), role (1); then the
+/// seal (64): the device's own signature over all before it. Whoever can write to the storage and
+/// has not the device's key cannot make it trust a key.
 const HEAD: usize = 5;
 const ENTRY: usize = 8 + 32 + 32 + 8 + 8 + 4 + 1;
+const SEAL: usize = 64;
+/// What is signed is no message, and not taken for one.
+const SEALED: &[u8] = b"fleetgrant keys record";
 /// A key of an earlier key set: it vouches for the set in force, and signs nothing new.
 const ROLE_HELD: u8 = 0;
 /// The keys of a set, and the one that signed the set in force.
@@ -43,11 +52,16 @@ impl Found {
 }
 
 impl KeyRing {
-    pub(crate) fn load<S: Storage>(storage: &mut S) -> Result<Self, StorageError> {
+    pub(crate) fn load<S: Storage, K: KeyOperations>(
+        storage: &mut S,
+        keys: &mut K,
+    ) -> Result<Self, StorageError> {
         let Some(body) = frame::check(storage, Record::Keys)? else {
             return Ok(Self::default());
         };
+        let body = body.checked_sub(SEAL).ok_or(StorageError::Damaged)?;
         let entries = body.checked_sub(HEAD).ok_or(StorageError::Damaged)? / ENTRY;
+        check_seal(storage, keys, body)?;
         let mut head = [0; HEAD];
         frame::read(storage, Record::Keys, 0, &mut head)?;
         let mut fields = Fields(&head);
@@ -113,13 +127,14 @@ impl KeyRing {
     }
 
     /// Replaces the key set. `held` is the id and key that signed the set in force.
-    pub(crate) fn replace<S: Storage>(
+    pub(crate) fn replace<S: Storage, K: KeyOperations>(
         &self,
         set: &KeySet<'_>,
         held: Option<(KeyId, PublicKey)>,
         profile: &Profile<'_>,
         storage: &mut S,
-    ) -> Result<Self, StorageError> {
+        keys: &mut K,
+    ) -> Result<Self, Refusal> {
         let mut retired_roots = self.retired_roots;
         for kid in set.retired_roots.iter() {
             let mut roots = profile.roots.iter().zip(0_u8..);
@@ -147,12 +162,42 @@ impl KeyRing {
             };
             body = encode(body, &kid, &vouching, ROLE_HELD);
         }
-        frame::store(storage, Record::Keys, [head.bytes(), body.bytes(), &[]])?;
+        let mut digest = Sha256::new();
+        digest.update(head.bytes());
+        digest.update(body.bytes());
+        let seal = keys.sign(&SigStructure::of_own(SEALED, &digest.finalize().into()))?;
+        frame::store(storage, Record::Keys, [head.bytes(), body.bytes(), &seal])?;
         Ok(Self {
             generation: set.generation,
             retired_roots,
             entries: (body.bytes().len() / ENTRY) as u8,
         })
+    }
+}
+
+/// Checks the seal behind `body` bytes of a record that is whole.
+#[inline(never)]
+fn check_seal<S: Storage, K: KeyOperations>(
+    storage: &mut S,
+    keys: &mut K,
+    body: usize,
+) -> Result<(), StorageError> {
+    let mut digest = Sha256::new();
+    let mut chunk = [0; 64];
+    for offset in (0..body).step_by(chunk.len()) {
+        let len = chunk.len().min(body - offset);
+        let chunk = chunk.get_mut(..len).unwrap_or_default();
+        frame::read(storage, Record::Keys, offset, chunk)?;
+        digest.update(&*chunk);
+    }
+    let mut seal = [0; SEAL];
+    frame::read(storage, Record::Keys, body, &mut seal)?;
+    let digest = digest.finalize().into();
+    let own = keys.public_key();
+    if keys.verify(&own, &SigStructure::of_own(SEALED, &digest), &seal) {
+        Ok(())
+    } else {
+        Err(StorageError::Damaged)
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) struct Gates {
     send_chain: Gate,
     poke: Gate,
     keys: Gate,
+    clock: Gate,
 }
 
 impl<K, S, B, const RIGHTS: usize> Agent<'_, K, S, B, RIGHTS>
@@ -325,9 +326,9 @@ where
             }
             None => None,
         };
-        self.ring = self
-            .ring
-            .replace(&set, held, self.profile, &mut self.storage)?;
+        self.ring =
+            self.ring
+                .replace(&set, held, self.profile, &mut self.storage, &mut self.keys)?;
         self.events.push(Event::KeysInstalled {
             generation: set.generation,
         });
@@ -342,6 +343,12 @@ where
     fn ask_for_keys(&mut self, now: Instant) {
         if matches!(self.contact, Contact::Idle) && self.gates.keys.pass(now) {
             self.want(Wish::routine(Reason::Keys), now);
+        }
+    }
+
+    pub(crate) fn ask_for_time(&mut self, now: Instant) {
+        if matches!(self.contact, Contact::Idle) && self.gates.clock.pass(now) {
+            self.want(Wish::routine(Reason::Renew), now);
         }
     }
 

@@ -64,11 +64,14 @@ where
             events: Events::new(),
             now,
         };
-        let (proven, claimed) = agent.load_state()?;
+        let of_state = agent.load_state()?;
         agent.load_keys()?;
-        let (set_proven, set_claimed) = agent.load_set(scratch)?;
+        let of_set = agent.load_set(scratch)?;
         agent.load_usage()?;
-        agent.clock = ClockFloor::restore(proven.max(set_proven), claimed.max(set_claimed), now);
+        // What is proven only grows, so the later record has more of it; and what it no longer
+        // claims, as of a clock that was wrong, stays dropped.
+        let (proven, claimed) = of_state.max(of_set);
+        agent.clock = ClockFloor::restore(proven, claimed, now);
         agent.state.boots = agent.state.boots.saturating_add(1);
         agent.store_state(now);
         agent.tell_changes(now);
@@ -84,7 +87,7 @@ where
     }
 
     fn load_keys(&mut self) -> Result<(), StartError> {
-        let loaded = KeyRing::load(&mut self.storage);
+        let loaded = KeyRing::load(&mut self.storage, &mut self.keys);
         self.ring = self.or_damaged(Record::Keys, loaded)?.unwrap_or_default();
         Ok(())
     }
@@ -156,7 +159,7 @@ where
     ) -> Result<Option<T>, StartError> {
         match loaded {
             Ok(loaded) => Ok(Some(loaded)),
-            Err(reason @ StorageError::Damaged) => {
+            Err(reason @ (StorageError::Damaged | StorageError::RolledBack)) => {
                 self.storage_failed(record, reason);
                 Ok(None)
             }

@@ -10,7 +10,7 @@ pub enum Record {
     /// Counters: seq, starts, the clock's floor, what was acknowledged last. Below 128 bytes.
     /// Written at every start, every 15 minutes, for every ack and every 16th request.
     State,
-    /// The authority's keys. Below 1 kB. Written when a key set arrives.
+    /// The authority's keys, sealed by the device's. Below 1 kB. Written when a key set arrives.
     Keys,
     /// How often what is counted was used. 24 bytes for each counted right. Written for each use.
     Usage,
@@ -60,6 +60,8 @@ pub enum StorageError {
     Full,
     /// A record is there and its checksum does not fit.
     Damaged,
+    /// A record is not the one that was written last: see [`crate::Guarded`].
+    RolledBack,
 }
 
 impl StorageError {
@@ -71,6 +73,7 @@ impl StorageError {
             Self::Write => "storage-write",
             Self::Full => "storage-full",
             Self::Damaged => "storage-damaged",
+            Self::RolledBack => "storage-rolled-back",
         }
     }
 }
@@ -82,6 +85,7 @@ impl core::fmt::Display for StorageError {
             Self::Write => "a record cannot be stored; the old one is still there",
             Self::Full => "there is no room to store a record",
             Self::Damaged => "a stored record is damaged",
+            Self::RolledBack => "a stored record is older than the last that was written",
         })
     }
 }

@@ -289,7 +289,23 @@ pub struct SigStructure<'b> {
     payload: &'b [u8],
 }
 
-impl SigStructure<'_> {
+impl<'b> SigStructure<'b> {
+    /// What a device signs for itself and nobody else reads, by the digest of its content.
+    ///
+    /// `purpose` is a text that is no header: a header is a map in CBOR, and begins with a byte
+    /// that no text has. So nothing of this can ever be passed off as a message.
+    #[must_use]
+    pub const fn of_own(purpose: &'b [u8], digest: &'b [u8; 32]) -> Self {
+        assert!(
+            matches!(purpose, [first, ..] if first.is_ascii()),
+            "the purpose is a text"
+        );
+        Self {
+            protected: purpose,
+            payload: digest,
+        }
+    }
+
     /// SHA-256 of it: what ES256 signs, and what identifies the message.
     #[must_use]
     pub fn digest(&self) -> MessageDigest {

@@ -67,6 +67,8 @@ enum fg_status
   FG_STATUS_STORAGE_FULL = 42,
   // A stored record is damaged.
   FG_STATUS_STORAGE_DAMAGED = 43,
+  // A stored record is older than the last that was written.
+  FG_STATUS_STORAGE_ROLLED_BACK = 44,
   // An earlier ask is not answered yet.
   FG_STATUS_OUTSTANDING = 50,
   // A request holds at most eight wants.
@@ -471,7 +473,8 @@ typedef struct {
   void *user;
   // Copies the record's bytes from `offset` on into `buffer`, as many as there are and fit, and
   // writes their number to `loaded`: 0 past the end, or if there is no such record. Returns
-  // `FG_STATUS_OK`, or anything else if reading failed.
+  // `FG_STATUS_OK`; `FG_STATUS_STORAGE_ROLLED_BACK` if the hardware can count and the record is
+  // not the last that was written; or anything else if reading failed.
   int32_t (*load)(void *user,
                   uint32_t record,
                   size_t offset,

@@ -14,6 +14,7 @@ use crate::types::{fg_keys, fg_public_key, fg_record, fg_slice, fg_storage};
 
 const OK: i32 = fg_status::Ok as i32;
 const FULL: i32 = fg_status::StorageFull as i32;
+const ROLLED_BACK: i32 = fg_status::StorageRolledBack as i32;
 /// Parts a record is stored in; the agent hands over five.
 const MAX_PARTS: usize = 8;
 
@@ -64,10 +65,10 @@ impl Storage for CallbackStorage {
         // SAFETY: as `new` says; the buffer and the number are ours and live through the call.
         let ended =
             unsafe { (self.load)(self.user, number(record), offset, place, len, &mut loaded) };
-        if ended == OK && loaded <= len {
-            Ok(loaded)
-        } else {
-            Err(StorageError::Read)
+        match ended {
+            OK if loaded <= len => Ok(loaded),
+            ROLLED_BACK => Err(StorageError::RolledBack),
+            _ => Err(StorageError::Read),
         }
     }
 

@@ -56,6 +56,8 @@ pub enum fg_status {
     StorageFull = 42,
     /// A stored record is damaged.
     StorageDamaged = 43,
+    /// A stored record is older than the last that was written.
+    StorageRolledBack = 44,
     /// An earlier ask is not answered yet.
     Outstanding = 50,
     /// A request holds at most eight wants.
@@ -194,6 +196,7 @@ impl fg_status {
         Self::StorageWrite,
         Self::StorageFull,
         Self::StorageDamaged,
+        Self::StorageRolledBack,
         Self::Outstanding,
         Self::TooManyWants,
         Self::RepeatedWant,
@@ -277,6 +280,7 @@ impl fg_status {
             Self::StorageWrite => c"storage-write",
             Self::StorageFull => c"storage-full",
             Self::StorageDamaged => c"storage-damaged",
+            Self::StorageRolledBack => c"storage-rolled-back",
             Self::Outstanding => c"outstanding",
             Self::TooManyWants => c"too-many-wants",
             Self::RepeatedWant => c"repeated-want",
@@ -365,6 +369,7 @@ impl From<StorageError> for fg_status {
             StorageError::Write => Self::StorageWrite,
             StorageError::Full => Self::StorageFull,
             StorageError::Damaged => Self::StorageDamaged,
+            StorageError::RolledBack => Self::StorageRolledBack,
         }
     }
 }

@@ -155,7 +155,8 @@ pub struct fg_storage {
     pub user: *mut c_void,
     /// Copies the record's bytes from `offset` on into `buffer`, as many as there are and fit, and
     /// writes their number to `loaded`: 0 past the end, or if there is no such record. Returns
-    /// `FG_STATUS_OK`, or anything else if reading failed.
+    /// `FG_STATUS_OK`; `FG_STATUS_STORAGE_ROLLED_BACK` if the hardware can count and the record is
+    /// not the last that was written; or anything else if reading failed.
     pub load: Option<
         unsafe extern "C" fn(
             user: *mut c_void,
