@@ -40,6 +40,7 @@ mod scale;
 mod serve;
 mod stdout;
 mod temporary;
+mod webhooks;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -111,6 +112,7 @@ enum Command {
     Report(report::Args),
     History(history::Args),
     Keys(keys::Args),
+    Webhooks(webhooks::Args),
     Doctor(doctor::Args),
     Pki(pki::Args),
     Completions(completions::Args),
@@ -149,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&global, &args),
         Command::History(args) => history::run(&global, &args),
         Command::Keys(args) => keys::run(&global, &args),
+        Command::Webhooks(args) => webhooks::run(&global, &args),
         Command::Doctor(args) => doctor::run(&global, &args),
         Command::Pki(args) => pki::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -14,6 +14,7 @@ mod interval;
 mod limits;
 mod realm;
 mod source;
+mod webhooks;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub use http::Http;
 pub use limits::{Bucket, Limits};
 pub use realm::Realm;
 pub use source::{DEFAULT_FILES, Overrides};
+pub use webhooks::Webhooks;
 
 use crate::identity::{AnchorConfig, IdPrefix};
 use crate::store::Location;
@@ -59,6 +61,8 @@ pub struct Config {
     pub limits: Limits,
     /// How grants are pushed.
     pub delivery: Delivery,
+    /// Who else is told what happened, and how.
+    pub webhooks: Webhooks,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -105,6 +109,7 @@ impl Config {
                 .transpose()?,
             limits: Limits::parse(raw.limits)?,
             delivery: Delivery::parse(raw.delivery)?,
+            webhooks: Webhooks::parse(raw.webhooks, in_base)?,
             log: raw.log,
             data_dir,
             file,

@@ -25,6 +25,7 @@ use crate::store::conversation::Cache;
 use crate::store::{OpenError, SchemaPolicy, Store, StoreOptions};
 use crate::tls::{self, TlsError};
 use crate::upkeep::Upkeep;
+use crate::webhook::{Dispatcher, Sender};
 
 /// Bytes for verified certificates that are remembered: some 100,000 P-256 chains.
 const CREDENTIAL_CACHE: u64 = 256 << 20;
@@ -139,6 +140,12 @@ impl Gateway {
         let refresher = Refresher {
             store: store.clone(),
             rules: Arc::clone(&rules),
+            clock: clock.clone(),
+        };
+        let webhooks = Dispatcher {
+            store: store.clone(),
+            sender: Sender::new(&config.webhooks)?,
+            config: config.webhooks.clone(),
             clock,
         };
         Ok(Self {
@@ -149,7 +156,8 @@ impl Gateway {
             background: vec![
                 tokio::spawn(outbox.run(stopped.clone())),
                 tokio::spawn(upkeep.run(stopped.clone())),
-                tokio::spawn(refresher.run(stopped)),
+                tokio::spawn(refresher.run(stopped.clone())),
+                tokio::spawn(webhooks.run(stopped)),
             ],
             link,
             stop,

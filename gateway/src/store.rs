@@ -44,6 +44,7 @@ pub mod sku;
 pub mod station;
 pub mod stock;
 mod transaction;
+pub mod webhook;
 
 use std::panic::resume_unwind;
 use std::sync::Arc;

@@ -31,6 +31,9 @@ pub enum TlsError {
         /// What rustls said.
         source: rustls::Error,
     },
+    /// There is no version of TLS that both the provider and the configuration know.
+    #[error("TLS cannot be set up: {0}")]
+    Versions(#[source] rustls::Error),
     /// The role certificate names no instance.
     #[error("{} has no common name, which names the gateway's instance", .0.display())]
     NoInstance(PathBuf),

@@ -41,4 +41,4 @@ initdb --locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US || {
 export POSTGRES_FOR_TESTS="postgres://fleetgrant:$password@127.0.0.1:$port/postgres"
 # The whole workspace, so that what the step `test` has built serves here as well.
 cargo test --workspace --locked --no-fail-fast --lib -- \
-    store:: report:: import:: history:: lifecycle:: campaign:: doctor:: sample::
+    store:: report:: import:: history:: lifecycle:: campaign:: webhook:: doctor:: sample::

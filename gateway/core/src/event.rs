@@ -192,6 +192,20 @@ named! {
         WavePassed = 179 "wave-passed",
         /// Too much of a wave failed.
         WaveFailed = 180 "wave-failed",
+        /// A webhook was made.
+        WebhookCreated = 190 "webhook-created",
+        /// A webhook was given another secret.
+        WebhookRotated = 191 "webhook-rotated",
+        /// Nothing is sent to a webhook until it is resumed.
+        WebhookPaused = 192 "webhook-paused",
+        /// A webhook is sent to again, with what it missed.
+        WebhookResumed = 193 "webhook-resumed",
+        /// A webhook's endpoint took nothing for too long, or is gone.
+        WebhookDisabled = 194 "webhook-disabled",
+        /// Messages are sent to a webhook once more.
+        WebhookReplayed = 195 "webhook-replayed",
+        /// A webhook was removed.
+        WebhookRemoved = 196 "webhook-removed",
     }
 }
 

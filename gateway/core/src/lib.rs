@@ -66,6 +66,7 @@ pub mod succession;
 pub mod tick;
 pub mod tier;
 pub mod unfit;
+pub mod webhook;
 pub mod wire;
 pub mod yields;
 

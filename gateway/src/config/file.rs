@@ -23,6 +23,7 @@ pub(super) struct FileSection {
     pub(super) authority: Option<AuthoritySection>,
     pub(super) limits: LimitsSection,
     pub(super) delivery: DeliverySection,
+    pub(super) webhooks: WebhooksSection,
     pub(super) log: LogSection,
 }
 
@@ -39,6 +40,7 @@ impl Default for FileSection {
             authority: None,
             limits: LimitsSection::default(),
             delivery: DeliverySection::default(),
+            webhooks: WebhooksSection::default(),
             log: LogSection::default(),
         }
     }
@@ -206,6 +208,46 @@ impl Default for DeliverySection {
                 .map(Interval::from_secs)
                 .to_vec(),
             installable: Interval::from_secs(30 * 24 * HOUR),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WebhooksSection {
+    pub(super) backoff: Vec<Interval>,
+    pub(super) timeout: Interval,
+    pub(super) disable_after: Interval,
+    pub(super) keep: Interval,
+    pub(super) allow_http: bool,
+    pub(super) allow_networks: Vec<String>,
+    pub(super) roots: Option<PathBuf>,
+}
+
+impl Default for WebhooksSection {
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        Self {
+            backoff: [
+                5,
+                5 * MINUTE,
+                30 * MINUTE,
+                2 * HOUR,
+                5 * HOUR,
+                10 * HOUR,
+                14 * HOUR,
+                20 * HOUR,
+                24 * HOUR,
+            ]
+            .map(Interval::from_secs)
+            .to_vec(),
+            timeout: Interval::from_secs(15),
+            disable_after: Interval::from_secs(5 * 24 * HOUR),
+            keep: Interval::from_secs(30 * 24 * HOUR),
+            allow_http: false,
+            allow_networks: Vec::new(),
+            roots: None,
         }
     }
 }

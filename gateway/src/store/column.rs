@@ -102,6 +102,9 @@ domain_enums!(
     fleetgrant_core::quota::Leave,
     fleetgrant_core::quota::QuotaKind,
     fleetgrant_core::rule::Rule,
+    fleetgrant_core::webhook::DeliveryStep,
+    fleetgrant_core::webhook::DisabledBecause,
+    fleetgrant_core::webhook::WebhookState,
 );
 
 fixed!(
@@ -125,6 +128,7 @@ fixed!(
     domain::ProductLineId,
     domain::ShipmentId,
     domain::SkuId,
+    domain::WebhookId,
     fleetgrant_schemas::code::CodeKey,
     id::ActivationId,
     id::CertificateThumbprint,

@@ -12,7 +12,7 @@ use std::fmt;
 use diesel::dsl::max;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
-    ApiKeyId, CampaignId, EntitlementId, OrderId, PartyId, TierName, Timestamp,
+    ApiKeyId, CampaignId, EntitlementId, OrderId, PartyId, TierName, Timestamp, WebhookId,
 };
 use fleetgrant_core::event::{Event, EventKind, Field};
 use serde::ser::SerializeMap;
@@ -49,6 +49,8 @@ pub enum Stream<'a> {
     Campaign(CampaignId),
     /// One key of the HTTP API.
     Key(ApiKeyId),
+    /// One webhook.
+    Webhook(WebhookId),
 }
 
 impl fmt::Display for Stream<'_> {
@@ -62,6 +64,7 @@ impl fmt::Display for Stream<'_> {
             Self::Catalogue => f.write_str("catalogue"),
             Self::Campaign(id) => write!(f, "campaign:{id}"),
             Self::Key(id) => write!(f, "key:{id}"),
+            Self::Webhook(id) => write!(f, "webhook:{id}"),
         }
     }
 }
@@ -199,11 +202,25 @@ fn head(db: &mut Db, stream: &str) -> Result<(i64, Octets<[u8; 32]>), StoreError
 
 /// The events of a stream, in order.
 pub fn of_stream(db: &mut Db, stream: Stream<'_>) -> Result<Vec<Stored>, StoreError> {
+    of_named_stream(db, &stream.to_string())
+}
+
+/// As [`of_stream`], by the stream's name.
+pub fn of_named_stream(db: &mut Db, stream: &str) -> Result<Vec<Stored>, StoreError> {
     Ok(on!(db, c => table::table
-        .filter(table::stream.eq(stream.to_string()))
+        .filter(table::stream.eq(stream))
         .order(table::seq)
         .select(Stored::as_select())
         .load(c))?)
+}
+
+/// The event at a position.
+pub fn at(db: &mut Db, position: i64) -> Result<Option<Stored>, StoreError> {
+    Ok(on!(db, c => table::table
+        .find(position)
+        .select(Stored::as_select())
+        .first(c)
+        .optional())?)
 }
 
 /// Erases what can name a person from the events of a stream; how many had any.

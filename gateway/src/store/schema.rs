@@ -607,6 +607,58 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    webhook_deliveries (webhook_id, position) {
+        webhook_id -> Binary,
+        position -> BigInt,
+        stream -> Text,
+        at -> BigInt,
+        state -> SmallInt,
+        attempts -> BigInt,
+        next_at -> BigInt,
+        status -> Nullable<SmallInt>,
+        problem -> Nullable<Text>,
+        settled_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    webhook_inbox (position) {
+        position -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhook_kinds (webhook_id, kind) {
+        webhook_id -> Binary,
+        kind -> SmallInt,
+    }
+}
+
+diesel::table! {
+    webhooks (id) {
+        id -> Binary,
+        name -> Text,
+        url -> Text,
+        party_id -> Nullable<Binary>,
+        product_line_id -> Nullable<Binary>,
+        secret -> Binary,
+        former_secret -> Nullable<Binary>,
+        former_until -> Nullable<BigInt>,
+        state -> SmallInt,
+        because -> Nullable<SmallInt>,
+        failures -> BigInt,
+        failing_since -> Nullable<BigInt>,
+        not_before -> Nullable<BigInt>,
+        stopped_at -> Nullable<BigInt>,
+        replay_since -> Nullable<BigInt>,
+        replay_after -> Nullable<BigInt>,
+        replay_to -> Nullable<BigInt>,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
 diesel::joinable!(activation_codes -> entitlements (entitlement_id));
 diesel::joinable!(activation_codes -> parties (partner_id));
 diesel::joinable!(activations -> activation_codes (code_id));
@@ -658,6 +710,10 @@ diesel::joinable!(sku_contents -> license_models (license_model_id));
 diesel::joinable!(sku_contents -> products (product_id));
 diesel::joinable!(sku_contents -> skus (sku_id));
 diesel::joinable!(stations -> parties (manufacturer_id));
+diesel::joinable!(webhook_deliveries -> webhooks (webhook_id));
+diesel::joinable!(webhook_kinds -> webhooks (webhook_id));
+diesel::joinable!(webhooks -> parties (party_id));
+diesel::joinable!(webhooks -> product_lines (product_line_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     activation_codes,
@@ -703,4 +759,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     sku_contents,
     skus,
     stations,
+    webhook_deliveries,
+    webhook_inbox,
+    webhook_kinds,
+    webhooks,
 );

@@ -16,6 +16,7 @@ mod policies;
 mod report;
 mod scale;
 mod scene;
+mod webhooks;
 
 use std::fs;
 use std::net::TcpListener;

@@ -69,4 +69,6 @@ entity_id! {
     CampaignId;
     /// A key of the HTTP API.
     ApiKeyId;
+    /// Who else is told what happened.
+    WebhookId;
 }

@@ -1,0 +1,6 @@
+DROP TRIGGER events_go_to_webhooks ON events;
+DROP FUNCTION note_for_webhooks();
+DROP TABLE webhook_deliveries;
+DROP TABLE webhook_inbox;
+DROP TABLE webhook_kinds;
+DROP TABLE webhooks;
