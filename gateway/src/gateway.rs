@@ -85,6 +85,7 @@ pub struct Gateway {
     link: MqttLink,
     conductor: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
+    webhooks: Sender,
     stop: watch::Sender<bool>,
 }
 
@@ -142,9 +143,10 @@ impl Gateway {
             rules: Arc::clone(&rules),
             clock: clock.clone(),
         };
+        let sender = Sender::new(&config.webhooks)?;
         let webhooks = Dispatcher {
             store: store.clone(),
-            sender: Sender::new(&config.webhooks)?,
+            sender: sender.clone(),
             config: config.webhooks.clone(),
             clock,
         };
@@ -159,6 +161,7 @@ impl Gateway {
                 tokio::spawn(refresher.run(stopped.clone())),
                 tokio::spawn(webhooks.run(stopped)),
             ],
+            webhooks: sender,
             link,
             stop,
         })
@@ -174,6 +177,12 @@ impl Gateway {
     #[must_use]
     pub fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.rules)
+    }
+
+    /// What sends to webhooks.
+    #[must_use]
+    pub const fn webhooks(&self) -> &Sender {
+        &self.webhooks
     }
 
     /// The state of its link to the broker.

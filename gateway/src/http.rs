@@ -39,6 +39,7 @@ mod reports;
 pub mod roles;
 mod router;
 mod value;
+mod webhooks;
 mod word;
 mod write;
 
@@ -57,6 +58,7 @@ use crate::mqtt::LinkStatus;
 use crate::operator::Operator;
 use crate::store::{Db, Store, StoreError};
 use crate::telemetry::Telemetry;
+use crate::webhook::Sender;
 
 pub use imports::ImportFault;
 pub use listener::{BindError, HttpListener, HttpServer};
@@ -91,6 +93,8 @@ pub struct ApiParts {
     pub clock: Clock,
     /// The counters of the process.
     pub telemetry: Telemetry,
+    /// What tries the endpoints of webhooks.
+    pub webhooks: Sender,
 }
 
 impl Api {

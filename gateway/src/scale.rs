@@ -48,6 +48,9 @@ pub enum ScaleError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The API's client cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
     /// The database refused.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -90,6 +90,7 @@ impl<'a> Bound<'a> {
             time_zone: self.config.time_zone.clone(),
             clock,
             telemetry,
+            webhooks: gateway.webhooks().clone(),
         };
         self.listener.serve(Api::new(parts, self.http.key))
     }

@@ -24,6 +24,14 @@ pub struct Webhooks {
     pub roots: Option<PathBuf>,
 }
 
+/// As where the configuration says nothing.
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self::parse(WebhooksSection::default(), Path::to_path_buf)
+            .expect("the defaults are what is allowed")
+    }
+}
+
 impl Webhooks {
     pub(super) fn parse(
         section: WebhooksSection,

@@ -16,7 +16,7 @@ use super::{
     Api, activation_acts, activations, caller, campaign_acts, campaigns, case_acts, cases,
     device_acts, device_moves, devices, entitlement_acts, entitlements, events, guard, health,
     imports, key, keys, license_models, openapi, order_acts, orders, parties, policies, products,
-    reports, roles,
+    reports, roles, webhooks,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -103,6 +103,15 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(campaign_acts::resume))
         .routes(routes!(campaign_acts::abort))
         .routes(routes!(events::list))
+        .routes(routes!(webhooks::list, webhooks::add))
+        .routes(routes!(webhooks::show))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::pause))
+        .routes(routes!(webhooks::resume))
+        .routes(routes!(webhooks::remove))
+        .routes(routes!(webhooks::replay))
+        .routes(routes!(webhooks::test))
         .routes(routes!(reports::activation))
         .routes(routes!(reports::order_to_activation))
         .routes(routes!(reports::shipment_to_activation))

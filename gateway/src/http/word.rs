@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use fleetgrant_core::webhook;
 use fleetgrant_core::{campaign, domain, event, license, quota, rule};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::openapi::RefOr;
@@ -78,6 +79,9 @@ words! {
     StartBasis: domain::StartBasis,
     StorageClass: domain::StorageClass,
     StuckStep: report::stuck::Step,
+    DeliveryStep: webhook::DeliveryStep,
+    DisabledBecause: webhook::DisabledBecause,
+    WebhookState: webhook::WebhookState,
     Trial: license::Trial,
     WaveState: campaign::WaveState,
 }

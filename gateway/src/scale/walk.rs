@@ -21,11 +21,12 @@ use super::{NOW, Progress, ScaleError};
 use crate::access::{self, Grant, NewKey};
 use crate::activation::Rules;
 use crate::clock::Clock;
-use crate::config::Bucket;
+use crate::config::{Bucket, Webhooks};
 use crate::http::{Api, ApiParts, router};
 use crate::mqtt::{LinkState, LinkStatus};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
+use crate::webhook::Sender;
 
 const PREFIX: &str = "/api/v1";
 const DOCUMENT: &str = "/api/v1/openapi.json";
@@ -110,6 +111,7 @@ impl Reader {
             time_zone: TimeZone::UTC,
             clock: Clock::manual(NOW).0,
             telemetry: telemetry.clone(),
+            webhooks: Sender::new(&Webhooks::default())?,
         };
         let bucket = Bucket {
             every: Duration::from_nanos(1),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fleetgrant::access::{self, Grant, NewKey};
 use fleetgrant::activation::Rules;
 use fleetgrant::clock::{Clock, ManualClock};
-use fleetgrant::config::{Bucket, Http, Log};
+use fleetgrant::config::{Bucket, Http, Log, Webhooks};
 use fleetgrant::http::{Api, ApiParts, HttpListener, HttpServer};
 use fleetgrant::identity::IdPrefix;
 use fleetgrant::import::{self, ImportOptions, Kind};
@@ -17,6 +17,7 @@ use fleetgrant::mqtt::{LinkState, LinkStatus};
 use fleetgrant::store::conversation::Cache;
 use fleetgrant::store::{SchemaPolicy, Store, StoreOptions, party};
 use fleetgrant::telemetry::{self, Telemetry};
+use fleetgrant::webhook::Sender;
 use fleetgrant_core::context::Authority;
 use fleetgrant_core::domain::{Epoch, PartyId, Realm, Role, Roles, Timestamp};
 use fleetgrant_core::policy::Policy;
@@ -76,6 +77,7 @@ impl Served {
             time_zone: TimeZone::UTC,
             clock,
             telemetry: counters(),
+            webhooks: Sender::new(&Webhooks::default()).unwrap(),
         };
         let server = listener.serve(Api::new(parts, config.key));
         Self {

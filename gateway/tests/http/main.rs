@@ -17,4 +17,5 @@ mod problems;
 mod reports;
 mod roles;
 mod versions;
+mod webhooks;
 mod writes;
