@@ -57,3 +57,8 @@ pub use refusal::Refusal;
 pub use rights::{Off, Status, UseError};
 pub use storage::{Record, Storage, StorageError};
 pub use time::Instant;
+
+/// The examples of the guide, so that they compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Guide;

@@ -23,7 +23,7 @@ use fleetgrant_core::policy::Policy;
 use tracing::Instrument;
 
 use crate::clock::Clock;
-use crate::crypto::Lanes;
+use crate::crypto::{Lanes, PublishedKeySet};
 use crate::identity::DeviceVerifier;
 use crate::issue::Issuer;
 use crate::mqtt::{Inbound, InboundMessage, Outbound};
@@ -55,6 +55,8 @@ pub struct Conductor {
     pub intake: Intake,
     /// Signs what goes down.
     pub issuer: Arc<Issuer>,
+    /// The key set that devices with an older one are sent.
+    pub key_set: Option<PublishedKeySet>,
     /// Rates of devices.
     pub buckets: Buckets,
     /// The way down.
@@ -69,6 +71,9 @@ struct Settled {
     outcome: &'static str,
     reply: Option<Reply>,
 }
+
+/// The key set, if the device is to get it.
+type Keys<'a> = Option<&'a PublishedKeySet>;
 
 /// The message is to come again: nothing of it was kept.
 #[derive(Debug, thiserror::Error)]
@@ -106,9 +111,13 @@ impl Conductor {
     async fn conduct(&self, message: InboundMessage) {
         let kind = message.kind.as_str();
         match self.settle(&message).await {
-            Ok(Settled { outcome, reply }) => {
+            Ok((Settled { outcome, reply }, keys)) => {
                 count(kind, outcome);
                 message.ack.acknowledge();
+                // Before the answer, which may be signed by a key that only they hold.
+                if let Some(keys) = keys {
+                    self.send_keys(&message.device, keys).await;
+                }
                 if let Some(reply) = reply {
                     self.answer(reply).await;
                 }
@@ -121,13 +130,13 @@ impl Conductor {
     }
 
     /// Steps 1 to 3. An error leaves the message with the broker.
-    async fn settle(&self, message: &InboundMessage) -> Result<Settled, Again> {
+    async fn settle(&self, message: &InboundMessage) -> Result<(Settled, Keys<'_>), Again> {
         let now = self.clock.trusted_now()?;
         let rate = match self.buckets.take(&message.device) {
             Ok(rate) => rate,
             Err(dropped) => {
                 count_unauthenticated(dropped);
-                return Ok(Settled::dropped(dropped));
+                return Ok((Settled::dropped(dropped), None));
             }
         };
         let received = Received {
@@ -139,16 +148,15 @@ impl Conductor {
             Ok(opened) => opened,
             Err(dropped) => {
                 count_unauthenticated(dropped);
-                return Ok(self.intake.refuse(message, dropped, now));
+                return Ok((self.intake.refuse(message, dropped, now), None));
             }
         };
         if let Some(held_back) = self.intake.hold_back(&opened, rate, now) {
-            return Ok(held_back);
+            return Ok((held_back, None));
         }
-        self.intake
-            .recorder
-            .record(opened, Channel::Online, now)
-            .await
+        let keys = self.keys_for(&opened);
+        let recorder = &self.intake.recorder;
+        Ok((recorder.record(opened, Channel::Online, now).await?, keys))
     }
 }
 

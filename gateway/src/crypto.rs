@@ -6,6 +6,7 @@
 
 pub mod authority;
 pub mod es256;
+pub mod key_set;
 pub mod lane;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub use authority::{AuthorityKey, AuthorityKeyError};
 pub use es256::{
     Es256, P256PublicKey, Portable, Ring, SIGNATURE_LENGTH, SignatureRefused, SigningFailed,
 };
+pub use key_set::{KeySetError, PublishedKeySet};
 pub use lane::{Lane, LaneClosed, Lanes, LanesConfig};
 
 /// The TLS provider for every rustls builder of this crate.

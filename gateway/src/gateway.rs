@@ -15,7 +15,7 @@ use crate::broker::{
 };
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::crypto::{AuthorityKey, AuthorityKeyError, Lanes};
+use crate::crypto::{AuthorityKey, AuthorityKeyError, KeySetError, Lanes, PublishedKeySet};
 use crate::identity::{AnchorError, DeviceVerifier, TrustAnchor, VerifierError};
 use crate::issue::Issuer;
 use crate::mqtt::{InvalidTopicSpace, LinkConfig, LinkStatus, MqttLink, TopicSpace};
@@ -50,6 +50,9 @@ pub enum StartError {
     /// The authority's key is of no use.
     #[error(transparent)]
     AuthorityKey(#[from] AuthorityKeyError),
+    /// The key set is of no use.
+    #[error(transparent)]
+    KeySet(#[from] KeySetError),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -102,6 +105,7 @@ impl Gateway {
     ) -> Result<Self, StartError> {
         let verifier = Arc::new(device_verifier(config)?);
         let key = Arc::new(authority_key(config)?);
+        let key_set = key_set(config, &key)?;
         let topics = topics(config)?;
         let tls = Arc::new(tls::client_config(&config.broker.tls)?);
         let store = open_store(config, schema).await?;
@@ -120,6 +124,7 @@ impl Gateway {
                 lanes,
             },
             issuer: Arc::clone(&issuer),
+            key_set,
             buckets: Buckets::new(&config.limits),
             outbound: outbound.clone(),
             clock: clock.clone(),
@@ -233,6 +238,15 @@ pub fn authority_key(config: &Config) -> Result<AuthorityKey, StartError> {
         authority.not_before,
         authority.not_after,
     )?)
+}
+
+/// The configured key set, if there is one.
+fn key_set(config: &Config, key: &AuthorityKey) -> Result<Option<PublishedKeySet>, StartError> {
+    let Some(path) = &config.authority()?.key_set else {
+        return Ok(None);
+    };
+    let realm = Realm::new(config.realm.as_str())?;
+    Ok(Some(PublishedKeySet::load(path, &realm, key)?))
 }
 
 /// What takes messages in files, on a database that is open already.

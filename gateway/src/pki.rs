@@ -24,8 +24,10 @@ mod error;
 mod files;
 #[cfg(any(test, feature = "testing"))]
 pub mod forge;
+mod key_set;
 
 pub use authority::NewAuthority;
 pub use dev::{DevPki, DevPkiOptions};
 pub use device::{DEV_HARDWARE_TYPE, DeviceCredentials};
 pub use error::PkiError;
+pub use key_set::{KeySetContent, NewRoot, make_roots, read_public_key, sign_key_set};

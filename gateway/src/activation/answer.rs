@@ -10,6 +10,7 @@ use fleetgrant_schemas::{Message, Writer};
 use super::authenticate::{Dropped, Opened};
 use super::bucket::Rate;
 use super::{Conductor, Intake, Settled};
+use crate::crypto::PublishedKeySet;
 use crate::mqtt::{InboundMessage, PublishOutcome};
 
 /// Seconds that a device over its rate is told to wait.
@@ -24,6 +25,25 @@ pub(super) struct Reply {
 }
 
 impl Conductor {
+    /// The key set, if this device says that it has an older one.
+    pub(super) fn keys_for(&self, opened: &Opened) -> Option<&PublishedKeySet> {
+        let Said::Request(ask) = &opened.said else {
+            return None;
+        };
+        let key_set = self.key_set.as_ref();
+        key_set.filter(|set| set.is_due(ask.key_set, ask.max_down))
+    }
+
+    /// Passes the key set on. If it is lost, the device's next request says so.
+    pub(super) async fn send_keys(&self, device: &DeviceId, keys: &PublishedKeySet) {
+        let message = PublishedKeySet::MESSAGE;
+        match self.outbound.publish(device, message, keys.bytes()).await {
+            Ok(PublishOutcome::Accepted | PublishOutcome::NoSubscriber) => {}
+            Ok(outcome) => tracing::warn!(?outcome, %message, "the key set was not taken"),
+            Err(error) => tracing::warn!(%error, %message, "the key set was not sent"),
+        }
+    }
+
     /// Signs and publishes. What fails here is not lost: the device repeats its request, and the
     /// outbox its push.
     pub(super) async fn answer(&self, reply: Reply) {

@@ -1,5 +1,7 @@
 //! `fleetgrant pki`: a development PKI, and a look at any certificate through the gateway's eyes.
 
+mod keys;
+mod roots;
 mod verify;
 
 use std::io::{self, Write};
@@ -26,6 +28,8 @@ enum Command {
     Init(Init),
     Device(Device),
     Authority(Authority),
+    Roots(roots::Args),
+    Keys(keys::Args),
     Verify(verify::Args),
 }
 
@@ -76,6 +80,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Command::Init(args) => init(args),
         Command::Device(args) => device(args),
         Command::Authority(args) => authority(args),
+        Command::Roots(args) => roots::run(args),
+        Command::Keys(args) => keys::run(args),
         Command::Verify(args) => verify::run(args),
     }
 }
@@ -185,7 +191,10 @@ impl From<PkiError> for Failure {
     fn from(cause: PkiError) -> Self {
         match cause {
             PkiError::Io { .. } => Self::Unavailable(cause.into()),
-            PkiError::Serial(_) | PkiError::ServerName(_) => Self::input(cause),
+            PkiError::Serial(_)
+            | PkiError::ServerName(_)
+            | PkiError::NotAKey { .. }
+            | PkiError::KeySet(_) => Self::input(cause),
             _ => Self::refused(cause),
         }
     }

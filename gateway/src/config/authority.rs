@@ -18,6 +18,8 @@ pub struct Authority {
     pub not_before: Timestamp,
     /// The moment it signs no more; at most 366 days later.
     pub not_after: Timestamp,
+    /// The key set that devices with an older one are sent, signed by a root.
+    pub key_set: Option<PathBuf>,
 }
 
 impl Authority {
@@ -50,6 +52,7 @@ impl Authority {
             epoch: section.epoch,
             not_before,
             not_after,
+            key_set: section.key_set.as_deref().map(in_base),
         })
     }
 }

@@ -139,6 +139,7 @@ pub(super) struct AuthoritySection {
     pub(super) epoch: u32,
     pub(super) not_before: String,
     pub(super) not_after: String,
+    pub(super) key_set: Option<PathBuf>,
 }
 
 impl AuthoritySection {

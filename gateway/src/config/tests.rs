@@ -61,6 +61,7 @@ fn the_sample_shows_every_key_with_its_default() {
             epoch: 1,
             not_before: "2026-01-01T00:00:00Z".to_owned(),
             not_after: "2027-01-01T00:00:00Z".to_owned(),
+            key_set: None,
         }),
         ..FileSection::default()
     };

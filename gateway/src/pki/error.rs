@@ -29,6 +29,17 @@ pub enum PkiError {
         /// Why it is of no use.
         reason: String,
     },
+    /// A file holds no key of the kind that is needed.
+    #[error("{} is no P-256 {kind} in PEM", path.display())]
+    NotAKey {
+        /// The file.
+        path: PathBuf,
+        /// Which kind.
+        kind: &'static str,
+    },
+    /// A key set that no device would take.
+    #[error("the key set cannot be signed: {0}")]
+    KeySet(&'static str),
     /// A serial that could not be a file's name and part of a device id.
     #[error("{0:?} is no serial here: 1 to 48 of A-Z a-z 0-9 . _ -, the first no dot")]
     Serial(String),

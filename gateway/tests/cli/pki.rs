@@ -164,3 +164,34 @@ fn nothing_is_made_twice() {
         .run(&["pki", "device", "--serial", "SN-1", "--hwmodel", "FG-100"])
         .ends(REFUSED, &["pki init"]);
 }
+
+#[test]
+fn a_root_signs_key_sets_but_none_that_no_device_would_take() {
+    const KEY: &str = "pki/authority.pub,1,2026-01-01T00:00:00Z,2027-01-01T00:00:00Z";
+    let folder = with_a_device();
+    folder
+        .run(&["pki", "roots"])
+        .done()
+        .shows(&["roots/root-1.key", "roots/root-2.pub", "key id"]);
+    folder.run(&["pki", "roots"]).ends(REFUSED, &["exists"]);
+    let keys = |more: &[&str]| {
+        let root = ["--root", "roots/root-1.key", "--realm", "acme"];
+        folder.run(&[&["pki", "keys"], &root[..], &["--generation", "7"], more].concat())
+    };
+    keys(&["--grants", KEY])
+        .done()
+        .shows(&["keys.cbor: generation 7, 1 keys"]);
+    let by = |root| folder.run(&["inspect", "keys.cbor", "--by", root]);
+    by("roots/root-1.pub").done().shows(&["message    keys"]);
+    by("roots/root-2.pub").ends(REFUSED, &["the signature is not by"]);
+
+    keys(&["--grants", KEY, "--notices", KEY]).ends(USAGE, &["no device would read it"]);
+    let itself = ["--grants", KEY, "--retire", "roots/root-1.pub"];
+    keys(&itself).ends(USAGE, &["a root cannot retire itself"]);
+    let backwards = "pki/authority.pub,1,2027-01-01T00:00:00Z,2026-01-01T00:00:00Z";
+    keys(&["--grants", backwards]).ends(USAGE, &["no device would read it"]);
+    let private = "pki/authority.key,1,2026-01-01T00:00:00Z,2027-01-01T00:00:00Z";
+    keys(&["--grants", private]).ends(USAGE, &["no P-256 public key"]);
+    keys(&["--grants", "pki/authority.pub,1"]).ends(USAGE, &["FILE,EPOCH,FROM,UNTIL"]);
+    keys(&["--grants", "pki/authority.pub,1,soon,later"]).ends(USAGE, &["is no instant"]);
+}

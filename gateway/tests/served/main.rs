@@ -4,6 +4,7 @@
 
 mod c_device;
 mod firmware;
+mod key_set;
 mod ledger;
 mod line;
 mod operator;

@@ -52,6 +52,26 @@ impl Site {
         }
     }
 
+    /// Stops its gateway, and serves again with a configuration that was changed so.
+    pub(crate) fn restarted(self, change: impl FnOnce(String) -> String) -> Self {
+        let Self {
+            installation,
+            _gateway: gateway,
+            folder,
+        } = self;
+        drop(gateway);
+        let file = installation.config_file();
+        let changed = change(std::fs::read_to_string(&file).unwrap());
+        std::fs::write(&file, changed).unwrap();
+        let (data, now) = (folder.path().join("data"), Clock::system().now());
+        let options = InstallationOptions::default();
+        Self {
+            installation: Installation::open_or_create(&data, &options, now).unwrap(),
+            _gateway: Process::serve(folder.path()),
+            folder,
+        }
+    }
+
     /// What a command that must succeed prints.
     pub(crate) fn command(&self, args: &[&str]) -> String {
         command(self.folder.path(), args)

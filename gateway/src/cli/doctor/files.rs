@@ -106,6 +106,7 @@ fn authority(configured: &Authority) -> Finding {
         epoch,
         not_before,
         not_after,
+        key_set: _,
     } = configured;
     match AuthorityKey::load(path, *epoch, *not_before, *not_after) {
         Ok(key) => Finding::ok(

@@ -99,6 +99,7 @@ mod tests {
             epoch: 1,
             not_before: START,
             not_after: END,
+            key_set: None,
         });
         authority(&config, now).unwrap().verdict
     }
