@@ -9,6 +9,7 @@ mod campaigns;
 mod cases;
 mod codes;
 mod completions;
+mod contracts;
 mod devices;
 mod doctor;
 mod entitlement_acts;

@@ -20,6 +20,7 @@ mod products;
 mod reason;
 pub mod reconcile;
 mod report;
+mod requirements;
 mod rows;
 mod shipments;
 mod skus;

@@ -3,6 +3,8 @@
 use fleetgrant_core::tier::TierRules;
 use fleetgrant_core::tier::draft::{Contradiction, Draft};
 
+use crate::store::contract::Terms;
+
 /// A policy is a few lines; more than so many bytes is none.
 pub const MAX_BYTES: usize = 16 * 1024;
 
@@ -53,6 +55,24 @@ pub fn parse(text: &str) -> Result<TierRules, PolicyFileError> {
         line: line_of(text, reason.field()),
         reason,
     })
+}
+
+/// Reads fields of a policy that are to lie over another; what begins with `{` is JSON.
+///
+/// # Errors
+/// See [`PolicyFileError`].
+pub fn parse_terms(text: &str) -> Result<Terms, PolicyFileError> {
+    if text.len() > MAX_BYTES {
+        return Err(PolicyFileError::TooLong);
+    }
+    if text.trim_start().starts_with('{') {
+        return Ok(Terms::parse(text)?);
+    }
+    let fields = toml::from_str(text).map_err(|error| PolicyFileError::Toml {
+        line: error.span().map(|span| line_at(text, span.start)),
+        message: error.message().to_owned(),
+    })?;
+    Ok(Terms::of(fields))
 }
 
 /// A policy as a person would write it, in TOML.

@@ -18,6 +18,7 @@ mod purchase;
 mod refusal;
 pub mod share;
 pub mod stuck;
+pub mod tiers;
 pub mod usage;
 pub mod uses;
 mod wait;

@@ -15,6 +15,7 @@ pub mod campaign;
 pub mod case;
 pub mod column;
 mod condition;
+pub mod contract;
 pub mod conversation;
 pub mod device;
 pub mod entitlement;

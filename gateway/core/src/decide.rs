@@ -150,9 +150,7 @@ pub(crate) fn decide(facts: &Facts<'_>, ask: &Ask, full: &BTreeSet<Source>) -> P
         // On the line nobody buys: a device gets what was bound to it.
         planner.deny_all(Rule::FactoryNotOffered.into());
     } else if !ask.wants.is_empty() {
-        for (place, want) in ask.wants.iter().enumerate() {
-            planner.want(Source::Want(place), want);
-        }
+        planner.all_wants();
     } else if ask.reason == Reason::Return {
         planner.give_back_concerned();
     } else if matches!(ask.reason, Reason::Rehost | Reason::Temporary) {
@@ -187,13 +185,56 @@ impl Planner<'_> {
         }
     }
 
-    fn want(&mut self, source: Source, want: &Want) {
-        let result = match want {
-            Want::Feature { feature, total } => self.feature(source, feature, *total),
-            Want::Code { id, proof } => self.code(source, *id, proof),
-        };
+    /// In the order of the request, but that an addition may be named before what it adds to.
+    fn all_wants(&mut self) {
+        let wants = &{ self.ask }.wants;
+        let mut early = Vec::new();
+        for (place, want) in wants.iter().enumerate() {
+            let source = Source::Want(place);
+            match self.want(source, want) {
+                Err(refusal) if refusal.rule == Rule::PrerequisiteMissing => {
+                    early.push((source, want))
+                }
+                result => self.conclude(source, result),
+            }
+        }
+        for (source, want) in early {
+            let result = self.want(source, want);
+            self.conclude(source, result);
+        }
+        self.plan.verdicts.sort_by_key(|(source, _)| *source);
+    }
+
+    fn conclude(&mut self, source: Source, result: Result<Verdict, Refusal>) {
         let verdict = result.unwrap_or_else(Verdict::Denied);
         self.plan.verdicts.push((source, verdict));
+    }
+
+    fn want(&mut self, source: Source, want: &Want) -> Result<Verdict, Refusal> {
+        match want {
+            Want::Feature { feature, total } => self.feature(source, feature, *total),
+            Want::Code { id, proof } => self.code(source, *id, proof),
+        }
+    }
+
+    /// What keeps an entitlement from serving this device, with what is planned counted as had.
+    fn with_planned(&self, entitlement: &Entitlement, found: Result<(), Rule>) -> Result<(), Rule> {
+        match found {
+            Err(Rule::PrerequisiteMissing) if self.will_have_required(entitlement) => Ok(()),
+            found => found,
+        }
+    }
+
+    fn will_have_required(&self, entitlement: &Entitlement) -> bool {
+        let planned = |product| {
+            self.plan.draws.iter().any(|draw| {
+                let of = self.facts.ledger.entitlement(draw.entitlement);
+                of.is_some_and(|of| of.product == product)
+            })
+        };
+        eligible::has_required(entitlement, |product| {
+            planned(product) || eligible::is_here(self.facts, product)
+        })
     }
 
     fn feature(

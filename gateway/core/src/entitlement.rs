@@ -26,6 +26,9 @@ pub struct Entitlement {
     pub product: ProductId,
     /// The features of the product, one grant entry each.
     pub features: Arc<[Feature]>,
+    /// What the device must have before it gets any of it: of each of these, one product. A product
+    /// that takes the place of what is required will do.
+    pub requires: Arc<[Arc<[ProductId]>]>,
     /// The rules of its licence model, as they were when it was made.
     pub rules: ModelRules,
     /// Where it stands.

@@ -160,6 +160,8 @@ named! {
         KeyCreated = 130 "key-created",
         /// A key of the HTTP API was ended.
         KeyRevoked = 131 "key-revoked",
+        /// Another policy, or none, lies over that of a party's tier.
+        ContractChanged = 132 "contract-changed",
         /// What could name a person was erased of a party.
         PersonalErased = 140 "personal-erased",
         /// Units in use became those of another entitlement, and stayed where they are.

@@ -74,6 +74,8 @@ named! {
         NothingWanted = 32 "nothing-wanted",
         /// The uses that its units give were used up.
         UsesSpent = 33 "uses-spent",
+        /// The device has not got what the product is an addition to.
+        PrerequisiteMissing = 34 "prerequisite-missing",
     }
 }
 
@@ -165,6 +167,7 @@ impl Rule {
                 "return it on the old device; if that one is dead, have it declared dead"
             }
             Self::TemporaryNotNeeded => "ask for the feature itself: units are free",
+            Self::PrerequisiteMissing => "activate what it is an addition to first",
             Self::UsesSpent => "order more units, whose uses come to those that were used up",
             Self::NothingWanted => "name the features that are wanted",
             Self::EmptySetFirst => "let the device sign for the empty set that it was sent",

@@ -9,6 +9,7 @@ pub mod draft;
 mod shipped;
 mod window;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
@@ -30,18 +31,25 @@ pub struct TierPolicy {
     pub rules: TierRules,
 }
 
-/// Names a version of a tier's policy, as decisions record it: `standard/1`.
+/// Names a version of a tier's policy, as decisions record it: `standard/1`, or `standard/1+C-7`
+/// where a contract's lies over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyTag {
     /// The tier.
     pub tier: TierName,
     /// From 1, and never changed once it was in force.
     pub version: u32,
+    /// The contract whose policy lies over it, by its reference.
+    pub contract: Option<String>,
 }
 
 impl fmt::Display for PolicyTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.tier, self.version)
+        write!(f, "{}/{}", self.tier, self.version)?;
+        match &self.contract {
+            Some(contract) => write!(f, "+{contract}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -70,6 +78,55 @@ pub struct TierRules {
     pub admission: Admission,
     /// Requests of a device in a day that are served; none: as many as come.
     pub requests_per_day: Option<NonZeroU16>,
+    /// Units beyond those that were bought that are given all the same.
+    pub overdraft: Overdraft,
+    /// From which value of what was bought on the tier is suggested; none: never.
+    pub suggested: Option<Suggestion>,
+}
+
+/// Units of what is sold that are given beyond those bought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overdraft {
+    /// So many of each entitlement.
+    pub units: u32,
+    /// One more for each so many that were bought.
+    pub per_units: Option<NonZeroU32>,
+}
+
+/// From which value of what was bought on a tier is suggested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suggestion {
+    /// Of orders that are no longer ago.
+    pub window: Window,
+    /// In each currency by its ISO 4217 code, whole units of it: as much as one of these, or parts
+    /// of several that come to a whole together.
+    pub values: BTreeMap<String, NonZeroU32>,
+}
+
+impl Overdraft {
+    /// Units beyond so many that were bought.
+    #[must_use]
+    pub fn of(self, units: u32) -> u32 {
+        let more = self.per_units.map_or(0, |per| units / per);
+        self.units.saturating_add(more)
+    }
+}
+
+impl Suggestion {
+    /// How much of what it takes was bought, in millionths, by value in ten-thousandths of each
+    /// currency. What has no value here counts for nothing.
+    #[must_use]
+    pub fn reached<'a>(&self, bought: impl Iterator<Item = (&'a str, i64)>) -> i128 {
+        bought
+            .filter_map(|(currency, value)| {
+                let whole = i128::from(self.values.get(currency)?.get()) * 10_000;
+                Some(i128::from(value) * 1_000_000 / whole)
+            })
+            .sum()
+    }
+
+    /// What [`Suggestion::reached`] must come to.
+    pub const WHOLE: i128 = 1_000_000;
 }
 
 /// How a kind of request is answered.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::ledger::{Ledger, actor};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable};
+use super::{Failure, Global, OrUnavailable, contracts};
 use crate::clock::Clock;
 use crate::policy_file;
 use crate::store::event::Occasion;
@@ -29,6 +29,11 @@ enum Command {
     List(List),
     Show(Show),
     Set(Set),
+    Contract(contracts::Contract),
+    /// Put a party under its tier's policy alone
+    Release(contracts::Party),
+    /// Show the policy that applies to a party, its contract's over its tier's
+    Effective(contracts::Party),
 }
 
 /// List the versions of every tier's policy, the newest first
@@ -91,6 +96,9 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         Command::List(args) => list(&Ledger::open(global)?, args),
         Command::Show(args) => show(&Ledger::open(global)?, args),
         Command::Set(args) => set(global, args),
+        Command::Contract(args) => contracts::put(global, args),
+        Command::Release(args) => contracts::release(global, args),
+        Command::Effective(args) => contracts::effective(&Ledger::open(global)?, args),
     }
 }
 
@@ -179,11 +187,16 @@ fn set(global: &Global, args: &Set) -> Result<(), Failure> {
     super::note(&match put {
         Put::InForce(tag) => format!("{tag} is in force"),
         Put::Unchanged(tag) => format!("{tag} says so already, and stays in force"),
+        Put::Contradicted { contract, reason } => {
+            return Err(Failure::refused(anyhow!(
+                "the contract {contract} contradicts it: {reason}; put another contract in force first"
+            )));
+        }
     });
     Ok(())
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
     let reading = || format!("cannot read {}", path.display());
     let source: &mut dyn Read = if path.as_os_str() == "-" {
         &mut io::stdin().lock()

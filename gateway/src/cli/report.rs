@@ -19,7 +19,7 @@ use crate::report::dimension::Dimensions;
 use crate::report::group::GroupBy;
 use crate::report::share::{self, ShareQuery};
 use crate::report::stuck::{self, Limits, Step};
-use crate::report::{activation, expiring, operations, platform, usage, uses};
+use crate::report::{activation, expiring, operations, platform, tiers, usage, uses};
 use crate::when::When;
 
 /// Report on activations, orders, customers and the history
@@ -45,6 +45,8 @@ enum Command {
     Operations(Operations),
     Uses(Utilisation),
     Expiring(Expiring),
+    /// List parties that bought as much as another tier takes, or less than their own does
+    Tiers(Output),
     Stuck(Stuck),
     Reconcile(reconcile::Args),
     Customer(customer::Args),
@@ -209,6 +211,11 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             let until = now.plus_seconds(args.within.as_secs());
             let soon = ledger.read(move |db| expiring::read(db, now, until))?;
             figures::print_expiring(args.output.output, soon)
+        }
+        Command::Tiers(args) => {
+            let zone = zone.clone();
+            let suggested = ledger.read(move |db| tiers::read(db, now, &zone))?;
+            figures::print_tiers(args.output, suggested)
         }
         Command::Stuck(args) => {
             let (limits, most) = (args.limits(), i64::from(args.most));

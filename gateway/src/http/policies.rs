@@ -191,6 +191,11 @@ pub(super) async fn put(
                     cause: &[],
                 };
                 let put = policy::put_in_force(db, &tier, &rules, occasion)?;
+                if let Put::Contradicted { contract, reason } = &put {
+                    let why = format!("the contract {contract} contradicts it: {reason}");
+                    let problem = Problem::new(ProblemKind::ContradictoryPolicy, why);
+                    return Ok(Step::Refused(problem));
+                }
                 let policy = in_force(db, tier.as_str())?;
                 let in_force = PolicyInForce {
                     policy: policy

@@ -61,6 +61,25 @@ impl PartialSchema for PolicyRules {
                     Given::MayBeNull,
                 ),
             )
+            .property(
+                "overdraft_units",
+                number(
+                    "Units that an order gives beyond those bought",
+                    0,
+                    u32::MAX,
+                    Given::Always,
+                ),
+            )
+            .property(
+                "overdraft_per_units",
+                number(
+                    "One more of them for each so many that were bought",
+                    1,
+                    u32::MAX,
+                    Given::MayBeNull,
+                ),
+            )
+            .property("suggested", suggested())
             .property("rehost", permit("Moves with proof of the return"))
             .property("rehost_unconfirmed", permit("Moves from a dead device"))
             .property(
@@ -118,6 +137,34 @@ fn quota(of: ObjectBuilder) -> ObjectBuilder {
             "beyond",
             optional("What becomes of what is beyond it", &BEYOND),
         )
+}
+
+fn suggested() -> ObjectBuilder {
+    let value = number("Whole units of a currency", 1, u32::MAX, Given::Always);
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .description(Some(
+            "From which value of what was bought the tier is suggested",
+        ))
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
+        .property(
+            "window",
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .max_length(Some(32))
+                .description(Some("Of orders that are no longer ago, as P1Y")),
+        )
+        .required("window")
+        .property(
+            "values",
+            ObjectBuilder::new()
+                .schema_type(Type::Object)
+                .description(Some("By currency, as ISO 4217 writes it"))
+                .additional_properties(Some(AdditionalProperties::<Schema>::RefOr(RefOr::T(
+                    Schema::Object(value.build()),
+                )))),
+        )
+        .required("values")
 }
 
 fn causes() -> ArrayBuilder {

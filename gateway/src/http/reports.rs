@@ -22,6 +22,7 @@ use crate::report::operations::{self, OperationsReport};
 use crate::report::platform::{self, PlatformUse};
 use crate::report::share::{self, ShareQuery, ShareReport};
 use crate::report::stuck::{self, Limits, Stuck};
+use crate::report::tiers::{self, Suggested};
 use crate::report::usage::{self, UsageReport};
 use crate::report::uses::{self, UsesReport};
 use crate::store::{Db, StoreError};
@@ -283,6 +284,19 @@ pub(super) async fn expiring(
     let now = api.clock.now();
     let until = now.plus_seconds(u64::from(query.days.unwrap_or(30)) * DAY);
     report(&api, move |db| expiring::read(db, now, until)).await
+}
+
+/// List parties that bought as much as another tier takes, or less than their own does
+#[utoipa::path(
+    get, path = "/reports/tiers", operation_id = "report_tiers", tag = "reports",
+    responses((status = OK, body = Vec<Suggested>))
+)]
+pub(super) async fn tiers(
+    State(api): State<Api>,
+    _: Query<Nothing>,
+) -> Result<Json<Vec<Suggested>>, Problem> {
+    let (now, zone) = (api.clock.now(), api.time_zone.clone());
+    report(&api, move |db| tiers::read(db, now, &zone)).await
 }
 
 /// List what has been in a step for longer than it should

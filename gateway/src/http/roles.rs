@@ -140,6 +140,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/reports/operations", MANAGERS),
     get("/api/v1/reports/uses", MANAGERS),
     get("/api/v1/reports/expiring", MANAGERS),
+    get("/api/v1/reports/tiers", MANAGERS),
     get("/api/v1/reports/stuck", WATCHERS),
 ];
 

@@ -122,6 +122,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(reports::operations))
         .routes(routes!(reports::uses))
         .routes(routes!(reports::expiring))
+        .routes(routes!(reports::tiers))
         .routes(routes!(reports::stuck));
     OpenApiRouter::with_openapi(openapi::frame()).nest(roles::PREFIX, routes)
 }

@@ -1,7 +1,8 @@
 //! What order lines become, and what becomes of that when a line changes or ships.
 
 use fleetgrant_core::domain::{
-    EntitlementState, HoldReason, Holds, OrderId, OrderLineId, Scope, Source, StartBasis, Timestamp,
+    EntitlementState, HoldReason, Holds, OrderId, OrderLineId, PartyId, Scope, Source, StartBasis,
+    Timestamp,
 };
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::license::Trial;
@@ -17,7 +18,7 @@ use crate::store::event::{self, Occasion, Stream};
 use crate::store::order::{self, Order, OrderLine};
 use crate::store::party::Party;
 use crate::store::sku::{self, SkuContent};
-use crate::store::{Db, StoreError, id, license_model, product};
+use crate::store::{Db, StoreError, id, license_model, policy, product};
 
 /// Makes the entitlements of a new line: one for each product that the SKU gives.
 pub(super) fn create(
@@ -57,6 +58,7 @@ fn sold(
         StartBasis::Order => Some(order.ordered_at),
         StartBasis::Shipment | StartBasis::FirstActivation | StartBasis::EachActivation => None,
     };
+    let bought = units(line.quantity, content.units_per_copy)?;
     Ok(Entitlement {
         id: id::fresh(occasion.at),
         system: order.system.clone(),
@@ -84,8 +86,8 @@ fn sold(
         grace_seconds: i64::from(rules.rules.grace),
         model_rules: model.rules,
         unlimited: false,
-        units: units(line.quantity, content.units_per_copy)?,
-        overdraft: 0,
+        units: bought,
+        overdraft: overdraft(db, Some(owner.id.0), bought)?,
         live_units: 0,
         pending_credit: 0,
         units_per_device: content.units_per_copy,
@@ -128,7 +130,12 @@ pub(crate) fn resize(
             return refuse("quantity", reason);
         }
         let wanted = sold - elsewhere;
-        let resized = with_units(entitlement, wanted, occasion.at)?;
+        let owner = entitlement.owner_id.map(|owner| owner.0);
+        let tolerated = overdraft(db, owner, wanted)?.max(entitlement.overdraft);
+        let resized = Entitlement {
+            overdraft: tolerated,
+            ..with_units(entitlement, wanted, occasion.at)?
+        };
         entitlement::update(db, &resized)?;
         note(db, occasion, EventKind::EntitlementAmended, &resized)?;
         all.push(resized);
@@ -293,6 +300,22 @@ pub(super) fn note(
         occasion,
         &[happened],
     )
+}
+
+/// Units beyond those bought that the owner's policy gives on the day of the sale. What was once
+/// given stays, whatever becomes of the policy.
+pub(super) fn overdraft(
+    db: &mut Db,
+    owner: Option<PartyId>,
+    units: i64,
+) -> Result<i64, StoreError> {
+    let allowed = policy::of_owner(db, owner)?.rules.overdraft;
+    let units = u32::try_from(units).unwrap_or(0);
+    Ok(if units == 0 {
+        0
+    } else {
+        allowed.of(units).into()
+    })
 }
 
 fn units(copies: i64, units_per_copy: i64) -> Result<i64, Halt> {

@@ -7,7 +7,7 @@ use fleetgrant_schemas::limits;
 use super::cells::{Cells, Column};
 use super::diff::{Diff, Maybe};
 use super::rows::Run;
-use super::{Effect, Halt, Reason, Row, lookup, refuse};
+use super::{Effect, Halt, Reason, Row, lookup, refuse, requirements};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::event::{self, Stream};
 use crate::store::product::{self, Feature, Product, ProductFeature};
@@ -25,9 +25,10 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::optional("uses"),
     Column::optional("vendor_data"),
     Column::optional("replaces"),
+    Column::optional("requires"),
 ];
 
-const CHANGED: &str = "product-changed";
+pub(super) const CHANGED: &str = "product-changed";
 
 #[derive(Debug)]
 pub(super) struct ProductRow {
@@ -42,6 +43,7 @@ pub(super) struct ProductRow {
     uses: Option<i64>,
     vendor_data: Option<Vec<u8>>,
     replaces: Option<String>,
+    requires: Option<Vec<String>>,
 }
 
 impl Row for ProductRow {
@@ -57,6 +59,7 @@ impl Row for ProductRow {
         let uses = cells.optional_number("uses", 1, i64::from(u32::MAX));
         let vendor_data = cells.hex("vendor_data", limits::MAX_VENDOR_DATA);
         let replaces = cells.optional("replaces", 64);
+        let requires = requirements::parse(cells);
         let feature = feature.and_then(|name| feature_name(cells, &name));
         if let Some(ceiling) = version_ceiling.as_deref().filter(|c| !is_visible(c)) {
             let reason = Reason::Invalid {
@@ -77,6 +80,7 @@ impl Row for ProductRow {
             uses,
             vendor_data,
             replaces,
+            requires,
         })
     }
 
@@ -86,6 +90,10 @@ impl Row for ProductRow {
             None => None,
         };
         let product = self.put_product(db, run, line)?;
+        let requires = match &self.requires {
+            Some(codes) => requirements::put(db, run, &product.0, codes, product.1)?,
+            None => Effect::Unchanged,
+        };
         let feature = self.put_feature(db, run)?;
         let link = ProductFeature {
             product_id: product.0.id,
@@ -95,7 +103,7 @@ impl Row for ProductRow {
             vendor_data: self.vendor_data.clone(),
         };
         let link = put_link(db, run, &link)?;
-        let effect = [product.1, feature.1, link]
+        let effect = [product.1, requires, feature.1, link]
             .into_iter()
             .reduce(stronger)
             .unwrap_or(Effect::Unchanged);
@@ -187,6 +195,16 @@ impl ProductRow {
             && product::replaces(db, &replaced, known.id)?
         {
             return circular(&self.code, code);
+        }
+        if let Some(known) = known
+            && (product::requires(db, known.id, replaced.id)?
+                || product::requires(db, replaced.id, known.id)?)
+        {
+            let reason = Reason::Unfit(format!(
+                "one of {} and {code} is an addition to the other, so neither takes its place",
+                self.code
+            ));
+            return refuse("replaces", reason);
         }
         Ok(Some(replaced.id))
     }

@@ -8,7 +8,7 @@ use super::schema::{
     activation_codes, contracts, devices, entitlements, factory_batches, parties,
     party_external_ids,
 };
-use super::{Db, StoreError};
+use super::{Db, StoreError, contract};
 
 /// A row.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -130,6 +130,8 @@ pub fn hand_over(
         .filter(devices::owner_id.eq(from))
         .set((devices::owner_id.eq(to), devices::changed_at.eq(Micros(now))))
         .execute(c))?;
+    // The heir is under its own.
+    contract::end_of(db, from.0)?;
     let contracts = on!(db, c => diesel::update(contracts::table)
         .filter(contracts::party_id.eq(from))
         .set(contracts::party_id.eq(to))

@@ -9,7 +9,7 @@ use fleetgrant_core::tier::{DEFAULT_TIER, PolicyTag, TierPolicy, TierRules};
 use super::column::{Code, Micros, Octets};
 use super::event::{self, Occasion, Stream};
 use super::schema::{parties, policy_versions as table};
-use super::{Db, StoreError, id};
+use super::{Db, StoreError, contract, id};
 
 /// A row. Its rules are never changed; a change is a new version.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -43,15 +43,25 @@ impl PolicyVersion {
             tag: PolicyTag {
                 tier: TierName::new(&self.tier).map_err(|error| corrupt(error.to_string()))?,
                 version: u32::try_from(self.version).map_err(|error| corrupt(error.to_string()))?,
+                contract: None,
             },
             rules: TierRules::try_from(draft).map_err(|error| corrupt(error.to_string()))?,
         })
     }
 }
 
-/// The policy in force for an owner's devices: its tier's; that of whoever has none, if it has
-/// none, or one of which there is no policy.
+/// The policy in force for an owner's devices: its tier's, with its contract's over it; that of
+/// whoever has none, if it has none, or one of which there is no policy.
 pub fn of_owner(db: &mut Db, owner: Option<PartyId>) -> Result<TierPolicy, StoreError> {
+    let of_tier = of_tier(db, owner)?;
+    match owner {
+        Some(owner) => contract::laid_over(db, owner, of_tier),
+        None => Ok(of_tier),
+    }
+}
+
+/// The policy in force for the tier of a party, whatever its contract says.
+pub fn of_tier(db: &mut Db, owner: Option<PartyId>) -> Result<TierPolicy, StoreError> {
     let tiers = parties::table
         .filter(parties::id.nullable().eq(owner.map(Octets)))
         .filter(parties::tier.is_not_null())
@@ -152,6 +162,13 @@ pub enum Put {
     InForce(PolicyTag),
     /// It was in force already, in this version.
     Unchanged(PolicyTag),
+    /// A contract that lies over it would contradict it; nothing changed.
+    Contradicted {
+        /// The contract.
+        contract: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Puts rules in force for a tier, as its next version; the one before is retired. Decisions made
@@ -168,6 +185,10 @@ pub fn put_in_force(
         if before.rules == *rules {
             return Ok(Put::Unchanged(before.tag));
         }
+    }
+    let against = contract::contradicting(db, tier.as_str(), rules)?;
+    if let Some((contract, reason)) = against.into_iter().next() {
+        return Ok(Put::Contradicted { contract, reason });
     }
     let newest: Option<i64> = on!(db, c => table::table
         .filter(table::tier.eq(tier.as_str()))

@@ -1,10 +1,12 @@
 //! Products, their features, and which has which.
 
+use std::collections::BTreeSet;
+
 use diesel::prelude::*;
 use fleetgrant_core::domain::{CatalogueState, FeatureId, ProductId, ProductLineId};
 
 use super::column::{Code, Micros, Octets};
-use super::schema::{features, product_features, products};
+use super::schema::{features, product_features, product_requirements, products};
 use super::{Db, StoreError};
 
 /// What is licensed.
@@ -104,6 +106,72 @@ pub fn replaces(
     }
     // So long a line is taken for a circle.
     Ok(true)
+}
+
+/// Products that a product is an addition to: all of these are required.
+pub fn requirements_of(
+    db: &mut Db,
+    product: ProductId,
+) -> Result<Vec<Octets<ProductId>>, StoreError> {
+    Ok(on!(db, c => product_requirements::table
+        .filter(product_requirements::product_id.eq(Octets(product)))
+        .order(product_requirements::requires_id)
+        .select(product_requirements::requires_id)
+        .load(c))?)
+}
+
+/// Whether a product is an addition to another, at whatever remove.
+pub fn requires(
+    db: &mut Db,
+    product: Octets<ProductId>,
+    other: Octets<ProductId>,
+) -> Result<bool, StoreError> {
+    let (mut seen, mut next) = (BTreeSet::from([product]), vec![product]);
+    while let Some(product) = next.pop() {
+        for required in requirements_of(db, product.0)? {
+            if required == other {
+                return Ok(true);
+            }
+            if seen.insert(required) {
+                next.push(required);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Makes a product an addition to these, and to no others.
+pub fn set_requirements(
+    db: &mut Db,
+    product: Octets<ProductId>,
+    required: &[Octets<ProductId>],
+) -> Result<(), StoreError> {
+    on!(db, c => diesel::delete(product_requirements::table)
+        .filter(product_requirements::product_id.eq(product))
+        .execute(c))?;
+    for required in required {
+        let link = (
+            product_requirements::product_id.eq(product),
+            product_requirements::requires_id.eq(*required),
+        );
+        on!(db, c => diesel::insert_into(product_requirements::table)
+            .values(link)
+            .execute(c))?;
+    }
+    Ok(())
+}
+
+/// What will do where a product is required: itself, and what takes its place at whatever remove.
+pub fn successors(db: &mut Db, product: Octets<ProductId>) -> Result<Vec<ProductId>, StoreError> {
+    let (mut found, mut next) = (BTreeSet::from([product]), vec![product]);
+    while let Some(product) = next.pop() {
+        let newer: Vec<Octets<ProductId>> = on!(db, c => products::table
+            .filter(products::replaces_id.eq(product))
+            .select(products::id)
+            .load(c))?;
+        next.extend(newer.into_iter().filter(|newer| found.insert(*newer)));
+    }
+    Ok(found.into_iter().map(|product| product.0).collect())
 }
 
 /// The feature of this name.

@@ -52,6 +52,7 @@ async fn every_report_answers_and_refuses_what_it_cannot_mean() {
         "operations?by=owner&since=2026-01-01T00:00:00Z",
         "uses?by=model",
         "expiring?days=400",
+        "tiers",
     ] {
         let answer = api.get_as(&key, &format!("/api/v1/reports/{path}")).await;
         assert_eq!(answer.status, 200, "{answer:?}");

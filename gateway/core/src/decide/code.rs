@@ -55,7 +55,7 @@ impl Planner<'_> {
             .ok_or(Rule::CodeRefused)?;
         // What a partner hands out is not the partner's to use.
         let handed_out = code.partner.is_some() && code.partner == entitlement.owner;
-        eligible_for(facts, entitlement, !handed_out)?;
+        self.with_planned(entitlement, eligible_for(facts, entitlement, !handed_out))?;
         if self.full.contains(&source) {
             return Err(Rule::SetFull.into());
         }

@@ -35,7 +35,7 @@ impl Planner<'_> {
         let mut draws = Vec::new();
         let mut rule = None;
         for entitlement in candidates {
-            if let Err(refused) = eligible(facts, entitlement) {
+            if let Err(refused) = self.with_planned(entitlement, eligible(facts, entitlement)) {
                 rule = rule.or(Some(Refusal::from(refused)));
                 continue;
             }
@@ -87,22 +87,36 @@ impl Planner<'_> {
             })
             .collect();
         bound.sort_by_cached_key(|entitlement| self.rank(entitlement));
-        for entitlement in bound {
-            let source = Source::Bound(entitlement.id);
-            let verdict = if self.is_here(entitlement.id) {
-                Verdict::Served
-            } else if self.was_here(entitlement.id) {
-                continue;
-            } else {
-                self.draw_one_share(source, entitlement)
-                    .map_or_else(Verdict::Denied, |()| Verdict::Planned)
-            };
-            self.plan.verdicts.push((source, verdict));
+        // An addition comes after what it adds to, however long the line.
+        while !bound.is_empty() {
+            let (mut ready, mut rest): (Vec<_>, Vec<_>) = bound
+                .into_iter()
+                .partition(|next| self.will_have_required(next));
+            if ready.is_empty() {
+                std::mem::swap(&mut ready, &mut rest);
+            }
+            for entitlement in ready {
+                self.draw_one_bound(entitlement);
+            }
+            bound = rest;
         }
     }
 
+    fn draw_one_bound(&mut self, entitlement: &Entitlement) {
+        let source = Source::Bound(entitlement.id);
+        let verdict = if self.is_here(entitlement.id) {
+            Verdict::Served
+        } else if self.was_here(entitlement.id) {
+            return;
+        } else {
+            self.draw_one_share(source, entitlement)
+                .map_or_else(Verdict::Denied, |()| Verdict::Planned)
+        };
+        self.plan.verdicts.push((source, verdict));
+    }
+
     fn draw_one_share(&mut self, source: Source, entitlement: &Entitlement) -> Result<(), Refusal> {
-        eligible(self.facts, entitlement)?;
+        self.with_planned(entitlement, eligible(self.facts, entitlement))?;
         // Who buys the device later is owed the whole term.
         if self.ask.reason == Reason::Factory && entitlement.starts_when_activated() {
             return Err(Rule::NotStarted.into());

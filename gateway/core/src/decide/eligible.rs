@@ -1,7 +1,7 @@
 //! Whether an entitlement may serve this device at all.
 
 use super::Facts;
-use crate::domain::{EntitlementState, RemovalReason};
+use crate::domain::{EntitlementState, ProductId, RemovalReason};
 use crate::entitlement::{Entitlement, Start};
 use crate::license::Trial;
 use crate::rule::Rule;
@@ -59,7 +59,27 @@ pub(super) fn beyond_the_end(facts: &Facts<'_>, entitlement: &Entitlement) -> Re
     if was_revoked(facts, entitlement) {
         return Err(Rule::RevokedHere);
     }
+    let has = |product| is_here(facts, product);
+    if !has_required(entitlement, has) {
+        return Err(Rule::PrerequisiteMissing);
+    }
     Ok(())
+}
+
+/// Whether there is one product of each that is required.
+pub(super) fn has_required(entitlement: &Entitlement, has: impl Fn(ProductId) -> bool) -> bool {
+    let required = &entitlement.requires;
+    required
+        .iter()
+        .all(|one_of| one_of.iter().any(|product| has(*product)))
+}
+
+/// Whether the device has a product, or is meant to.
+pub(super) fn is_here(facts: &Facts<'_>, product: ProductId) -> bool {
+    facts.ledger.activations().any(|activation| {
+        let of = facts.ledger.entitlement(activation.entitlement);
+        activation.is_wanted() && of.is_some_and(|of| of.product == product)
+    })
 }
 
 /// A device that asks at every start must not undo a revocation by asking.

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod additions;
 mod bound;
 mod codes;
 mod give_back;

@@ -1,11 +1,13 @@
 //! The written form of a policy, and what of it contradicts itself.
 
+use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Admission, Beyond, Cause, Causes, Mode, Permit, Quota, QuotaScope, Temporary, TierRules,
+    Admission, Beyond, Cause, Causes, Mode, Overdraft, Permit, Quota, QuotaScope, Suggestion,
+    Temporary, TierRules,
 };
 
 const DAY: u32 = 86_400;
@@ -36,12 +38,25 @@ pub struct Draft {
     admission: Admission,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     requests_per_day: Option<u16>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    overdraft_units: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    overdraft_per_units: Option<u32>,
     #[serde(default)]
     rehost: PermitDraft,
     #[serde(default)]
     rehost_unconfirmed: PermitDraft,
     #[serde(default)]
     temporary: TemporaryDraft,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    suggested: Option<SuggestionDraft>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SuggestionDraft {
+    window: String,
+    values: BTreeMap<String, u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +149,14 @@ pub enum Contradiction {
     /// A move begins with a return.
     #[error("{0} allows moves, but returns are refused, and a move begins with one: allow returns")]
     MoveWithoutReturn(Field),
+    /// No value leads to the tier.
+    #[error(
+        "{0} has no value of any currency: leave the table out, and the tier is never suggested"
+    )]
+    NoValue(Field),
+    /// A text that is no currency.
+    #[error("{0} has a currency that is none: as ISO 4217 writes them, as EUR")]
+    NoCurrency(Field),
     /// A device would run out before it asks.
     #[error(
         "{0} needs renew_after_days, of at most two thirds of it: or a device would stop before it \
@@ -167,6 +190,8 @@ impl Contradiction {
             | Self::RiskierIsEasier(field)
             | Self::MoveWithoutReturn(field)
             | Self::LeaseBeforeRenewal(field)
+            | Self::NoValue(field)
+            | Self::NoCurrency(field)
             | Self::TooFewRequests(field, _) => field,
         }
     }
@@ -217,6 +242,14 @@ impl TryFrom<Draft> for TierRules {
             lease: lease.and_then(|days| NonZeroU32::new(u32::from(days.get()) * DAY)),
             admission: draft.admission,
             requests_per_day,
+            overdraft: Overdraft {
+                units: draft.overdraft_units,
+                per_units: match draft.overdraft_per_units {
+                    Some(0) => return Err(Contradiction::Zero("overdraft_per_units")),
+                    per => per.and_then(NonZeroU32::new),
+                },
+            },
+            suggested: draft.suggested.map(suggested).transpose()?,
         })
     }
 }
@@ -341,6 +374,32 @@ impl QuotaDraft {
     }
 }
 
+fn suggested(draft: SuggestionDraft) -> Result<Suggestion, Contradiction> {
+    const VALUES: Field = "suggested.values";
+    if draft.values.is_empty() {
+        return Err(Contradiction::NoValue(VALUES));
+    }
+    let is_currency =
+        |text: &str| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    let values = draft.values.into_iter().map(|(currency, value)| {
+        if !is_currency(&currency) {
+            return Err(Contradiction::NoCurrency(VALUES));
+        }
+        let value = NonZeroU32::new(value).ok_or(Contradiction::Zero(VALUES))?;
+        Ok((currency, value))
+    });
+    Ok(Suggestion {
+        window: draft
+            .window
+            .parse()
+            .map_err(|reason| Contradiction::Window {
+                field: "suggested.window",
+                reason,
+            })?,
+        values: values.collect::<Result<_, _>>()?,
+    })
+}
+
 fn at_most(field: Field, value: u16, most: u16) -> Result<(), Contradiction> {
     if value > most {
         return Err(Contradiction::TooLarge {
@@ -374,6 +433,8 @@ impl From<&TierRules> for Draft {
             lease_days: rules.lease.map(|lease| days(lease.get())),
             admission: rules.admission,
             requests_per_day: rules.requests_per_day.map(NonZeroU16::get),
+            overdraft_units: rules.overdraft.units,
+            overdraft_per_units: rules.overdraft.per_units.map(NonZeroU32::get),
             rehost: rules
                 .rehost
                 .map_or_else(PermitDraft::default, PermitDraft::from),
@@ -383,6 +444,19 @@ impl From<&TierRules> for Draft {
             temporary: rules
                 .temporary
                 .map_or_else(TemporaryDraft::default, TemporaryDraft::from),
+            suggested: rules.suggested.as_ref().map(SuggestionDraft::from),
+        }
+    }
+}
+
+impl From<&Suggestion> for SuggestionDraft {
+    fn from(suggested: &Suggestion) -> Self {
+        let values = suggested.values.iter();
+        Self {
+            window: suggested.window.to_string(),
+            values: values
+                .map(|(currency, value)| (currency.clone(), value.get()))
+                .collect(),
         }
     }
 }
@@ -471,6 +545,10 @@ impl Default for TemporaryDraft {
             beyond: None,
         }
     }
+}
+
+const fn is_zero(units: &u32) -> bool {
+    *units == 0
 }
 
 const fn self_service() -> Mode {

@@ -3,8 +3,8 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use super::{
-    Admission, Beyond, Causes, Mode, Permit, PolicyTag, Quota, QuotaScope, Temporary, TierPolicy,
-    TierRules, Window,
+    Admission, Beyond, Causes, Mode, Overdraft, Permit, PolicyTag, Quota, QuotaScope, Temporary,
+    TierPolicy, TierRules, Window,
 };
 use crate::domain::TierName;
 
@@ -81,6 +81,7 @@ fn first(tier: &str, rules: TierRules) -> TierPolicy {
         tag: PolicyTag {
             tier: TierName::new(tier).expect("a shipped tier has a name"),
             version: 1,
+            contract: None,
         },
         rules,
     }
@@ -99,6 +100,11 @@ const fn common() -> TierRules {
         lease: None,
         admission: Admission::Automatic,
         requests_per_day: None,
+        overdraft: Overdraft {
+            units: 0,
+            per_units: None,
+        },
+        suggested: None,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::report::operations::OperationsReport;
 use crate::report::platform::PlatformUse;
 use crate::report::share::ShareReport;
 use crate::report::stuck::Stuck;
+use crate::report::tiers::Suggested;
 use crate::report::usage::{Usage, UsageReport};
 use crate::report::uses::UsesReport;
 use crate::report::{DataError, Spoken};
@@ -393,6 +394,39 @@ pub(super) fn print_expiring(form: Format, soon: Vec<Expiring>) -> io::Result<()
         model: expiring.model,
         units: expiring.units,
         in_use: expiring.in_use,
+    });
+    output::print(form, &lines.collect::<Vec<_>>())
+}
+
+row!(
+    /// A party that is suggested another tier.
+    TierLine {
+        party: String,
+        tier: String,
+        suggested: String,
+        reached_percent: f64,
+        bought: String,
+        uncounted: String,
+    }
+);
+
+pub(super) fn print_tiers(form: Format, suggested: Vec<Suggested>) -> io::Result<()> {
+    if form == Format::Json {
+        return output::print_json(&suggested);
+    }
+    let lines = suggested.into_iter().map(|told| {
+        let bought = told.bought.iter();
+        let bought: Vec<_> = bought
+            .map(|(currency, value)| format!("{currency} {value}"))
+            .collect();
+        TierLine {
+            party: told.party,
+            tier: told.tier,
+            suggested: told.suggested,
+            reached_percent: percent(told.reached),
+            bought: bought.join(", "),
+            uncounted: told.uncounted.join(", "),
+        }
     });
     output::print(form, &lines.collect::<Vec<_>>())
 }

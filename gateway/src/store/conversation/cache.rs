@@ -17,8 +17,8 @@ use super::{corrupt, unsigned};
 use crate::store::column::Octets;
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
-use crate::store::policy;
 use crate::store::schema::{features, product_features};
+use crate::store::{policy, product};
 
 /// Products that are kept at most; beyond that all are forgotten.
 const MAX_PRODUCTS: usize = 4_096;
@@ -33,8 +33,12 @@ pub struct Cache(Arc<Mutex<Kept>>);
 struct Kept {
     stamp: Stamp,
     products: HashMap<ProductId, Arc<[Feature]>>,
+    requires: HashMap<ProductId, Requires>,
     tiers: HashMap<Option<PartyId>, Arc<TierPolicy>>,
 }
+
+/// What a product is an addition to: of each, what will do.
+pub(super) type Requires = Arc<[Arc<[ProductId]>]>;
 
 /// The state of all that is kept, as one transaction sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +72,20 @@ impl View<'_> {
         Ok(read)
     }
 
+    /// What a product is an addition to.
+    pub(super) fn requires(&self, db: &mut Db, product: ProductId) -> Result<Requires, StoreError> {
+        if let Some(known) = self.kept(|kept| kept.requires.get(&product).cloned()) {
+            return Ok(known);
+        }
+        let required = product::requirements_of(db, product)?;
+        let one_of = required
+            .into_iter()
+            .map(|required| Ok(product::successors(db, required)?.into()));
+        let read: Requires = one_of.collect::<Result<_, StoreError>>()?;
+        self.kept(|kept| kept.requires.insert(product, Arc::clone(&read)));
+        Ok(read)
+    }
+
     /// The policy in force for an owner's devices.
     pub(super) fn tier(
         &self,
@@ -85,7 +103,9 @@ impl View<'_> {
     /// What is kept under this view's stamp.
     fn kept<T>(&self, step: impl FnOnce(&mut Kept) -> T) -> T {
         let mut kept = self.cache.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_full = kept.products.len() > MAX_PRODUCTS || kept.tiers.len() > MAX_OWNERS;
+        let is_full = kept.products.len() > MAX_PRODUCTS
+            || kept.requires.len() > MAX_PRODUCTS
+            || kept.tiers.len() > MAX_OWNERS;
         if kept.stamp != self.stamp || is_full {
             *kept = Kept {
                 stamp: self.stamp,

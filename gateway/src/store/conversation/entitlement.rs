@@ -111,7 +111,7 @@ pub(super) fn candidates(
         .map(|row| {
             let binding = binding(device, &row, bound_ids.contains(&row.id));
             let found = entitlement(view.features(db, row.product_id.0)?, row, binding)?;
-            with_uses(db, found)
+            completed(db, view, found)
         })
         .collect()
 }
@@ -148,13 +148,22 @@ pub(super) fn one(
     row.map(|row| {
         let binding = binding(device, &row, false);
         let found = entitlement(view.features(db, row.product_id.0)?, row, binding)?;
-        with_uses(db, found)
+        completed(db, view, found)
     })
     .transpose()
 }
 
-/// With the uses that were reported of it, where a decision asks for them.
-fn with_uses(db: &mut Db, entitlement: Entitlement) -> Result<Entitlement, StoreError> {
+/// With what only a decision about new units asks for: what its product is an addition to, and the
+/// uses that were reported of it, where they are limited.
+fn completed(
+    db: &mut Db,
+    view: &View<'_>,
+    entitlement: Entitlement,
+) -> Result<Entitlement, StoreError> {
+    let entitlement = Entitlement {
+        requires: view.requires(db, entitlement.product)?,
+        ..entitlement
+    };
     if !entitlement.rules.metered || entitlement.uses_allowed().is_none() {
         return Ok(entitlement);
     }
@@ -212,6 +221,7 @@ fn entitlement(
         order_line: row.order_line_id.map(|line| line.0),
         product: row.product_id.0,
         features,
+        requires: Arc::from([]),
         rules: ModelRules {
             model: row.model_kind.0,
             grace: unsigned("grace_seconds", row.grace_seconds)?,

@@ -1,0 +1,9 @@
+DROP INDEX orders_by_ordered_at;
+DROP TRIGGER catalogue_stamp_of_another_contract ON contracts;
+DROP TRIGGER catalogue_stamp_of_a_contract ON contracts;
+DROP INDEX contract_policy_is_one;
+DROP TRIGGER catalogue_stamp_of_another_line ON products;
+DROP TRIGGER catalogue_stamp_without_a_requirement ON product_requirements;
+DROP TRIGGER catalogue_stamp_of_a_requirement ON product_requirements;
+DROP INDEX products_by_replaced;
+DROP INDEX product_requirements_by_required;

@@ -1,0 +1,9 @@
+DROP INDEX orders_by_ordered_at;
+DROP TRIGGER catalogue_stamp_of_another_contract;
+DROP TRIGGER catalogue_stamp_of_a_contract;
+DROP INDEX contract_policy_is_one;
+DROP TRIGGER catalogue_stamp_of_another_line;
+DROP TRIGGER catalogue_stamp_without_a_requirement;
+DROP TRIGGER catalogue_stamp_of_a_requirement;
+DROP INDEX products_by_replaced;
+DROP INDEX product_requirements_by_required;
