@@ -42,3 +42,4 @@ export POSTGRES_FOR_TESTS="postgres://fleetgrant:$password@127.0.0.1:$port/postg
 # The whole workspace, so that what the step `test` has built serves here as well.
 cargo test --workspace --locked --no-fail-fast --lib -- \
     store:: report:: import:: history:: lifecycle:: campaign:: webhook:: doctor:: sample::
+cargo test --workspace --locked --no-fail-fast --test http

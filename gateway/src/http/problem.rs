@@ -211,10 +211,16 @@ pub(super) fn found<T>(
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if error.is_transient() {
-            Self::busy("the database is busy; try again")
-        } else {
-            Self::internal(&error)
+        match error {
+            _ if error.is_transient() => Self::busy("the database is busy; try again"),
+            StoreError::Unavailable(_) | StoreError::Closed => {
+                Self::busy("the database cannot be reached; try again")
+            }
+            // The key was kept if the change was, and then gives its answer.
+            StoreError::Uncertain => Self::busy(
+                "it is not known whether this was kept; send it again with the same Idempotency-Key",
+            ),
+            _ => Self::internal(&error),
         }
     }
 }

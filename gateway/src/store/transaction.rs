@@ -293,7 +293,10 @@ fn retrying(mut step: impl FnMut() -> Result<(), StoreError>) -> Result<(), Stor
     let mut pause = PAUSE;
     for _ in 1..ATTEMPTS {
         match step() {
-            Err(error) if error.is_transient() => wait(&mut pause, &error),
+            // A connection that was lost has been tried again already.
+            Err(error) if error.is_transient() && !matches!(error, StoreError::Lost(_)) => {
+                wait(&mut pause, &error);
+            }
             settled => return settled,
         }
     }

@@ -15,7 +15,7 @@ use fleetgrant::identity::IdPrefix;
 use fleetgrant::import::{self, ImportOptions, Kind};
 use fleetgrant::mqtt::{LinkState, LinkStatus};
 use fleetgrant::store::conversation::Cache;
-use fleetgrant::store::{SchemaPolicy, Store, StoreOptions, party};
+use fleetgrant::store::{Store, party};
 use fleetgrant::telemetry::{self, Telemetry};
 use fleetgrant::webhook::Sender;
 use fleetgrant_core::context::Authority;
@@ -23,6 +23,8 @@ use fleetgrant_core::domain::{Epoch, PartyId, Realm, Role, Roles, Timestamp};
 use fleetgrant_core::policy::Policy;
 use jiff::tz::TimeZone;
 use tokio::sync::watch;
+
+use crate::store::scratch::Scratch;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -35,7 +37,7 @@ pub(crate) struct Served {
     pub(crate) hands: ManualClock,
     pub(crate) link: watch::Sender<LinkStatus>,
     pub(crate) server: HttpServer,
-    _folder: tempfile::TempDir,
+    _scratch: Scratch,
 }
 
 /// What a test changes of the configuration.
@@ -56,13 +58,8 @@ impl Served {
     }
 
     pub(crate) async fn with(config: Http) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("api.db").display());
-        let options = StoreOptions {
-            schema: SchemaPolicy::Migrate,
-            ..StoreOptions::default()
-        };
-        let store = Store::open(&url, options).unwrap();
+        let scratch = Scratch::new();
+        let store = scratch.open();
         let (clock, hands) = Clock::manual(NOW);
         let (link, status) = watch::channel(link(LinkState::Connected {
             session_present: false,
@@ -86,7 +83,7 @@ impl Served {
             hands,
             link,
             server,
-            _folder: folder,
+            _scratch: scratch,
         }
     }
 

@@ -1,6 +1,9 @@
 //! The HTTP API over a real port, as a program that speaks HTTP meets it.
 #![allow(clippy::unwrap_used)]
 
+#[macro_use]
+extern crate fleetgrant;
+
 mod api;
 mod campaigns;
 mod desk;
@@ -16,6 +19,7 @@ mod policies;
 mod problems;
 mod reports;
 mod roles;
+mod store;
 mod versions;
 mod webhooks;
 mod writes;

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::error::Error as _;
 use std::future::Future;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -35,7 +35,7 @@ const OLDEST_SERVER: i32 = 130_000;
 /// What bounds a statement, the wait for a lock, and a transaction whose client has gone silent:
 /// the last frees the writers' lock when a gateway's machine vanishes without a word.
 const SESSION: &str = "\
-    SET statement_timeout = '60s';\
+    SET statement_timeout = '300s';\
     SET lock_timeout = '10s';\
     SET idle_in_transaction_session_timeout = '30s';\
     SET application_name = 'fleetgrant';\
@@ -48,7 +48,7 @@ const WRITERS: &str = "pg_advisory_xact_lock(2854743710948090)";
 
 /// How long a connection that was lost is tried again before whoever waits is told, in pauses that
 /// double from the first: a restart of the server, or the change to a standby.
-const REOPENING: u32 = 9;
+const REOPENING: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// How often the lock of a lost transaction is waited for, `lock_timeout` each time: longer than
@@ -269,8 +269,11 @@ impl Link {
         &mut self,
         mut step: impl FnMut(&mut Self) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        let began = Instant::now();
         let mut pause = PAUSE;
-        for attempt in 0.. {
+        // The first is often a connection that was lost while nobody used it.
+        let mut is_first = true;
+        loop {
             let tried = if self.lost {
                 self.reopen().and_then(|()| step(self))
             } else {
@@ -283,15 +286,15 @@ impl Link {
                 return Err(error);
             }
             self.lost = true;
-            if attempt >= REOPENING {
+            if began.elapsed() + pause > REOPENING {
                 return Err(error);
             }
-            if attempt > 0 {
+            if !is_first {
                 thread::sleep(pause);
                 pause *= 2;
             }
+            is_first = false;
         }
-        unreachable!("the loop has no end of its own")
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {
