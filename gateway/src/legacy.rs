@@ -5,9 +5,12 @@
 
 mod export;
 mod mapping;
+mod progress;
 
 pub use export::{Export, ExportError, MAX_EXPORT_BYTES, MAX_RIGHTS, RowFault, Unmapped};
 pub use mapping::{MAX_BYTES as MAX_MAPPING_BYTES, Mapping, MappingError, parse as parse_mapping};
+
+pub use progress::{MigrationProgress, progress, surrender};
 
 use std::io::Cursor;
 use std::sync::Arc;

@@ -3,30 +3,8 @@
 # description does not tell of, nothing without a key.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-
-data=$(mktemp -d)
-gateway=''
-trap '[ -z "$gateway" ] || kill "$gateway" 2>/dev/null || true; rm -rf "$data"' EXIT
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-broker=$(free_port)
-http=$(free_port)
-
-cargo build --locked --quiet
-"${CARGO_TARGET_DIR:-target}/debug/fleetgrant" quickstart --devices 20 --data "$data/quickstart" \
-    --listen "127.0.0.1:$broker" --http "127.0.0.1:$http" >"$data/log" 2>&1 &
-gateway=$!
-
-for _ in $(seq 120); do
-    grep -q '^Serving' "$data/log" && break
-    kill -0 "$gateway" 2>/dev/null || break
-    sleep 1
-done
-key=$(grep -o 'fgk_[A-Za-z0-9_-]*' "$data/log") || {
-    cat "$data/log"
-    exit 1
-}
+# shellcheck source=tests/served.sh
+. tests/served.sh
 
 # The tool leaves its notes where it runs.
 python=$PWD/tests/python

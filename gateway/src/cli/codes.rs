@@ -1,11 +1,9 @@
 //! `fleetgrant codes`: what became of the codes that were handed out.
 
-use std::collections::BTreeMap;
-
 use super::ledger::Ledger;
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable};
-use crate::store::activation_code::{self, Use};
+use crate::store::activation_code::{self, Pack};
 
 /// Count what became of activation codes
 #[derive(Debug, clap::Args)]
@@ -50,38 +48,22 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let ledger = Ledger::open(global)?;
     let Command::List(args) = &args.command;
     let partners = ledger.parties(args.partner.as_deref())?;
-    let uses = ledger.read(move |db| activation_code::uses(db, partners.as_deref()))?;
-    let mut packs: BTreeMap<_, PackLine> = BTreeMap::new();
-    for code in uses {
-        let key = (code.pack.clone(), code.entitlement.clone());
-        packs
-            .entry(key)
-            .or_insert_with(|| none_yet(&code))
-            .count(&code);
-    }
-    let packs: Vec<_> = packs.into_values().collect();
+    let packs = ledger.read(move |db| activation_code::packs(db, partners.as_deref()))?;
+    let packs: Vec<_> = packs.into_iter().map(PackLine::from).collect();
     output::print(args.output, &packs).or_unavailable(|| "cannot write the list".to_owned())
 }
 
-fn none_yet(code: &Use) -> PackLine {
-    PackLine {
-        pack: code.pack.clone(),
-        partner: code.partner.clone(),
-        gives_units_of: code.entitlement.clone(),
-        codes: 0,
-        uses: 0,
-        used: 0,
-        left: 0,
-        units_used: 0,
-    }
-}
-
-impl PackLine {
-    fn count(&mut self, code: &Use) {
-        self.codes += 1;
-        self.uses += code.uses;
-        self.used += code.used;
-        self.left += code.uses - code.used;
-        self.units_used += code.used * code.units;
+impl From<Pack> for PackLine {
+    fn from(pack: Pack) -> Self {
+        Self {
+            pack: pack.pack,
+            partner: pack.partner,
+            gives_units_of: pack.entitlement,
+            codes: pack.codes,
+            uses: pack.uses,
+            used: pack.used,
+            left: pack.uses - pack.used,
+            units_used: pack.units_used,
+        }
     }
 }

@@ -1,12 +1,10 @@
 //! `fleetgrant migration`: rights of an older licensing system.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use fleetgrant_core::event::{Event, EventKind};
 
 use super::ledger::{Ledger, actor, runtime};
 use super::output::{self, Format, row};
@@ -14,11 +12,11 @@ use super::{Failure, Global, OrUnavailable, note};
 use crate::clock::Clock;
 use crate::import::ImportOptions;
 use crate::legacy::{
-    Brought, Export, ExportError, MAX_MAPPING_BYTES, Mapping, NotBrought, Transport, parse_mapping,
+    self, Brought, Export, ExportError, MAX_MAPPING_BYTES, Mapping, MigrationProgress, NotBrought,
+    Transport, parse_mapping,
 };
 use crate::operator::Effects;
-use crate::store::event::{self, Occasion, Stream};
-use crate::store::legacy_right::{self, Progress};
+use crate::store::event::Occasion;
 
 /// Bring over the rights of an older licensing system
 #[derive(Debug, clap::Args)]
@@ -218,33 +216,23 @@ fn unreadable(path: &Path, error: ExportError) -> Failure {
 }
 
 fn report(ledger: &Ledger, args: &Report) -> Result<(), Failure> {
-    let rights = ledger.read(legacy_right::progress)?;
-    let mut lines: BTreeMap<_, ProgressLine> = BTreeMap::new();
-    for right in rights {
-        let key = (right.system.clone(), right.kind.0, right.product.clone());
-        let line = lines.entry(key).or_insert_with(|| none_yet(&right));
-        line.rights += 1;
-        line.units += right.units;
-        line.on_devices += right.live;
-        match right.surrendered_at {
-            Some(_) => line.surrendered += 1,
-            None => line.left += 1,
-        }
-    }
-    let lines: Vec<_> = lines.into_values().collect();
+    let lines = ledger.read(legacy::progress)?.into_iter();
+    let lines: Vec<_> = lines.map(ProgressLine::from).collect();
     output::print(args.output, &lines).or_unavailable(|| "cannot write the report".to_owned())
 }
 
-fn none_yet(right: &Progress) -> ProgressLine {
-    ProgressLine {
-        system: right.system.clone(),
-        kind: right.kind.0.to_string(),
-        product: right.product.clone(),
-        rights: 0,
-        units: 0,
-        on_devices: 0,
-        surrendered: 0,
-        left: 0,
+impl From<MigrationProgress> for ProgressLine {
+    fn from(line: MigrationProgress) -> Self {
+        Self {
+            system: line.system,
+            kind: line.kind,
+            product: line.product,
+            rights: line.rights,
+            units: line.units,
+            on_devices: line.on_devices,
+            surrendered: line.surrendered,
+            left: line.left,
+        }
     }
 }
 
@@ -252,20 +240,12 @@ fn surrender(ledger: &Ledger, args: &Surrender) -> Result<(), Failure> {
     let (system, right) = (args.system.clone(), args.right.clone());
     let (now, actor) = (Clock::system().now(), actor());
     let done = ledger.store().write_blocking("surrender", move |db| {
-        let found = legacy_right::surrender(db, &system, &right, now)?;
-        if let Some(entitlement) = found {
-            let occasion = Occasion {
-                at: now,
-                actor: &actor,
-                cause: &[],
-            };
-            let mut told = Event::new(EventKind::LegacySurrendered)
-                .with("system", system.as_str())
-                .with("right", right.as_str());
-            told.entitlement = Some(entitlement);
-            event::append(db, Stream::Entitlement(entitlement), occasion, &[told])?;
-        }
-        Ok(found.is_some())
+        let occasion = Occasion {
+            at: now,
+            actor: &actor,
+            cause: &[],
+        };
+        legacy::surrender(db, &system, &right, occasion)
     })?;
     if !done {
         return Err(Failure::refused(anyhow!(

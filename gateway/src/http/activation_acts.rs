@@ -22,7 +22,7 @@ use crate::operator::Act;
 pub(super) struct Assignment {
     /// The id of the device.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    device: String,
+    pub(super) device: String,
     entitlement: Id,
     /// How many; 1, if it is not said.
     #[serde(default = "one")]
@@ -35,6 +35,20 @@ pub(super) struct Assignment {
 
 pub(super) const fn one() -> u32 {
     1
+}
+
+impl Assignment {
+    pub(super) const fn act(&self) -> Act {
+        Act::Assign {
+            entitlement: EntitlementId(self.entitlement.0),
+            units: self.units,
+            publish: if self.now {
+                Publish::Now
+            } else {
+                Publish::AtContact
+            },
+        }
+    }
 }
 
 /// Assign units of an entitlement to a device
@@ -53,15 +67,7 @@ pub(super) async fn assign(
     let asked: Assignment = write.json()?;
     let device = DeviceId::new(&asked.device)
         .map_err(|error| Problem::new(ProblemKind::BadBody, format!("device: {error}")))?;
-    let act = Act::Assign {
-        entitlement: EntitlementId(asked.entitlement.0),
-        units: asked.units,
-        publish: if asked.now {
-            Publish::Now
-        } else {
-            Publish::AtContact
-        },
-    };
+    let act = asked.act();
     act_once(&api, write, Subject::Device(device), act, how.preview).await
 }
 

@@ -74,7 +74,8 @@ pub(super) async fn act_once(
     }
 }
 
-fn attempt(
+/// One try of an act, within a transaction that the caller ends.
+pub(super) fn attempt(
     db: &mut Db,
     operator: &Operator,
     subject: &Subject,

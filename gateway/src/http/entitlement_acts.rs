@@ -12,10 +12,10 @@ use super::Api;
 use super::entitlements::{self, Entitlement};
 use super::etag::MatchParams;
 use super::problem::{Problem, ProblemKind};
-use super::query::{Named, Nothing, Query};
+use super::query::{Named, Query};
 use super::value::{Id, When};
 use super::word;
-use super::write::{Step, Write, WriteParams};
+use super::write::{ActQuery, Step, Write, WriteParams};
 use crate::lifecycle::{Deed, Direction, EntitlementActError, Length, Renewal, Split, Upgrade};
 use crate::operator::{Attempt, Operator};
 use crate::store::{Db, StoreError};
@@ -93,7 +93,7 @@ pub(super) struct ActOnEntitlement {
     to: Option<Id>,
     /// Only tells what would be done.
     #[serde(default)]
-    preview: bool,
+    pub(super) preview: bool,
 }
 
 /// What came of an act on an entitlement.
@@ -115,6 +115,7 @@ pub(super) struct EntitlementActed {
     post, path = "/entitlements/{entitlement}/acts", operation_id = "act_on_entitlement", tag = "entitlements",
     params(
         ("entitlement" = inline(Id), Path, description = "Its id"),
+        ActQuery,
         WriteParams,
         MatchParams,
     ),
@@ -124,11 +125,11 @@ pub(super) struct EntitlementActed {
 pub(super) async fn act(
     State(api): State<Api>,
     Named(id): Named<Id>,
-    _: Query<Nothing>,
+    Query(how): Query<ActQuery>,
     write: Write,
 ) -> Result<Response, Problem> {
     let asked: ActOnEntitlement = write.json()?;
-    let preview = asked.preview;
+    let preview = how.preview || asked.preview;
     let deed = asked.deed()?;
     let operator = api.operator(write.actor());
     let id = EntitlementId(id.0);
@@ -142,7 +143,7 @@ pub(super) async fn act(
 }
 
 impl ActOnEntitlement {
-    fn deed(&self) -> Result<Deed, Problem> {
+    pub(super) fn deed(&self) -> Result<Deed, Problem> {
         self.check_fields()?;
         let reason = self.reason.map_or(HoldReason::Operator, |reason| reason.0);
         let act = match self.act {
@@ -253,7 +254,8 @@ fn bad(why: &str) -> Problem {
     Problem::new(ProblemKind::BadBody, why.to_owned())
 }
 
-fn attempt(
+/// One try of an act, within a transaction that the caller ends.
+pub(super) fn attempt(
     db: &mut Db,
     operator: &Operator,
     id: EntitlementId,

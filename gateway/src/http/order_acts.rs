@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 
 use super::etag::MatchParams;
 use super::problem::{Problem, ProblemKind};
-use super::query::{Named, Nothing, Query};
+use super::query::{Named, Query};
 use super::value::Id;
-use super::write::{Step, Write, WriteParams};
+use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, orders, word};
 use crate::operator::Attempt;
 use crate::order_change::{LineChange, OrderAct, OrderChange, OrderError};
@@ -81,6 +81,7 @@ pub(super) struct ChangedEntitlement {
     post, path = "/orders/{order}/acts", operation_id = "act_on_order", tag = "orders",
     params(
         ("order" = inline(Id), Path, description = "Its id"),
+        ActQuery,
         WriteParams,
         MatchParams,
     ),
@@ -90,11 +91,11 @@ pub(super) struct ChangedEntitlement {
 pub(super) async fn act(
     State(api): State<Api>,
     Named(id): Named<Id>,
-    _: Query<Nothing>,
+    Query(how): Query<ActQuery>,
     write: Write,
 ) -> Result<Response, Problem> {
     let asked: ActOnOrder = write.json()?;
-    let preview = asked.preview;
+    let preview = how.preview || asked.preview;
     let act = asked.act()?;
     let operator = api.operator(write.actor());
     let id = OrderId(id.0);

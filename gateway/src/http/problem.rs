@@ -183,6 +183,11 @@ impl Problem {
         self.kind
     }
 
+    /// What was wrong, for people.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A failure of the gateway's own: what happened goes to the log, and not to the caller.
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed");
@@ -231,23 +236,30 @@ impl From<ClockJumped> for Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let status = self.kind.status();
+impl Problem {
+    /// As it is sent, and counted.
+    pub(super) fn counted(self) -> ProblemDetails {
         metrics::counter!("fleetgrant_http_refused_total", "reason" => self.kind.as_str())
             .increment(1);
-        let details = ProblemDetails {
+        ProblemDetails {
             kind: format!("/problems/{}", self.kind.as_str()),
             title: self.kind.title(),
-            status: status.as_u16(),
+            status: self.kind.status().as_u16(),
             detail: self.detail,
             rule: self.rule.map(Rule::as_str),
             errors: self.errors,
-        };
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, retry_after) = (self.kind.status(), self.retry_after);
+        let details = self.counted();
         let body = serde_json::to_vec(&details).expect("texts and a number always encode");
         let kind = HeaderValue::from_static("application/problem+json");
         let mut response = (status, [(header::CONTENT_TYPE, kind)], body).into_response();
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = retry_after {
             // Whole seconds, never fewer than it takes.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             let headers = response.headers_mut();

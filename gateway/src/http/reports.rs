@@ -3,17 +3,21 @@
 //! A report may look at the whole ledger, so few run at once and the rest of the API is not kept
 //! waiting for them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use fleetgrant_core::domain::{PartyId, Timestamp};
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 
 use super::problem::{Problem, ProblemKind};
 use super::query::{self, Nothing, Query};
-use super::value::When;
+use super::value::{Id, When};
 use super::{Api, word};
+use crate::factory::yields::{self, By, YieldOf};
 use crate::report::activation::{self, ActivationReport};
 use crate::report::delay::{self, Cohort, DelayReport};
 use crate::report::expiring::{self, Expiring};
@@ -101,6 +105,25 @@ pub(super) struct ExpiringQuery {
     days: Option<u16>,
 }
 
+/// Which yields.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct YieldQuery {
+    /// By what; by station, if it is not said.
+    #[param(inline)]
+    by: Option<By>,
+    /// Only of the stations of this contract manufacturer: its id.
+    #[param(inline)]
+    manufacturer: Option<Id>,
+    /// First runs that closed from then on.
+    #[param(inline)]
+    from: Option<When>,
+    /// First runs that closed before.
+    #[param(inline)]
+    to: Option<When>,
+}
+
 /// What is stuck.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -114,19 +137,51 @@ pub(super) struct StuckQuery {
     most: Option<u16>,
 }
 
+/// Waits until it is a report's turn, which lasts as long as what this returns.
+pub(super) async fn turn(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
+    let turn = Arc::clone(&api.reports).acquire_owned();
+    match tokio::time::timeout(PATIENCE, turn).await {
+        Ok(Ok(turn)) => Ok(turn),
+        _ => Err(
+            Problem::new(ProblemKind::Busy, "other reports are being made; try again")
+                .after(COME_BACK),
+        ),
+    }
+}
+
 /// Runs a report when it is its turn.
-async fn report<T: Send + 'static>(
+pub(super) async fn report<T: Send + 'static>(
     api: &Api,
     query: impl FnOnce(&mut Db) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<Json<T>, Problem> {
-    let turn = tokio::time::timeout(PATIENCE, api.reports.acquire()).await;
-    let Ok(Ok(_turn)) = turn else {
-        return Err(
-            Problem::new(ProblemKind::Busy, "other reports are being made; try again")
-                .after(COME_BACK),
-        );
-    };
+    let _turn = turn(api).await?;
     Ok(Json(api.read(query).await?))
+}
+
+/// First-pass yield by station, or final yield by batch
+///
+/// First-pass yield: units whose first run at the station passed, of those whose first run there
+/// closed. Final yield: devices that passed, of those that passed, failed or were scrapped.
+#[utoipa::path(
+    get, path = "/reports/yield", operation_id = "report_yield", tag = "reports",
+    params(YieldQuery),
+    responses((status = OK, body = Vec<YieldOf>))
+)]
+pub(super) async fn yields(
+    State(api): State<Api>,
+    Query(query): Query<YieldQuery>,
+) -> Result<Json<Vec<YieldOf>>, Problem> {
+    let from = query
+        .from
+        .map_or(Timestamp::from_micros(i64::MIN), |at| at.0);
+    let to = query.to.map_or(Timestamp::from_micros(i64::MAX), |at| at.0);
+    let by = query.by.unwrap_or_default();
+    let manufacturers = query.manufacturer.map(|id| [PartyId(id.0)]);
+    report(&api, move |db| {
+        let manufacturers = manufacturers.as_ref().map(<[_; 1]>::as_slice);
+        yields::read(db, by, manufacturers, (from, to))
+    })
+    .await
 }
 
 /// How devices, activations and refusals stand

@@ -47,6 +47,11 @@ const MANAGERS: Roles = Roles::of(&[Operator, Integrator, Auditor, Admin]);
 /// Figures that say what to do next.
 const WATCHERS: Roles = Roles::of(&[Operator, Support, Auditor, Admin]);
 
+/// What is built, and where.
+const LINES: Roles = Roles::of(&[Operator, Support, Integrator, Auditor, Admin]);
+/// What is sold on.
+const SELLERS: Roles = Roles::of(&[Operator, Support, Integrator, Auditor, Admin, Partner]);
+
 /// What changes rights.
 const OPERATORS: Roles = Roles::of(&[Operator, Admin]);
 /// What sends what is decided already.
@@ -73,6 +78,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     ),
     get("/api/v1/parties", STAFF),
     get("/api/v1/parties/{party}", STAFF),
+    post("/api/v1/parties/{party}/merge", OPERATORS),
+    post("/api/v1/parties/{party}/erase", ADMINS),
     get("/api/v1/products", STAFF),
     get("/api/v1/products/{product}", STAFF),
     get("/api/v1/license-models", STAFF),
@@ -82,6 +89,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/entitlements", OWNERS),
     get("/api/v1/entitlements/{entitlement}", OWNERS),
     post("/api/v1/entitlements/{entitlement}/acts", OPERATORS),
+    post("/api/v1/entitlements/bulk", OPERATORS),
     get("/api/v1/devices", OWNERS),
     get("/api/v1/devices/{device}", OWNERS),
     get("/api/v1/devices/{device}/events", HELPERS),
@@ -94,9 +102,11 @@ pub const ENDPOINTS: &[Endpoint] = &[
     post("/api/v1/devices/{device}/temporary", HELPDESK),
     post("/api/v1/devices/{device}/take-over", HELPDESK),
     post("/api/v1/devices/{device}/outage", HELPDESK),
+    post("/api/v1/devices/bulk", OPERATORS),
     get("/api/v1/activations", OWNERS),
     get("/api/v1/activations/{activation}", OWNERS),
     post("/api/v1/activations", OPERATORS),
+    post("/api/v1/activations/bulk", OPERATORS),
     post("/api/v1/activations/{activation}/cancel", OPERATORS),
     post("/api/v1/activations/{activation}/revoke", OPERATORS),
     get("/api/v1/cases", HELPERS),
@@ -119,6 +129,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
     post("/api/v1/campaigns/{campaign}/pause", OPERATORS),
     post("/api/v1/campaigns/{campaign}/resume", OPERATORS),
     post("/api/v1/campaigns/{campaign}/abort", OPERATORS),
+    get("/api/v1/batches", LINES),
+    post("/api/v1/batches/{batch}/reserve", OPERATORS),
+    get("/api/v1/stations", LINES),
+    post("/api/v1/stations", OPERATORS),
+    post("/api/v1/runs", OPERATORS),
+    post("/api/v1/runs/close", OPERATORS),
+    post("/api/v1/runs/scrap", OPERATORS),
+    get("/api/v1/packs", SELLERS),
+    post("/api/v1/legacy-rights/surrender", CHANGERS),
     get("/api/v1/events", Roles::of(&[Auditor, Admin])),
     get("/api/v1/webhooks", MANAGERS),
     get("/api/v1/webhooks/{webhook}", MANAGERS),
@@ -130,6 +149,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     post("/api/v1/webhooks/{webhook}/remove", IMPORTERS),
     post("/api/v1/webhooks/{webhook}/replay", IMPORTERS),
     post("/api/v1/webhooks/{webhook}/test", IMPORTERS),
+    get("/api/v1/history", Roles::of(&[Auditor, Admin])),
+    get("/api/v1/history/verify", Roles::of(&[Auditor, Admin])),
     get("/api/v1/reports/activation", MANAGERS),
     get("/api/v1/reports/order-to-activation", MANAGERS),
     get("/api/v1/reports/shipment-to-activation", MANAGERS),
@@ -142,6 +163,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/reports/expiring", MANAGERS),
     get("/api/v1/reports/tiers", MANAGERS),
     get("/api/v1/reports/stuck", WATCHERS),
+    get("/api/v1/reports/yield", MANAGERS),
+    get("/api/v1/reports/migration", MANAGERS),
 ];
 
 const fn get(path: &'static str, roles: Roles) -> Endpoint {

@@ -13,10 +13,10 @@ use utoipa_axum::routes;
 
 use super::problem::{self, Problem, ProblemKind};
 use super::{
-    Api, activation_acts, activations, caller, campaign_acts, campaigns, case_acts, cases,
-    device_acts, device_moves, devices, entitlement_acts, entitlements, events, guard, health,
-    imports, key, keys, license_models, openapi, order_acts, orders, parties, policies, products,
-    reports, roles, webhooks,
+    Api, activation_acts, activations, bulk, caller, campaign_acts, campaigns, case_acts, cases,
+    device_acts, device_moves, devices, entitlement_acts, entitlements, events, factory, guard,
+    health, history, imports, key, keys, license_models, migrations, openapi, order_acts, orders,
+    packs, parties, party_acts, policies, products, reports, roles, webhooks,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -60,6 +60,8 @@ fn described() -> OpenApiRouter<Api> {
         .merge(imports)
         .routes(routes!(parties::list))
         .routes(routes!(parties::show))
+        .routes(routes!(party_acts::merge))
+        .routes(routes!(party_acts::erase))
         .routes(routes!(products::list))
         .routes(routes!(products::show))
         .routes(routes!(license_models::list))
@@ -69,6 +71,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(entitlements::list))
         .routes(routes!(entitlements::show))
         .routes(routes!(entitlement_acts::act))
+        .routes(routes!(bulk::entitlements))
         .routes(routes!(devices::list))
         .routes(routes!(devices::show))
         .routes(routes!(devices::events))
@@ -81,8 +84,10 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(device_acts::take_over))
         .routes(routes!(device_moves::transfer))
         .routes(routes!(device_moves::outage))
+        .routes(routes!(bulk::devices))
         .routes(routes!(activations::list, activation_acts::assign))
         .routes(routes!(activations::show))
+        .routes(routes!(bulk::assignments))
         .routes(routes!(activation_acts::cancel))
         .routes(routes!(activation_acts::revoke))
         .routes(routes!(cases::list))
@@ -102,6 +107,14 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(campaign_acts::pause))
         .routes(routes!(campaign_acts::resume))
         .routes(routes!(campaign_acts::abort))
+        .routes(routes!(factory::batches))
+        .routes(routes!(factory::reserve))
+        .routes(routes!(factory::stations, factory::put_station))
+        .routes(routes!(factory::open_run))
+        .routes(routes!(factory::close_runs))
+        .routes(routes!(factory::scrap))
+        .routes(routes!(packs::list))
+        .routes(routes!(migrations::surrender))
         .routes(routes!(events::list))
         .routes(routes!(webhooks::list, webhooks::add))
         .routes(routes!(webhooks::show))
@@ -112,6 +125,8 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(webhooks::remove))
         .routes(routes!(webhooks::replay))
         .routes(routes!(webhooks::test))
+        .routes(routes!(history::of))
+        .routes(routes!(history::verify))
         .routes(routes!(reports::activation))
         .routes(routes!(reports::order_to_activation))
         .routes(routes!(reports::shipment_to_activation))
@@ -123,7 +138,9 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(reports::uses))
         .routes(routes!(reports::expiring))
         .routes(routes!(reports::tiers))
-        .routes(routes!(reports::stuck));
+        .routes(routes!(reports::stuck))
+        .routes(routes!(reports::yields))
+        .routes(routes!(migrations::progress));
     OpenApiRouter::with_openapi(openapi::frame()).nest(roles::PREFIX, routes)
 }
 

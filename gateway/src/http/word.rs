@@ -74,6 +74,7 @@ words! {
     RemovalReason: domain::RemovalReason,
     Renewal: license::Renewal,
     Role: domain::Role,
+    RunState: domain::RunState,
     Rule: rule::Rule,
     Source: domain::Source,
     StartBasis: domain::StartBasis,

@@ -15,12 +15,12 @@ use fleetgrant_core::domain::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::caller::Caller;
 use super::etag::Expected;
-use super::problem::{Problem, ProblemKind};
+use super::problem::{Problem, ProblemDetails, ProblemKind};
 use crate::store::column::{Micros, Octets};
 use crate::store::http_write::{self, HttpWrite};
 use crate::store::{Db, StoreError, Verdict};
@@ -33,6 +33,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const LONGEST_KEY: usize = 128;
 /// How long answers are kept.
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
+/// Things that one request may ask for.
+pub(super) const MANY: usize = 100;
 /// How often a write on a stale state is tried anew.
 const ATTEMPTS: usize = 8;
 
@@ -83,6 +85,28 @@ impl<T> Step<T> {
             other => other,
         }
     }
+}
+
+/// What came of many things, in the order in which they were asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Many<T> {
+    items: Vec<One<T>>,
+    /// How many were done.
+    done: usize,
+    /// How many were refused.
+    refused: usize,
+}
+
+/// What came of one of many: either was it done, or refused.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct One<T> {
+    // Left out, not null: the description of `T` does not allow for null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    done: Option<T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    refused: Option<ProblemDetails>,
 }
 
 /// Whether it is done, or only told what would be.
@@ -212,10 +236,75 @@ impl Write {
         T: Serialize,
         F: FnMut(&mut Db, Timestamp) -> Result<Step<T>, StoreError> + Send + Clone + 'static,
     {
-        let (id, name, digest) = (Octets(self.caller.id), self.name, self.digest);
+        let (answer, was_replayed) = self.run(api, &self.name, seen, operation).await?;
+        let mut response = json(answer);
+        if was_replayed {
+            let yes = HeaderValue::from_static("true");
+            response.headers_mut().insert(REPLAYED, yes);
+        }
+        Ok(response)
+    }
+
+    /// Does many things, each as [`once`](Self::once) does one: what is refused of one leaves the
+    /// others done, and the same request again does what is not done yet.
+    pub(super) async fn each<T, F>(
+        self,
+        api: &Api,
+        preview: bool,
+        operations: Vec<F>,
+    ) -> Result<Many<serde_json::Value>, Problem>
+    where
+        T: Serialize,
+        F: FnMut(&mut Db, Timestamp) -> Result<Step<T>, StoreError> + Send + Clone + 'static,
+    {
+        self.changes_nothing_seen()?;
+        if operations.len() > MANY {
+            let told = format!("{} items are too many: {MANY} at most", operations.len());
+            return Err(Problem::new(ProblemKind::BadBody, told));
+        }
+        let nothing = |_: &mut Db| Ok(None::<()>);
+        if !preview {
+            // The name is this request's from here on, whatever comes of its items.
+            let begun = |_: &mut Db, _| Ok(Step::Done(()));
+            self.run(api, &self.name, nothing, begun).await?;
+        }
+        let mut many = Many {
+            items: Vec::with_capacity(operations.len()),
+            done: 0,
+            refused: 0,
+        };
+        for (index, operation) in operations.into_iter().enumerate() {
+            // No header can have a line feed, so it is the name of nothing else.
+            let name = format!("{}\n{index}", self.name);
+            let (done, refused) = match self.run(api, &name, nothing, operation).await {
+                Ok((answer, _)) => (Some(decoded(&answer)?), None),
+                Err(problem) => (None, Some(problem.counted())),
+            };
+            many.done += usize::from(done.is_some());
+            many.refused += usize::from(refused.is_some());
+            many.items.push(One { done, refused });
+        }
+        Ok(many)
+    }
+
+    /// The answer, and whether it was given before.
+    async fn run<S, R, T, F>(
+        &self,
+        api: &Api,
+        name: &str,
+        seen: R,
+        operation: F,
+    ) -> Result<(Vec<u8>, bool), Problem>
+    where
+        S: Serialize,
+        R: Fn(&mut Db) -> Result<Option<S>, StoreError> + Send + Clone + 'static,
+        T: Serialize,
+        F: FnMut(&mut Db, Timestamp) -> Result<Step<T>, StoreError> + Send + Clone + 'static,
+    {
+        let (id, digest) = (Octets(self.caller.id), self.digest);
         for _ in 0..ATTEMPTS {
             let now = api.clock.trusted_now()?;
-            let (name, mut operation) = (name.clone(), operation.clone());
+            let (name, mut operation) = (name.to_owned(), operation.clone());
             let (expected, seen) = (self.expected.clone(), seen.clone());
             let run = move |db: &mut Db| {
                 // First, since what was done has changed what it was done to.
@@ -250,13 +339,8 @@ impl Write {
                 Ok(Verdict::Commit(Ended::Fresh(answer)))
             };
             match api.store.transaction("http-write", run).await? {
-                Ended::Fresh(answer) | Ended::Looked(answer) => return Ok(json(answer)),
-                Ended::Replayed(answer) => {
-                    let mut response = json(answer);
-                    let yes = HeaderValue::from_static("true");
-                    response.headers_mut().insert(REPLAYED, yes);
-                    return Ok(response);
-                }
+                Ended::Fresh(answer) | Ended::Looked(answer) => return Ok((answer, false)),
+                Ended::Replayed(answer) => return Ok((answer, true)),
                 Ended::Refused(problem) => return Err(problem),
                 Ended::Again => {
                     metrics::counter!("fleetgrant_stale_snapshots_total").increment(1);
@@ -290,6 +374,10 @@ fn again(stored: HttpWrite, digest: [u8; 32]) -> Ended {
 
 fn encoded(answer: &impl Serialize) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(answer).map_err(|error| StoreError::Corrupt(format!("an answer: {error}")))
+}
+
+fn decoded(answer: &[u8]) -> Result<serde_json::Value, Problem> {
+    serde_json::from_slice(answer).map_err(|error| Problem::internal(&error))
 }
 
 fn json(body: Vec<u8>) -> Response {

@@ -1,5 +1,7 @@
 //! Activation codes. Of the secret half only its hash is kept.
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 use fleetgrant_core::domain::{CodeState, EntitlementId, PartyId};
 use fleetgrant_schemas::code::CodeKey;
@@ -103,4 +105,45 @@ pub fn uses(db: &mut Db, partners: Option<&[PartyId]>) -> Result<Vec<Use>, Store
         }
         query.load(c)
     })?)
+}
+
+/// What became of the codes of a pack that give units of one entitlement.
+#[derive(Clone, Debug)]
+pub struct Pack {
+    /// What it is called.
+    pub pack: String,
+    /// Who hands it out.
+    pub partner: Option<String>,
+    /// What it gives units of.
+    pub entitlement: String,
+    /// Codes in it.
+    pub codes: u64,
+    /// How often they can be used, together.
+    pub uses: i64,
+    /// How often they were.
+    pub used: i64,
+    /// Units that went out with that.
+    pub units_used: i64,
+}
+
+/// Every pack, or those that these partners hand out; by name.
+pub fn packs(db: &mut Db, partners: Option<&[PartyId]>) -> Result<Vec<Pack>, StoreError> {
+    let mut packs: BTreeMap<_, Pack> = BTreeMap::new();
+    for code in uses(db, partners)? {
+        let key = (code.pack.clone(), code.entitlement.clone());
+        let pack = packs.entry(key).or_insert_with(|| Pack {
+            pack: code.pack,
+            partner: code.partner,
+            entitlement: code.entitlement,
+            codes: 0,
+            uses: 0,
+            used: 0,
+            units_used: 0,
+        });
+        pack.codes += 1;
+        pack.uses += code.uses;
+        pack.used += code.used;
+        pack.units_used += code.used * code.units;
+    }
+    Ok(packs.into_values().collect())
 }

@@ -58,6 +58,38 @@ pub fn by_reference(db: &mut Db, reference: &str) -> Result<Option<Batch>, Store
         .optional())?)
 }
 
+/// The batch of this id.
+pub fn find(db: &mut Db, id: BatchId) -> Result<Option<Batch>, StoreError> {
+    Ok(on!(db, c => table::table
+        .find(Octets(id))
+        .select(Batch::as_select())
+        .first(c)
+        .optional())?)
+}
+
+/// Up to `limit` batches after an id, the oldest first; of this reference, if one is given.
+pub fn list(
+    db: &mut Db,
+    reference: Option<&str>,
+    after: Option<BatchId>,
+    limit: i64,
+) -> Result<Vec<Batch>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = table::table
+            .select(Batch::as_select())
+            .order(table::id)
+            .limit(limit)
+            .into_boxed();
+        if let Some(reference) = reference {
+            query = query.filter(table::reference.eq(reference));
+        }
+        if let Some(after) = after {
+            query = query.filter(table::id.gt(Octets(after)));
+        }
+        query.load(c)
+    })?)
+}
+
 /// A device of a batch, as far as its factory grant depends on it.
 #[derive(Clone, Debug, Queryable)]
 pub struct Unit {

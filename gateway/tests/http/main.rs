@@ -5,11 +5,14 @@
 extern crate fleetgrant;
 
 mod api;
+mod bulk;
 mod campaigns;
 mod desk;
 mod devices;
 mod docs;
+mod factory;
 mod health;
+mod history;
 mod imports;
 mod keys;
 mod limits;

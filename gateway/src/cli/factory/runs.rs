@@ -1,15 +1,16 @@
 //! `fleetgrant factory run` and `station`: what happens to a device on the line.
 
 use anyhow::anyhow;
-use fleetgrant_core::domain::{DeviceId, RunState};
+use fleetgrant_core::domain::DeviceId;
 
 use crate::cli::ledger::{Ledger, actor, device_id};
 use crate::cli::output::{self, Format, row};
 use crate::cli::{Failure, Global, OrUnavailable, note};
 use crate::clock::Clock;
+use crate::factory::{self as line, LineError};
 use crate::store::event::Occasion;
 use crate::store::station::{self, Run, Station};
-use crate::store::{Db, StoreError, device};
+use crate::store::{Db, StoreError};
 
 /// Add a station, or list them
 #[derive(Debug, clap::Args)]
@@ -143,11 +144,6 @@ pub(super) fn stations(global: &Global, args: &StationArgs) -> Result<(), Failur
 }
 
 fn add(ledger: &Ledger, args: &Add) -> Result<(), Failure> {
-    if args.name.is_empty() || args.name.len() > 64 || args.name.contains(char::is_control) {
-        return Err(Failure::input(anyhow!(
-            "a station's name has 1 to 64 characters"
-        )));
-    }
     let manufacturer = match ledger.parties(args.manufacturer.as_deref())?.as_deref() {
         None => None,
         Some([only]) => Some(*only),
@@ -155,8 +151,8 @@ fn add(ledger: &Ledger, args: &Add) -> Result<(), Failure> {
     };
     let (name, limit, now) = (args.name.clone(), args.time_limit, Clock::system().now());
     let is_new = ledger.store().write_blocking("station", move |db| {
-        station::put(db, &name, manufacturer, limit, now)
-    })?;
+        settled(line::put_station(db, &name, manufacturer, limit, now))
+    })??;
     note(if is_new {
         "it is added"
     } else {
@@ -174,92 +170,58 @@ pub(super) fn runs(global: &Global, args: &RunArgs) -> Result<(), Failure> {
     }
 }
 
-/// Why a run was not opened.
-enum NotOpened {
-    NoStation,
-    NoDevice,
-    IsOpen(String),
-    IsScrapped,
-}
-
 fn open(ledger: &Ledger, args: &Open) -> Result<(), Failure> {
-    let (name, id, by) = (
-        args.station.clone(),
+    let (id, station, by) = (
         args.device.clone(),
+        args.station.clone(),
         args.operator.clone(),
     );
-    let opened = in_history(ledger, "run", move |db, occasion| {
-        let Some(station) = station::by_name(db, &name)? else {
-            return Ok(Err(NotOpened::NoStation));
-        };
-        if device::find(db, id.as_str())?.is_none() {
-            return Ok(Err(NotOpened::NoDevice));
-        }
-        if let Some((_, at)) = station::open_run(db, id.as_str())? {
-            return Ok(Err(NotOpened::IsOpen(at.name)));
-        }
-        if station::is_scrapped(db, id.as_str())? {
-            return Ok(Err(NotOpened::IsScrapped));
-        }
-        let run = station::open(db, &station, &id, by.as_deref(), occasion)?;
-        Ok(Ok(run.attempt))
-    })?;
-    let device = &args.device;
-    match opened {
-        Ok(attempt) => {
-            note(&format!(
-                "{device} is at {}, attempt {attempt}",
-                args.station
-            ));
-            Ok(())
-        }
-        Err(why) => Err(Failure::refused(match why {
-            NotOpened::NoStation => anyhow!(
-                "there is no station {:?}: add it with `fleetgrant factory station add`",
-                args.station
-            ),
-            NotOpened::NoDevice => {
-                anyhow!("there is no device {device}: list them with `fleetgrant devices list`")
-            }
-            NotOpened::IsOpen(station) => anyhow!(
-                "{device} is at {station}: close that run first with `fleetgrant factory run close`"
-            ),
-            NotOpened::IsScrapped => anyhow!("{device} was scrapped"),
-        })),
-    }
+    let (run, station) = in_history(ledger, "run", move |db, occasion| {
+        settled(line::open_run(db, &id, &station, by.as_deref(), occasion))
+    })??;
+    note(&format!(
+        "{} is at {}, attempt {}",
+        args.device, station.name, run.attempt
+    ));
+    Ok(())
 }
 
 fn close(ledger: &Ledger, args: &Close) -> Result<(), Failure> {
-    let lines = in_history(ledger, "runs", |db, occasion| {
-        let mut lines = Vec::new();
-        for (run, station) in station::open_runs(db)? {
-            let run = station::close(db, (run, &station), false, occasion)?;
-            if run.state.0 != RunState::Open {
-                lines.push(RunLine::of(run, &station));
-            }
-        }
-        Ok(lines)
+    let closed = in_history(ledger, "runs", |db, occasion| {
+        line::close_runs(db, occasion)
     })?;
+    let lines = closed.into_iter();
+    let lines: Vec<_> = lines
+        .map(|(run, station)| RunLine::of(run, &station))
+        .collect();
     output::print(args.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
 }
 
 fn scrap(ledger: &Ledger, args: &Scrap) -> Result<(), Failure> {
     let id = args.device.clone();
-    let scrapped = in_history(ledger, "scrap", move |db, occasion| {
-        let Some((run, station)) = station::open_run(db, id.as_str())? else {
-            return Ok(false);
-        };
-        station::close(db, (run, &station), true, occasion)?;
-        Ok(true)
-    })?;
-    if !scrapped {
-        return Err(Failure::refused(anyhow!(
-            "{} is at no station: open a run first",
-            args.device
-        )));
-    }
+    in_history(ledger, "scrap", move |db, occasion| {
+        settled(line::scrap(db, &id, occasion))
+    })??;
     note(&format!("{} is scrapped", args.device));
     Ok(())
+}
+
+/// A failure of the database ends the transaction; a refusal has written nothing.
+fn settled<T>(tried: Result<T, LineError>) -> Result<Result<T, LineError>, StoreError> {
+    match tried {
+        Err(LineError::Store(error)) => Err(error),
+        other => Ok(other),
+    }
+}
+
+impl From<LineError> for Failure {
+    fn from(error: LineError) -> Self {
+        match error {
+            LineError::Store(error) => error.into(),
+            LineError::Name(_) | LineError::TimeLimit => Self::input(error),
+            error => Self::refused(error),
+        }
+    }
 }
 
 fn in_history<T: Send + 'static>(

@@ -1,14 +1,11 @@
 //! `fleetgrant factory yield`: how the lines do.
 
-use std::collections::BTreeMap;
-
 use fleetgrant_core::domain::Timestamp;
-use fleetgrant_core::yields::{self, Run, Yield};
 
 use crate::cli::ledger::Ledger;
 use crate::cli::output::{self, Format, row};
 use crate::cli::{Failure, Global, OrUnavailable};
-use crate::store::station;
+use crate::factory::yields::{self, By, YieldOf};
 use crate::when::When;
 
 /// Show first-pass yield by station, or final yield by batch
@@ -35,13 +32,6 @@ pub(super) struct Args {
     output: Format,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum By {
-    #[default]
-    Station,
-    Batch,
-}
-
 row!(
     /// A yield.
     YieldLine {
@@ -60,37 +50,20 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     };
     let (from, to) = (bound(args.from, i64::MIN), bound(args.to, i64::MAX));
     let manufacturers = ledger.parties(args.manufacturer.as_deref())?;
-    let (stations, runs) = ledger.read(move |db| {
-        Ok((
-            station::all(db)?,
-            station::runs(db, manufacturers.as_deref())?,
-        ))
-    })?;
-    let lines: Vec<YieldLine> = match args.by {
-        By::Station => {
-            let runs: Vec<Run> = runs.into_iter().map(|(_, run)| run).collect();
-            let of = |id| yields::first_pass(&runs, id, from, to);
-            let lines = stations.into_iter().map(|s| line(s.name, of(s.id.0)));
-            lines.filter(|line| line.units > 0).collect()
-        }
-        By::Batch => {
-            let mut batches: BTreeMap<String, Vec<Run>> = BTreeMap::new();
-            for (batch, run) in runs {
-                let name = batch.unwrap_or_else(|| "no batch".to_owned());
-                batches.entry(name).or_default().push(run);
-            }
-            let of = |(name, runs): (String, Vec<Run>)| line(name, yields::final_yield(&runs));
-            batches.into_iter().map(of).collect()
-        }
-    };
+    let by = args.by;
+    let yields =
+        ledger.read(move |db| yields::read(db, by, manufacturers.as_deref(), (from, to)))?;
+    let lines: Vec<_> = yields.into_iter().map(YieldLine::from).collect();
     output::print(args.output, &lines).or_unavailable(|| "cannot write the report".to_owned())
 }
 
-fn line(of: String, part: Yield) -> YieldLine {
-    YieldLine {
-        of,
-        passed: part.passed,
-        units: part.of,
-        share: part.share(),
+impl From<YieldOf> for YieldLine {
+    fn from(part: YieldOf) -> Self {
+        Self {
+            of: part.of,
+            passed: part.passed,
+            units: part.units,
+            share: part.share,
+        }
     }
 }

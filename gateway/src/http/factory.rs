@@ -1,0 +1,382 @@
+//! What is done to devices before they are heard: rights reserved for batches, and tries on the line.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use fleetgrant_core::domain::{BatchId, DeviceId, EntitlementId, PartyId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::activation_acts::one;
+use super::page::{List, Page, PageParams};
+use super::problem::{Problem, ProblemKind, found};
+use super::query::{Named, Nothing, Query};
+use super::value::{Id, When};
+use super::write::{ActQuery, Step, Write, WriteParams};
+use super::{Api, word};
+use crate::factory::{self, LineError, NotReserved, Reservation};
+use crate::operator::Attempt;
+use crate::store::StoreError;
+use crate::store::batch::{self, Batch as BatchRow};
+use crate::store::event::Occasion;
+use crate::store::station::{self, Run as RunRow, Station as StationRow};
+
+/// Which batches.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct BatchQuery {
+    /// The one that a manifest calls so.
+    reference: Option<String>,
+}
+
+/// Devices that were built together.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Batch {
+    id: Id,
+    /// What the manifest calls it.
+    reference: String,
+    /// Who built it.
+    manufacturer: Option<Id>,
+    created_at: When,
+}
+
+/// Units for each device of a batch.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BatchReservation {
+    entitlement: Id,
+    /// Units for each device; 1, if it is not said.
+    #[serde(default = "one")]
+    #[schema(minimum = 1, default = 1)]
+    units: u32,
+}
+
+/// What a reservation came to, in devices.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BatchReserved {
+    /// Those it was made for.
+    made: u64,
+    /// Those that have units of the entitlement already.
+    kept: u64,
+}
+
+/// A station of a line.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Station {
+    name: String,
+    /// Who runs it.
+    manufacturer: Option<Id>,
+    /// Seconds in which a device must have signed for its rights.
+    time_limit_seconds: i64,
+    created_at: When,
+}
+
+/// A station to be added, or to have another time limit.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewStation {
+    #[schema(min_length = 1, max_length = 64)]
+    name: String,
+    /// Who runs it: the party's id.
+    #[schema(inline)]
+    manufacturer: Option<Id>,
+    /// Seconds in which a device must have signed for its rights; 300, if it is not said.
+    #[serde(default = "usual_limit")]
+    #[schema(minimum = 1, maximum = 86400, default = 300)]
+    time_limit_seconds: u32,
+}
+
+const fn usual_limit() -> u32 {
+    300
+}
+
+/// A try of a device at a station, to be begun.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewRun {
+    /// The id of the device.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
+    device: String,
+    /// The name of the station.
+    #[schema(min_length = 1, max_length = 64)]
+    station: String,
+    /// Who runs it.
+    #[schema(min_length = 1, max_length = 64)]
+    operator: Option<String>,
+}
+
+/// A device to be scrapped.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScrappedDevice {
+    /// The id of the device.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
+    device: String,
+}
+
+/// A try of a device at a station.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Run {
+    device: String,
+    station: String,
+    /// Counts the tries of the device at the station, from 1.
+    attempt: i64,
+    state: word::RunState,
+    opened_at: When,
+    closed_at: Option<When>,
+}
+
+impl From<BatchRow> for Batch {
+    fn from(row: BatchRow) -> Self {
+        Self {
+            id: Id(row.id.0.0),
+            reference: row.reference,
+            manufacturer: row.manufacturer_id.map(|id| Id(id.0.0)),
+            created_at: When(row.created_at.0),
+        }
+    }
+}
+
+impl From<StationRow> for Station {
+    fn from(row: StationRow) -> Self {
+        Self {
+            name: row.name,
+            manufacturer: row.manufacturer_id.map(|id| Id(id.0.0)),
+            time_limit_seconds: row.time_limit_seconds,
+            created_at: When(row.created_at.0),
+        }
+    }
+}
+
+impl From<(RunRow, StationRow)> for Run {
+    fn from((row, station): (RunRow, StationRow)) -> Self {
+        Self {
+            device: row.device_id,
+            station: station.name,
+            attempt: row.attempt,
+            state: word::RunState(row.state.0),
+            opened_at: When(row.opened_at.0),
+            closed_at: row.closed_at.map(|at| When(at.0)),
+        }
+    }
+}
+
+/// List batches, the oldest first
+#[utoipa::path(
+    get, path = "/batches", operation_id = "list_batches", tag = "factory",
+    params(BatchQuery, PageParams),
+    responses((status = OK, body = Page<Batch>))
+)]
+pub(super) async fn batches(
+    State(api): State<Api>,
+    list: List<BatchQuery>,
+) -> Result<Json<Page<Batch>>, Problem> {
+    let reference = list.filter.reference.clone();
+    let (after, limit) = (list.after_id()?, list.rows_to_read());
+    let rows = api
+        .read(move |db| batch::list(db, reference.as_deref(), after, limit))
+        .await?;
+    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+}
+
+/// Reserve units of an entitlement for every device of a batch, or for none
+///
+/// A reservation holds its units from now on. The same again changes nothing.
+#[utoipa::path(
+    post, path = "/batches/{batch}/reserve", operation_id = "reserve_for_batch", tag = "factory",
+    params(
+        ("batch" = inline(Id), Path, description = "Its id"),
+        ActQuery,
+        WriteParams,
+    ),
+    request_body = BatchReservation,
+    responses((status = OK, body = BatchReserved))
+)]
+pub(super) async fn reserve(
+    State(api): State<Api>,
+    Named(id): Named<Id>,
+    Query(how): Query<ActQuery>,
+    write: Write,
+) -> Result<Response, Problem> {
+    let asked: BatchReservation = write.json()?;
+    let operator = api.operator(write.actor());
+    let reservation = Reservation {
+        entitlement: EntitlementId(asked.entitlement.0),
+        units: asked.units,
+        batch: BatchId(id.0),
+    };
+    write
+        .once(&api, move |db, now| {
+            if let Err(problem) = found(batch::find(db, reservation.batch)?, "batch", id) {
+                return Ok(Step::Refused(problem));
+            }
+            let step = match operator.reserve_within(db, reservation, now)? {
+                Attempt::Done(reserved) => Step::Done(BatchReserved {
+                    made: reserved.made,
+                    kept: reserved.kept,
+                }),
+                Attempt::Refused(reason) => Step::Refused(reason.into()),
+                Attempt::Stale => Step::Again,
+            };
+            Ok(step.kept_unless(how.preview))
+        })
+        .await
+}
+
+/// List the stations, by name
+#[utoipa::path(
+    get, path = "/stations", operation_id = "list_stations", tag = "factory",
+    responses((status = OK, body = Vec<Station>))
+)]
+pub(super) async fn stations(
+    State(api): State<Api>,
+    _: Query<Nothing>,
+) -> Result<Json<Vec<Station>>, Problem> {
+    let rows = api.read(station::all).await?;
+    Ok(Json(rows.into_iter().map(Station::from).collect()))
+}
+
+/// Add a station, or give one another time limit
+#[utoipa::path(
+    post, path = "/stations", operation_id = "put_station", tag = "factory",
+    params(ActQuery, WriteParams),
+    request_body = NewStation,
+    responses((status = OK, body = Station))
+)]
+pub(super) async fn put_station(
+    State(api): State<Api>,
+    Query(how): Query<ActQuery>,
+    write: Write,
+) -> Result<Response, Problem> {
+    let asked: NewStation = write.json()?;
+    write
+        .once(&api, move |db, now| {
+            let manufacturer = asked.manufacturer.map(|id| PartyId(id.0));
+            let limit = asked.time_limit_seconds;
+            match factory::put_station(db, &asked.name, manufacturer, limit, now) {
+                Ok(_) => {}
+                Err(error) => return refused(error),
+            }
+            let station = station::by_name(db, &asked.name)?;
+            let gone = || StoreError::Corrupt("a station is gone".to_owned());
+            let station = Station::from(station.ok_or_else(gone)?);
+            Ok(Step::Done(station).kept_unless(how.preview))
+        })
+        .await
+}
+
+/// Begin a try of a device at a station
+///
+/// It passes if the device signs for a set within the station's time, and fails if it does not.
+#[utoipa::path(
+    post, path = "/runs", operation_id = "open_run", tag = "factory",
+    params(ActQuery, WriteParams),
+    request_body = NewRun,
+    responses((status = OK, body = Run))
+)]
+pub(super) async fn open_run(
+    State(api): State<Api>,
+    Query(how): Query<ActQuery>,
+    write: Write,
+) -> Result<Response, Problem> {
+    let asked: NewRun = write.json()?;
+    let device = device(&asked.device)?;
+    let actor = write.actor();
+    write
+        .once(&api, move |db, now| {
+            let occasion = Occasion {
+                at: now,
+                actor: &actor,
+                cause: &[],
+            };
+            let by = asked.operator.as_deref();
+            match factory::open_run(db, &device, &asked.station, by, occasion) {
+                Ok(run) => Ok(Step::Done(Run::from(run)).kept_unless(how.preview)),
+                Err(error) => refused(error),
+            }
+        })
+        .await
+}
+
+/// Close what is decided: all runs that passed, or whose time is over
+#[utoipa::path(
+    post, path = "/runs/close", operation_id = "close_runs", tag = "factory",
+    params(ActQuery, WriteParams),
+    responses((status = OK, body = Vec<Run>))
+)]
+pub(super) async fn close_runs(
+    State(api): State<Api>,
+    Query(how): Query<ActQuery>,
+    write: Write,
+) -> Result<Response, Problem> {
+    write.no_body()?;
+    let actor = write.actor();
+    write
+        .once(&api, move |db, now| {
+            let occasion = Occasion {
+                at: now,
+                actor: &actor,
+                cause: &[],
+            };
+            let closed = factory::close_runs(db, occasion)?.into_iter();
+            let closed: Vec<_> = closed.map(Run::from).collect();
+            Ok(Step::Done(closed).kept_unless(how.preview))
+        })
+        .await
+}
+
+/// Scrap the device of a run that is open
+///
+/// What it holds stays taken: revoke it, or declare the device dead.
+#[utoipa::path(
+    post, path = "/runs/scrap", operation_id = "scrap_device", tag = "factory",
+    params(ActQuery, WriteParams),
+    request_body = ScrappedDevice,
+    responses((status = OK, body = Run))
+)]
+pub(super) async fn scrap(
+    State(api): State<Api>,
+    Query(how): Query<ActQuery>,
+    write: Write,
+) -> Result<Response, Problem> {
+    let asked: ScrappedDevice = write.json()?;
+    let device = device(&asked.device)?;
+    let actor = write.actor();
+    write
+        .once(&api, move |db, now| {
+            let occasion = Occasion {
+                at: now,
+                actor: &actor,
+                cause: &[],
+            };
+            match factory::scrap(db, &device, occasion) {
+                Ok(run) => Ok(Step::Done(Run::from(run)).kept_unless(how.preview)),
+                Err(error) => refused(error),
+            }
+        })
+        .await
+}
+
+fn device(id: &str) -> Result<DeviceId, Problem> {
+    DeviceId::new(id)
+        .map_err(|error| Problem::new(ProblemKind::BadBody, format!("device: {error}")))
+}
+
+fn refused<T>(error: LineError) -> Result<Step<T>, StoreError> {
+    let kind = match error {
+        LineError::Store(error) => return Err(error),
+        LineError::Name(_) | LineError::TimeLimit => ProblemKind::BadBody,
+        _ => ProblemKind::Refused,
+    };
+    Ok(Step::Refused(Problem::new(kind, error.to_string())))
+}
+
+impl From<NotReserved> for Problem {
+    fn from(error: NotReserved) -> Self {
+        match error {
+            NotReserved::Act(error) => error.into(),
+            NotReserved::Device { .. } => Self::new(ProblemKind::Refused, error.to_string()),
+        }
+    }
+}

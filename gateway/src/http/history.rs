@@ -1,0 +1,201 @@
+//! The history of one thing, and whether all of it is what was written.
+
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use fleetgrant_core::domain::{EntitlementId, OrderId, PartyId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Api;
+use super::events::Event;
+use super::page::{List, Page, PageParams};
+use super::problem::{Problem, ProblemKind};
+use super::query::{self, Nothing, Query};
+use super::value::Id;
+use crate::history::subject::{self, Part, Subject};
+use crate::history::verify::{self, VerifyError};
+use crate::report::history::{self, Exported, HistoryFilter};
+use crate::store::{Db, StoreError};
+
+/// How long the chains may take to be computed: less than an answer may.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// Of what. One of these.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HistoryQuery {
+    /// Of this device.
+    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
+    device: Option<String>,
+    /// Of this entitlement, and of its units on devices: its id.
+    #[param(inline)]
+    entitlement: Option<Id>,
+    /// Of this order, and of what it gave: its id.
+    #[param(inline)]
+    order: Option<Id>,
+    /// Of this party, and of what it pays, uses and owns: its id.
+    #[param(inline)]
+    party: Option<Id>,
+}
+
+/// A history that is what was written.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HistoryWhole {
+    streams: u64,
+    events: u64,
+}
+
+/// Tell what happened to one thing, and to what belongs to it
+///
+/// Stream by stream: its own, then those of what belongs to it.
+#[utoipa::path(
+    get, path = "/history", operation_id = "list_history", tag = "events",
+    params(HistoryQuery, PageParams),
+    responses((status = OK, body = Page<Event>))
+)]
+pub(super) async fn of(
+    State(api): State<Api>,
+    list: List<HistoryQuery>,
+) -> Result<Json<Page<Event>>, Problem> {
+    let subject = list.filter.subject()?;
+    let after = list.after(|key| {
+        let (position, stream) = key.split_once(' ')?;
+        Some((stream.to_owned(), position.parse().ok()?))
+    })?;
+    let limit = list.rows_to_read();
+    let events = api
+        .read(move |db| events(db, &subject, after, limit))
+        .await?;
+    Ok(Json(list.page(events, |event| {
+        format!("{} {}", event.position, event.stream)
+    })))
+}
+
+/// Up to `limit` events of a thing, after one of these; stream by stream.
+fn events(
+    db: &mut Db,
+    subject: &Subject,
+    after: Option<(String, i64)>,
+    limit: i64,
+) -> Result<Vec<Exported>, StoreError> {
+    let mut parts = subject::parts(db, subject)?;
+    let mut position = 0;
+    if let Some((stream, read)) = after {
+        let at = parts.iter().position(|part| part.stream == stream);
+        parts.drain(..at.unwrap_or(parts.len()));
+        position = read;
+    }
+    let mut found = Vec::new();
+    for part in parts {
+        let left = limit - i64::try_from(found.len()).unwrap_or(i64::MAX);
+        if left <= 0 {
+            break;
+        }
+        found.extend(of_part(db, part, position, left)?);
+        position = 0;
+    }
+    Ok(found)
+}
+
+fn of_part(db: &mut Db, part: Part, after: i64, limit: i64) -> Result<Vec<Exported>, StoreError> {
+    let filter = HistoryFilter {
+        stream: Some(part.stream),
+        ..HistoryFilter::default()
+    };
+    let Some(only) = part.only.map(|id| id.to_string()) else {
+        return history::page(db, &filter, after, limit);
+    };
+    // Events about others are read over, since the index knows nothing of what they are about.
+    let (mut found, mut after) = (Vec::new(), after);
+    loop {
+        let page = history::page(db, &filter, after, limit)?;
+        let Some(last) = page.last() else {
+            return Ok(found);
+        };
+        after = last.position;
+        let about = |event: &Exported| {
+            let about = event.body.get("entitlement").and_then(|id| id.as_str());
+            about == Some(only.as_str())
+        };
+        found.extend(page.into_iter().filter(about));
+        let enough = usize::try_from(limit).unwrap_or(usize::MAX);
+        if found.len() >= enough {
+            found.truncate(enough);
+            return Ok(found);
+        }
+    }
+}
+
+impl HistoryQuery {
+    fn subject(&self) -> Result<Subject, Problem> {
+        let device = query::device(self.device.as_deref())?.map(Subject::Device);
+        let entitlement = self
+            .entitlement
+            .map(|id| Subject::Entitlement(EntitlementId(id.0)));
+        let order = self.order.map(|id| Subject::Order(OrderId(id.0)));
+        let party = self.party.map(|id| Subject::Party(PartyId(id.0)));
+        let mut named = [device, entitlement, order, party].into_iter().flatten();
+        match (named.next(), named.next()) {
+            (Some(subject), None) => Ok(subject),
+            _ => Err(query::refused(
+                "name one of device, entitlement, order and party",
+            )),
+        }
+    }
+}
+
+/// Compute the chain of every stream again, and name the first event that is not what was written
+///
+/// A history that takes longer than 20 s is verified by `fleetgrant history verify`.
+#[utoipa::path(
+    get, path = "/history/verify", operation_id = "verify_history", tag = "events",
+    responses((status = OK, body = HistoryWhole), (status = CONFLICT, description = "It is broken"))
+)]
+pub(super) async fn verify(
+    State(api): State<Api>,
+    _: Query<Nothing>,
+) -> Result<Json<HistoryWhole>, Problem> {
+    // Held by the thread that computes, which goes on if the caller goes away.
+    let turn = super::reports::turn(&api).await?;
+    let store = api.store.clone();
+    let computed = tokio::task::spawn_blocking(move || {
+        let (_turn, began) = (turn, Instant::now());
+        verify::chains(&store, |_| {
+            if began.elapsed() > LONGEST {
+                Err(Stop::TooLong)
+            } else {
+                Ok(())
+            }
+        })
+    });
+    match computed.await {
+        Ok(Ok(whole)) => Ok(Json(HistoryWhole {
+            streams: whole.streams,
+            events: whole.events,
+        })),
+        Ok(Err(Stop::TooLong)) => Err(Problem::new(
+            ProblemKind::Timeout,
+            "the history is too long for this: use `fleetgrant history verify`",
+        )),
+        Ok(Err(Stop::Verify(VerifyError::Broken(broken)))) => {
+            Err(Problem::new(ProblemKind::Refused, broken.to_string()))
+        }
+        Ok(Err(Stop::Verify(VerifyError::Store(error)))) => Err(error.into()),
+        Err(error) => Err(Problem::internal(&error)),
+    }
+}
+
+/// Why the chains were not computed to their ends.
+enum Stop {
+    TooLong,
+    Verify(VerifyError),
+}
+
+impl From<VerifyError> for Stop {
+    fn from(error: VerifyError) -> Self {
+        Self::Verify(error)
+    }
+}

@@ -1,0 +1,78 @@
+//! What became of the codes that were handed out: figures, and nobody's name.
+
+use axum::Json;
+use axum::extract::State;
+use fleetgrant_core::domain::PartyId;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Api;
+use super::caller::Caller;
+use super::problem::Problem;
+use super::query::Query;
+use super::value::Id;
+use crate::store::activation_code::{self, Pack as Row};
+
+/// Which packs.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PackQuery {
+    /// Those of this partner: its id.
+    #[param(inline)]
+    partner: Option<Id>,
+}
+
+/// A pack of activation codes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Pack {
+    pack: String,
+    /// The name of who hands it out.
+    partner: Option<String>,
+    /// The reference of the entitlement that it gives units of.
+    gives_units_of: String,
+    codes: u64,
+    /// How often they can be used, together.
+    uses: i64,
+    /// How often they were.
+    used: i64,
+    /// How often they can be used still.
+    left: i64,
+    /// Units that went out with that.
+    units_used: i64,
+}
+
+impl From<Row> for Pack {
+    fn from(row: Row) -> Self {
+        Self {
+            pack: row.pack,
+            partner: row.partner,
+            gives_units_of: row.entitlement,
+            codes: row.codes,
+            uses: row.uses,
+            used: row.used,
+            left: row.uses - row.used,
+            units_used: row.units_used,
+        }
+    }
+}
+
+/// Count the codes of each pack, by what became of them
+///
+/// Nobody is named who used one: these are the figures that a partner is told.
+#[utoipa::path(
+    get, path = "/packs", operation_id = "list_packs", tag = "packs",
+    params(PackQuery),
+    responses((status = OK, body = Vec<Pack>))
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Query(query): Query<PackQuery>,
+) -> Result<Json<Vec<Pack>>, Problem> {
+    let partners = caller.owners(query.partner.map(|id| PartyId(id.0)));
+    let packs = api
+        .read(move |db| activation_code::packs(db, partners.as_deref()))
+        .await?;
+    Ok(Json(packs.into_iter().map(Pack::from).collect()))
+}
