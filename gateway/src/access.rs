@@ -6,8 +6,11 @@
 
 mod key;
 mod name;
+mod oidc;
 mod token;
 
 pub use key::{Grant, KeyError, Made, NewKey, create, revoke};
 pub use name::{InvalidKeyName, KeyName};
+pub(crate) use oidc::secured;
+pub use oidc::{OidcVerifier, Person, TokenError};
 pub use token::{Token, TokenHash};

@@ -12,6 +12,7 @@ mod file;
 mod http;
 mod interval;
 mod limits;
+mod oidc;
 mod realm;
 mod source;
 mod webhooks;
@@ -29,6 +30,7 @@ pub use error::{ConfigError, Place};
 pub use file::{LogFormat, LogSection as Log};
 pub use http::Http;
 pub use limits::{Bucket, Limits};
+pub use oidc::Oidc;
 pub use realm::Realm;
 pub use source::{DEFAULT_FILES, Overrides};
 pub use webhooks::Webhooks;
@@ -101,7 +103,7 @@ impl Config {
                 .map_err(|_| ConfigError::time_zone(raw.time_zone))?,
             database: database::parse(raw.database, &base, &data_dir)?,
             broker: Broker::parse(raw.broker, in_base)?,
-            http: Http::parse(raw.http)?,
+            http: Http::parse(raw.http, in_base)?,
             trust_anchors: anchors(raw.trust_anchor, in_base)?,
             authority: raw
                 .authority

@@ -56,6 +56,7 @@ use tokio::sync::{Semaphore, watch};
 
 use caller::Rates;
 
+use crate::access::OidcVerifier;
 use crate::activation::Rules;
 use crate::clock::Clock;
 use crate::config::Bucket;
@@ -99,6 +100,8 @@ pub struct ApiParts {
     pub clock: Clock,
     /// The counters of the process.
     pub telemetry: Telemetry,
+    /// What checks people's tokens; none where there are keys only.
+    pub people: Option<OidcVerifier>,
     /// What tries the endpoints of webhooks.
     pub webhooks: Sender,
 }

@@ -6,6 +6,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Global};
+use crate::access::OidcVerifier;
 use crate::clock::Clock;
 use crate::config::{Config, Http};
 use crate::gateway::{Gateway, StartError, WithBroker};
@@ -59,11 +60,12 @@ pub(super) struct Bound<'a> {
     config: &'a Config,
     http: &'a Http,
     listener: HttpListener,
+    people: Option<OidcVerifier>,
 }
 
 impl<'a> Bound<'a> {
     /// Takes the address, if the configuration has one.
-    pub(super) async fn bind(config: &'a Config) -> Result<Option<Self>, BindError> {
+    pub(super) async fn bind(config: &'a Config) -> Result<Option<Self>, Failure> {
         let Some(http) = &config.http else {
             return Ok(None);
         };
@@ -71,6 +73,10 @@ impl<'a> Bound<'a> {
             config,
             http,
             listener: HttpListener::bind(http).await?,
+            people: match &http.oidc {
+                Some(oidc) => Some(OidcVerifier::new(oidc).map_err(Failure::config)?),
+                None => None,
+            },
         }))
     }
 
@@ -90,6 +96,7 @@ impl<'a> Bound<'a> {
             time_zone: self.config.time_zone.clone(),
             clock,
             telemetry,
+            people: self.people,
             webhooks: gateway.webhooks().clone(),
         };
         self.listener.serve(Api::new(parts, self.http.key))

@@ -2,6 +2,7 @@
 //!
 //! `docs/samples/fleetgrant.toml` shows every key with its default; a test holds the two together.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -115,6 +116,7 @@ pub(super) struct HttpSection {
     pub(super) listen: Option<String>,
     pub(super) max_connections: usize,
     pub(super) key: BucketSection,
+    pub(super) oidc: Option<OidcSection>,
 }
 
 impl Default for HttpSection {
@@ -126,7 +128,39 @@ impl Default for HttpSection {
                 every: Interval::from_millis(20),
                 burst: 100,
             },
+            oidc: None,
         }
+    }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OidcSection {
+    pub(super) issuer: String,
+    pub(super) audience: String,
+    #[serde(default)]
+    pub(super) clients: Vec<String>,
+    #[serde(default = "OidcSection::default_roles_claim")]
+    pub(super) roles_claim: Vec<String>,
+    pub(super) roles: BTreeMap<String, String>,
+    #[serde(default = "OidcSection::default_algorithms")]
+    pub(super) algorithms: Vec<String>,
+    #[serde(default = "OidcSection::default_leeway")]
+    pub(super) leeway: Interval,
+    pub(super) roots: Option<PathBuf>,
+}
+
+impl OidcSection {
+    fn default_roles_claim() -> Vec<String> {
+        vec!["roles".to_owned()]
+    }
+
+    fn default_algorithms() -> Vec<String> {
+        ["RS256", "ES256", "EdDSA"].map(str::to_owned).to_vec()
+    }
+
+    const fn default_leeway() -> Interval {
+        Interval::from_secs(30)
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
 use super::ConfigError;
 use super::file::HttpSection;
 use super::limits::Bucket;
+use super::oidc::Oidc;
 
 /// The HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +18,16 @@ pub struct Http {
     pub max_connections: NonZeroUsize,
     /// Requests of one key.
     pub key: Bucket,
+    /// Who gives people tokens.
+    pub oidc: Option<Oidc>,
 }
 
 impl Http {
     /// None without an address: then nothing listens.
-    pub(super) fn parse(section: HttpSection) -> Result<Option<Self>, ConfigError> {
+    pub(super) fn parse(
+        section: HttpSection,
+        in_base: impl Fn(&Path) -> PathBuf,
+    ) -> Result<Option<Self>, ConfigError> {
         let Some(listen) = section.listen else {
             return Ok(None);
         };
@@ -44,6 +51,10 @@ impl Http {
             listen,
             max_connections,
             key: Bucket::parse("http.key", section.key)?,
+            oidc: section
+                .oidc
+                .map(|section| Oidc::parse(section, in_base))
+                .transpose()?,
         }))
     }
 }

@@ -12,10 +12,11 @@ use fleetgrant_core::domain::{ApiKeyId, PartyId, Roles, Timestamp};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
+use sha2::{Digest as _, Sha256};
 
 use super::problem::{Problem, ProblemKind};
 use super::{Api, roles};
-use crate::access::{Grant, Token};
+use crate::access::{Grant, OidcVerifier, Person, Token, TokenError};
 use crate::config::Bucket;
 use crate::store::StoreError;
 use crate::store::api_key::{self, ApiKey};
@@ -28,11 +29,47 @@ const REMEMBERED: usize = 10_000;
 /// Whoever asks, once the key is known to be good.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
+    /// What its rate and its writes are kept by: the key's id, or a digest of the person.
     pub(super) id: ApiKeyId,
+    /// What people call it: the key, or the person.
     pub(super) name: String,
+    /// Who acts, for the history.
+    pub(super) actor: String,
     pub(super) grant: Grant,
     pub(super) created_at: Timestamp,
     pub(super) expires_at: Timestamp,
+}
+
+impl From<Person> for Caller {
+    fn from(person: Person) -> Self {
+        let digest = Sha256::new_with_prefix("person")
+            .chain_update([0_u8])
+            .chain_update(&person.issuer)
+            .chain_update([0_u8])
+            .chain_update(&person.subject);
+        let digest: [u8; 32] = digest.finalize().into();
+        let name = format!("{} {}", person.issuer, person.subject);
+        Self {
+            id: ApiKeyId(std::array::from_fn(|index| digest[index])),
+            actor: name.clone(),
+            name,
+            grant: Grant::All(person.roles),
+            created_at: person.issued_at,
+            expires_at: person.expires_at,
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        let kind = match error {
+            TokenError::Expired(_) => ProblemKind::TokenExpired,
+            TokenError::NoRole(_) => ProblemKind::Forbidden,
+            TokenError::Unavailable(_) => ProblemKind::IssuerUnavailable,
+            _ => ProblemKind::TokenRefused,
+        };
+        Self::new(kind, format!("the token is not good here: {error}"))
+    }
 }
 
 impl Caller {
@@ -93,6 +130,14 @@ async fn identify(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
             "send a key as `Authorization: Bearer fgk_…`; `fleetgrant keys create` makes one",
         )
     })?;
+    if let Some(people) = api
+        .people
+        .as_ref()
+        .filter(|_| OidcVerifier::is_token(token))
+    {
+        let now = api.clock.now();
+        return Ok(Caller::from(people.verify(token, now).await?));
+    }
     let unknown = || {
         Problem::new(
             ProblemKind::Unauthenticated,
@@ -144,6 +189,7 @@ fn good(key: ApiKey, now: Timestamp) -> Result<Caller, Problem> {
         })?;
     Ok(Caller {
         id: key.id.0,
+        actor: format!("key {}", key.name),
         name: key.name,
         grant,
         created_at: key.created_at.0,

@@ -73,6 +73,12 @@ problem_kinds! {
     KeyExpired = "key-expired" UNAUTHORIZED "The key has expired",
     /// The key was ended.
     KeyRevoked = "key-revoked" UNAUTHORIZED "The key was revoked",
+    /// The token of a person is not good here.
+    TokenRefused = "token-refused" UNAUTHORIZED "The token is not good here",
+    /// The token's time is over.
+    TokenExpired = "token-expired" UNAUTHORIZED "The token has expired",
+    /// The keys of whoever gives tokens cannot be had.
+    IssuerUnavailable = "issuer-unavailable" SERVICE_UNAVAILABLE "Tokens cannot be checked now",
     /// The key is good, and its roles may not do this.
     Forbidden = "forbidden" FORBIDDEN "The key may not do this",
     /// The key asks too often.

@@ -160,7 +160,7 @@ impl FromRequest<Api> for Write {
 impl Write {
     /// Who acts, for the history.
     pub(super) fn actor(&self) -> String {
-        format!("key {}", self.caller.name)
+        self.caller.actor.clone()
     }
 
     /// Refuses a body of another type.

@@ -142,6 +142,15 @@ impl Target {
         &self.0
     }
 
+    /// Whether nobody between can read or change what is sent: by TLS, or as it stays on this machine.
+    #[must_use]
+    pub fn is_secure_or_local(&self) -> bool {
+        let host = self.host();
+        self.0.scheme() == Some(&Scheme::HTTPS)
+            || host == "localhost"
+            || literal(host).is_some_and(|address| address.is_loopback())
+    }
+
     /// The name or address of the machine.
     #[must_use]
     pub fn host(&self) -> &str {

@@ -111,6 +111,7 @@ impl Reader {
             time_zone: TimeZone::UTC,
             clock: Clock::manual(NOW).0,
             telemetry: telemetry.clone(),
+            people: None,
             webhooks: Sender::new(&Webhooks::default())?,
         };
         let bucket = Bucket {

@@ -687,7 +687,6 @@ diesel::joinable!(entitlements -> parties (owner_id));
 diesel::joinable!(entitlements -> products (product_id));
 diesel::joinable!(factory_batches -> parties (manufacturer_id));
 diesel::joinable!(grant_sets -> devices (device_id));
-diesel::joinable!(http_writes -> api_keys (api_key_id));
 diesel::joinable!(legacy_rights -> devices (device_id));
 diesel::joinable!(legacy_rights -> entitlements (entitlement_id));
 diesel::joinable!(order_lines -> orders (order_id));

@@ -6,7 +6,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use fleetgrant::access::{self, Grant, NewKey};
+use fleetgrant::access::{self, Grant, NewKey, OidcVerifier};
 use fleetgrant::activation::Rules;
 use fleetgrant::clock::{Clock, ManualClock};
 use fleetgrant::config::{Bucket, Http, Log, Webhooks};
@@ -49,6 +49,7 @@ pub(crate) fn config() -> Http {
             every: Duration::from_millis(1),
             burst: NonZeroU32::new(10_000).unwrap(),
         },
+        oidc: None,
     }
 }
 
@@ -58,6 +59,14 @@ impl Served {
     }
 
     pub(crate) async fn with(config: Http) -> Self {
+        Self::with_parts(config, None).await
+    }
+
+    pub(crate) async fn with_people(people: Option<OidcVerifier>) -> Self {
+        Self::with_parts(config(), people).await
+    }
+
+    async fn with_parts(config: Http, people: Option<OidcVerifier>) -> Self {
         let scratch = Scratch::new();
         let store = scratch.open();
         let (clock, hands) = Clock::manual(NOW);
@@ -74,6 +83,7 @@ impl Served {
             time_zone: TimeZone::UTC,
             clock,
             telemetry: counters(),
+            people,
             webhooks: Sender::new(&Webhooks::default()).unwrap(),
         };
         let server = listener.serve(Api::new(parts, config.key));

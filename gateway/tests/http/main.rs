@@ -17,6 +17,7 @@ mod imports;
 mod keys;
 mod limits;
 mod lists;
+mod oidc;
 mod openapi;
 mod policies;
 mod problems;
