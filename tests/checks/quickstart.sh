@@ -2,6 +2,8 @@
 # release
 # The README's first command from beginning to end, twice: the second time finds everything done.
 set -euo pipefail
+# Whether it works is asked here, not how fast: this builds in half the time.
+export CARGO_PROFILE_RELEASE_OPT_LEVEL=1
 
 data=$(mktemp -d)
 trap 'rm -rf "$data"' EXIT
