@@ -32,7 +32,7 @@ const PREFIX: &str = "/api/v1";
 const DOCUMENT: &str = "/api/v1/openapi.json";
 
 /// Lists are read with these filters too; `{…}` stands for the id of one of such things.
-const FILTERED: [&str; 13] = [
+const FILTERED: [&str; 15] = [
     "/activations?device={device}",
     "/activations?entitlement={entitlement}",
     "/activations?owner={party}",
@@ -45,6 +45,8 @@ const FILTERED: [&str; 13] = [
     "/entitlements?state=active",
     "/events?kind=activated",
     "/events?stream=device:{device}",
+    "/history?device={device}",
+    "/history?party={party}",
     "/orders?party={party}",
 ];
 
@@ -139,8 +141,12 @@ impl Reader {
                 continue;
             };
             let name = path.strip_prefix(PREFIX).unwrap_or(path);
-            let next = self.next_page(&address).await?;
-            if let Some(next) = next {
+            let answer = self.ask(&address).await?;
+            // What wants to be told of which thing is among those with a filter.
+            if answer.status == StatusCode::BAD_REQUEST {
+                continue;
+            }
+            if let Some(next) = next_page(&address, &answer) {
                 addresses.insert(format!("{name} (next page)"), next);
             }
             addresses.insert(name.to_owned(), address);
@@ -188,13 +194,6 @@ impl Reader {
         let items = page["items"].as_array();
         let item = items.and_then(|items| items.get(items.len() / 2));
         Ok(item.and_then(|item| Some(item.get("id")?.as_str()?.to_owned())))
-    }
-
-    async fn next_page(&self, address: &str) -> Result<Option<String>, ScaleError> {
-        let answer = self.ask(address).await?;
-        let page = json(address, &answer.body).unwrap_or_default();
-        let next = page["next"].as_str();
-        Ok(next.map(|next| format!("{address}?cursor={next}")))
     }
 
     async fn time(
@@ -247,6 +246,13 @@ impl Reader {
 /// What has been found by the name of a parameter.
 #[derive(Default)]
 struct Ids(BTreeMap<String, Option<String>>);
+
+/// Where a list goes on.
+fn next_page(address: &str, answer: &Answer) -> Option<String> {
+    let page = json(address, &answer.body).ok()?;
+    let next = page["next"].as_str()?;
+    Some(format!("{address}?cursor={next}"))
+}
 
 fn json(address: &str, body: &[u8]) -> Result<Value, ScaleError> {
     serde_json::from_slice(body).map_err(|error| unreadable(address, error))

@@ -154,9 +154,10 @@ fn codes_are_written_once_and_privately() {
 #[test]
 fn what_is_no_import_is_named() {
     let folder = installation();
-    folder
-        .run(&["import", "order", &sample("orders")])
-        .ends(USAGE, &["\"order\" cannot be imported; known: products"]);
+    folder.run(&["import", "order", &sample("orders")]).ends(
+        USAGE,
+        &["\"order\" cannot be imported; known: models, products"],
+    );
     folder
         .run(&["import", "orders", "none.csv"])
         .ends(UNAVAILABLE, &["cannot read none.csv"]);

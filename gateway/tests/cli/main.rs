@@ -96,7 +96,7 @@ fn the_database_is_made_once_and_private() {
     folder
         .run(&["migrate"])
         .done()
-        .shows(&["ran 20261124000001"]);
+        .shows(&["ran 2026-11-24-000001_catalogue"]);
     folder.run(&["migrate"]).done().shows(&["up to date"]);
     folder.run(&["migrate", "--check"]).done();
     let mode = |path: &str| {

@@ -15,7 +15,7 @@ fn installation() -> Folder {
 /// The policy of the guide is one, so that what it tells to write can be written.
 fn example() -> String {
     let guide = include_str!("../../../docs/policies.md");
-    let (_, example) = guide.split_once("```toml\n").unwrap();
+    let (_, example) = guide.rsplit_once("```toml\n").unwrap();
     example.split_once("```").unwrap().0.to_owned()
 }
 
