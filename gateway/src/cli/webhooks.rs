@@ -47,7 +47,7 @@ enum Command {
 struct Add {
     /// What people call it
     name: WebhookName,
-    /// Where messages are sent, as https://erp.example.com/hooks
+    /// Where messages are sent, as `https://erp.example.com/hooks`
     url: String,
     /// The kind of events to send, as activated; can be given again
     #[arg(long, value_name = "KIND", required_unless_present = "all")]

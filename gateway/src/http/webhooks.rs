@@ -58,7 +58,7 @@ pub(super) struct NewHook {
     /// What people call it.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     name: String,
-    /// Where messages are sent, as https://erp.example.com/hooks.
+    /// Where messages are sent, as `https://erp.example.com/hooks`.
     #[schema(max_length = 2048)]
     url: String,
     /// Everything.
