@@ -12,5 +12,5 @@ cd "$data"
 # What a schema cannot say is refused too (a cursor of another list, a name that was used), so
 # that valid requests may be rejected. Requests are slower than a key's bucket fills.
 "$python" -m schemathesis.cli run "http://127.0.0.1:$http/api/v1/openapi.json" \
-    --header "Authorization: Bearer $key" --rate-limit 45/s --max-examples 20 --seed 1 --no-color \
+    --header "Authorization: Bearer $key" --rate-limit 45/s --max-examples 10 --seed 1 --no-color \
     --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth
