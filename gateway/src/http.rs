@@ -45,6 +45,7 @@ mod reports;
 pub mod roles;
 mod router;
 mod value;
+mod webhook_acts;
 mod webhooks;
 mod word;
 mod write;

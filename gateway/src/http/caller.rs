@@ -115,8 +115,8 @@ async fn admit(api: &Api, headers: &HeaderMap, allowed: Roles) -> Result<Caller,
         Err(Problem::new(
             ProblemKind::Forbidden,
             format!(
-                "the key {} has the roles {}; this needs one of: {allowed}",
-                caller.name,
+                "{} has the roles {}; this needs one of: {allowed}",
+                caller.actor,
                 caller.grant.roles(),
             ),
         ))

@@ -16,7 +16,7 @@ use super::{
     Api, activation_acts, activations, bulk, caller, campaign_acts, campaigns, case_acts, cases,
     device_acts, device_moves, devices, entitlement_acts, entitlements, events, factory, guard,
     health, history, imports, key, keys, license_models, migrations, openapi, order_acts, orders,
-    packs, parties, party_acts, policies, products, reports, roles, webhooks,
+    packs, parties, party_acts, policies, products, reports, roles, webhook_acts, webhooks,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -116,15 +116,15 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(packs::list))
         .routes(routes!(migrations::surrender))
         .routes(routes!(events::list))
-        .routes(routes!(webhooks::list, webhooks::add))
+        .routes(routes!(webhooks::list, webhook_acts::add))
         .routes(routes!(webhooks::show))
         .routes(routes!(webhooks::deliveries))
-        .routes(routes!(webhooks::rotate))
-        .routes(routes!(webhooks::pause))
-        .routes(routes!(webhooks::resume))
-        .routes(routes!(webhooks::remove))
-        .routes(routes!(webhooks::replay))
-        .routes(routes!(webhooks::test))
+        .routes(routes!(webhook_acts::rotate))
+        .routes(routes!(webhook_acts::pause))
+        .routes(routes!(webhook_acts::resume))
+        .routes(routes!(webhook_acts::remove))
+        .routes(routes!(webhook_acts::replay))
+        .routes(routes!(webhook_acts::test))
         .routes(routes!(history::of))
         .routes(routes!(history::verify))
         .routes(routes!(reports::activation))

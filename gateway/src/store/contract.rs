@@ -200,8 +200,23 @@ pub fn end(
     Ok(Some(before.reference))
 }
 
-/// Ends what is in force for a party that is no more.
-pub(super) fn end_of(db: &mut Db, party: PartyId) -> Result<(), StoreError> {
+/// Makes the contracts of a party that is no more another's, which stays under its own; how many.
+/// Where it has one of the same reference, the other's stays where it was signed.
+pub(super) fn hand_over(db: &mut Db, from: PartyId, to: PartyId) -> Result<usize, StoreError> {
+    end_of(db, from)?;
+    let own: Vec<String> = on!(db, c => table::table
+        .filter(table::party_id.eq(Octets(to)))
+        .select(table::reference)
+        .load(c))?;
+    Ok(on!(db, c => diesel::update(table::table)
+        .filter(table::party_id.eq(Octets(from)))
+        .filter(table::reference.ne_all(&own))
+        .set(table::party_id.eq(Octets(to)))
+        .execute(c))?)
+}
+
+/// Ends what is in force for a party.
+fn end_of(db: &mut Db, party: PartyId) -> Result<(), StoreError> {
     on!(db, c => diesel::update(table::table)
         .filter(table::party_id.eq(Octets(party)))
         .filter(table::state.eq(ACTIVE))
@@ -337,6 +352,33 @@ mod tests {
                 assert_eq!(end(db, one, OCCASION)?.as_deref(), Some("F-2"));
                 assert_eq!(end(db, one, OCCASION)?, None);
                 assert_eq!(policy::of_owner(db, Some(one))?, before);
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn a_party_that_is_merged_takes_its_contracts_along_but_none_that_the_heir_has() {
+        let scratch = Scratch::new();
+        store(&scratch)
+            .write_blocking("test", |db| {
+                let [gone, heir] = ["C-1", "C-2"]
+                    .map(|id| party::by_external_id(db, "erp", id).unwrap().unwrap().id.0);
+                let mut put = |party, reference: &str, json: &str| {
+                    put_in_force(db, party, reference, &terms(json), OCCASION).unwrap()
+                };
+                put(gone, "F-0", r#"{"grace_days":40}"#);
+                put(gone, "F-1", r#"{"grace_days":50}"#);
+                put(heir, "F-1", r#"{"grace_days":60}"#);
+                let moved = party::hand_over(db, Octets(gone), Octets(heir), OCCASION.at)?;
+                assert_eq!(moved.others, 1);
+                assert_eq!(of_party(db, gone)?.map(|own| own.reference), None);
+                let after = policy::of_owner(db, Some(heir))?;
+                assert_eq!(after.tag.to_string(), "volume/1+F-1");
+                assert_eq!(after.rules.grace, 60 * 86_400);
+                // A reference that came along is taken too.
+                let again = put_in_force(db, heir, "F-0", &terms("{}"), OCCASION)?;
+                assert_eq!(again, Put::ReferenceTaken);
                 Ok(())
             })
             .unwrap();

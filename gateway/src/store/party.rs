@@ -5,8 +5,7 @@ use fleetgrant_core::domain::{PartyId, PartyKind, PartyState, Timestamp};
 
 use super::column::{Code, Micros, Octets};
 use super::schema::{
-    activation_codes, contracts, devices, entitlements, factory_batches, parties,
-    party_external_ids,
+    activation_codes, devices, entitlements, factory_batches, parties, party_external_ids,
 };
 use super::{Db, StoreError, contract};
 
@@ -130,12 +129,7 @@ pub fn hand_over(
         .filter(devices::owner_id.eq(from))
         .set((devices::owner_id.eq(to), devices::changed_at.eq(Micros(now))))
         .execute(c))?;
-    // The heir is under its own.
-    contract::end_of(db, from.0)?;
-    let contracts = on!(db, c => diesel::update(contracts::table)
-        .filter(contracts::party_id.eq(from))
-        .set(contracts::party_id.eq(to))
-        .execute(c))?;
+    let contracts = contract::hand_over(db, from.0, to.0)?;
     let codes = on!(db, c => diesel::update(activation_codes::table)
         .filter(activation_codes::partner_id.eq(from))
         .set(activation_codes::partner_id.eq(to))
