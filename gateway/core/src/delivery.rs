@@ -59,7 +59,7 @@ pub enum Due {
     Settled,
     /// Publish the set.
     Publish,
-    /// The set can no longer be installed; this takes its place.
+    /// The set can no longer be installed, or not be signed; this takes its place.
     Reissue(Box<Outcome>),
 }
 
@@ -75,7 +75,8 @@ pub fn on_due<E: Entropy>(
     let Some(latest) = latest.filter(|set| set.key == key && acked < Some(key)) else {
         return Due::Settled;
     };
-    if ctx.now < latest.install_until {
+    // What is signed by another key than its epoch's, no device takes.
+    if ctx.now < latest.install_until && latest.key.epoch == ctx.authority.epoch {
         return Due::Publish;
     }
     let mut turn = Turn::new(snapshot, ctx, entropy);

@@ -231,11 +231,13 @@ impl<E: Entropy> Turn<'_, E> {
             .filter(|last| last.seq == ask.seq && last.digest == request.digest)?;
         let stored = last.answer.clone();
         if let StoredAnswer::Grant(key) = &stored {
-            let window_over = self
+            let (now, epoch) = (self.ctx.now, self.ctx.authority.epoch);
+            // Of an earlier epoch, it would be signed by a key that is not its own.
+            let is_over = self
                 .sets
                 .iter()
-                .any(|set| set.key == *key && set.install_until <= self.ctx.now);
-            if window_over && self.push(Some(ask.nonce), Why::WindowOver).is_ok() {
+                .any(|set| set.key == *key && (set.install_until <= now || set.key.epoch != epoch));
+            if is_over && self.push(Some(ask.nonce), Why::WindowOver).is_ok() {
                 if let (Some(last), Some(set)) = (&mut self.device.last, self.sets.last()) {
                     last.answer = StoredAnswer::Grant(set.key);
                 }

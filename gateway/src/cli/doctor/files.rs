@@ -5,14 +5,14 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use fleetgrant_core::domain::Timestamp;
+use fleetgrant_core::domain::{Realm, Timestamp};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::parse_x509_certificate;
 
 use super::Finding;
 use crate::config::{Authority, Config};
-use crate::crypto::AuthorityKey;
+use crate::crypto::{AuthorityKey, PublishedKeySet};
 use crate::identity::{AnchorConfig, TrustAnchor};
 
 /// A certificate with less than this left is to be replaced: 30 days.
@@ -51,7 +51,7 @@ pub(super) fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
         findings.push(key("broker", &embedded.key));
     }
     findings.push(match &config.authority {
-        Some(configured) => authority(configured),
+        Some(configured) => authority(configured, config.realm.as_str()),
         None => Finding::warn(
             "authority",
             "no section [authority]: nothing can be signed",
@@ -96,7 +96,7 @@ fn anchor(configured: &AnchorConfig, now: Timestamp) -> Vec<Finding> {
         .collect()
 }
 
-fn authority(configured: &Authority) -> Finding {
+fn authority(configured: &Authority, realm: &str) -> Finding {
     let readable = key("authority", &configured.key);
     if readable.verdict != "ok" {
         return readable;
@@ -106,15 +106,22 @@ fn authority(configured: &Authority) -> Finding {
         epoch,
         not_before,
         not_after,
-        key_set: _,
+        key_set,
     } = configured;
-    match AuthorityKey::load(path, *epoch, *not_before, *not_after) {
-        Ok(key) => Finding::ok(
-            "authority",
-            format!("{} is the key with id {}", path.display(), key.key_id()),
-        ),
-        Err(cause) => Finding::fail("authority", cause.to_string(), MAKE_ONE),
+    let key = match AuthorityKey::load(path, *epoch, *not_before, *not_after) {
+        Ok(key) => key,
+        Err(cause) => return Finding::fail("authority", cause.to_string(), MAKE_ONE),
+    };
+    if let (Some(key_set), Ok(realm)) = (key_set, Realm::new(realm))
+        && let Err(cause) = PublishedKeySet::load(key_set, &realm, &key)
+    {
+        let advice = "sign one with `fleetgrant pki keys`; docs/key-rollover.md tells how";
+        return Finding::fail("authority", cause.to_string(), advice);
     }
+    Finding::ok(
+        "authority",
+        format!("{} is the key with id {}", path.display(), key.key_id()),
+    )
 }
 
 fn key(check: &'static str, path: &Path) -> Finding {

@@ -1,7 +1,9 @@
 //! The same request again gets the same answer, and does nothing twice.
 
 use crate::ask::Reason;
+use crate::delivery::{Due, on_due};
 use crate::device::StoredAnswer;
+use crate::domain::Epoch;
 use crate::event::EventKind;
 use crate::outcome::{Answer, Deliveries};
 use crate::testkit::{Bench, DAY, noticed, want};
@@ -79,6 +81,30 @@ fn the_same_number_with_other_content_is_stale() {
         noticed(&outcome),
         Some(fleetgrant_schemas::notice::NoticeCode::StaleSeq)
     );
+}
+
+/// A set of the old epoch would be signed by the new key, and refused by every device.
+#[test]
+fn a_retry_after_the_authority_has_another_key_gets_a_new_set_of_its_epoch() {
+    let mut bench = Bench::new();
+    let sold = bench.sell("scan", 1);
+    let mut device = bench.admitted("d");
+    let request = device.request(Reason::Upgrade, &[want("scan", 1)]);
+    let first = bench.receive(&device, &request).issued.unwrap().set;
+    bench.authority.epoch = Epoch(2);
+    let snapshot = bench.world.snapshot(&device.id, None);
+    let due = bench.decide(|ctx, entropy| on_due(snapshot, first.key, ctx, entropy));
+    assert!(matches!(due, Due::Reissue(_)));
+
+    let again = bench.receive(&device, &request);
+
+    assert_eq!(again.answer, Answer::Grant);
+    let new = again.issued.unwrap().set;
+    assert_eq!(
+        (new.key.epoch, new.activations),
+        (Epoch(2), first.activations)
+    );
+    assert_eq!(bench.live(sold), 1);
 }
 
 #[test]
