@@ -123,10 +123,14 @@ fn want(want: Want<'_>) -> Result<ask::Want, Malformed> {
     })
 }
 
+/// Uses of one activation that are told apart, at most: nobody makes more, and their sums must fit
+/// the columns of every database.
+const MAX_USES: u64 = 1 << 53;
+
 fn usage(usage: fleetgrant_schemas::Usage) -> ask::Usage {
     ask::Usage {
         activation: usage.activation,
-        total: usage.total,
+        total: usage.total.min(MAX_USES),
     }
 }
 

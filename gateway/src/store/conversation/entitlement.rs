@@ -347,15 +347,23 @@ pub(super) fn apply(
     Ok(true)
 }
 
+/// Added here, since no database may be asked for a sum that is too large for it: the writer is
+/// alone.
 fn note_uses(db: &mut Db, id: EntitlementId, uses: u64, now: Timestamp) -> Result<(), StoreError> {
-    let more = i64::try_from(uses).map_err(corrupt)?;
+    let more = i64::try_from(uses).unwrap_or(i64::MAX);
     let row = entitlement_usage::table.find(Octets(id));
-    let values = (
-        entitlement_usage::used.eq(entitlement_usage::used + more),
-        entitlement_usage::changed_at.eq(Micros(now)),
-    );
-    let known = on!(db, c => update!(row, values).execute(c))?;
-    if known == 0 {
+    let known: Option<i64> = on!(db, c => row
+        .select(entitlement_usage::used)
+        .fixed()
+        .get_result(c)
+        .optional())?;
+    if let Some(known) = known {
+        let values = (
+            entitlement_usage::used.eq(known.saturating_add(more)),
+            entitlement_usage::changed_at.eq(Micros(now)),
+        );
+        on!(db, c => update!(row, values).execute(c))?;
+    } else {
         let first = (
             entitlement_usage::entitlement_id.eq(Octets(id)),
             entitlement_usage::used.eq(more),
