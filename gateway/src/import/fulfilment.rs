@@ -1,5 +1,7 @@
 //! What order lines become, and what becomes of that when a line changes or ships.
 
+use std::cmp::Ordering;
+
 use fleetgrant_core::domain::{
     EntitlementState, HoldReason, Holds, OrderId, OrderLineId, PartyId, Scope, Source, StartBasis,
     Timestamp,
@@ -131,11 +133,18 @@ pub(crate) fn resize(
         }
         let wanted = sold - elsewhere;
         let owner = entitlement.owner_id.map(|owner| owner.0);
-        let tolerated = overdraft(db, owner, wanted)?.max(entitlement.overdraft);
-        let resized = Entitlement {
-            overdraft: tolerated,
-            ..with_units(entitlement, wanted, occasion.at)?
+        let (has, allowed) = (entitlement.overdraft, overdraft(db, owner, wanted)?);
+        // What a policy gave stays under a stricter one, but not for what is not bought any more.
+        let overdraft = match wanted.cmp(&(entitlement.units - entitlement.pending_credit)) {
+            Ordering::Less => allowed.min(has),
+            Ordering::Equal => has,
+            Ordering::Greater => allowed.max(has),
         };
+        let entitlement = Entitlement {
+            overdraft,
+            ..entitlement
+        };
+        let resized = with_units(entitlement, wanted, occasion.at)?;
         entitlement::update(db, &resized)?;
         note(db, occasion, EventKind::EntitlementAmended, &resized)?;
         all.push(resized);

@@ -71,6 +71,23 @@ fn a_credit_below_what_is_in_use_is_pending_until_units_are_freed() {
 }
 
 #[test]
+fn what_is_tolerated_beyond_an_order_shrinks_with_it() {
+    let fixture = Fixture::with_samples(Kind::Orders);
+    // As a policy gave it that is in force no more.
+    fixture.execute("UPDATE entitlements SET overdraft = 3 WHERE reference LIKE 'SO-5001/10/%'");
+    assert!(fixture.amend(Kind::Orders, &suite(2, 5)).committed);
+    assert_eq!(units(&fixture, "overdraft"), 3);
+    fixture.execute("UPDATE entitlements SET live_units = 7 WHERE reference LIKE 'SO-5001/10/%'");
+    assert!(fixture.amend(Kind::Orders, &suite(3, 1)).committed);
+    assert_eq!(units(&fixture, "overdraft"), 0);
+    // What is in use stays.
+    assert_eq!(
+        (units(&fixture, "units"), units(&fixture, "pending_credit")),
+        (7, 6)
+    );
+}
+
+#[test]
 fn a_cancelled_line_closes_what_nobody_uses() {
     let fixture = Fixture::with_samples(Kind::Orders);
     assert!(fixture.amend(Kind::Orders, &suite(2, 0)).committed);
