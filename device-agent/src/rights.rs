@@ -267,6 +267,14 @@ pub(crate) fn restore_usage(rights: &mut [Right], usage: &Usage) {
     }
 }
 
+/// What was used is not known any more: nothing that is limited is left, until an answer says what
+/// is.
+pub(crate) fn use_up(rights: &mut [Right]) {
+    for right in rights.iter_mut().filter(|right| right.limit != u64::MAX) {
+        right.limit = right.used;
+    }
+}
+
 fn add_usage(rights: &mut [Right], activation: ActivationId, uses: u64) {
     for right in of_activation(rights, activation) {
         right.used = right.used.saturating_add(uses);

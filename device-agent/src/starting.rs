@@ -134,6 +134,10 @@ where
 
     fn load_usage(&mut self) -> Result<(), StartError> {
         let body = frame::check(&mut self.storage, Record::Usage);
+        if matches!(body, Err(StorageError::RolledBack)) {
+            // Whoever puts an old record back, or erases it, has no use again by it.
+            rights::use_up(&mut self.enforcing.rights);
+        }
         let Some(len) = self.or_damaged(Record::Usage, body)?.flatten() else {
             return Ok(());
         };

@@ -126,6 +126,8 @@ fn uses_cannot_be_had_again_by_a_copy_of_the_flash() {
     agent.use_one("prepaid", NOW).unwrap();
     let mut agent = start(&profile, &copy, &counters, 2);
     assert!(rolled_back(&mut agent, Record::Usage));
+    assert_eq!(agent.held().unwrap().generation, 1, "the set is the last");
+    agent.use_one("prepaid", NOW).unwrap_err();
     // Nor by leaving it away.
     copy.wipe();
     let mut agent = start(&profile, &copy, &counters, 3);
