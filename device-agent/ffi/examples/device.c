@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,6 +155,8 @@ int main(int argc, char **argv) {
     static uint64_t memory[2048];
     static uint8_t request[MAX_UP], message[2 * MAX_UP], scratch[MAX_DOWN];
     static struct receiver receiver;
+    // A bridge that is gone is told by write(), which the line is opened again for.
+    signal(SIGPIPE, SIG_IGN);
     static struct identity identity;
     struct folder folder;
     uint8_t authority[64];

@@ -4,6 +4,7 @@
 #ifndef SERIAL_H
 #define SERIAL_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -34,6 +35,7 @@ static inline uint32_t crc32_over(uint32_t crc, const uint8_t *bytes, size_t len
 static inline void write_all(int line, const uint8_t *bytes, size_t len) {
     while (len > 0) {
         ssize_t written = write(line, bytes, len);
+        if (written < 0 && errno == EINTR) continue;
         if (written <= 0) return;
         bytes += written;
         len -= (size_t)written;
