@@ -179,11 +179,22 @@ pub(super) async fn put(
             &api,
             move |db| in_force(db, seen.as_str()),
             move |db, now| {
-                if !says_which && policy::in_force(db, tier.as_str())?.is_some() {
-                    return Ok(Step::Refused(Problem::new(
-                        ProblemKind::PreconditionNeeded,
-                        "the tier has a policy: give its ETag in If-Match to replace it",
-                    )));
+                let replaces = policy::in_force(db, tier.as_str())?.is_some();
+                let refused = |kind, why| Ok(Step::Refused(Problem::new(kind, why)));
+                match (says_which, replaces) {
+                    (false, true) => {
+                        return refused(
+                            ProblemKind::PreconditionNeeded,
+                            "the tier has a policy: give its ETag in If-Match to replace it",
+                        );
+                    }
+                    (true, false) => {
+                        return refused(
+                            ProblemKind::PreconditionFailed,
+                            "there is no such tier: check its name, or leave If-Match out to make it",
+                        );
+                    }
+                    _ => {}
                 }
                 let occasion = Occasion {
                     at: now,

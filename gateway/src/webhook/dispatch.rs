@@ -93,12 +93,16 @@ impl Dispatcher {
             };
             while under_way.try_join_next().is_some() {}
             let done = if to_forget {
-                self.forget().await
+                self.forget().await.map(|()| false)
             } else {
                 self.round(&mut under_way, &mut room).await
             };
-            if let Err(error) = done {
-                tracing::error!(%error, "webhooks cannot be sent to now; it is tried again");
+            match done {
+                Ok(more) if more => ticks.reset_immediately(),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, "webhooks cannot be sent to now; it is tried again");
+                }
             }
         }
         // What is cut is sent again when its claim has run out.
@@ -123,22 +127,27 @@ impl Dispatcher {
         Ok(())
     }
 
-    async fn round(&self, under_way: &mut JoinSet<()>, room: &mut Room) -> Result<(), StoreError> {
+    /// Whether more events wait to be looked at.
+    async fn round(
+        &self,
+        under_way: &mut JoinSet<()>,
+        room: &mut Room,
+    ) -> Result<bool, StoreError> {
         let Ok(now) = self.clock.trusted_now() else {
-            return Ok(());
+            return Ok(false);
         };
         let looked = self.store.read("webhooks", move |db| look(db, now)).await?;
+        let mut more = false;
         if looked.to_plan {
-            let mut more = true;
-            while more {
-                more = self
-                    .store
-                    .write("webhook-plan", move |db| plan(db, now))
-                    .await?;
-            }
+            // What is more is left for the next round: what is due is sent meanwhile, and whoever
+            // stops the gateway does not wait for the whole history.
+            more = self
+                .store
+                .write("webhook-plan", move |db| plan(db, now))
+                .await?;
         }
         if !looked.to_plan && !looked.due {
-            return Ok(());
+            return Ok(more);
         }
         let webhooks = looked.webhooks.into_iter();
         let wanted: Vec<_> = webhooks
@@ -147,7 +156,7 @@ impl Dispatcher {
             .filter(|(_, free)| *free > 0)
             .collect();
         if wanted.is_empty() {
-            return Ok(());
+            return Ok(more);
         }
         let until = now.plus_seconds(self.config.timeout.as_secs() + SPARE);
         let works = self
@@ -161,7 +170,7 @@ impl Dispatcher {
                 under_way.spawn(self.clone().attempt(work, permit));
             }
         }
-        Ok(())
+        Ok(more)
     }
 
     async fn attempt(self, work: Work, permit: OwnedSemaphorePermit) {

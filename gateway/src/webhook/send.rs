@@ -126,7 +126,10 @@ fn of_answer(answer: &Answer) -> (Sent, &'static str) {
         return (sent, "taken");
     }
     let said = String::from_utf8_lossy(&answer.body);
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    // PostgreSQL stores no NUL, and people want no other control character.
+    let words = said.split(|c: char| c.is_whitespace() || c.is_control());
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    let said = words.join(" ");
     let problem = if status.is_redirection() {
         "a redirection is not followed: give the webhook the address that it leads to".to_owned()
     } else {

@@ -140,6 +140,11 @@ impl Keys {
         {
             return;
         }
+        // Noted before: whoever asked may go away meanwhile, and come again at once.
+        *tried = Some(Tried {
+            at: Instant::now(),
+            problem: Some("they are being fetched".to_owned()),
+        });
         let fetched = self.fetch().await;
         let outcome = if fetched.is_ok() { "ok" } else { "failed" };
         metrics::counter!("fleetgrant_oidc_fetches_total", "outcome" => outcome).increment(1);
