@@ -21,9 +21,9 @@ blocks() {
         "$top/README.md"
 }
 
-# What only this check says: where the workspace is, which ports are free, and smaller fleets.
+# What only this check says: where the workspace is, how it is built (or all would be built anew), which ports are free, and smaller fleets.
 here() {
-    sed -e "s|cargo run |cargo run --locked --quiet --manifest-path $top/Cargo.toml |" \
+    sed -e "s|cargo run |cargo --config $top/.cargo/config.toml run --locked --quiet --manifest-path $top/Cargo.toml |" \
         -e "s|tests/python|$top/tests/python|g" \
         -e "s|-- quickstart|-- quickstart --listen 127.0.0.1:$broker --http 127.0.0.1:$http|" \
         -e "s|--example device -- |--example device -- --broker localhost:$broker |" \
