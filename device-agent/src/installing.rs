@@ -74,41 +74,39 @@ impl<'b, const RIGHTS: usize> Installing<'b, RIGHTS> {
     }
 }
 
-/// What the record said at a start.
-pub(crate) struct Loaded<'b, const RIGHTS: usize> {
-    pub(crate) envelope: Envelope<'b>,
-    pub(crate) removing: Removing<RIGHTS>,
-    pub(crate) proven: u64,
-    pub(crate) claimed: u64,
-}
-
-/// Loads the set in force into `scratch`.
-pub(crate) fn load<'b, S: Storage, const RIGHTS: usize>(
-    storage: &mut S,
-    scratch: &'b mut [u8],
-) -> Result<Option<Loaded<'b, RIGHTS>>, StorageError> {
-    let Some(place) = locate(storage)? else {
-        return Ok(None);
-    };
+/// The clock's floor in the record, proven and claimed.
+pub(crate) fn floors<S: Storage>(storage: &mut S) -> Result<(u64, u64), StorageError> {
     let mut head = [0; HEAD];
     frame::read(storage, Record::Set, 0, &mut head)?;
     let mut fields = Fields(&head);
     let proven = u64::from_le_bytes(fields.take()?);
     let claimed = u64::from_le_bytes(fields.take()?);
+    Ok((proven, claimed))
+}
+
+/// What was removed when the set was installed.
+pub(crate) fn removing<S: Storage, const RIGHTS: usize>(
+    storage: &mut S,
+    place: &Place,
+) -> Result<Removing<RIGHTS>, StorageError> {
     let mut removing = Removing::none();
     for offset in (HEAD..place.offset).step_by(USAGE_LEN) {
         let mut total = [0; USAGE_LEN];
         frame::read(storage, Record::Set, offset, &mut total)?;
         removing.push_encoded(&total);
     }
+    Ok(removing)
+}
+
+/// Loads the signed grant into `scratch`.
+pub(crate) fn grant<'b, S: Storage>(
+    storage: &mut S,
+    place: &Place,
+    scratch: &'b mut [u8],
+) -> Result<Envelope<'b>, StorageError> {
     let grant = scratch.get_mut(..place.len).ok_or(StorageError::Full)?;
     frame::read(storage, Record::Set, place.offset, grant)?;
-    Ok(Some(Loaded {
-        envelope: Envelope::parse(grant).map_err(|_| StorageError::Damaged)?,
-        removing,
-        proven,
-        claimed,
-    }))
+    Envelope::parse(grant).map_err(|_| StorageError::Damaged)
 }
 
 /// Where the signed grant stands in the record's body.

@@ -1,7 +1,8 @@
 //! A start: what was stored comes back, and the first contact is planned.
 
-use fleetgrant_schemas::envelope::Signer;
+use fleetgrant_schemas::envelope::{Signer, Verified};
 use fleetgrant_schemas::grant::Grant;
+use fleetgrant_schemas::id::KeyId;
 use fleetgrant_schemas::request::Reason;
 
 use crate::agent::{AckTurn, Agent, Checks, Requests, StartError, Unsolicited};
@@ -11,7 +12,7 @@ use crate::crypto::KeyOperations;
 use crate::enforcing::Enforcing;
 use crate::event::Events;
 use crate::frame;
-use crate::installing::{self, Loaded};
+use crate::installing::{self, Place};
 use crate::key_ring::KeyRing;
 use crate::profile::Profile;
 use crate::receiving::Gates;
@@ -41,7 +42,26 @@ where
     ) -> Result<Self, StartError> {
         const { assert!(RIGHTS >= 1 && RIGHTS <= 64, "1 to 64 rights") };
         profile.check().map_err(StartError::Profile)?;
-        let mut agent = Self {
+        let mut agent = Self::blank(profile, keys, storage, buffer, now);
+        let of_state = agent.load_state()?;
+        agent.load_keys()?;
+        let of_set = agent.load_set(scratch)?;
+        agent.load_usage()?;
+        // What is proven only grows, so the later record has more of it; and what it no longer
+        // claims, as of a clock that was wrong, stays dropped.
+        let (proven, claimed) = of_state.max(of_set);
+        agent.clock = ClockFloor::restore(proven, claimed, now);
+        agent.state.boots = agent.state.boots.saturating_add(1);
+        agent.store_state(now);
+        agent.tell_changes(now);
+        Ok(agent)
+    }
+
+    /// In a function of its own, so that what it is put together from is not on the stack while a
+    /// signature is checked.
+    #[inline(never)]
+    fn blank(profile: &'c Profile<'c>, keys: K, storage: S, buffer: B, now: Instant) -> Self {
+        Self {
             profile,
             keys,
             storage,
@@ -63,19 +83,7 @@ where
             gates: Gates::default(),
             events: Events::new(),
             now,
-        };
-        let of_state = agent.load_state()?;
-        agent.load_keys()?;
-        let of_set = agent.load_set(scratch)?;
-        agent.load_usage()?;
-        // What is proven only grows, so the later record has more of it; and what it no longer
-        // claims, as of a clock that was wrong, stays dropped.
-        let (proven, claimed) = of_state.max(of_set);
-        agent.clock = ClockFloor::restore(proven, claimed, now);
-        agent.state.boots = agent.state.boots.saturating_add(1);
-        agent.store_state(now);
-        agent.tell_changes(now);
-        Ok(agent)
+        }
     }
 
     fn load_state(&mut self) -> Result<(u64, u64), StartError> {
@@ -94,42 +102,87 @@ where
 
     /// The stored grant must verify again: whoever can write to the storage still cannot sign.
     fn load_set(&mut self, scratch: &mut [u8]) -> Result<(u64, u64), StartError> {
-        let loaded = match installing::load::<S, RIGHTS>(&mut self.storage, scratch) {
-            Err(StorageError::Full) => return Err(StartError::ScratchTooSmall),
-            loaded => self.or_damaged(Record::Set, loaded)?.flatten(),
-        };
-        let Some(set) = loaded else {
+        let place = installing::locate(&mut self.storage);
+        let Some(place) = self.or_damaged(Record::Set, place)?.flatten() else {
             return Ok((0, 0));
         };
-        let floors = (set.proven, set.claimed);
-        match self.enforce_stored(set) {
-            Ok(()) => {}
-            Err(reason) => self.storage_failed(Record::Set, reason),
-        }
+        let floors = installing::floors(&mut self.storage);
+        let floors = self.or_damaged(Record::Set, floors)?.unwrap_or_default();
+        let enforced = match self.authenticate_stored(&place, scratch) {
+            Err(StorageError::Full) => return Err(StartError::ScratchTooSmall),
+            Err(reason) => Err(reason),
+            Ok((verified, kid)) => self.enforce_stored(&verified, kid, &place),
+        };
+        self.or_damaged(Record::Set, enforced)?;
         Ok(floors)
     }
 
-    fn enforce_stored(&mut self, set: Loaded<'_, RIGHTS>) -> Result<(), StorageError> {
-        let Signer::Key(kid) = set.envelope.signer() else {
+    #[inline(never)]
+    fn enforce_stored(
+        &mut self,
+        verified: &Verified<'_>,
+        kid: KeyId,
+        place: &Place,
+    ) -> Result<(), StorageError> {
+        let grant = self.read_stored(verified)?;
+        let removing = installing::removing::<S, RIGHTS>(&mut self.storage, place)?;
+        self.enforcing
+            .enforce(&grant, Some(kid), self.profile, &removing);
+        self.challenge = Some(grant.next_challenge);
+        Ok(())
+    }
+
+    /// The grant in force once more, as it is stored: for what the agent does not keep in memory,
+    /// like the maker's own data of each right. It is checked anew, which takes a verification.
+    ///
+    /// `scratch` is as for [`Agent::start`]; the grant borrows from it. [`StorageError::Full`] if it
+    /// is too short, [`StorageError::Damaged`] if what is stored is not the set in force.
+    pub fn stored_grant<'b>(
+        &mut self,
+        scratch: &'b mut [u8],
+    ) -> Result<Option<Grant<'b>>, StorageError> {
+        let Some(held) = self.enforcing.held else {
+            return Ok(None);
+        };
+        let place = installing::locate(&mut self.storage)?.ok_or(StorageError::Damaged)?;
+        let (verified, _) = self.authenticate_stored(&place, scratch)?;
+        let grant = self.read_stored(&verified)?;
+        if grant.held() == held {
+            Ok(Some(grant))
+        } else {
+            Err(StorageError::Damaged)
+        }
+    }
+
+    /// In a function of its own, so that what is read afterwards is not on the stack meanwhile.
+    #[inline(never)]
+    fn authenticate_stored<'b>(
+        &mut self,
+        place: &Place,
+        scratch: &'b mut [u8],
+    ) -> Result<(Verified<'b>, KeyId), StorageError> {
+        let envelope = installing::grant(&mut self.storage, place, scratch)?;
+        let Signer::Key(kid) = envelope.signer() else {
             return Err(StorageError::Damaged);
         };
         let found = self.ring.find(&kid, self.profile, &mut self.storage)?;
         let found = found.ok_or(StorageError::Damaged)?;
-        let verified = set
-            .envelope
+        let verified = envelope
             .verify(|signed, signature| self.keys.verify(found.key(), signed, signature))
             .map_err(|_| StorageError::Damaged)?;
-        let grant: Grant<'_> = verified.read().map_err(|_| StorageError::Damaged)?;
+        Ok((verified, kid))
+    }
+
+    fn read_stored<'b>(&self, verified: &Verified<'b>) -> Result<Grant<'b>, StorageError> {
+        let grant: Grant<'b> = verified.read().map_err(|_| StorageError::Damaged)?;
         let is_mine = grant.device == self.profile.device
             && grant.realm == self.profile.realm
             && grant.confirmation == self.keys.public_key().thumbprint();
-        if !is_mine || grant.entitlements.len() > RIGHTS {
-            return Err(StorageError::Damaged);
+        if is_mine && grant.entitlements.len() <= RIGHTS {
+            Ok(grant)
+        } else {
+            Err(StorageError::Damaged)
         }
-        self.enforcing
-            .enforce(&grant, Some(kid), self.profile, &set.removing);
-        self.challenge = Some(grant.next_challenge);
-        Ok(())
     }
 
     fn load_usage(&mut self) -> Result<(), StartError> {

@@ -3,7 +3,7 @@
 
 mod support;
 
-use fleetgrant_agent::{Ask, Event, Instant, Record, Refusal, Taken};
+use fleetgrant_agent::{Ask, Event, Instant, Record, Refusal, StorageError, Taken};
 use fleetgrant_schemas::Malformed;
 use fleetgrant_schemas::entitlement::Entitlement;
 use fleetgrant_schemas::envelope::{Draft, Signer};
@@ -596,4 +596,38 @@ fn crc32(bytes: &[u8]) -> u32 {
             }
         })
     })
+}
+
+#[test]
+fn the_stored_grant_is_given_out_whole_and_only_while_it_is_the_set_in_force() {
+    let factory = Factory::new();
+    let profile = factory.profile();
+    let flash = Flash::default();
+    let mut agent = start(&profile, &flash, 1);
+    let mut scratch = vec![0; 4_096];
+    assert_eq!(agent.stored_grant(&mut scratch), Ok(None));
+    let rights = [Entitlement {
+        vendor_data: Some(b"for the maker"),
+        ..right(1, "bandwidth")
+    }];
+    install(&mut agent, 5, &rights, Instant(0));
+    let mut agent = start(&profile, &flash, 2);
+    let stored = agent.stored_grant(&mut scratch).unwrap().unwrap();
+    assert!(stored.entitlements.iter().eq(rights));
+    let short = agent.stored_grant(&mut scratch[..64]);
+    assert_eq!(short, Err(StorageError::Full));
+
+    let older = flash.bytes(Record::Set).unwrap();
+    install(&mut agent, 6, &rights, Instant(0));
+    let newer = flash.bytes(Record::Set).unwrap();
+    flash.put(Record::Set, older);
+    let other = agent.stored_grant(&mut scratch);
+    assert_eq!(other, Err(StorageError::Damaged), "not the set in force");
+    let mut forged = newer.clone();
+    let last = forged.len() - 20;
+    forged[last] ^= 1;
+    flash.put(Record::Set, forged);
+    assert_eq!(agent.stored_grant(&mut scratch), Err(StorageError::Damaged));
+    flash.put(Record::Set, newer);
+    assert!(agent.stored_grant(&mut scratch).is_ok());
 }

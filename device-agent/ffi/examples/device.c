@@ -128,6 +128,21 @@ static void say(const fg_event *event, const char *const *features) {
     }
 }
 
+// What the maker attached to each right, which the agent does not keep in memory.
+static void say_vendor_data(fg_agent *agent, uint8_t *scratch, size_t scratch_len) {
+    static fg_right rights[64];
+    size_t count = 0;
+    if (fg_agent_rights(agent, scratch, scratch_len, rights, 64, &count) != FG_STATUS_OK) return;
+    for (size_t i = 0; i < count; i++) {
+        if (rights[i].vendor_data.len == 0) continue;
+        printf("vendor-data %.*s ", (int)rights[i].feature.len, (const char *)rights[i].feature.data);
+        for (size_t j = 0; j < rights[i].vendor_data.len; j++) {
+            printf("%02x", rights[i].vendor_data.data[j]);
+        }
+        printf("\n");
+    }
+}
+
 static uint64_t uptime(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -212,6 +227,7 @@ int main(int argc, char **argv) {
     int line = open_line(argv[1]);
     if (line < 0) return die("the line cannot be opened");
     printf("started %s holds %llu\n", config.device, (unsigned long long)held.generation);
+    say_vendor_data(agent, scratch, sizeof scratch);
 
     int bridge = -1;
     bool is_connected = false;
@@ -225,7 +241,12 @@ int main(int argc, char **argv) {
         }
         // 2. What happened.
         fg_event event;
-        while (fg_agent_poll_event(agent, &event) == FG_STATUS_OK) say(&event, features);
+        while (fg_agent_poll_event(agent, &event) == FG_STATUS_OK) {
+            say(&event, features);
+            if (event.kind == FG_EVENT_KIND_INSTALLED) {
+                say_vendor_data(agent, scratch, sizeof scratch);
+            }
+        }
         // 3. When to wake up: at a byte from the line, or when something is due.
         uint64_t at, now = uptime();
         int wait = -1;

@@ -66,6 +66,11 @@ int main(void) {
     assert(fg_agent_is_on(agent, "zoom", 0, NULL) == FG_STATUS_FEATURE_OFF);
     assert(fg_agent_is_on(agent, NULL, 0, NULL) == FG_STATUS_TEXT);
     assert(fg_agent_poll_event(agent, NULL) == FG_STATUS_NULL_POINTER);
+    fg_right right;
+    size_t count;
+    assert(fg_agent_rights(agent, scratch, sizeof scratch, NULL, 1, &count) ==
+           FG_STATUS_NULL_POINTER);
+    assert(fg_agent_rights(agent, scratch, sizeof scratch, &right, 1, &count) == FG_STATUS_NOTHING);
     assert(fg_agent_handle_message(agent, FG_MESSAGE_GRANT, NULL, 5, 0, NULL) ==
            FG_STATUS_NULL_POINTER);
     // Garbage of every length, at the end of an allocation.

@@ -430,6 +430,35 @@ typedef uint32_t fg_off;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// Under which licence model a right runs.
+enum fg_model
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // No end.
+  FG_MODEL_PERPETUAL = 1,
+  // A term, renewable.
+  FG_MODEL_SUBSCRIPTION = 2,
+  // Once per device and product.
+  FG_MODEL_EVALUATION = 3,
+  // A stop-gap.
+  FG_MODEL_TEMPORARY = 4,
+  // Paid by use.
+  FG_MODEL_METERED = 5,
+  // A count of uses.
+  FG_MODEL_COUNTED = 6,
+  // A version ceiling on other rights.
+  FG_MODEL_MAINTENANCE = 7,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fg_model fg_model;
+#else
+typedef uint32_t fg_model;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 // An agent. It lives in the memory that `fg_agent_start` was given, and must not be moved.
 //
 // The agent in it borrows the profile, and that the lists, so nothing here is ever borrowed as a
@@ -670,6 +699,29 @@ typedef struct {
   uint64_t remaining;
 } fg_feature;
 
+// A right of the set in force, as the authority signed it. Slices lead into the scratch, and have
+// no zero byte at their end.
+typedef struct {
+  // The feature's name.
+  fg_slice feature;
+  // The maker's own data, at most 64 bytes; empty if there is none.
+  fg_slice vendor_data;
+  // The newest firmware version it is good for; empty: any.
+  fg_slice version_ceiling;
+  // The activation that gives it; several rights may come from one.
+  uint8_t activation[16];
+  // One of `fg_model`.
+  uint32_t model;
+  // Seconds it goes on past `end`, with a warning.
+  uint32_t grace;
+  // From when, in seconds since 1970; 0: from the beginning.
+  uint64_t start;
+  // Until when; `UINT64_MAX`: for ever.
+  uint64_t end;
+  // How many uses; `UINT64_MAX`: it is not counted down. `fg_agent_is_on` says how many are left.
+  uint64_t count;
+} fg_right;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -839,6 +891,26 @@ fg_status fg_agent_is_on(fg_agent *agent, const char *feature, uint64_t now, fg_
 // What the caller answers for:
 // As for `fg_agent_is_on`.
 fg_status fg_agent_use_one(fg_agent *agent, const char *feature, uint64_t now, fg_feature *state);
+
+// Writes the rights of the set in force to `rights`, and their number to `count`: for what the
+// agent does not keep in memory, like the maker's own data. The stored grant is read into `scratch`
+// and its signature checked anew, so call it when something was installed and after a start, and
+// keep what you need. Whether a right is on is for `fg_agent_is_on` to say.
+//
+// `FG_STATUS_NOTHING`: no set is held. `FG_STATUS_TOO_MANY`: there are more than `rights_len`, as
+// `count` says; the first are written. `FG_STATUS_BUFFER_TOO_SMALL`: `scratch` is shorter than the
+// grant.
+//
+// What the caller answers for:
+// `agent` is a handle; `scratch` leads to `scratch_len` bytes that are no part of the agent's
+// request buffer, `rights` to `rights_len` rights, `count` to a number. What was written leads into
+// the scratch.
+fg_status fg_agent_rights(fg_agent *agent,
+                          uint8_t *scratch,
+                          size_t scratch_len,
+                          fg_right *rights,
+                          size_t rights_len,
+                          size_t *count);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -107,6 +107,11 @@ pub(crate) fn is_place<T>(place: *mut T) -> bool {
     is_sound(place)
 }
 
+/// Whether something can be written to each of so many places; none is always there.
+pub(crate) fn are_places<T>(places: *mut T, len: usize) -> bool {
+    len == 0 || is_list(places, len)
+}
+
 /// Writes to a place, if it is sound; says whether.
 ///
 /// # Safety
@@ -146,6 +151,10 @@ mod tests {
             assert_eq!(list(odd, 1), None);
             assert_eq!(list(words.as_ptr(), usize::MAX / 2), None);
             assert_eq!(buffer(8 as *mut u8, usize::MAX), None);
+            assert!(are_places::<u32>(ptr::null_mut(), 0));
+            assert!(!are_places::<u32>(ptr::null_mut(), 1));
+            assert!(!are_places(odd.cast_mut(), 1));
+            assert!(!are_places(words.as_ptr().cast_mut(), usize::MAX / 2));
         }
     }
 

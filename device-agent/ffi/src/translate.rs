@@ -2,12 +2,13 @@
 
 use fleetgrant_agent::{Event, Off, Record, Status, Taken};
 use fleetgrant_schemas::Want;
+use fleetgrant_schemas::entitlement::{Entitlement, Model};
 use fleetgrant_schemas::topic::MessageType;
 
 use crate::status::fg_status;
 use crate::types::{
-    fg_denial, fg_event, fg_event_kind, fg_feature, fg_feature_state, fg_message, fg_off,
-    fg_record, fg_slice, fg_taken, fg_taken_kind,
+    fg_denial, fg_event, fg_event_kind, fg_feature, fg_feature_state, fg_message, fg_model, fg_off,
+    fg_record, fg_right, fg_slice, fg_taken, fg_taken_kind,
 };
 
 pub(crate) const fn message_number(message: MessageType) -> u32 {
@@ -122,6 +123,33 @@ pub(crate) fn taken(taken: &Taken<'_>) -> fg_taken {
     };
     told.kind = kind as u32;
     told
+}
+
+pub(crate) fn right(right: &Entitlement<'_>) -> fg_right {
+    fg_right {
+        feature: fg_slice::of(right.feature.as_bytes()),
+        vendor_data: fg_slice::of(right.vendor_data.unwrap_or_default()),
+        version_ceiling: fg_slice::of(right.version_ceiling.unwrap_or_default().as_bytes()),
+        activation: right.activation.0,
+        model: model_number(right.model),
+        grace: right.grace.unwrap_or(0),
+        start: right.start.unwrap_or(0),
+        end: right.end.unwrap_or(u64::MAX),
+        count: right.count.unwrap_or(u64::MAX),
+    }
+}
+
+const fn model_number(model: Model) -> u32 {
+    let model = match model {
+        Model::Perpetual => fg_model::Perpetual,
+        Model::Subscription => fg_model::Subscription,
+        Model::Evaluation => fg_model::Evaluation,
+        Model::Temporary => fg_model::Temporary,
+        Model::Metered => fg_model::Metered,
+        Model::Counted => fg_model::Counted,
+        Model::Maintenance => fg_model::Maintenance,
+    };
+    model as u32
 }
 
 pub(crate) fn feature(status: &Status) -> fg_feature {

@@ -454,3 +454,48 @@ pub struct fg_feature {
     /// Uses left; `UINT64_MAX`: they are not counted down.
     pub remaining: u64,
 }
+
+/// Under which licence model a right runs.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum fg_model {
+    /// No end.
+    Perpetual = 1,
+    /// A term, renewable.
+    Subscription = 2,
+    /// Once per device and product.
+    Evaluation = 3,
+    /// A stop-gap.
+    Temporary = 4,
+    /// Paid by use.
+    Metered = 5,
+    /// A count of uses.
+    Counted = 6,
+    /// A version ceiling on other rights.
+    Maintenance = 7,
+}
+
+/// A right of the set in force, as the authority signed it. Slices lead into the scratch, and have
+/// no zero byte at their end.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct fg_right {
+    /// The feature's name.
+    pub feature: fg_slice,
+    /// The maker's own data, at most 64 bytes; empty if there is none.
+    pub vendor_data: fg_slice,
+    /// The newest firmware version it is good for; empty: any.
+    pub version_ceiling: fg_slice,
+    /// The activation that gives it; several rights may come from one.
+    pub activation: [u8; 16],
+    /// One of `fg_model`.
+    pub model: u32,
+    /// Seconds it goes on past `end`, with a warning.
+    pub grace: u32,
+    /// From when, in seconds since 1970; 0: from the beginning.
+    pub start: u64,
+    /// Until when; `UINT64_MAX`: for ever.
+    pub end: u64,
+    /// How many uses; `UINT64_MAX`: it is not counted down. `fg_agent_is_on` says how many are left.
+    pub count: u64,
+}

@@ -8,7 +8,8 @@ mod device;
 
 use std::ptr;
 
-use device::{Device, text};
+use device::{Device, bytes, text};
+use fleetgrant_agent::Record;
 use fleetgrant_agent_ffi::*;
 use fleetgrant_schemas::entitlement::{Entitlement, Model};
 use fleetgrant_schemas::grant::Grant;
@@ -58,6 +59,87 @@ fn it_asks_installs_acknowledges_and_holds_the_right_after_a_restart() {
     let device = device.restarted();
     assert_eq!(device.held().unwrap().cti, [1; 16]);
     assert_eq!(device.is_on(c"bandwidth").0, fg_status::Ok);
+}
+
+#[test]
+fn the_rights_in_force_can_be_read_with_the_makers_own_data() {
+    let flash = Flash::default();
+    let mut device = Device::start(&flash);
+    let mut scratch = vec![0; 4_096];
+    assert_eq!(device.rights(&mut scratch, 8).0, fg_status::Nothing);
+    let mut all = Vec::new();
+    for (place, model) in Model::ALL.iter().enumerate() {
+        all.push(Entitlement {
+            model: *model,
+            ..right(10 + place as u8, "bandwidth")
+        });
+    }
+    all[1] = Entitlement {
+        version_ceiling: Some("3.x"),
+        start: Some(EPOCH),
+        end: Some(EPOCH + DAY),
+        grace: Some(3_600),
+        count: Some(9),
+        vendor_data: Some(b"\x00\xfftier two"),
+        ..all[1]
+    };
+    let answer = answer(&mut device, 1, &all);
+    device.take(fg_message::Grant, &answer).unwrap();
+
+    let mut device = device.restarted();
+    let (ended, rights, count) = device.rights(&mut scratch, 8);
+    assert_eq!((ended, count), (fg_status::Ok, all.len()));
+    let [first, second, ..] = &rights[..] else {
+        panic!("{rights:?}")
+    };
+    assert_eq!(text(&first.feature), "bandwidth");
+    assert!(bytes(&first.vendor_data).is_empty() && bytes(&first.version_ceiling).is_empty());
+    assert_eq!((first.start, first.end), (0, u64::MAX));
+    assert_eq!((first.grace, first.count), (0, u64::MAX));
+    assert_eq!(first.activation, [10; 16]);
+    assert_eq!(bytes(&second.vendor_data), b"\x00\xfftier two");
+    assert_eq!(text(&second.version_ceiling), "3.x");
+    assert_eq!((second.start, second.end), (EPOCH, EPOCH + DAY));
+    assert_eq!((second.grace, second.count), (3_600, 9));
+    let models: Vec<_> = rights.iter().map(|right| right.model).collect();
+    let numbers: Vec<_> = Model::ALL
+        .iter()
+        .map(|model| model.number().into())
+        .collect();
+    assert_eq!(models, numbers);
+    assert_eq!(
+        fg_model::Maintenance as u32,
+        Model::Maintenance.number().into()
+    );
+
+    // Too little room is told, and nothing is written beyond it.
+    let (ended, rights, count) = device.rights(&mut scratch, 2);
+    assert_eq!(
+        (ended, rights.len(), count),
+        (fg_status::TooMany, 2, all.len())
+    );
+    assert_eq!(
+        device.rights(&mut scratch[..100], 8).0,
+        fg_status::BufferTooSmall
+    );
+
+    // What is in the flash is believed no more than at a start.
+    let stored = flash.bytes(Record::Set).unwrap();
+    let mut forged = stored.clone();
+    *forged.iter_mut().rev().nth(100).unwrap() ^= 1;
+    flash.put(Record::Set, forged);
+    assert_eq!(device.rights(&mut scratch, 8).0, fg_status::StorageDamaged);
+    flash.put(Record::Set, stored);
+    let newer = signed(AUTHORITY_SEED, &grant(2, None));
+    let older = flash.bytes(Record::Set).unwrap();
+    device.take(fg_message::Grant, &newer).unwrap();
+    assert_eq!(device.rights(&mut scratch, 8).2, 0);
+    flash.put(Record::Set, older);
+    assert_eq!(
+        device.rights(&mut scratch, 8).0,
+        fg_status::StorageDamaged,
+        "another set"
+    );
 }
 
 #[test]

@@ -4,7 +4,9 @@
 use std::path::Path;
 
 /// In the order in which the header has them.
-const SOURCES: [&str; 6] = ["types", "status", "handle", "calls", "asking", "features"];
+const SOURCES: [&str; 7] = [
+    "types", "status", "handle", "calls", "asking", "features", "rights",
+];
 
 #[test]
 fn the_header_is_what_the_code_says() {

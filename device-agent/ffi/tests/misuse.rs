@@ -220,14 +220,15 @@ fn every_call_refuses_null_and_what_has_ended() {
                 fg_agent_held(agent, &raw mut held),
                 fg_agent_export_request(agent, &raw const ask, bytes, 16, 0, &raw mut len),
                 fg_agent_export_ack(agent, bytes, 16, 0, &raw mut len),
+                fg_agent_rights(agent, bytes, 16, ptr::null_mut(), 0, &raw mut len),
             ]
         }
     };
-    assert_eq!(calls(ptr::null_mut()), [fg_status::NullPointer; 15]);
+    assert_eq!(calls(ptr::null_mut()), [fg_status::NullPointer; 16]);
     let odd = agent.cast::<u8>().wrapping_add(1).cast();
-    assert_eq!(calls(odd), [fg_status::NullPointer; 15]);
+    assert_eq!(calls(odd), [fg_status::NullPointer; 16]);
     let ended = device.ended();
-    assert_eq!(calls(ended.agent), [fg_status::NotStarted; 15]);
+    assert_eq!(calls(ended.agent), [fg_status::NotStarted; 16]);
     // SAFETY: it has ended, and its memory is still there.
     assert_eq!(unsafe { fg_agent_end(ended.agent) }, fg_status::NotStarted);
     // SAFETY: null is refused.
@@ -298,6 +299,18 @@ fn outputs_and_inputs_that_lead_nowhere_are_refused_before_anything_is_done() {
             fg_agent_export_ack(agent, ptr::null_mut(), 1, 0, nowhere),
             null
         );
+        let list =
+            |scratch, rights, len, count| fg_agent_rights(agent, scratch, 1, rights, len, count);
+        let scratch = &raw mut byte;
+        assert_eq!(list(ptr::null_mut(), ptr::null_mut(), 0, nowhere), null);
+        assert_eq!(list(scratch, ptr::null_mut(), 1, nowhere), null);
+        assert_eq!(
+            list(scratch, ptr::dangling_mut(), usize::MAX, nowhere),
+            null
+        );
+        assert_eq!(list(scratch, ptr::null_mut(), 0, ptr::null_mut()), null);
+        let nothing = list(scratch, ptr::null_mut(), 0, nowhere);
+        assert_eq!(nothing, fg_status::Nothing);
         let mut kind = 0;
         assert_eq!(fg_message_of_file(ptr::null(), 3, &raw mut kind), null);
         assert_eq!(

@@ -8,3 +8,4 @@ pub mod factory;
 pub mod image;
 pub mod measure;
 pub mod sample;
+pub mod verifying;

@@ -98,6 +98,7 @@ fn a_device_in_c_activates_survives_and_refuses_what_is_old() {
         let running = device.start();
         let _bridge = device.connect(&["--record", "down"]);
         running.says("on bandwidth-500");
+        assert_eq!(running.says("vendor-data bandwidth-500 "), "00ff5c");
         running.says("sent ack");
         let mut generation = 0;
         until("the gateway has its acknowledgement", || {
@@ -116,6 +117,7 @@ fn a_device_in_c_activates_survives_and_refuses_what_is_old() {
         running.says(&format!("started {} holds ", device.id)),
         first.to_string()
     );
+    assert_eq!(running.says("vendor-data bandwidth-500 "), "00ff5c");
     running.says("on bandwidth-500");
     drop(running);
 

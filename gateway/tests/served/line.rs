@@ -85,7 +85,7 @@ pub(crate) fn ordered(serial: &str) -> Site {
     for (kind, csv) in [
         (
             "products",
-            "product,title,feature\nSCOPE,Scope,bandwidth-500\n",
+            "product,title,feature,vendor_data\nSCOPE,Scope,bandwidth-500,00ff5c\n",
         ),
         (
             "skus",

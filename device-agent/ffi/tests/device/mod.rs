@@ -293,6 +293,39 @@ impl Device {
         }
     }
 
+    /// The rights in force, read with so much scratch and room for so many; how many there are.
+    pub fn rights(&self, scratch: &mut [u8], room: usize) -> (fg_status, Vec<fg_right>, usize) {
+        let empty = fg_slice {
+            data: ptr::null(),
+            len: 0,
+        };
+        let unwritten = fg_right {
+            feature: empty,
+            vendor_data: empty,
+            version_ceiling: empty,
+            activation: [0; 16],
+            model: 0,
+            grace: 0,
+            start: 0,
+            end: 0,
+            count: 0,
+        };
+        let (mut rights, mut count) = (vec![unwritten; room], 0);
+        // SAFETY: a handle, a buffer, so many places, and one.
+        let ended = unsafe {
+            fg_agent_rights(
+                self.agent,
+                scratch.as_mut_ptr(),
+                scratch.len(),
+                rights.as_mut_ptr(),
+                room,
+                &raw mut count,
+            )
+        };
+        rights.truncate(count);
+        (ended, rights, count)
+    }
+
     pub fn ask(
         &mut self,
         reason: Reason,
@@ -419,4 +452,13 @@ unsafe extern "C" fn fill_random(user: *mut c_void, buffer: *mut u8, len: usize)
     // SAFETY: the agent hands these over.
     let (world, buffer) = unsafe { (world(user), std::slice::from_raw_parts_mut(buffer, len)) };
     (world.random)(buffer).map_or(1, |()| 0)
+}
+
+/// The bytes of a slice that the library gave.
+pub fn bytes(slice: &fg_slice) -> &[u8] {
+    if slice.len == 0 {
+        return &[];
+    }
+    // SAFETY: the library says that so many bytes are there.
+    unsafe { std::slice::from_raw_parts(slice.data, slice.len) }
 }
