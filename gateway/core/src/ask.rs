@@ -132,6 +132,17 @@ pub enum Want {
     },
 }
 
+impl Want {
+    /// When it is looked at, whatever its place in the request: a code before what the owner has,
+    /// then by name.
+    pub(crate) fn turn(&self) -> (Option<&FeatureName>, Option<CodeId>) {
+        match self {
+            Self::Feature { feature, .. } => (Some(feature), None),
+            Self::Code { id, .. } => (None, Some(*id)),
+        }
+    }
+}
+
 /// What was used of an activation, in total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {

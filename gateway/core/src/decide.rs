@@ -16,6 +16,7 @@ pub(crate) use code::FAILURE_WINDOW;
 pub(crate) use eligible::eligible;
 pub(crate) use temporary::cause;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleetgrant_schemas::id::KeyThumbprint;
@@ -145,6 +146,7 @@ pub(crate) fn decide(facts: &Facts<'_>, ask: &Ask, full: &BTreeSet<Source>) -> P
         full,
         plan: Plan::default(),
         taken: BTreeMap::new(),
+        waits: Cell::new(false),
     };
     if ask.reason == Reason::Factory && !ask.wants.is_empty() {
         // On the line nobody buys: a device gets what was bound to it.
@@ -169,6 +171,8 @@ struct Planner<'a> {
     plan: Plan,
     /// Units that the draws so far take, by entitlement.
     taken: BTreeMap<EntitlementId, u32>,
+    /// Whether the want at work met something that is an addition to what is not there yet.
+    waits: Cell<bool>,
 }
 
 impl Planner<'_> {
@@ -185,24 +189,54 @@ impl Planner<'_> {
         }
     }
 
-    /// In the order of the request, but that an addition may be named before what it adds to.
+    /// Codes first and then features by name, so that the order in the request, which means
+    /// nothing, changes nothing. What adds to something waits until that is planned; where nothing
+    /// that may still be planned helps, it gets what it can have without.
     fn all_wants(&mut self) {
         let wants = &{ self.ask }.wants;
-        let mut early = Vec::new();
-        for (place, want) in wants.iter().enumerate() {
-            let source = Source::Want(place);
-            match self.want(source, want) {
-                Err(refusal) if refusal.rule == Rule::PrerequisiteMissing => {
-                    early.push((source, want))
-                }
-                result => self.conclude(source, result),
+        let mut turn: Vec<(Source, &Want)> = wants
+            .iter()
+            .enumerate()
+            .map(|(place, want)| (Source::Want(place), want))
+            .collect();
+        turn.sort_unstable_by_key(|(_, want)| want.turn());
+        let mut entitlements = self.facts.ledger.entitlements();
+        if entitlements.all(|entitlement| entitlement.requires.is_empty()) {
+            for (source, want) in turn {
+                self.serve(source, want);
+            }
+        } else {
+            while !turn.is_empty() {
+                turn = self.those_that_wait(turn);
             }
         }
-        for (source, want) in early {
-            let result = self.want(source, want);
-            self.conclude(source, result);
-        }
         self.plan.verdicts.sort_by_key(|(source, _)| *source);
+    }
+
+    /// Serves wants that wait for nothing; if none of them gave anything new, the first of those
+    /// that wait too. Each call serves at least one.
+    fn those_that_wait<'w>(&mut self, turn: Vec<(Source, &'w Want)>) -> Vec<(Source, &'w Want)> {
+        let drawn = self.plan.draws.len();
+        let mut waiting = Vec::new();
+        for (source, want) in turn {
+            let before = (self.plan.clone(), self.taken.clone());
+            self.waits.set(false);
+            self.serve(source, want);
+            if self.waits.get() {
+                (self.plan, self.taken) = before;
+                waiting.push((source, want));
+            }
+        }
+        if self.plan.draws.len() == drawn && !waiting.is_empty() {
+            let (source, want) = waiting.remove(0);
+            self.serve(source, want);
+        }
+        waiting
+    }
+
+    fn serve(&mut self, source: Source, want: &Want) {
+        let result = self.want(source, want);
+        self.conclude(source, result);
     }
 
     fn conclude(&mut self, source: Source, result: Result<Verdict, Refusal>) {
@@ -221,6 +255,10 @@ impl Planner<'_> {
     fn with_planned(&self, entitlement: &Entitlement, found: Result<(), Rule>) -> Result<(), Rule> {
         match found {
             Err(Rule::PrerequisiteMissing) if self.will_have_required(entitlement) => Ok(()),
+            Err(Rule::PrerequisiteMissing) => {
+                self.waits.set(true);
+                found
+            }
             found => found,
         }
     }

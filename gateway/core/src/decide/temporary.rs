@@ -47,7 +47,9 @@ impl Planner<'_> {
         entitlement: &Entitlement,
         units: u32,
     ) -> Result<Draw, Refusal> {
-        let cause = cause(self.facts, entitlement)?;
+        let cause = cause_if(self.facts, entitlement, |found| {
+            self.with_planned(entitlement, found)
+        })?;
         if cause == Cause::Broken && self.units_left(entitlement.id) >= units {
             return Err(Rule::TemporaryNotNeeded.into());
         }
@@ -75,13 +77,22 @@ impl Planner<'_> {
 /// Why a device may need a temporary licence of an entitlement; or the rule that keeps it from
 /// one, whatever the quota.
 pub(crate) fn cause(facts: &Facts<'_>, entitlement: &Entitlement) -> Result<Cause, Rule> {
+    cause_if(facts, entitlement, |found| found)
+}
+
+/// As [`cause`], where `allowed` may think otherwise of what is found.
+fn cause_if(
+    facts: &Facts<'_>,
+    entitlement: &Entitlement,
+    allowed: impl Fn(Result<(), Rule>) -> Result<(), Rule>,
+) -> Result<Cause, Rule> {
     if entitlement.rules.trial != Trial::No {
         return Err(Rule::TemporaryNotOffered);
     }
-    match eligible(facts, entitlement) {
+    match allowed(eligible(facts, entitlement)) {
         Ok(()) => Ok(Cause::Broken),
         // The end apart, what keeps a device from a right keeps it from a stop-gap for it.
-        Err(Rule::Expired) => beyond_the_end(facts, entitlement).map(|()| Cause::Expired),
+        Err(Rule::Expired) => allowed(beyond_the_end(facts, entitlement)).map(|()| Cause::Expired),
         Err(rule) => Err(rule),
     }
 }

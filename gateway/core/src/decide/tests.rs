@@ -5,6 +5,7 @@ mod bound;
 mod codes;
 mod give_back;
 mod moves;
+mod order;
 mod serving;
 mod size;
 mod temporary;
