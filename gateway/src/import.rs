@@ -255,6 +255,16 @@ pub(crate) enum Halt {
     Store(StoreError),
 }
 
+impl Halt {
+    /// The same about another column.
+    fn at(self, column: &'static str) -> Self {
+        match self {
+            Self::Refused { reason, .. } => Self::Refused { column, reason },
+            Self::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl From<StoreError> for Halt {
     fn from(error: StoreError) -> Self {
         Self::Store(error)

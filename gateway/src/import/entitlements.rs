@@ -174,7 +174,7 @@ impl EntitlementRow {
         let model = lookup::model(db, &self.model)?;
         let rules = model.model()?;
         let is_limited = self.term.is_some() || self.ends_at.is_some();
-        if let Err(reason) = term::check(&model.code, rules.sale.term, is_limited) {
+        if let Err(reason) = term::check(&model.code, &rules, is_limited) {
             return refuse("term", reason);
         }
         if rules.rules.trial != Trial::No && self.source != Source::Trial {

@@ -10,7 +10,7 @@ use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::license::Trial;
 use fleetgrant_core::lifecycle::EntitlementAct;
 
-use super::{Halt, Reason, refuse};
+use super::{Halt, Reason, lookup, refuse, term};
 use crate::lifecycle::{self, EntitlementChange};
 use crate::operator::Attempt;
 use crate::store::column::{Code, Micros, Octets};
@@ -55,6 +55,13 @@ fn sold(
     let rules = model.model()?;
     let product = product::find(db, content.product_id.0)?
         .ok_or_else(|| StoreError::Corrupt(format!("product {}", content.product_id.0)))?;
+    // The model may have changed since the SKU was imported.
+    let fits = term::check(&model.code, &rules, content.term.is_some());
+    if let Err(Reason::Unfit(reason)) = fits {
+        let reason = Reason::Unfit(format!("{reason}; amend what the SKU gives"));
+        return refuse("sku", reason);
+    }
+    lookup::sellable(db, &model, &rules.rules, &product).map_err(|halt| halt.at("sku"))?;
     let starts_at = match content.start_basis.0 {
         StartBasis::Fixed => Some(line.starts_at.unwrap_or(order.ordered_at)),
         StartBasis::Order => Some(order.ordered_at),

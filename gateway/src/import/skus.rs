@@ -64,7 +64,7 @@ impl Row for SkuRow {
         let product = lookup::product(db, &self.product)?;
         let model = lookup::model(db, &self.model)?;
         let rules = model.model()?;
-        if let Err(reason) = term::check(&model.code, rules.sale.term, self.term.is_some()) {
+        if let Err(reason) = term::check(&model.code, &rules, self.term.is_some()) {
             return refuse("term", reason);
         }
         let (sku, of_sku) = self.put_sku(db, run)?;

@@ -1,6 +1,6 @@
 //! How long a right runs, as files and tables write it.
 
-use fleetgrant_core::license::{TermRule, months_and_days};
+use fleetgrant_core::license::{Model, TermRule, months_and_days};
 
 use super::Reason;
 use super::cells::Cells;
@@ -24,13 +24,14 @@ pub(super) fn parse(cells: &mut Cells<'_>, column: &'static str) -> Option<Strin
 }
 
 /// Whether a model and an end fit: what is bought for ever has none, what is rented has one.
-pub(super) fn check(model: &str, rule: TermRule, is_limited: bool) -> Result<(), Reason> {
+pub(super) fn check(code: &str, model: &Model, is_limited: bool) -> Result<(), Reason> {
+    let rule = model.sale.term;
     match (rule, is_limited) {
         (TermRule::None, true) => Err(Reason::Unfit(format!(
-            "what is {model} has no term and no end"
+            "what is {code} has no term and no end"
         ))),
-        (TermRule::Given, false) => Err(Reason::Unfit(format!(
-            "what is {model} needs a term, or an end"
+        (_, false) if model.always_ends() && rule.usual().is_none() => Err(Reason::Unfit(format!(
+            "what is {code} needs a term, or an end"
         ))),
         _ => Ok(()),
     }

@@ -15,8 +15,13 @@ pub enum Contradiction {
     #[error("a perpetual right has no term: term must be none")]
     PerpetualWithTerm,
     /// What is rented has none.
-    #[error("{0} needs an end: term cannot be none")]
-    NeverEnds(LicenseModel),
+    #[error("{kind} needs an end: term cannot be {term}")]
+    NeverEnds {
+        /// What devices are told.
+        kind: LicenseModel,
+        /// The rule by which it might have none.
+        term: TermRule,
+    },
     /// Nothing ends, so nothing comes after the end.
     #[error("it never ends, so nothing goes on after the end: leave it out, or give it a term")]
     AfterNoEnd(Field),
@@ -77,7 +82,7 @@ impl Contradiction {
     #[must_use]
     pub const fn field(&self) -> Field {
         match self {
-            Self::PerpetualWithTerm | Self::NeverEnds(_) => "term",
+            Self::PerpetualWithTerm | Self::NeverEnds { .. } => "term",
             Self::AfterNoEnd(field) | Self::TooLarge { field, .. } | Self::UsesUncounted(field) => {
                 field
             }
@@ -111,8 +116,9 @@ impl Model {
         match (kind, term) {
             (LicenseModel::Perpetual, TermRule::None) => {}
             (LicenseModel::Perpetual, _) => return Err(Contradiction::PerpetualWithTerm),
-            (LicenseModel::Metered | LicenseModel::Counted, _) => {}
-            (_, TermRule::None) => return Err(Contradiction::NeverEnds(kind)),
+            (_, TermRule::None | TermRule::Either) if self.always_ends() => {
+                return Err(Contradiction::NeverEnds { kind, term });
+            }
             _ => {}
         }
         let most = MAX_GRACE_DAYS * 86_400;
@@ -131,6 +137,17 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Whether whatever is sold under it has an end: its kind is rented, or it says so.
+    #[must_use]
+    pub const fn always_ends(&self) -> bool {
+        use LicenseModel as Kind;
+        let is_rented = !matches!(
+            self.rules.model,
+            Kind::Perpetual | Kind::Metered | Kind::Counted
+        );
+        is_rented || matches!(self.sale.term, TermRule::Given)
     }
 
     fn check_units(&self) -> Result<(), Contradiction> {

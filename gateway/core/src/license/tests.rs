@@ -46,7 +46,7 @@ fn rules_stored_before_there_were_more_of_them_say_the_same() {
 fn a_model_that_contradicts_itself_is_refused_with_the_reason() {
     use LicenseModel::{Counted, Evaluation, Metered, Perpetual, Subscription};
     type Change = fn(&mut Model);
-    let cases: [(LicenseModel, Change, Contradiction); 17] = [
+    let cases: [(LicenseModel, Change, Contradiction); 19] = [
         (
             Perpetual,
             |m| m.sale.term = TermRule::Given,
@@ -55,7 +55,26 @@ fn a_model_that_contradicts_itself_is_refused_with_the_reason() {
         (
             Subscription,
             |m| m.sale.term = TermRule::None,
-            Contradiction::NeverEnds(Subscription),
+            Contradiction::NeverEnds {
+                kind: Subscription,
+                term: TermRule::None,
+            },
+        ),
+        (
+            Subscription,
+            |m| m.sale.term = TermRule::Either,
+            Contradiction::NeverEnds {
+                kind: Subscription,
+                term: TermRule::Either,
+            },
+        ),
+        (
+            Evaluation,
+            |m| m.sale.term = TermRule::Either,
+            Contradiction::NeverEnds {
+                kind: Evaluation,
+                term: TermRule::Either,
+            },
         ),
         (
             Perpetual,

@@ -19,6 +19,16 @@ fn a_model_that_contradicts_itself_is_refused_at_the_column_that_does() {
             "subscription needs an end",
         ),
         (
+            "own,subscription,either,,,,,,,,",
+            "term",
+            "subscription needs an end",
+        ),
+        (
+            "own,evaluation,either,,,,,,,,",
+            "term",
+            "evaluation needs an end",
+        ),
+        (
             "own,subscription,,false,,,,,,,",
             "rehost",
             "a unit moves when it was given back",
@@ -150,4 +160,72 @@ fn what_cannot_be_sold_under_a_model_is_refused_when_it_is_to_be() {
     let file = "system,entitlement,product,model,units,term\nerp,5,PUMP-PRO,shipped,1,P1Y\n";
     let report = fixture.import(Kind::Entitlements, file);
     assert_eq!(report.errors[0].column, Some("starts_at"));
+}
+
+/// A SKU is checked when it is imported, and its model may change after that.
+#[test]
+fn an_order_is_refused_whose_sku_gives_what_is_not_sold_so_any_more() {
+    const ORDER: &str = "system,order,ordered_at,sold_to,line,sku,quantity\n";
+    let sku = "sku,title,product,model,term\nA,a,PUMP-PRO,year,\nB,b,PUMP-PRO,rent,P1Y\n\
+               C,c,PUMP-SCAN,pack,\nD,d,PUMP-PRO,pack,\n";
+    let models = |year: &str, rent: &str, pack: &str| {
+        format!(
+            "model,kind,state,term,uses\nyear,subscription,active,{year},\n\
+             rent,subscription,{rent},given,\npack,counted,active,either,{pack}\n"
+        )
+    };
+    let fixture = Fixture::with_samples(Kind::Parties);
+    let before = models("P1Y", "active", "5");
+    assert!(fixture.import(Kind::Models, &before).committed);
+    let report = fixture.import(Kind::Skus, sku);
+    assert!(report.committed, "{:?}", report.errors);
+    let order = |name: &str, sku: &str| {
+        let row = format!("{ORDER}erp,{name},2026-09-01,C-200,1,{sku},5\n");
+        fixture.import(Kind::Orders, &row)
+    };
+    for sku in ["A", "B", "C", "D"] {
+        assert!(order(&format!("before-{sku}"), sku).committed, "{sku}");
+    }
+    let after = models("given", "obsolete", "");
+    assert_eq!(fixture.amend(Kind::Models, &after).amended, 3);
+    for (sku, reason) in [
+        ("A", "what is year needs a term, or an end"),
+        ("B", "rent is obsolete: it is not sold"),
+        ("D", "neither the model nor a feature of PUMP-PRO"),
+    ] {
+        let report = order(&format!("after-{sku}"), sku);
+        let [error] = &report.errors[..] else {
+            panic!("{sku}: {:?}", report.errors);
+        };
+        assert_eq!(error.column, Some("sku"), "{error}");
+        assert!(error.to_string().contains(reason), "{error}");
+        assert!(!report.committed);
+    }
+    // A feature of this one says how many uses there are; and what was sold is sold more of.
+    assert!(order("after-C", "C").committed);
+    let more = format!("{ORDER}erp,before-B,2026-09-01,C-200,1,B,6\n");
+    assert_eq!(fixture.amend(Kind::Orders, &more).amended, 1);
+    let endless = "FROM entitlements WHERE model_kind = 2 AND term IS NULL AND ends_at IS NULL";
+    let endless = fixture.number(&format!("SELECT count(*) AS n {endless}"));
+    assert_eq!(endless, 0, "a subscription without an end");
+}
+
+#[test]
+fn rules_that_were_stored_before_terms_were_among_them_give_no_right_without_an_end() {
+    let fixture = Fixture::with_samples(Kind::Parties);
+    let model = "model,kind,term\nold,subscription,P1Y\n";
+    assert!(fixture.import(Kind::Models, model).committed);
+    let sku = "sku,title,product,model\nOLD,Old,PUMP-PRO,old\n";
+    assert!(fixture.import(Kind::Skus, sku).committed);
+    fixture.execute(
+        "UPDATE license_models SET rules = '{\"grace_seconds\":0,\"returns_credit\":true}' \
+         WHERE code = 'old'",
+    );
+    let row = "system,order,ordered_at,sold_to,line,sku,quantity\nerp,N,2026-09-01,C-200,1,OLD,5\n";
+    let report = fixture.import(Kind::Orders, row);
+    assert!(
+        report.errors[0].to_string().contains("needs a term"),
+        "{:?}",
+        report.errors
+    );
 }
