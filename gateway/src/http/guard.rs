@@ -4,7 +4,7 @@ use std::any::Any;
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -13,14 +13,18 @@ use super::problem::{Problem, ProblemKind};
 /// How long an answer may take, the reading of the request's body included.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Answers within [`LONGEST`], and counts.
+/// Answers within [`LONGEST`], refuses what no text may have, and counts.
 pub(super) async fn bounded(request: Request, next: Next) -> Response {
     let method = method_label(request.method());
     let path = request.extensions().get::<MatchedPath>().cloned();
     let began = Instant::now();
-    let mut response = match tokio::time::timeout(LONGEST, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => too_long().into_response(),
+    let mut response = if has_nul(request.uri()) {
+        nul(ProblemKind::BadQuery, "the address").into_response()
+    } else {
+        match tokio::time::timeout(LONGEST, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => too_long().into_response(),
+        }
     };
     let path = path.as_ref().map_or("none", MatchedPath::as_str).to_owned();
     metrics::histogram!("fleetgrant_http_request_seconds", "method" => method, "path" => path.clone())
@@ -39,6 +43,21 @@ pub(super) async fn bounded(request: Request, next: Next) -> Response {
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Whether an address has the character NUL, which is written in one way only (RFC 3986 section
+/// 2.1) and is nothing that a path or a parameter may hold.
+fn has_nul(uri: &Uri) -> bool {
+    uri.path_and_query()
+        .is_some_and(|text| text.as_str().contains("%00"))
+}
+
+/// The refusal of a text with the character NUL, which PostgreSQL stores in no text.
+pub(super) fn nul(kind: ProblemKind, what: &str) -> Problem {
+    Problem::new(
+        kind,
+        format!("{what} has the character NUL (U+0000), which no text may have"),
+    )
 }
 
 fn too_long() -> Problem {

@@ -166,7 +166,12 @@ fn opened(cursor: &str, check: [u8; CHECK]) -> Result<String, Problem> {
             "the cursor belongs to another list, or to other filters; begin anew without it",
         ));
     }
-    String::from_utf8(key.to_vec()).map_err(|_| bad_cursor())
+    let key = String::from_utf8(key.to_vec()).map_err(|_| bad_cursor())?;
+    // Nobody's key, and no text of PostgreSQL's.
+    if key.contains('\0') {
+        return Err(bad_cursor());
+    }
+    Ok(key)
 }
 
 fn bad_cursor() -> Problem {

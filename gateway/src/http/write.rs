@@ -20,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Api;
 use super::caller::Caller;
 use super::etag::Expected;
+use super::guard;
 use super::problem::{Problem, ProblemDetails, ProblemKind};
 use crate::store::column::{Micros, Octets};
 use crate::store::http_write::{self, HttpWrite};
@@ -178,6 +179,9 @@ impl Write {
     /// The body, parsed; unknown fields are refused.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         self.expect("application/json")?;
+        if has_nul(&self.body) {
+            return Err(guard::nul(ProblemKind::BadBody, "a text of the body"));
+        }
         let mut read = serde_json::Deserializer::from_slice(&self.body);
         let parsed = serde_path_to_error::deserialize(&mut read);
         let refused = |why: String| Problem::new(ProblemKind::BadBody, why);
@@ -349,6 +353,21 @@ impl Write {
         }
         Err(Problem::busy("the device is too busy; try again"))
     }
+}
+
+/// Whether a text of JSON has the character NUL: it can only be written as an escape there (RFC
+/// 8259 section 7), and a backslash only in a text.
+fn has_nul(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        let escaped = &rest[at + 1..];
+        if escaped.starts_with(b"u0000") {
+            return true;
+        }
+        // A backslash that is escaped escapes nothing.
+        rest = escaped.get(1..).unwrap_or_default();
+    }
+    false
 }
 
 fn unread(rejection: BytesRejection) -> Problem {

@@ -88,6 +88,9 @@ pub enum MappingError {
     /// A right that is bound to a device needs the column that names it.
     #[error("columns.device is missing: rights of the kind {0} are bound to a device")]
     NoDeviceColumn(LegacyKind),
+    /// It is looked up and stored as it stands.
+    #[error("{0:?} has control characters, which no name may have")]
+    Control(String),
 }
 
 /// Reads a mapping.
@@ -105,10 +108,29 @@ pub fn parse(text: &str) -> Result<Mapping, MappingError> {
     if mapping.kind.is_bound() && mapping.columns.device.is_none() {
         return Err(MappingError::NoDeviceColumn(mapping.kind));
     }
+    let control = mapping.names().find(|name| name.contains(char::is_control));
+    if let Some(name) = control {
+        return Err(MappingError::Control(name.to_owned()));
+    }
     Ok(mapping)
 }
 
 impl Mapping {
+    /// All that it calls something here.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let products = self.products.values().flat_map(|product| {
+            let models = [&product.perpetual, &product.limited];
+            std::iter::once(&product.product).chain(models.into_iter().flatten())
+        });
+        [&self.system, &self.customer_system]
+            .into_iter()
+            .chain(&self.product_line)
+            .chain(products)
+            .chain(self.customers.values())
+            .chain(self.devices.values())
+            .map(String::as_str)
+    }
+
     /// The id of a customer here.
     #[must_use]
     pub fn customer<'m>(&'m self, theirs: &'m str) -> Option<&'m str> {
@@ -157,6 +179,10 @@ mod tests {
             told.starts_with("line ") && told.contains("dongle"),
             "{told}"
         );
+        let nul = GOOD.replace("\"erp\"", r#""e\u0000rp""#);
+        assert_ne!(nul, GOOD);
+        let told = parse(&nul).unwrap_err().to_string();
+        assert!(told.contains("control characters"), "{told}");
         let unbound = GOOD.replace("device = \"Host\"\n", "");
         let told = parse(&unbound).unwrap_err().to_string();
         assert!(told.contains("columns.device"), "{told}");
