@@ -97,6 +97,19 @@ pub struct Link {
     lost: bool,
     /// The number of the transaction that writes.
     transaction: Option<String>,
+    /// Whose numbers of transactions these are; none where the server does not say.
+    history: Option<History>,
+}
+
+/// What gives transactions their numbers: a standby that takes over goes on from those it has heard
+/// of, on a timeline of its own, so that a number may be another transaction's there.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+struct History {
+    /// What no other server has but its copies.
+    #[diesel(sql_type = Text)]
+    system: String,
+    #[diesel(sql_type = Text)]
+    timeline: String,
 }
 
 #[derive(QueryableByName)]
@@ -128,6 +141,7 @@ impl Link {
             place: place.clone(),
             lost: false,
             transaction: None,
+            history: None,
         };
         link.examine()?;
         if place.takes_anybody() {
@@ -160,9 +174,23 @@ impl Link {
         } else if server.standby {
             "it is a standby, which takes no writes".to_owned()
         } else {
+            self.history = self.read_history();
             return Ok(());
         };
         Err(OpenError::Unsuitable(unsuitable))
+    }
+
+    /// Everybody may ask, unless an administrator took that away. The name of the segment that is
+    /// written to begins with the timeline; the control file learns of a new one only later.
+    fn read_history(&mut self) -> Option<History> {
+        let history = diesel::sql_query(
+            "SELECT (SELECT system_identifier::text FROM pg_control_system()) AS system, \
+             substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline",
+        )
+        .get_result(&mut self.connection);
+        history
+            .inspect_err(|error| tracing::warn!(%error, "the server does not say which it is"))
+            .ok()
     }
 
     /// Begins, on a new connection if the old one is gone.
@@ -206,6 +234,7 @@ impl Link {
 
     /// The lock is the lost transaction's until it has ended, so whoever holds it is told the truth.
     fn settle(&mut self, transaction: &str) -> Result<(), StoreError> {
+        let before = self.history.clone();
         let mut begun = self.begin_write();
         for _ in 1..SETTLING {
             if !matches!(begun, Err(StoreError::Busy)) {
@@ -220,14 +249,21 @@ impl Link {
             Ok(fate.status)
         });
         self.rollback();
+        let is_the_same = before.is_some() && before == self.history;
         let outcome = match asked {
+            // Elsewhere it may be another's number.
+            Ok(Some(_)) if !is_the_same => Err(StoreError::Uncertain),
             Ok(Some(status)) if status == "committed" => Ok(()),
             Ok(Some(status)) if status == "aborted" => Err(StoreError::Lost(
                 "the connection broke before the commit".to_owned(),
             )),
             Ok(_) => Err(StoreError::Uncertain),
-            // A standby that took over knows nothing of what was not replicated to it.
-            Err(StoreError::Database(error)) if error.to_string().contains("is in the future") => {
+            // A standby that took over knows nothing of what was not replicated to it; another
+            // server knows nothing at all.
+            Err(StoreError::Database(error))
+                if error.to_string().contains("is in the future")
+                    && is_a_copy(before.as_ref(), self.history.as_ref()) =>
+            {
                 Err(StoreError::Lost("another server took over".to_owned()))
             }
             Err(error) => {
@@ -306,6 +342,13 @@ impl Link {
         self.examine()
             .map_err(|error| StoreError::Lost(error.to_string()))
     }
+}
+
+/// Whether the one goes on from what the other had.
+fn is_a_copy(before: Option<&History>, now: Option<&History>) -> bool {
+    before
+        .zip(now)
+        .is_some_and(|(before, now)| before.system == now.system)
 }
 
 fn connect(place: &Postgres) -> Result<PgConnection, OpenError> {

@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use tokio_postgres::config::Host;
 
+use super::History;
 use crate::on;
 use crate::store::scratch::{self, Scratch};
 use crate::store::{Db, Location, Store, StoreError, StoreOptions};
@@ -206,6 +207,57 @@ fn a_commit_that_was_lost_itself_is_run_again() {
     };
     assert!(told.is_ok(), "{told:?}");
     assert_eq!((runs, lines), (2, 1));
+}
+
+/// What is told of a commit whose answer was lost, to a gateway that then finds another server.
+fn lose_to(transaction: Option<&str>, change: fn(&mut History)) -> Option<(StoreError, i64)> {
+    let (scratch, server) = on_postgres()?;
+    let relay = Relay::to(server);
+    let mut db = scratch.through(relay.port).connect().unwrap();
+    let Db::Pg(link) = &mut db else {
+        unreachable!("it is PostgreSQL")
+    };
+    link.begin_write().unwrap();
+    let found = link.history.clone().expect("the server says which it is");
+    let history = link.history.as_mut().unwrap();
+    change(history);
+    assert_ne!(found, *history);
+    if let Some(number) = transaction {
+        link.transaction = Some(number.to_owned());
+    }
+    insert(&mut db, "a").unwrap();
+    relay.next_commit(LOSE_ANSWER);
+    let told = db.commit().unwrap_err();
+    Some((told, lines(&scratch)))
+}
+
+/// The number is another transaction's there, so its being committed says nothing.
+#[test]
+fn what_another_timeline_says_of_a_number_is_not_believed() {
+    let changes: [fn(&mut History); 2] = [
+        |before| before.timeline = "0000000A".to_owned(),
+        |before| before.system = "1".to_owned(),
+    ];
+    for change in changes {
+        let Some((told, lines)) = lose_to(None, change) else {
+            return;
+        };
+        assert!(matches!(told, StoreError::Uncertain), "{told:?}");
+        assert_eq!(lines, 1);
+    }
+}
+
+#[test]
+fn a_number_that_a_standby_has_not_come_to_was_not_replicated_to_it() {
+    const FAR: &str = "9000000000000";
+    let Some((told, _)) = lose_to(Some(FAR), |before| before.timeline = "0000000A".to_owned())
+    else {
+        return;
+    };
+    assert!(matches!(told, StoreError::Lost(_)), "{told:?}");
+    // Of a server that has nothing to do with the one before, that says nothing.
+    let (told, _) = lose_to(Some(FAR), |before| before.system = "1".to_owned()).unwrap();
+    assert!(matches!(told, StoreError::Uncertain), "{told:?}");
 }
 
 #[test]
