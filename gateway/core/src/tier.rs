@@ -113,20 +113,26 @@ impl Overdraft {
 }
 
 impl Suggestion {
-    /// How much of what it takes was bought, in millionths, by value in ten-thousandths of each
-    /// currency. What has no value here counts for nothing.
+    /// How much of what it takes was bought, in parts of which [`Suggestion::WHOLE`] are all, by
+    /// value in ten-thousandths of each currency. What has no value here counts for nothing.
+    ///
+    /// Each currency is rounded up, so that a third in one and two thirds in another are a whole.
+    /// One part is far less of a whole than the smallest amount is of the largest value.
     #[must_use]
     pub fn reached<'a>(&self, bought: impl Iterator<Item = (&'a str, i64)>) -> i128 {
         bought
             .filter_map(|(currency, value)| {
                 let whole = i128::from(self.values.get(currency)?.get()) * 10_000;
-                Some(i128::from(value) * 1_000_000 / whole)
+                // Below 2^63 × 10^18, which fits.
+                let parts = i128::from(value) * Self::WHOLE;
+                let rest = i128::from(parts.rem_euclid(whole) > 0);
+                Some(parts.div_euclid(whole) + rest)
             })
             .sum()
     }
 
     /// What [`Suggestion::reached`] must come to.
-    pub const WHOLE: i128 = 1_000_000;
+    pub const WHOLE: i128 = 1_000_000_000_000_000_000;
 }
 
 /// How a kind of request is answered.

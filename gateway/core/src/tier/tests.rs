@@ -102,6 +102,42 @@ fn what_contradicts_itself_is_refused_with_the_field_and_the_reason() {
     }
 }
 
+#[test]
+fn parts_that_come_to_a_whole_reach_it_and_the_smallest_amount_less_does_not() {
+    let most = u32::MAX;
+    let value = |values: &[(&str, u32)]| Suggestion {
+        window: "P1Y".parse().unwrap(),
+        values: values
+            .iter()
+            .map(|(name, whole)| ((*name).to_owned(), NonZeroU32::new(*whole).unwrap()))
+            .collect(),
+    };
+    // A third, a third and a third; a seventh and six of them; of what is the most.
+    let thirds = value(&[("EUR", 3), ("USD", 30), ("JPY", 300)]);
+    let sevenths = value(&[("EUR", 7_000_000), ("USD", 7)]);
+    let large = value(&[("EUR", most), ("USD", most)]);
+    let half = i64::from(most) * 5_000;
+    let cases: [(&Suggestion, Vec<(&str, i64)>); 3] = [
+        (
+            &thirds,
+            vec![("EUR", 10_000), ("USD", 100_000), ("JPY", 1_000_000)],
+        ),
+        (&sevenths, vec![("EUR", 10_000_000_000), ("USD", 60_000)]),
+        (&large, vec![("EUR", half), ("USD", half)]),
+    ];
+    for (suggestion, bought) in cases {
+        let reached = |bought: &[(&str, i64)]| suggestion.reached(bought.iter().copied());
+        assert!(reached(&bought) >= Suggestion::WHOLE, "{bought:?}");
+        for place in 0..bought.len() {
+            let mut less = bought.clone();
+            less[place].1 -= 1;
+            assert!(reached(&less) < Suggestion::WHOLE, "{less:?}");
+        }
+    }
+    // A credit of more than was bought reaches nothing, and the extremes fit.
+    assert!(large.reached([("EUR", i64::MIN), ("USD", i64::MAX)].into_iter()) <= 1);
+}
+
 proptest! {
     /// Whatever is accepted is written so that it is accepted again, as the same.
     #[test]
