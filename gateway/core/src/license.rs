@@ -185,6 +185,30 @@ impl ModelRules {
         Some(self.with_overdraft(each.saturating_mul(u64::from(units))))
     }
 
+    /// Uses that so many units of a product give together, whose features give so many each; none
+    /// where they are not limited. What the features say differently is counted together, so the
+    /// fewest count.
+    #[must_use]
+    pub fn uses_allowed(
+        &self,
+        of_features: impl Iterator<Item = u64>,
+        quantity: Quantity,
+    ) -> Option<u64> {
+        let Quantity::Units(units) = quantity else {
+            return None;
+        };
+        let each = of_features.min().or(self.uses)?;
+        Some(each.saturating_mul(u64::from(units)))
+    }
+
+    /// Whether so many uses, those that are tolerated included, use up what is allowed, so that
+    /// nothing new is given. Where devices stop by themselves, nothing else has to.
+    #[must_use]
+    pub fn are_spent(&self, used: u64, allowed: Option<u64>) -> bool {
+        let limited = self.metered && !self.counted;
+        limited && allowed.is_some_and(|allowed| used >= self.with_overdraft(allowed))
+    }
+
     /// Uses with what is tolerated beyond them.
     #[must_use]
     pub fn with_overdraft(&self, uses: u64) -> u64 {
@@ -197,23 +221,14 @@ impl Entitlement {
     /// Uses that all its units give together; none where they are not limited.
     #[must_use]
     pub fn uses_allowed(&self) -> Option<u64> {
-        let Quantity::Units(units) = self.quantity else {
-            return None;
-        };
-        let of_product = self.features.iter().filter_map(|feature| feature.uses);
-        let each = of_product.min().or(self.rules.uses)?;
-        Some(each.saturating_mul(u64::from(units)))
+        let of_features = self.features.iter().filter_map(|feature| feature.uses);
+        self.rules.uses_allowed(of_features, self.quantity)
     }
 
-    /// Whether its uses, those that are tolerated included, are used up, so that nothing new is
-    /// given. Where devices stop by themselves, nothing else has to.
+    /// Whether its uses are used up: [`ModelRules::are_spent`].
     #[must_use]
     pub fn uses_are_spent(&self) -> bool {
-        let limited = self.rules.metered && !self.rules.counted;
-        limited
-            && self
-                .uses_allowed()
-                .is_some_and(|allowed| self.used >= self.rules.with_overdraft(allowed))
+        self.rules.are_spent(self.used, self.uses_allowed())
     }
 
     /// Whether a feature of it stays on after the end, with a warning. What is revoked does not.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::{LicenseModel, ProductId, Timestamp};
+use fleetgrant_core::entitlement::Quantity;
+use fleetgrant_core::license::ModelRules;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -77,7 +79,11 @@ pub fn read(db: &mut Db, now: Timestamp, by: GroupBy) -> Result<UsesReport, Stor
     let each = uses_of_products(db)?;
     let mut groups = Groups::<Tally>::new(by);
     for row in rows(db)? {
-        let tally = tally(&row, each.get(&row.product_id).copied())?;
+        let rules = license_model::parse(row.kind.0, &row.rules)?.rules;
+        if !rules.metered && row.used.is_none() {
+            continue;
+        }
+        let tally = tally(&row, &rules, each.get(&row.product_id).copied());
         let names = Names {
             product: &row.product,
             model: &row.model,
@@ -91,25 +97,25 @@ pub fn read(db: &mut Db, now: Timestamp, by: GroupBy) -> Result<UsesReport, Stor
     })
 }
 
-fn tally(row: &Row, of_product: Option<i64>) -> Result<Tally, StoreError> {
-    let rules = license_model::parse(row.kind.0, &row.rules)?.rules;
+fn tally(row: &Row, rules: &ModelRules, of_product: Option<i64>) -> Tally {
     let used = row.used.map_or(0, i64::unsigned_abs);
-    let each = of_product.map(i64::unsigned_abs).or(rules.uses);
-    let limit = each.filter(|_| !row.unlimited);
-    let allowed = limit.map(|each| each.saturating_mul(row.units.unsigned_abs()));
+    let quantity = if row.unlimited {
+        Quantity::Unlimited
+    } else {
+        Quantity::Units(u32::try_from(row.units).unwrap_or(u32::MAX))
+    };
+    let of_features = of_product.map(i64::unsigned_abs).into_iter();
+    let allowed = rules.uses_allowed(of_features, quantity);
     let beyond = allowed.map_or(0, |allowed| used.saturating_sub(allowed));
-    let is_spent = rules.metered
-        && !rules.counted
-        && allowed.is_some_and(|allowed| used >= rules.with_overdraft(allowed));
-    Ok(Tally {
+    Tally {
         entitlements: 1,
         uses: used,
         uses_of_limited: allowed.map_or(0, |_| used),
         allowed: allowed.unwrap_or(0),
         beyond,
         overdrawn: u64::from(beyond > 0),
-        spent: u64::from(is_spent),
-    })
+        spent: u64::from(rules.are_spent(used, allowed)),
+    }
 }
 
 impl Tally {
@@ -137,18 +143,17 @@ impl Tally {
     }
 }
 
+/// What may be metered, whatever devices are told it is: its rules say whether it is.
 fn rows(db: &mut Db) -> Result<Vec<Row>, StoreError> {
-    const COUNTING: [i16; 2] = [
-        LicenseModel::Metered.number(),
-        LicenseModel::Counted.number(),
-    ];
+    // As the rules are written (`license_model::json`).
+    const METERED: &str = r#"%"metered":true%"#;
     Ok(on!(db, c => entitlements::table
         .inner_join(products::table)
         .inner_join(license_models::table)
         .left_join(parties::table)
         .left_join(entitlement_usage::table)
         .filter(
-            entitlements::model_kind.eq_any(COUNTING)
+            entitlements::model_rules.like(METERED)
                 .or(entitlement_usage::used.is_not_null()),
         )
         .select((

@@ -209,6 +209,30 @@ fn uses_are_the_count_by_hand() {
     assert_eq!((counts.overdrawn, counts.spent), (1, 1));
 }
 
+/// What devices are told a right is decides nothing: its rules say whether it is metered.
+#[test]
+fn what_is_metered_by_its_rules_is_reported_before_it_was_ever_used() {
+    let ledger = worked();
+    let of = |group: &str| {
+        let (now, group) = (ledger.now, group.to_owned());
+        let report = ledger.read(move |db| uses::read(db, now, GroupBy::Model));
+        report.groups.into_iter().find(|uses| uses.group == group)
+    };
+    assert_eq!(of("rented"), None);
+    ledger.import(
+        Kind::Models,
+        "model,kind,metered,counted,returns_credit,rehost,uses\nrented,subscription,true,true,false,false,7\n",
+    );
+    ledger.import(
+        Kind::Entitlements,
+        "system,entitlement,product,model,units,term\nerp,rented-1,R,rented,3,P1Y\n",
+    );
+    let rented = of("rented").expect("it is not reported");
+    // A feature of the product says ten a unit.
+    assert_eq!((rented.entitlements, rented.uses), (1, 0));
+    assert!(rented.allowed >= 21, "{rented:?}");
+}
+
 #[test]
 fn what_ends_soon_is_what_devices_were_told() {
     let ledger = worked();
