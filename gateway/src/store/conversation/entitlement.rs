@@ -107,13 +107,17 @@ pub(super) fn candidates(
             }
         }
     }
-    rows.into_values()
-        .map(|row| {
-            let binding = binding(device, &row, bound_ids.contains(&row.id));
-            let found = entitlement(view.features(db, row.product_id.0)?, row, binding)?;
-            completed(db, view, found)
-        })
-        .collect()
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows.into_values() {
+        let binding = binding(device, &row, bound_ids.contains(&row.id));
+        all.push(entitlement(
+            view.features(db, row.product_id.0)?,
+            row,
+            binding,
+        )?);
+    }
+    complete(db, view, &mut all)?;
+    Ok(all)
 }
 
 /// Those of the order line the device was made for, and of the order lines it was shipped with.
@@ -145,37 +149,67 @@ pub(super) fn one(
         .select(Row::as_select())
         .first(c)
         .optional())?;
-    row.map(|row| {
-        let binding = binding(device, &row, false);
-        let found = entitlement(view.features(db, row.product_id.0)?, row, binding)?;
-        completed(db, view, found)
-    })
-    .transpose()
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let binding = binding(device, &row, false);
+    let mut found = [entitlement(
+        view.features(db, row.product_id.0)?,
+        row,
+        binding,
+    )?];
+    complete(db, view, &mut found)?;
+    let [found] = found;
+    Ok(Some(found))
 }
 
-/// With what only a decision about new units asks for: what its product is an addition to, and the
+/// Adds what only a decision about new units asks for: what its product is an addition to, and the
 /// uses that were reported of it, where they are limited.
-fn completed(
+fn complete(
     db: &mut Db,
     view: &View<'_>,
-    entitlement: Entitlement,
-) -> Result<Entitlement, StoreError> {
-    let entitlement = Entitlement {
-        requires: view.requires(db, entitlement.product)?,
-        ..entitlement
-    };
-    if !entitlement.rules.metered || entitlement.uses_allowed().is_none() {
-        return Ok(entitlement);
+    entitlements: &mut [Entitlement],
+) -> Result<(), StoreError> {
+    for entitlement in &mut *entitlements {
+        entitlement.requires = view.requires(db, entitlement.product)?;
     }
-    let used: Option<i64> = on!(db, c => entitlement_usage::table
-        .find(Octets(entitlement.id))
-        .select(entitlement_usage::used)
-        .first(c)
-        .optional())?;
-    Ok(Entitlement {
-        used: used.map_or(0, i64::unsigned_abs),
-        ..entitlement
-    })
+    let mut limited: Vec<&mut Entitlement> = entitlements
+        .iter_mut()
+        .filter(|entitlement| entitlement.rules.metered && entitlement.uses_allowed().is_some())
+        .collect();
+    for some in limited.chunks_mut(AT_ONCE) {
+        // The last stands for those that are not there, so that the SQL is always the same.
+        let ids = std::array::from_fn(|place| Octets(some[place.min(some.len() - 1)].id));
+        let used = used(db, ids)?;
+        for entitlement in some {
+            let of = used.iter().find(|(id, _)| id.0 == entitlement.id);
+            entitlement.used = of.map_or(0, |(_, used)| used.unsigned_abs());
+        }
+    }
+    Ok(())
+}
+
+/// Entitlements whose uses are read together.
+const AT_ONCE: usize = 8;
+
+fn used(
+    db: &mut Db,
+    ids: [Octets<EntitlementId>; AT_ONCE],
+) -> Result<Vec<(Octets<EntitlementId>, i64)>, StoreError> {
+    let is = |place: usize| entitlement_usage::entitlement_id.eq(ids[place]);
+    let one_of = is(0)
+        .or(is(1))
+        .or(is(2))
+        .or(is(3))
+        .or(is(4))
+        .or(is(5))
+        .or(is(6))
+        .or(is(7));
+    Ok(on!(db, c => entitlement_usage::table
+        .filter(one_of)
+        .select((entitlement_usage::entitlement_id, entitlement_usage::used))
+        .fixed()
+        .load(c))?)
 }
 
 /// The earliest to end first. Only where nothing is free, what is not free: it names the reason.
