@@ -656,6 +656,9 @@ diesel::table! {
         replay_to -> Nullable<BigInt>,
         created_at -> BigInt,
         changed_at -> BigInt,
+        forgotten_from -> Nullable<BigInt>,
+        forgotten_to -> Nullable<BigInt>,
+        replay_skips_before -> Nullable<BigInt>,
     }
 }
 

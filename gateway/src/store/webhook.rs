@@ -63,6 +63,12 @@ pub struct Webhook {
     pub created_at: Micros,
     /// When somebody last changed it.
     pub changed_at: Micros,
+    /// The first event that a message was about which is forgotten.
+    pub forgotten_from: Option<Micros>,
+    /// The last.
+    pub forgotten_to: Option<Micros>,
+    /// Events before this instant are not gone through again if they are forgotten.
+    pub replay_skips_before: Option<Micros>,
 }
 
 /// Without its secrets.
@@ -101,6 +107,14 @@ impl Webhook {
         self.failures = health.failures.into();
         self.failing_since = health.failing_since.map(Micros);
         self.not_before = health.not_before.map(Micros);
+    }
+
+    /// Whether the message about an event of this instant was settled and is forgotten, if there is
+    /// none.
+    #[must_use]
+    pub fn has_forgotten(&self, at: Timestamp) -> bool {
+        let range = self.forgotten_from.zip(self.forgotten_to);
+        range.is_some_and(|(from, to)| (from.0..=to.0).contains(&at))
     }
 
     /// Whether it may be sent to now.

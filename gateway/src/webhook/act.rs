@@ -141,6 +141,9 @@ pub fn create(
         replay_to: None,
         created_at: Micros(now),
         changed_at: Micros(now),
+        forgotten_from: None,
+        forgotten_to: None,
+        replay_skips_before: None,
     };
     store::insert(db, &webhook, &new.wanted)?;
     let event = Event::new(EventKind::WebhookCreated)
@@ -229,7 +232,7 @@ pub fn resume(
     webhook.changed_at = Micros(now);
     let since = stopped.0.minus_seconds(UNDER_WAY);
     let since = since.max(webhook.created_at.0);
-    go_through(db, &mut webhook, since)?;
+    go_through(db, &mut webhook, since, Forgotten::Too)?;
     store::save(db, &webhook)?;
     let event = Event::new(EventKind::WebhookResumed)
         .with("name", name.as_str())
@@ -264,7 +267,12 @@ pub fn replay(
         Replay::Since { since, delivered } => {
             let revived = Revived::Since(*since, *delivered);
             let revived = store::revive(db, webhook.id, revived, now)?;
-            go_through(db, &mut webhook, *since)?;
+            let forgotten = if *delivered {
+                Forgotten::Too
+            } else {
+                Forgotten::Not
+            };
+            go_through(db, &mut webhook, *since, forgotten)?;
             (revived, event.with("since", since.seconds()))
         }
     };
@@ -291,13 +299,38 @@ pub fn remove(
     Ok(record(db, &webhook, event, actor, now)?)
 }
 
+/// Whether what was sent so long ago that the message is forgotten is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Forgotten {
+    /// It is.
+    Too,
+    /// It is not.
+    Not,
+}
+
 /// Has the history gone through from an instant on; what is gone through already stays so.
-fn go_through(db: &mut Db, webhook: &mut Webhook, since: Timestamp) -> Result<(), StoreError> {
+fn go_through(
+    db: &mut Db,
+    webhook: &mut Webhook,
+    since: Timestamp,
+    forgotten: Forgotten,
+) -> Result<(), StoreError> {
     let Some(first) = store::first_position(db, since)? else {
         return Ok(());
     };
     let after = first.saturating_sub(1 + OUT_OF_ORDER);
     let earlier = webhook.replay_since.map_or(since, |at| at.0.min(since));
+    // What one of two replays sends, both together send: each skips nothing from its beginning on,
+    // or all that is forgotten.
+    let under_way = webhook
+        .replay_since
+        .map(|began| webhook.replay_skips_before.unwrap_or(began).0);
+    let skips = match (forgotten, webhook.forgotten_to) {
+        (Forgotten::Not, Some(to)) => to.0.plus_seconds(1),
+        _ => since,
+    };
+    let skips = under_way.map_or(skips, |before| skips.min(before));
+    webhook.replay_skips_before = Some(Micros(skips));
     webhook.replay_since = Some(Micros(earlier));
     webhook.replay_after = Some(webhook.replay_after.map_or(after, |at| at.min(after)));
     webhook.replay_to = Some(store::last_position(db)?);

@@ -78,8 +78,11 @@ fn replay(
     };
     let page = store::history(db, since.0, after, to, HISTORY)?;
     let mut messages = Vec::new();
+    let skips = webhook.replay_skips_before.map_or(since, |at| at);
     for event in &page.events {
-        messages.extend(message(db, event, &subscriber, concerns)?);
+        if event.at >= skips || !webhook.has_forgotten(event.at.0) {
+            messages.extend(message(db, event, &subscriber, concerns)?);
+        }
     }
     store::enqueue(db, &messages, now)?;
     let mut webhook = subscriber.0;
@@ -92,6 +95,7 @@ fn replay(
             webhook.replay_after,
             webhook.replay_to,
         ) = (None, None, None);
+        webhook.replay_skips_before = None;
     }
     store::save(db, &webhook)?;
     Ok(more)

@@ -405,6 +405,87 @@ async fn what_was_settled_long_ago_is_forgotten() {
     assert_eq!(forgotten, (0, 1));
 }
 
+#[tokio::test]
+async fn a_replay_does_not_send_again_what_was_sent_and_is_forgotten() {
+    let endpoint = Endpoint::start().await;
+    let scene = Scene::start().await;
+    // Before the webhook, so never sent.
+    scene.happens(ONE, EventKind::PartyCreated).await;
+    scene.hands.advance(MINUTE);
+    scene.webhook(&endpoint.url("/"), created()).await;
+    scene.happens(ONE, EventKind::PartyCreated).await;
+    scene.hands.advance(MINUTE);
+    scene.happens(OTHER, EventKind::PartyCreated).await;
+    scene.settles("erp", DeliveryStep::Delivered, 2).await;
+    let forget = async || {
+        let forgotten = scene.write(|db| store::forget_settled(db, NOW.plus_seconds(100_000)));
+        forgotten.await
+    };
+    assert_eq!(forget().await, 2);
+    scene.hands.advance(MINUTE);
+    let since = async |delivered: bool| {
+        let all = Replay::Since {
+            since: NOW.minus_seconds(60),
+            delivered,
+        };
+        let done = scene.act(move |db, name, now| replay(db, name, &all, "tester", now));
+        done.await.unwrap();
+    };
+    since(false).await;
+    let got = endpoint.received(3).await;
+    scene.settles("erp", DeliveryStep::Delivered, 1).await;
+    assert!(
+        got[..2].iter().all(|sent| sent.id() != got[2].id()),
+        "what was sent was sent again"
+    );
+    // That one is forgotten too, and all of them are sent to whoever says so.
+    assert_eq!(forget().await, 1);
+    since(false).await;
+    scene.happens(OTHER, EventKind::PartyCreated).await;
+    endpoint.received(4).await;
+    scene.settles("erp", DeliveryStep::Delivered, 1).await;
+    assert_eq!(endpoint.count(), 4);
+    since(true).await;
+    scene.settles("erp", DeliveryStep::Delivered, 4).await;
+    assert_eq!(endpoint.count(), 8);
+}
+
+#[tokio::test]
+async fn what_happened_while_it_waited_is_sent_though_a_replay_skips_what_is_forgotten() {
+    let endpoint = Endpoint::start().await;
+    let scene = Scene::start().await;
+    scene.webhook(&endpoint.url("/"), created()).await;
+    scene.happens(ONE, EventKind::PartyCreated).await;
+    scene.settles("erp", DeliveryStep::Delivered, 1).await;
+    scene
+        .act(|db, name, now| pause(db, name, "tester", now))
+        .await
+        .unwrap();
+    let forgotten = scene.write(|db| store::forget_settled(db, NOW.plus_seconds(100_000)));
+    assert_eq!(forgotten.await, 1);
+    // In the same instant as what is forgotten.
+    scene.happens(OTHER, EventKind::PartyCreated).await;
+    let all = Replay::Since {
+        since: NOW.minus_seconds(60),
+        delivered: false,
+    };
+    scene
+        .act(move |db, name, now| replay(db, name, &all, "tester", now))
+        .await
+        .unwrap();
+    scene
+        .act(|db, name, now| resume(db, name, "tester", now))
+        .await
+        .unwrap();
+    // The quarter of an hour before the pause is gone through again, sent or not.
+    let got = endpoint.received(3).await;
+    let streams: Vec<_> = got
+        .iter()
+        .map(|sent| sent.json()["data"]["stream"].clone())
+        .collect();
+    assert!(streams.contains(&OTHER.to_string().into()), "{streams:?}");
+}
+
 impl Scene {
     async fn party(&self, external_id: &'static str) -> PartyId {
         let found = self

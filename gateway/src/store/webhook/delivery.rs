@@ -1,5 +1,6 @@
 //! Messages to webhooks.
 
+use diesel::dsl::{max, min};
 use diesel::prelude::*;
 use fleetgrant_core::domain::{Timestamp, WebhookId};
 use fleetgrant_core::webhook::{DeliveryStep, WebhookState};
@@ -83,19 +84,26 @@ pub struct DeliveryFilter {
 
 /// Adds messages; those that are there are left as they are.
 pub fn enqueue(db: &mut Db, messages: &[NewDelivery], now: Timestamp) -> Result<usize, StoreError> {
+    /// Both databases bind more values than these have.
+    const TOGETHER: usize = 1_000;
     let mut added = 0;
-    for message in messages {
-        let values = (
-            table::webhook_id.eq(message.webhook),
-            table::position.eq(message.position),
-            table::stream.eq(&message.stream),
-            table::at.eq(message.at),
-            table::state.eq(Code(DeliveryStep::Waiting)),
-            table::attempts.eq(0),
-            table::next_at.eq(Micros(now)),
-        );
+    for messages in messages.chunks(TOGETHER) {
+        let values: Vec<_> = messages
+            .iter()
+            .map(|message| {
+                (
+                    table::webhook_id.eq(message.webhook),
+                    table::position.eq(message.position),
+                    table::stream.eq(&message.stream),
+                    table::at.eq(message.at),
+                    table::state.eq(Code(DeliveryStep::Waiting)),
+                    table::attempts.eq(0),
+                    table::next_at.eq(Micros(now)),
+                )
+            })
+            .collect();
         added += on!(db, c => diesel::insert_into(table::table)
-            .values(values)
+            .values(&values)
             .on_conflict_do_nothing()
             .execute(c))?;
     }
@@ -279,8 +287,26 @@ impl Revived {
     }
 }
 
-/// Forgets messages that were settled before an instant.
+/// Forgets messages that were settled before an instant, and notes about which events they were: a
+/// replay does not take them for events that were never sent.
 pub fn forget_settled(db: &mut Db, before: Timestamp) -> Result<usize, StoreError> {
+    let settled = table::table.filter(table::settled_at.lt(Micros(before)));
+    let ranges: Vec<(Octets<WebhookId>, Option<Micros>, Option<Micros>)> = on!(db, c => settled
+        .group_by(table::webhook_id)
+        .select((table::webhook_id, min(table::at), max(table::at)))
+        .load(c))?;
+    for (webhook, from, to) in ranges {
+        let row = webhooks::table.find(webhook);
+        let known: (Option<Micros>, Option<Micros>) = on!(db, c => row
+            .select((webhooks::forgotten_from, webhooks::forgotten_to))
+            .first(c))?;
+        on!(db, c => diesel::update(row)
+            .set((
+                webhooks::forgotten_from.eq(known.0.min(from).or(from)),
+                webhooks::forgotten_to.eq(known.1.max(to)),
+            ))
+            .execute(c))?;
+    }
     Ok(
         on!(db, c => diesel::delete(table::table.filter(table::settled_at.lt(Micros(before))))
         .execute(c))?,
