@@ -26,7 +26,11 @@ fn sold() -> impl Strategy<Value = Vec<Sold>> {
     proptest::collection::vec(one, 1..8)
 }
 
-fn wants() -> impl Strategy<Value = (Vec<(usize, u32)>, Vec<(usize, u32)>)> {
+/// Features, and how many units of each.
+type Wanted = Vec<(usize, u32)>;
+
+/// Wants, and the same in another order.
+fn wants() -> impl Strategy<Value = (Wanted, Wanted)> {
     let all: Vec<usize> = (0..FEATURES.len()).collect();
     proptest::sample::subsequence(all, 1..=FEATURES.len())
         .prop_flat_map(|features| {
