@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
-    ActivationKind, ActivationState, EntitlementId, EntitlementState, StartBasis, Timestamp,
+    ActivationKind, ActivationState, EntitlementId, EntitlementState, Timestamp,
 };
 use fleetgrant_core::entitlement::{Start, Term};
 use fleetgrant_core::license::months_and_days;
@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::written;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
+use crate::store::prepared::condition;
 use crate::store::schema::{activations, entitlements, license_models, parties, products};
 use crate::store::{Db, StoreError};
 
@@ -60,7 +61,7 @@ struct Row {
 pub fn read(db: &mut Db, now: Timestamp, until: Timestamp) -> Result<Vec<Expiring>, StoreError> {
     let own = own_ends(db, now, until)?;
     let mut all = Vec::new();
-    for row in rows(db)? {
+    for row in rows(db, now, until, &own)? {
         let ends_at = match row.ends_at {
             Some(end) => Some(end.0),
             None => row.end()?,
@@ -105,34 +106,95 @@ impl Row {
     }
 }
 
-fn rows(db: &mut Db) -> Result<Vec<Row>, StoreError> {
+/// What may end then: by its own end, by its term, or on devices.
+fn rows(db: &mut Db, now: Timestamp, until: Timestamp, own: &Own) -> Result<Vec<Row>, StoreError> {
     const ENDED: [i16; 3] = [
         EntitlementState::Draft.number(),
         EntitlementState::Expired.number(),
         EntitlementState::Closed.number(),
     ];
-    Ok(on!(db, c => entitlements::table
-        .inner_join(products::table)
-        .inner_join(license_models::table)
-        .left_join(parties::table)
-        .filter(entitlements::state.ne_all(ENDED))
-        .filter(entitlements::ends_at.is_not_null().or(entitlements::term.is_not_null()))
-        .select((
-            entitlements::id,
-            entitlements::reference,
-            parties::name.nullable(),
-            products::code,
-            license_models::code,
-            entitlements::unlimited,
-            entitlements::units,
-            entitlements::live_units,
-            entitlements::starts_at,
-            entitlements::term,
-            entitlements::ends_at,
-            entitlements::time_zone,
-        ))
-        .load(c))?)
+    let all = || {
+        entitlements::table
+            .inner_join(products::table)
+            .inner_join(license_models::table)
+            .left_join(parties::table)
+            .filter(entitlements::state.ne_all(ENDED))
+            .select((
+                entitlements::id,
+                entitlements::reference,
+                parties::name.nullable(),
+                products::code,
+                license_models::code,
+                entitlements::unlimited,
+                entitlements::units,
+                entitlements::live_units,
+                entitlements::starts_at,
+                entitlements::term,
+                entitlements::ends_at,
+                entitlements::time_zone,
+            ))
+    };
+    let mut found: Vec<Row> = on!(db, c => all()
+        .filter(entitlements::ends_at.ge(Micros(now)))
+        .filter(entitlements::ends_at.lt(Micros(until)))
+        .load(c))?;
+    for term in terms(db)? {
+        let Some((months, days)) = months_and_days(&term) else {
+            return Err(StoreError::Corrupt(format!("the term {term:?}")));
+        };
+        let (months, days) = (u64::from(months), u64::from(days));
+        // No month is shorter or longer, and no zone is further away.
+        let shortest = (months * 28 + days).saturating_sub(2) * DAY;
+        let longest = (months * 31 + days + 2) * DAY;
+        found.extend(on!(db, c => all()
+            .filter(HasATerm)
+            .filter(entitlements::term.eq(&term))
+            .filter(entitlements::starts_at.ge(Micros(now.minus_seconds(longest))))
+            .filter(entitlements::starts_at.lt(Micros(until.minus_seconds(shortest))))
+            .load::<Row>(c))?);
+    }
+    let ids: Vec<_> = own.keys().copied().collect();
+    for ids in ids.chunks(TOGETHER) {
+        found.extend(on!(db, c => all()
+            .filter(entitlements::id.eq_any(ids))
+            .load::<Row>(c))?);
+    }
+    let rows: BTreeMap<_, Row> = found.into_iter().map(|row| (row.id, row)).collect();
+    Ok(rows.into_values().collect())
 }
+
+/// The terms there are, each once: a step of the index for each.
+fn terms(db: &mut Db) -> Result<Vec<String>, StoreError> {
+    let mut terms = Vec::<String>::new();
+    loop {
+        let last = terms.last().map_or("", String::as_str);
+        let next: Option<Option<String>> = on!(db, c => entitlements::table
+            .filter(HasATerm)
+            .filter(entitlements::term.gt(last))
+            .order(entitlements::term)
+            .select(entitlements::term)
+            .first(c)
+            .optional())?;
+        match next.flatten() {
+            Some(term) => terms.push(term),
+            None => return Ok(terms),
+        }
+    }
+}
+
+condition!(
+    /// It ends so long after its beginning, as the partial index has it.
+    HasATerm = "entitlements.term IS NOT NULL AND entitlements.starts_at IS NOT NULL AND entitlements.ends_at IS NULL"
+);
+
+condition!(
+    /// It starts with each activation, as the partial index has it.
+    StartsOnEach = "entitlements.start_basis = 5"
+);
+
+/// Values that are bound in one statement.
+const TOGETHER: usize = 1_000;
+const DAY: u64 = 86_400;
 
 type Own = BTreeMap<Octets<EntitlementId>, (Timestamp, u64)>;
 
@@ -143,15 +205,21 @@ fn own_ends(db: &mut Db, now: Timestamp, until: Timestamp) -> Result<Own, StoreE
         ActivationState::Published.number(),
         ActivationState::Activated.number(),
     ];
-    let found: Vec<(Octets<EntitlementId>, Option<Micros>, i64)> = on!(db, c => activations::table
-        .inner_join(entitlements::table)
-        .filter(entitlements::start_basis.eq(Code(StartBasis::EachActivation)))
-        .filter(activations::kind.eq(Code(ActivationKind::Normal)))
-        .filter(activations::state.eq_any(RUNNING))
-        .filter(activations::ends_at.ge(Micros(now)))
-        .filter(activations::ends_at.lt(Micros(until)))
-        .select((activations::entitlement_id, activations::ends_at, activations::units))
+    let each: Vec<Octets<EntitlementId>> = on!(db, c => entitlements::table
+        .filter(StartsOnEach)
+        .select(entitlements::id)
         .load(c))?;
+    let mut found = Vec::<(Octets<EntitlementId>, Option<Micros>, i64)>::new();
+    for each in each.chunks(TOGETHER) {
+        found.extend(on!(db, c => activations::table
+            .filter(activations::entitlement_id.eq_any(each))
+            .filter(activations::kind.eq(Code(ActivationKind::Normal)))
+            .filter(activations::state.eq_any(RUNNING))
+            .filter(activations::ends_at.ge(Micros(now)))
+            .filter(activations::ends_at.lt(Micros(until)))
+            .select((activations::entitlement_id, activations::ends_at, activations::units))
+            .load::<(Octets<EntitlementId>, Option<Micros>, i64)>(c))?);
+    }
     let mut own = Own::new();
     for (entitlement, end, units) in found {
         let Some(end) = end else {

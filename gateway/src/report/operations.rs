@@ -4,10 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{
-    ActivationKind, ActivationState, CaseState, EntitlementId, EntitlementState, RemovalReason,
-    Timestamp,
-};
+use fleetgrant_core::domain::{CaseState, EntitlementId, EntitlementState, Timestamp};
 use fleetgrant_core::event::EventKind;
 use fleetgrant_core::quota::QuotaKind;
 use serde::Serialize;
@@ -19,12 +16,18 @@ use super::group::{GroupBy, Groups, Names};
 use super::{usage, written};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
+use crate::store::prepared::condition;
 use crate::store::schema::{
     activations, cases, entitlements, events, license_models, parties, products, quota_uses,
 };
 use crate::store::{Db, StoreError, event};
 
 const DAY: u64 = 86_400;
+
+condition!(
+    /// It was given back, and is proven to be gone, as the partial index has it.
+    IsReturned = "activations.state = 8 AND activations.kind = 1 AND activations.removal_reason = 1"
+);
 
 /// What was done with what was sold.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -205,9 +208,7 @@ fn returned(
 ) -> Result<Vec<(Octets<EntitlementId>, i64)>, StoreError> {
     let (since, until) = bounds(interval);
     Ok(on!(db, c => activations::table
-        .filter(activations::state.eq(Code(ActivationState::Removed)))
-        .filter(activations::kind.eq(Code(ActivationKind::Normal)))
-        .filter(activations::removal_reason.eq(Code(RemovalReason::Return)))
+        .filter(IsReturned)
         .filter(activations::ended_at.ge(since))
         .filter(activations::ended_at.lt(until))
         .select((activations::entitlement_id, activations::units))

@@ -16,10 +16,17 @@ use utoipa::ToSchema;
 use super::written;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
+use crate::store::listing::IsAside;
+use crate::store::prepared::condition;
 use crate::store::schema::{
     activations, conversations, deliveries, devices, events, shipment_serials, shipments,
 };
 use crate::store::{Db, StoreError, case, event};
+
+condition!(
+    /// It is not pushed any more, as the partial index has it. What is has a next attempt.
+    IsExhausted = "deliveries.state = 4"
+);
 
 /// How long something may be in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,8 +268,7 @@ fn wanted(
 fn reserved(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, StoreError> {
     let rows: Vec<(String, Octets<ActivationId>, Option<Micros>)> = on!(db, c => activations::table
             .inner_join(devices::table.inner_join(conversations::table))
-            // Literal, so that the partial index serves.
-            .filter(sql::<Bool>("activations.state <= 6"))
+            .filter(IsAside)
             .filter(activations::state.eq(Code(ActivationState::Reserved)))
             .filter(conversations::last_contact_at.assume_not_null().gt(activations::created_at))
             .filter(conversations::last_contact_at.lt(Micros(before)))
@@ -293,34 +299,45 @@ fn unsigned(
     before: Timestamp,
     most: i64,
 ) -> Result<Vec<Stuck>, StoreError> {
-    const OPEN: [i16; 3] = [
-        DeliveryState::Pending.number(),
-        DeliveryState::Published.number(),
-        DeliveryState::Exhausted.number(),
-    ];
     type Found = (String, i64, Code<DeliveryState>, i64, Micros);
     // Its set left in a file if what it is to activate did.
-    let is_carried = exists(
-        activations::table
-            .filter(activations::device_id.eq(deliveries::device_id))
-            .filter(sql::<Bool>("activations.state <= 6"))
-            .filter(activations::state.eq(Code(ActivationState::Published)))
-            .filter(activations::origin.eq(Code(Origin::Offline))),
-    );
-    let rows: Vec<Found> = on!(db, c => deliveries::table
-        .filter(deliveries::state.eq_any(OPEN))
-        .filter(deliveries::created_at.lt(Micros(before)))
-        .filter(is_carried.eq(step == Step::Offline))
-        .order(deliveries::created_at)
-        .select((
-            deliveries::device_id,
-            deliveries::generation,
-            deliveries::state,
-            deliveries::attempts,
-            deliveries::created_at,
-        ))
-        .limit(most)
-        .load(c))?;
+    let is_carried = || {
+        exists(
+            activations::table
+                .filter(activations::device_id.eq(deliveries::device_id))
+                .filter(sql::<Bool>("activations.state <= 6"))
+                .filter(activations::state.eq(Code(ActivationState::Published)))
+                .filter(activations::origin.eq(Code(Origin::Offline))),
+        )
+    };
+    let mut rows = Vec::<Found>::new();
+    // Each as a partial index has it.
+    for is_pushed in [true, false] {
+        let found: Vec<Found> = on!(db, c => {
+            let mut query = deliveries::table
+                .filter(deliveries::created_at.lt(Micros(before)))
+                .filter(is_carried().eq(step == Step::Offline))
+                .order(deliveries::created_at)
+                .select((
+                    deliveries::device_id,
+                    deliveries::generation,
+                    deliveries::state,
+                    deliveries::attempts,
+                    deliveries::created_at,
+                ))
+                .limit(most)
+                .into_boxed();
+            query = if is_pushed {
+                query.filter(deliveries::next_attempt_at.is_not_null())
+            } else {
+                query.filter(IsExhausted)
+            };
+            query.load(c)
+        })?;
+        rows.extend(found);
+    }
+    rows.sort_by_key(|(.., since)| *since);
+    rows.truncate(usize::try_from(most).unwrap_or(usize::MAX));
     let stuck = rows
         .into_iter()
         .map(|(device, generation, state, attempts, since)| Stuck {
@@ -344,9 +361,13 @@ fn removing(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, Sto
         Option<Code<RemovalReason>>,
         Option<Micros>,
     );
+    const GOING: [i16; 2] = [
+        ActivationState::Removing.number(),
+        ActivationState::Orphaned.number(),
+    ];
     let rows: Vec<Found> = on!(db, c => activations::table
-        // Literal, so that the partial index serves.
-        .filter(sql::<Bool>("state <= 6"))
+        .filter(IsAside)
+        .filter(activations::state.eq_any(GOING))
         .filter(activations::removing_since_at.lt(Micros(before)))
         .order(activations::removing_since_at)
         .select((

@@ -7,6 +7,7 @@ mod hand;
 mod history;
 mod ledger;
 mod operations;
+mod plans;
 mod refused;
 mod shares;
 mod standing;

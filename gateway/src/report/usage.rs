@@ -12,6 +12,7 @@ use super::group::{GroupBy, Groups, Names};
 use super::written;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
+use crate::store::listing::IsAside;
 use crate::store::schema::{activations, entitlements, license_models, parties, products};
 use crate::store::{Db, StoreError};
 
@@ -95,6 +96,7 @@ pub(super) fn at_risk(
         ActivationState::WrittenOff.number(),
     ];
     let holds: Vec<Hold> = on!(db, c => activations::table
+        .filter(IsAside)
         .filter(activations::state.eq_any(UNPROVEN))
         .select((
             activations::entitlement_id,

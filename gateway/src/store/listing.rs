@@ -11,6 +11,7 @@ mod order;
 mod party;
 mod product;
 
+pub(crate) use activation::IsAside;
 pub use activation::{ActivationFilter, ActivationRow, activations};
 pub use case::{CaseFilter, cases};
 pub use device::{CredentialRow, DeviceFilter, DeviceRow, credentials, devices};
@@ -18,6 +19,8 @@ pub use entitlement::{EntitlementFilter, EntitlementRow, entitlement_named, enti
 pub use order::{OrderFilter, OrderLineRow, OrderRow, Progress, decimal, order_lines, orders};
 pub use party::{PartyFilter, parties};
 pub use product::{ProductFilter, ProductRow, products};
+
+use std::collections::BTreeSet;
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::PartyId;
@@ -32,13 +35,16 @@ const MAX_PARTIES: i64 = 100;
 
 /// The parties that people mean by a name, or that some system calls by this id.
 pub fn parties_called(db: &mut Db, called: &str) -> Result<Vec<PartyId>, StoreError> {
-    let found: Vec<Octets<PartyId>> = on!(db, c => table::table
-        .left_join(party_external_ids::table)
-        .filter(table::name.eq(called)
-            .or(party_external_ids::external_id.nullable().eq(called)))
+    let named: Vec<Octets<PartyId>> = on!(db, c => table::table
+        .filter(table::name.eq(called))
         .select(table::id)
-        .distinct()
         .limit(MAX_PARTIES)
         .load(c))?;
-    Ok(found.into_iter().map(|id| id.0).collect())
+    let known: Vec<Octets<PartyId>> = on!(db, c => party_external_ids::table
+        .filter(party_external_ids::external_id.eq(called))
+        .select(party_external_ids::party_id)
+        .limit(MAX_PARTIES)
+        .load(c))?;
+    let found: BTreeSet<_> = named.into_iter().chain(known).map(|id| id.0).collect();
+    Ok(found.into_iter().collect())
 }

@@ -156,6 +156,8 @@ macro_rules! condition {
     };
 }
 
+pub(crate) use condition;
+
 #[cfg(debug_assertions)]
 mod check {
     use std::any::{TypeId, type_name};

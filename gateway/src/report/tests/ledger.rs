@@ -43,7 +43,7 @@ pub(super) struct Ledger {
     authority: Authority,
     policy: Policy,
     devices: BTreeMap<u8, Handset>,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 /// A device as far as the ledger sees it.
@@ -72,8 +72,13 @@ impl Ledger {
             },
             policy: Policy::default(),
             devices: BTreeMap::new(),
-            _scratch: scratch,
+            scratch,
         }
+    }
+
+    /// A connection of one's own.
+    pub(super) fn connect(&self) -> Db {
+        self.scratch.connect()
     }
 
     pub(super) fn wait(&mut self, seconds: u64) {

@@ -11,6 +11,26 @@ use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::schema::{activations, entitlements, parties, products};
 
+condition!(
+    /// It is in a state that few are in, as the partial index has it.
+    pub(crate) IsAside = "activations.state IN (1, 4, 5, 6, 7, 9, 10)"
+);
+
+/// Whether few are in this state: [`IsAside`].
+const fn is_aside(state: ActivationState) -> bool {
+    use ActivationState as State;
+    match state {
+        State::Published | State::Activated | State::Removed => false,
+        State::Reserved
+        | State::Suspended
+        | State::Removing
+        | State::Orphaned
+        | State::Cancelled
+        | State::Lapsed
+        | State::WrittenOff => true,
+    }
+}
+
 /// Which activations.
 #[derive(Clone, Debug, Default)]
 pub struct ActivationFilter {
@@ -117,6 +137,9 @@ pub fn activations(
         }
         if let Some(state) = filter.state {
             query = query.filter(activations::state.eq(Code(state)));
+            if is_aside(state) {
+                query = query.filter(IsAside);
+            }
         }
         if let Some(owners) = &filter.owners {
             let owners: Vec<_> = owners.iter().copied().map(Octets).collect();

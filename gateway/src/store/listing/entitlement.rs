@@ -10,6 +10,11 @@ use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::schema::{entitlements, parties, products};
 
+condition!(
+    /// As the partial index has it: most are active.
+    IsNotActive = "entitlements.state <> 2"
+);
+
 /// Which entitlements.
 #[derive(Clone, Debug, Default)]
 pub struct EntitlementFilter {
@@ -118,6 +123,9 @@ pub fn entitlements(
         }
         if let Some(state) = filter.state {
             query = query.filter(entitlements::state.eq(Code(state)));
+            if state != EntitlementState::Active {
+                query = query.filter(IsNotActive);
+            }
         }
         if let Some(owners) = &filter.owners {
             let owners: Vec<_> = owners.iter().copied().map(Octets).collect();
