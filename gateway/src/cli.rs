@@ -35,7 +35,9 @@ mod parties;
 mod pki;
 mod policies;
 mod preview;
+mod products;
 mod quickstart;
+mod remote;
 mod report;
 mod scale;
 mod serve;
@@ -49,9 +51,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, LogFormat, Overrides};
+use crate::config::{self, Config, ConfigError, LogFormat, Overrides};
 use crate::telemetry::{self, Telemetry};
 pub(crate) use failure::{Failure, OrUnavailable};
+use remote::Remote;
 
 /// The entitlement gateway for device fleets.
 #[derive(Debug, Parser)]
@@ -78,6 +81,24 @@ struct Global {
     /// Sets a key over the file and the environment, as --set broker.address=host:8883
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Works on another gateway over HTTP, as https://fleetgrant.example.com, instead of on the local
+    /// database [env: FLEETGRANT_SERVER]
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "local")]
+    server: Option<String>,
+    /// The roots that its certificate chains to [default: those of the system] [env:
+    /// FLEETGRANT_SERVER_CA]
+    #[arg(long, global = true, value_name = "FILE")]
+    server_ca: Option<PathBuf>,
+    /// A file with the key to ask it with, which nobody else may read [env: FLEETGRANT_KEY_FILE, or the
+    /// key itself in FLEETGRANT_KEY]
+    #[arg(long, global = true, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// What the request to it is called: the same again under the same name is done once
+    #[arg(long, global = true, value_name = "NAME")]
+    idempotency_key: Option<String>,
+    /// Works on the local database, whatever the environment and the configuration say
+    #[arg(long, global = true)]
+    local: bool,
     /// The form of log lines
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
@@ -101,6 +122,7 @@ enum Command {
     Entitlements(entitlements::Args),
     Activations(activations::Args),
     Models(models::Args),
+    Products(products::Args),
     Policies(policies::Args),
     Campaigns(campaigns::Args),
     Cases(cases::Args),
@@ -119,6 +141,26 @@ enum Command {
     Completions(completions::Args),
 }
 
+impl Command {
+    /// Whether it has to do with what is on this machine alone.
+    const fn is_of_this_machine(&self) -> bool {
+        matches!(
+            self,
+            Self::Quickstart(_)
+                | Self::Serve(_)
+                | Self::Broker(_)
+                | Self::Load(_)
+                | Self::Scale(_)
+                | Self::Migrate(_)
+                | Self::Offline(_)
+                | Self::Inspect(_)
+                | Self::Doctor(_)
+                | Self::Pki(_)
+                | Self::Completions(_)
+        )
+    }
+}
+
 /// What shells report of a program that a closed pipe ended: 128 + SIGPIPE.
 const UNREAD: u8 = 141;
 
@@ -127,6 +169,9 @@ const UNREAD: u8 = 141;
 pub fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     let outcome = match command {
+        _ if global.server.is_some() && command.is_of_this_machine() => {
+            Err(Failure::LocalOnly(global.server.unwrap_or_default()))
+        }
         Command::Quickstart(args) => quickstart::run(&args),
         Command::Serve(args) => serve::run(&global, &args),
         Command::Broker(args) => broker::run(&global, &args),
@@ -146,6 +191,7 @@ pub fn main() -> ExitCode {
         Command::Codes(args) => codes::run(&global, &args),
         Command::Migration(args) => migration::run(&global, &args),
         Command::Models(args) => models::run(&global, &args),
+        Command::Products(args) => products::run(&global, &args),
         Command::Policies(args) => policies::run(&global, &args),
         Command::Offline(args) => offline::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),
@@ -177,6 +223,10 @@ fn note(text: &str) {
 impl Global {
     /// The configuration this command runs with.
     fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(self.config.as_deref(), &self.overrides()?)
+    }
+
+    fn overrides(&self) -> Result<Overrides, ConfigError> {
         let mut overrides = Overrides::none();
         for pair in &self.set {
             overrides = overrides.parse(pair)?;
@@ -187,7 +237,31 @@ impl Global {
         if let Some(level) = &self.log_level {
             overrides = overrides.set("log.level", level);
         }
-        Config::load(self.config.as_deref(), &overrides)
+        Ok(overrides)
+    }
+
+    /// The gateway to work on, and what the configuration says of it; none: the local database.
+    fn server(&self) -> Result<Option<(String, config::Remote)>, ConfigError> {
+        if self.local {
+            return Ok(None);
+        }
+        let told = self.server.clone().or_else(|| {
+            let told = std::env::var("FLEETGRANT_SERVER").ok();
+            told.filter(|server| !server.is_empty())
+        });
+        let config = config::Remote::load(self.config.as_deref(), &self.overrides()?)?;
+        let server = told.or_else(|| config.server.clone());
+        Ok(server.map(|server| (server, config)))
+    }
+
+    fn server_ca(&self) -> Option<PathBuf> {
+        let told = || std::env::var_os("FLEETGRANT_SERVER_CA").map(PathBuf::from);
+        self.server_ca.clone().or_else(told)
+    }
+
+    fn key_file(&self) -> Option<PathBuf> {
+        let told = || std::env::var_os("FLEETGRANT_KEY_FILE").map(PathBuf::from);
+        self.key_file.clone().or_else(told)
     }
 
     /// The configuration, with logs and metrics started as it says.

@@ -14,6 +14,7 @@ mod interval;
 mod limits;
 mod oidc;
 mod realm;
+mod remote;
 mod source;
 mod webhooks;
 
@@ -32,6 +33,7 @@ pub use http::Http;
 pub use limits::{Bucket, Limits};
 pub use oidc::Oidc;
 pub use realm::Realm;
+pub use remote::Remote;
 pub use source::{DEFAULT_FILES, Overrides};
 pub use webhooks::Webhooks;
 

@@ -1,10 +1,12 @@
 //! An instant as people write it.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use fleetgrant_core::domain::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Span, SpanRelativeTo};
 
 /// An instant, or a date: the start of that day, in a zone that the context decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,4 +47,16 @@ impl FromStr for When {
             .or_else(|| text.parse().ok().map(Self::Date))
             .ok_or(InvalidWhen)
     }
+}
+
+/// A length of time as people write it; days have 24 hours.
+///
+/// # Errors
+/// It is none, and what one looks like.
+pub fn length(text: &str) -> Result<Duration, String> {
+    text.parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .ok()
+        .and_then(|length| Duration::try_from(length).ok())
+        .ok_or_else(|| format!("{text:?} is no length of time; write it as 90s, 1h 30m or 30d"))
 }

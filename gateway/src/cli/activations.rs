@@ -1,5 +1,7 @@
 //! `fleetgrant activations`: units on devices.
 
+mod remote;
+
 use anyhow::anyhow;
 use fleetgrant_core::domain::{ActivationId, ActivationState, DeviceId};
 use fleetgrant_core::operator::{OperatorError, Publish, Stopgap};
@@ -8,7 +10,9 @@ use fleetgrant_core::quota::Leave;
 
 use super::ledger::{Ledger, ListArgs, activation_id, device_id};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable, preview};
+use super::{Failure, Global, OrUnavailable, Remote, preview};
+use crate::http::activations::Activation;
+use crate::http::acts::Acted;
 use crate::operator::{Act, ActError};
 use crate::store::listing::{self, ActivationFilter, ActivationRow};
 
@@ -157,31 +161,34 @@ row!(
     }
 );
 
-impl From<ActivationRow> for ActivationLine {
-    fn from(row: ActivationRow) -> Self {
+impl From<Activation> for ActivationLine {
+    fn from(it: Activation) -> Self {
         Self {
-            activation: row.id.0.to_string(),
-            device: row.device,
-            entitlement: row.entitlement,
-            product: row.product,
-            owner: row.owner,
-            model: row.model.0.to_string(),
-            units: row.units,
-            state: row.state.0.to_string(),
-            removal_reason: row.removal_reason.map(|reason| reason.0.to_string()),
-            kind: row.kind.0.to_string(),
-            origin: row.origin.0.to_string(),
-            starts: row.starts_at.map(|at| at.0.to_string()),
-            ends: row.ends_at.map(|at| at.0.to_string()),
-            usage: row.usage_total,
-            created: row.created_at.0.to_string(),
-            activated: row.activated_at.map(|at| at.0.to_string()),
-            ended: row.ended_at.map(|at| at.0.to_string()),
+            activation: it.id.to_string(),
+            device: it.device,
+            entitlement: it.entitlement_reference,
+            product: it.product,
+            owner: it.owner.map(|owner| owner.name),
+            model: it.license_model.to_string(),
+            units: it.units,
+            state: it.state.to_string(),
+            removal_reason: it.removal_reason.map(|reason| reason.to_string()),
+            kind: it.kind.to_string(),
+            origin: it.origin.to_string(),
+            starts: it.starts_at.map(|at| at.to_string()),
+            ends: it.ends_at.map(|at| at.to_string()),
+            usage: it.usage,
+            created: it.created_at.to_string(),
+            activated: it.activated_at.map(|at| at.to_string()),
+            ended: it.ended_at.map(|at| at.to_string()),
         }
     }
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     match &args.command {
         Command::List(args) => list(&ledger, args),
@@ -254,12 +261,20 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| listing::activations(db, &filter, limit))?;
     let rows = args.list.cut(rows, |row| row.id.0.to_string());
-    let lines: Vec<_> = rows.into_iter().map(ActivationLine::from).collect();
+    show_list(args, rows.into_iter().map(Activation::from).collect())
+}
+
+fn show_list(args: &List, activations: Vec<Activation>) -> Result<(), Failure> {
+    let lines: Vec<_> = activations.into_iter().map(ActivationLine::from).collect();
     output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
 }
 
 fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
-    let line = ActivationLine::from(find(ledger, args.activation)?);
+    show_one(args, find(ledger, args.activation)?.into())
+}
+
+fn show_one(args: &Show, activation: Activation) -> Result<(), Failure> {
+    let line = ActivationLine::from(activation);
     match args.output {
         Format::Json => output::print_json(&line),
         Format::Csv => output::print(Format::Csv, &[line]),
@@ -300,11 +315,13 @@ fn find(ledger: &Ledger, id: ActivationId) -> Result<ActivationRow, Failure> {
         ..ActivationFilter::default()
     };
     let found = ledger.read(move |db| listing::activations(db, &filter, 1))?;
-    found.into_iter().next().ok_or_else(|| {
-        Failure::refused(anyhow!(
-            "there is no activation {id}: list them with `fleetgrant activations list`"
-        ))
-    })
+    found.into_iter().next().ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: ActivationId) -> Failure {
+    Failure::refused(anyhow!(
+        "there is no activation {id}: list them with `fleetgrant activations list`"
+    ))
 }
 
 fn device_of(row: &ActivationRow) -> Result<DeviceId, Failure> {
@@ -313,24 +330,53 @@ fn device_of(row: &ActivationRow) -> Result<DeviceId, Failure> {
 
 /// Shows the activations that an act changed, as they are now.
 fn print(ledger: &Ledger, outcome: &Outcome) -> Result<(), Failure> {
-    let lines = outcome
-        .activations
-        .iter()
-        .map(|change| find(ledger, change.activation().id).map(ActivationLine::from))
+    let activations = outcome.activations.iter();
+    let activations = activations
+        .map(|change| find(ledger, change.activation().id).map(Activation::from))
         .collect::<Result<Vec<_>, _>>()?;
-    for line in &lines {
-        output::print_record(line).or_unavailable(|| "cannot write the activation".to_owned())?;
+    print_each(activations)
+}
+
+fn print_each(activations: Vec<Activation>) -> Result<(), Failure> {
+    for line in activations.into_iter().map(ActivationLine::from) {
+        output::print_record(&line).or_unavailable(|| "cannot write the activation".to_owned())?;
     }
     Ok(())
 }
 
+/// Shows what an act on another gateway would do.
+pub(super) fn show_acted(acted: &[Acted]) -> Result<(), Failure> {
+    preview::print_acted(acted)?;
+    super::note("nothing was changed");
+    Ok(())
+}
+
+/// An act that was done, here or on another gateway.
+pub(super) trait Done {
+    /// The device, and the generation that is pushed to it now.
+    fn pushed(&self) -> (&str, Option<u64>);
+}
+
+impl Done for Outcome {
+    fn pushed(&self) -> (&str, Option<u64>) {
+        let issued = self.issued.as_ref();
+        let generation = issued.map(|set| set.set.key.generation.get());
+        (self.device.id.as_str(), generation)
+    }
+}
+
+impl Done for Acted {
+    fn pushed(&self) -> (&str, Option<u64>) {
+        (&self.device, self.pushed_generation)
+    }
+}
+
 /// What happens after an act.
-pub(super) fn what_follows(outcome: &Outcome) -> String {
-    match &outcome.issued {
-        Some(set) => format!(
-            "generation {} is pushed until {} acknowledges it",
-            set.set.key.generation, outcome.device.id
-        ),
-        None => format!("{} gets it when it next asks", outcome.device.id),
+pub(super) fn what_follows(done: &impl Done) -> String {
+    match done.pushed() {
+        (device, Some(generation)) => {
+            format!("generation {generation} is pushed until {device} acknowledges it")
+        }
+        (device, None) => format!("{device} gets it when it next asks"),
     }
 }

@@ -1,14 +1,19 @@
 //! `fleetgrant campaigns`: one deed for many devices, in waves.
 
+mod remote;
+
 use fleetgrant_core::campaign::{CampaignState, Command as Told, DeviceStep};
 use fleetgrant_core::domain::CampaignId;
 use serde::Serialize;
 
 use super::ledger::{Ledger, ListArgs, campaign_id};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable};
+use super::{Failure, Global, OrUnavailable, Remote};
 use crate::campaign::{CampaignError, PlanTerms, Selection, Terms};
-use crate::store::campaign::{self as store, CampaignDevice, DevicesFilter, Row};
+use crate::http::campaigns::{
+    self as shown, Campaign, CampaignDevice, CampaignFailure, CampaignSheet, Wave,
+};
+use crate::store::campaign::{self as store, DevicesFilter};
 
 /// Give, upgrade or revoke for many devices, in waves
 #[derive(Debug, clap::Args)]
@@ -155,20 +160,20 @@ row!(
     }
 );
 
-impl From<Row> for CampaignLine {
-    fn from(row: Row) -> Self {
+impl From<Campaign> for CampaignLine {
+    fn from(it: Campaign) -> Self {
         Self {
-            campaign: row.id.0.to_string(),
-            takes: row.taken(),
-            name: row.name,
-            state: row.state.0.to_string(),
-            because: row.because.map(|because| because.0.to_string()),
-            gives: row.give_id.map(|id| id.0.to_string()),
-            total: row.total,
-            created_by: row.created_by,
-            created: row.created_at.0.to_string(),
-            started: row.started_at.map(|at| at.0.to_string()),
-            ended: row.ended_at.map(|at| at.0.to_string()),
+            campaign: it.id.to_string(),
+            takes: it.takes.or(it.takes_product).map(|id| id.to_string()),
+            name: it.name,
+            state: it.state.to_string(),
+            because: it.because.map(|because| because.to_string()),
+            gives: it.gives.map(|id| id.to_string()),
+            total: it.total,
+            created_by: it.created_by,
+            created: it.created_at.to_string(),
+            started: it.started_at.map(|at| at.to_string()),
+            ended: it.ended_at.map(|at| at.to_string()),
         }
     }
 }
@@ -187,15 +192,41 @@ row!(
     }
 );
 
+impl WaveLine {
+    fn of(number: usize, wave: Wave) -> Self {
+        Self {
+            wave: number,
+            state: wave.state.to_string(),
+            devices: wave.devices,
+            waiting: wave.waiting,
+            open: wave.open,
+            succeeded: wave.succeeded,
+            failed: wave.failed,
+            skipped: wave.skipped,
+        }
+    }
+}
+
 row!(
     /// Why devices failed.
     FailureLine {
         reason: String,
         rule: Option<String>,
-        remedy: Option<&'static str>,
+        remedy: Option<String>,
         devices: u64,
     }
 );
+
+impl From<CampaignFailure> for FailureLine {
+    fn from(failure: CampaignFailure) -> Self {
+        Self {
+            reason: failure.reason.to_string(),
+            rule: failure.rule.map(|rule| rule.to_string()),
+            remedy: failure.remedy,
+            devices: failure.devices,
+        }
+    }
+}
 
 row!(
     /// A device of a campaign.
@@ -213,13 +244,13 @@ row!(
 impl From<CampaignDevice> for DeviceLine {
     fn from(row: CampaignDevice) -> Self {
         Self {
-            device: row.device_id,
-            wave: row.wave.map(|wave| wave + 1),
-            step: row.step.0.to_string(),
-            reason: row.failing.map(|failing| failing.0.to_string()),
-            rule: row.rule.map(|rule| rule.0.to_string()),
-            turn: row.drawn_at.map(|at| at.0.to_string()),
-            changed: row.changed_at.0.to_string(),
+            device: row.device,
+            wave: row.wave,
+            step: row.step.to_string(),
+            reason: row.reason.map(|failing| failing.to_string()),
+            rule: row.rule.map(|rule| rule.to_string()),
+            turn: row.turn_at.map(|at| at.to_string()),
+            changed: row.changed_at.to_string(),
         }
     }
 }
@@ -235,6 +266,9 @@ struct Sheet {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     match &args.command {
         Command::Create(args) => create(&ledger, args),
@@ -249,38 +283,47 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 }
 
 fn create(ledger: &Ledger, args: &Create) -> Result<(), Failure> {
-    let usual = PlanTerms::default();
-    let or = |given: &Option<String>, usual: String| given.clone().unwrap_or(usual);
-    let terms = Terms {
-        name: args.name.clone(),
-        give: args.give.clone(),
-        total: args.total,
-        take: args.take.clone(),
-        take_product: args.take_product.clone(),
-        devices: Selection {
-            customers: args.customer.clone(),
-            product_lines: args.product_line.clone(),
-            models: args.model.clone(),
-            versions: args.software_version.clone(),
-            ids: args.device.clone(),
-        },
-        plan: PlanTerms {
-            waves: args.waves.clone().unwrap_or(usual.waves),
-            success: or(&args.success, usual.success),
-            on_success: or(&args.on_success, usual.on_success),
-            failure: or(&args.failure, usual.failure),
-            on_failure: or(&args.on_failure, usual.on_failure),
-            rate: or(&args.rate, usual.rate),
-            patience_seconds: args.patience.unwrap_or(usual.patience_seconds),
-            late_until: args.late_until.clone(),
-        },
-    };
-    let row = ledger.create_campaign(terms)?;
-    super::note(&format!(
-        "`fleetgrant serve` looks up its devices; then begin it with `fleetgrant campaigns start {}`",
-        row.name
-    ));
+    let row = ledger.create_campaign(args.terms())?;
+    tell_of_creation(&row.name);
     Ok(())
+}
+
+fn tell_of_creation(name: &str) {
+    super::note(&format!(
+        "`fleetgrant serve` looks up its devices; then begin it with `fleetgrant campaigns start {name}`"
+    ));
+}
+
+impl Create {
+    fn terms(&self) -> Terms {
+        let args = self;
+        let usual = PlanTerms::default();
+        let or = |given: &Option<String>, usual: String| given.clone().unwrap_or(usual);
+        Terms {
+            name: args.name.clone(),
+            give: args.give.clone(),
+            total: args.total,
+            take: args.take.clone(),
+            take_product: args.take_product.clone(),
+            devices: Selection {
+                customers: args.customer.clone(),
+                product_lines: args.product_line.clone(),
+                models: args.model.clone(),
+                versions: args.software_version.clone(),
+                ids: args.device.clone(),
+            },
+            plan: PlanTerms {
+                waves: args.waves.clone().unwrap_or(usual.waves),
+                success: or(&args.success, usual.success),
+                on_success: or(&args.on_success, usual.on_success),
+                failure: or(&args.failure, usual.failure),
+                on_failure: or(&args.on_failure, usual.on_failure),
+                rate: or(&args.rate, usual.rate),
+                patience_seconds: args.patience.unwrap_or(usual.patience_seconds),
+                late_until: args.late_until.clone(),
+            },
+        }
+    }
 }
 
 fn tell(ledger: &Ledger, which: &Which, told: Told) -> Result<(), Failure> {
@@ -293,48 +336,33 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
     let (state, after, limit) = (args.state, args.after, args.list.rows_to_read());
     let rows = ledger.read(move |db| store::list(db, state, after, limit))?;
     let rows = args.list.cut(rows, |row| row.id.0.to_string());
-    let lines: Vec<_> = rows.into_iter().map(CampaignLine::from).collect();
+    show_list(args, rows.into_iter().map(Campaign::from).collect())
+}
+
+fn show_list(args: &List, campaigns: Vec<Campaign>) -> Result<(), Failure> {
+    let lines: Vec<_> = campaigns.into_iter().map(CampaignLine::from).collect();
     output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
 }
 
-fn found(row: Option<Row>, which: &Which) -> Result<Row, Failure> {
+fn found<T>(row: Option<T>, which: &Which) -> Result<T, Failure> {
     row.ok_or_else(|| CampaignError::Unknown(which.campaign.clone()).into())
 }
 
 fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
     let called = args.which.campaign.clone();
-    let (row, waves, failures) = ledger.read(move |db| {
-        let Some(row) = store::called(db, &called)? else {
-            return Ok((None, Vec::new(), Vec::new()));
-        };
-        let waves = store::load(db, &row)?.waves;
-        let failures = store::failures(db, row.id)?;
-        Ok((Some(row), waves, failures))
-    })?;
-    let row = found(row, &args.which)?;
-    let waves = (1..).zip(waves).map(|(wave, stands)| WaveLine {
-        wave,
-        state: stands.state.to_string(),
-        devices: stands.size,
-        waiting: stands.undrawn(),
-        open: stands.tally.open(),
-        succeeded: stands.tally.succeeded,
-        failed: stands.tally.failed,
-        skipped: stands.tally.skipped,
-    });
-    let failures = failures
-        .into_iter()
-        .map(|(failing, rule, devices)| FailureLine {
-            reason: failing.to_string(),
-            rule: rule.map(|rule| rule.to_string()),
-            remedy: rule.map(|rule| rule.remedy()),
-            devices,
-        });
+    let sheet = ledger.read(move |db| shown::sheet(db, &called))?;
+    show_sheet(args, found(sheet, &args.which)?)
+}
+
+fn show_sheet(args: &Show, sheet: CampaignSheet) -> Result<(), Failure> {
+    let waves = (1..).zip(sheet.waves);
     let sheet = Sheet {
-        selection: row.selected()?,
-        campaign: row.into(),
-        waves: waves.collect(),
-        failures: failures.collect(),
+        selection: sheet.selection,
+        campaign: sheet.campaign.into(),
+        waves: waves
+            .map(|(number, wave)| WaveLine::of(number, wave))
+            .collect(),
+        failures: sheet.failures.into_iter().map(Into::into).collect(),
     };
     match args.output {
         Format::Json => output::print_json(&sheet),
@@ -361,6 +389,10 @@ fn devices(ledger: &Ledger, args: &Devices) -> Result<(), Failure> {
     })?;
     found(row, &args.which)?;
     let rows = args.list.cut(rows, |row| row.device_id.clone());
-    let lines: Vec<_> = rows.into_iter().map(DeviceLine::from).collect();
+    show_devices(args, rows.into_iter().map(CampaignDevice::from).collect())
+}
+
+fn show_devices(args: &Devices, devices: Vec<CampaignDevice>) -> Result<(), Failure> {
+    let lines: Vec<_> = devices.into_iter().map(DeviceLine::from).collect();
     output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
 }

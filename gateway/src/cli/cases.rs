@@ -1,12 +1,15 @@
 //! `fleetgrant cases`: what devices want and do not have, and what waits for an approval.
 
+mod remote;
+
+use anyhow::anyhow;
 use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, DeviceId};
 
 use super::ledger::{Ledger, ListArgs, case_id, device_id};
-use super::output::{self, row};
-use super::{Failure, Global, OrUnavailable, activations};
+use super::output::{self, Format, row};
+use super::{Failure, Global, OrUnavailable, Remote, activations};
 use crate::approval::Decision;
-use crate::store::case::Case;
+use crate::http::cases::{self as shown, Case};
 use crate::store::listing::{self, CaseFilter};
 
 /// List what devices want and do not have, and decide what waits for an approval
@@ -19,6 +22,7 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     List(List),
+    Show(Show),
     /// Give what a case asks for; nobody approves what they asked for themselves
     Approve(Decide),
     /// Refuse what a case asks for; nobody refuses what they asked for themselves
@@ -44,6 +48,16 @@ struct List {
     list: ListArgs,
 }
 
+/// Show a case
+#[derive(Debug, clap::Args)]
+struct Show {
+    #[arg(value_parser = case_id)]
+    case: CaseId,
+    /// The form of what is shown
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
 #[derive(Debug, clap::Args)]
 struct Decide {
     /// A case that waits for an approval
@@ -61,7 +75,7 @@ row!(
         step: String,
         state: String,
         denied_by: Option<String>,
-        remedy: Option<&'static str>,
+        remedy: Option<String>,
         requested_by: String,
         decided_by: Option<String>,
         opened: String,
@@ -72,26 +86,34 @@ row!(
 impl From<Case> for CaseEntry {
     fn from(case: Case) -> Self {
         Self {
-            case: case.id.0.to_string(),
-            device: case.device_id,
+            case: case.id.to_string(),
+            device: case.device,
             want: case.want,
             total: case.total,
-            step: case.step.0.to_string(),
-            state: case.state.0.to_string(),
-            denied_by: case.rule.map(|rule| rule.0.to_string()),
-            remedy: case.rule.map(|rule| rule.0.remedy()),
+            step: case.step.to_string(),
+            state: case.state.to_string(),
+            denied_by: case.denied_by.map(|rule| rule.to_string()),
+            remedy: case.remedy,
             requested_by: case.requested_by,
             decided_by: case.decided_by,
-            opened: case.opened_at.0.to_string(),
-            closed: case.closed_at.map(|at| at.0.to_string()),
+            opened: case.opened_at.to_string(),
+            closed: case.closed_at.map(|at| at.to_string()),
         }
     }
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     match &args.command {
         Command::List(args) => list(&ledger, args),
+        Command::Show(args) => {
+            let id = args.case;
+            let case = ledger.read(move |db| shown::find(db, id))?;
+            show(args, case)
+        }
         Command::Approve(args) => {
             if let Some(outcome) = ledger.decide_case(args.case, Decision::Approve)? {
                 super::note(&activations::what_follows(&outcome));
@@ -100,6 +122,22 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         }
         Command::Refuse(args) => ledger.decide_case(args.case, Decision::Refuse).map(drop),
     }
+}
+
+fn show(args: &Show, case: Option<Case>) -> Result<(), Failure> {
+    let case = case.ok_or_else(|| {
+        Failure::refused(anyhow!(
+            "there is no case {}: list them with `fleetgrant cases list --all`",
+            args.case
+        ))
+    })?;
+    let entry = CaseEntry::from(case);
+    match args.output {
+        Format::Json => output::print_json(&entry),
+        Format::Csv => output::print(Format::Csv, &[entry]),
+        Format::Table => output::print_record(&entry),
+    }
+    .or_unavailable(|| "cannot write the case".to_owned())
 }
 
 fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
@@ -113,6 +151,10 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| listing::cases(db, &filter, limit))?;
     let rows = args.list.cut(rows, |case| case.id.0.to_string());
-    let lines: Vec<_> = rows.into_iter().map(CaseEntry::from).collect();
+    show_list(args, rows.into_iter().map(Case::from).collect())
+}
+
+fn show_list(args: &List, cases: Vec<Case>) -> Result<(), Failure> {
+    let lines: Vec<_> = cases.into_iter().map(CaseEntry::from).collect();
     output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
 }

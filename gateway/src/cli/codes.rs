@@ -2,8 +2,10 @@
 
 use super::ledger::Ledger;
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable};
-use crate::store::activation_code::{self, Pack};
+use super::remote::Query;
+use super::{Failure, Global, OrUnavailable, Remote};
+use crate::http::packs::Pack;
+use crate::store::activation_code;
 
 /// Count what became of activation codes
 #[derive(Debug, clap::Args)]
@@ -45,10 +47,19 @@ row!(
 );
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
-    let ledger = Ledger::open(global)?;
     let Command::List(args) = &args.command;
+    if let Some(gateway) = Remote::of(global)? {
+        let query = Query::default();
+        let query = query.with("partner", gateway.party_if(args.partner.as_deref())?);
+        return show_list(args, gateway.get("/packs", &query)?);
+    }
+    let ledger = Ledger::open(global)?;
     let partners = ledger.parties(args.partner.as_deref())?;
     let packs = ledger.read(move |db| activation_code::packs(db, partners.as_deref()))?;
+    show_list(args, packs.into_iter().map(Pack::from).collect())
+}
+
+fn show_list(args: &List, packs: Vec<Pack>) -> Result<(), Failure> {
     let packs: Vec<_> = packs.into_iter().map(PackLine::from).collect();
     output::print(args.output, &packs).or_unavailable(|| "cannot write the list".to_owned())
 }
@@ -58,11 +69,11 @@ impl From<Pack> for PackLine {
         Self {
             pack: pack.pack,
             partner: pack.partner,
-            gives_units_of: pack.entitlement,
+            gives_units_of: pack.gives_units_of,
             codes: pack.codes,
             uses: pack.uses,
             used: pack.used,
-            left: pack.uses - pack.used,
+            left: pack.left,
             units_used: pack.units_used,
         }
     }

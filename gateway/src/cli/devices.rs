@@ -1,5 +1,7 @@
 //! `fleetgrant devices`: who they are, and how they stand.
 
+mod remote;
+
 use anyhow::anyhow;
 use fleetgrant_core::domain::{DeviceId, DeviceState, KeyThumbprint};
 use fleetgrant_core::event::EventKind;
@@ -10,11 +12,15 @@ use serde::Serialize;
 use super::activations::{self, ActivationLine};
 use super::ledger::{Ledger, ListArgs, device_id, key_thumbprint};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable};
+use super::{Failure, Global, OrUnavailable, Remote};
+use crate::http::activations::Activation;
+use crate::http::cases::Case;
+use crate::http::device_moves::{DeviceTransferred, MovedUnits};
+use crate::http::devices::{Device, DeviceKey};
 use crate::operator::{Act, Effects};
 use crate::report::history::{self, HistoryFilter};
-use crate::store::case::{self, Case};
-use crate::store::listing::{self, ActivationFilter, CredentialRow, DeviceFilter, DeviceRow};
+use crate::store::case;
+use crate::store::listing::{self, ActivationFilter, DeviceFilter, DeviceRow};
 
 /// List devices, show one, or act on one
 #[derive(Debug, clap::Args)]
@@ -149,23 +155,23 @@ row!(
     }
 );
 
-impl From<DeviceRow> for DeviceLine {
-    fn from(row: DeviceRow) -> Self {
-        let software = [row.software_name, row.software_version];
+impl From<Device> for DeviceLine {
+    fn from(device: Device) -> Self {
+        let software = [device.software, device.software_version];
         let software: Vec<_> = software.into_iter().flatten().collect();
         Self {
-            device: row.id,
-            serial: row.serial,
-            product_line: row.product_line,
-            state: row.state.0.to_string(),
-            owner: row.owner,
-            site: row.site,
-            purpose: row.purpose.0.to_string(),
+            device: device.id,
+            serial: device.serial,
+            product_line: device.product_line,
+            state: device.state.to_string(),
+            owner: device.owner.map(|owner| owner.name),
+            site: device.site,
+            purpose: device.purpose.to_string(),
             software: (!software.is_empty()).then(|| software.join(" ")),
-            generation: row.generation,
-            acknowledged: row.acked_generation,
-            first_contact: row.first_contact_at.map(|at| at.0.to_string()),
-            last_contact: row.last_contact_at.map(|at| at.0.to_string()),
+            generation: device.generation,
+            acknowledged: device.acknowledged_generation,
+            first_contact: device.first_contact_at.map(|at| at.to_string()),
+            last_contact: device.last_contact_at.map(|at| at.to_string()),
         }
     }
 }
@@ -181,14 +187,14 @@ row!(
     }
 );
 
-impl From<CredentialRow> for KeyLine {
-    fn from(row: CredentialRow) -> Self {
+impl From<DeviceKey> for KeyLine {
+    fn from(key: DeviceKey) -> Self {
         Self {
-            key: row.key.0.to_string(),
-            state: row.state.0.to_string(),
-            anchor: row.anchor,
-            certificate_until: row.not_after.0.to_string(),
-            since: row.created_at.0.to_string(),
+            key: key.thumbprint,
+            state: key.state.to_string(),
+            anchor: key.trust_anchor,
+            certificate_until: key.certificate_ends_at.to_string(),
+            since: key.recorded_at.to_string(),
         }
     }
 }
@@ -200,7 +206,7 @@ row!(
         step: String,
         state: String,
         denied_by: Option<String>,
-        remedy: Option<&'static str>,
+        remedy: Option<String>,
         opened: String,
         closed: Option<String>,
     }
@@ -210,12 +216,12 @@ impl From<Case> for CaseLine {
     fn from(case: Case) -> Self {
         Self {
             want: case.want,
-            step: case.step.0.to_string(),
-            state: case.state.0.to_string(),
-            denied_by: case.rule.map(|rule| rule.0.to_string()),
-            remedy: case.rule.map(|rule| rule.0.remedy()),
-            opened: case.opened_at.0.to_string(),
-            closed: case.closed_at.map(|at| at.0.to_string()),
+            step: case.step.to_string(),
+            state: case.state.to_string(),
+            denied_by: case.denied_by.map(|rule| rule.to_string()),
+            remedy: case.remedy,
+            opened: case.opened_at.to_string(),
+            closed: case.closed_at.map(|at| at.to_string()),
         }
     }
 }
@@ -230,7 +236,14 @@ struct Sheet {
     cases: Vec<CaseLine>,
 }
 
+/// What is to be done after a device was declared dead.
+const FREE: &str =
+    "its units are free: give them to another with `fleetgrant activations take-over`";
+
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     match &args.command {
         Command::List(args) => list(&ledger, args),
@@ -248,9 +261,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
                 return activations::show_only(&ledger, &args.device, act);
             }
             ledger.act(&args.device, act)?;
-            super::note(
-                "its units are free: give them to another with `fleetgrant activations take-over`",
-            );
+            super::note(FREE);
             Ok(())
         }
         Command::Transfer(args) => transfer(&ledger, args),
@@ -273,7 +284,11 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| listing::devices(db, &filter, limit))?;
     let rows = args.list.cut(rows, |row| row.id.clone());
-    let lines: Vec<_> = rows.into_iter().map(DeviceLine::from).collect();
+    show_list(args, rows.into_iter().map(Device::from).collect())
+}
+
+fn show_list(args: &List, devices: Vec<Device>) -> Result<(), Failure> {
+    let lines: Vec<_> = devices.into_iter().map(DeviceLine::from).collect();
     output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
 }
 
@@ -287,11 +302,15 @@ fn admit(ledger: &Ledger, args: &Admit) -> Result<(), Failure> {
         }
     };
     ledger.act(&args.device, Act::Admit(key))?;
+    tell_of_admission(args, key);
+    Ok(())
+}
+
+fn tell_of_admission(args: &Admit, key: KeyThumbprint) {
     super::note(&format!(
         "{} is admitted under the key {key} when it next asks",
         args.device
     ));
-    Ok(())
 }
 
 /// The key that a device showed when it was told to wait, of its history.
@@ -305,14 +324,14 @@ fn key_shown(ledger: &Ledger, device: &DeviceRow) -> Result<KeyThumbprint, Failu
     let shown = waits.last().and_then(|event| event.body.get("key"));
     shown
         .and_then(|key| key_thumbprint(key.as_str()?).ok())
-        .ok_or_else(|| {
-            Failure::refused(anyhow!(
-                "{} is {}, and was never told to wait, so no key of it is known: give the one that \
-                 it will have with --key",
-                device.id,
-                device.state.0
-            ))
-        })
+        .ok_or_else(|| no_key_shown(&device.id, device.state.0))
+}
+
+fn no_key_shown(device: &str, state: DeviceState) -> Failure {
+    Failure::refused(anyhow!(
+        "{device} is {state}, and was never told to wait, so no key of it is known: give the one that \
+         it will have with --key"
+    ))
 }
 
 fn row(ledger: &Ledger, device: &DeviceId) -> Result<DeviceRow, Failure> {
@@ -350,14 +369,21 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
             ..ActivationFilter::default()
         };
         let activations = listing::activations(db, &filter, PART)?;
+        let keys = keys.into_iter().map(DeviceKey::from);
+        let activations = activations.into_iter().map(Activation::from);
+        let cases = cases.into_iter().map(Case::from);
         Ok(Some(Sheet {
-            device: row.into(),
-            keys: keys.into_iter().map(Into::into).collect(),
-            activations: activations.into_iter().map(Into::into).collect(),
-            cases: cases.into_iter().map(Into::into).collect(),
+            device: Device::from(row).into(),
+            keys: keys.map(Into::into).collect(),
+            activations: activations.map(Into::into).collect(),
+            cases: cases.map(Into::into).collect(),
         }))
     })?;
     let sheet = sheet.ok_or_else(|| unknown(&args.device))?;
+    show_sheet(args, sheet)
+}
+
+fn show_sheet(args: &Show, sheet: Sheet) -> Result<(), Failure> {
     match args.output {
         Format::Json => output::print_json(&sheet),
         Format::Csv => output::print(Format::Csv, &[sheet.device]),
@@ -377,16 +403,21 @@ fn transfer(ledger: &Ledger, args: &Transfer) -> Result<(), Failure> {
         Effects::Kept
     };
     let resale = ledger.transfer_device(&args.device, to, effects)?;
-    if !resale.changed {
+    tell_of_transfer(args, &resale.into());
+    Ok(())
+}
+
+fn tell_of_transfer(args: &Transfer, transferred: &DeviceTransferred) {
+    if !transferred.changed {
         super::note(&format!("{} belongs to {} already", args.device, args.to));
-        return Ok(());
+        return;
     }
-    for (from, made, units) in &resale.moved {
-        super::note(&format!("{units} units of {from} are {made} now"));
+    for moved in &transferred.moved {
+        let MovedUnits { from, to, units } = moved;
+        super::note(&format!("{units} units of {from} are {to} now"));
     }
     super::note(&format!("{} belongs to {} now", args.device, args.to));
     if args.preview {
         super::note("nothing was changed");
     }
-    Ok(())
 }

@@ -1,10 +1,14 @@
 //! `fleetgrant entitlements suspend`, `revoke`, `renew`, `split` and the like.
 
+mod remote;
+
 use anyhow::anyhow;
 use fleetgrant_core::domain::{HoldReason, Timestamp};
 use fleetgrant_core::lifecycle::EntitlementAct;
 use fleetgrant_core::renewal::Base;
 use jiff::tz::TimeZone;
+
+pub(super) use remote::run as run_remote;
 
 use super::Failure;
 use super::ledger::Ledger;

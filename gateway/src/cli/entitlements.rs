@@ -1,13 +1,17 @@
 //! `fleetgrant entitlements`: what parties own, and how much of it is in use.
 
-use fleetgrant_core::domain::{EntitlementId, EntitlementState, HoldReason, Holds};
+mod remote;
+
+use fleetgrant_core::domain::{EntitlementId, EntitlementState};
 use serde::Serialize;
 
 use super::activations::ActivationLine;
 use super::ledger::{Ledger, ListArgs, entitlement_id};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable, entitlement_acts};
-use crate::store::listing::{self, ActivationFilter, EntitlementFilter, EntitlementRow};
+use super::{Failure, Global, OrUnavailable, Remote, entitlement_acts};
+use crate::http::activations::Activation;
+use crate::http::entitlements::Entitlement;
+use crate::store::listing::{self, ActivationFilter, EntitlementFilter};
 
 /// List entitlements, show one with its activations, or change one
 #[derive(Debug, clap::Args)]
@@ -80,36 +84,30 @@ row!(
     }
 );
 
-impl From<EntitlementRow> for EntitlementLine {
-    fn from(row: EntitlementRow) -> Self {
+impl From<Entitlement> for EntitlementLine {
+    fn from(it: Entitlement) -> Self {
+        let reasons: Vec<_> = it.on_hold_for.iter().map(ToString::to_string).collect();
         Self {
-            entitlement: row.id.0.to_string(),
-            system: row.system,
-            reference: row.reference,
-            owner: row.owner,
-            product: row.product,
-            model: row.model.0.to_string(),
-            state: row.state.0.to_string(),
-            on_hold_for: reasons(row.holds),
-            revoked_from: row.revoked_from_at.map(|at| at.0.to_string()),
-            source: row.source.0.to_string(),
-            purpose: row.purpose.0.to_string(),
-            units: (!row.unlimited).then_some(row.units),
-            in_use: row.live_units,
-            pending_credit: row.pending_credit,
-            start: row.start_basis.0.to_string(),
-            starts: row.starts_at.map(|at| at.0.to_string()),
-            term: row.term,
-            ends: row.ends_at.map(|at| at.0.to_string()),
+            entitlement: it.id.to_string(),
+            system: it.system,
+            reference: it.reference,
+            owner: it.owner.map(|owner| owner.name),
+            product: it.product,
+            model: it.license_model.to_string(),
+            state: it.state.to_string(),
+            on_hold_for: (!reasons.is_empty()).then(|| reasons.join(" ")),
+            revoked_from: it.revoked_from.map(|at| at.to_string()),
+            source: it.source.to_string(),
+            purpose: it.purpose.to_string(),
+            units: it.units,
+            in_use: it.in_use,
+            pending_credit: it.pending_credit,
+            start: it.start_basis.to_string(),
+            starts: it.starts_at.map(|at| at.to_string()),
+            term: it.term,
+            ends: it.ends_at.map(|at| at.to_string()),
         }
     }
-}
-
-/// The reasons to hold it, as they are read.
-fn reasons(bits: i16) -> Option<String> {
-    let holds = Holds::from_bits(bits).filter(|holds| !holds.is_empty())?;
-    let reasons: Vec<_> = holds.iter().map(HoldReason::as_str).collect();
-    Some(reasons.join(" "))
 }
 
 /// An entitlement and its activations.
@@ -121,6 +119,9 @@ struct Sheet {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     match &args.command {
         Command::List(args) => list(&ledger, args),
@@ -141,7 +142,14 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| listing::entitlements(db, &filter, limit))?;
     let rows = args.list.cut(rows, |row| row.id.0.to_string());
-    let lines: Vec<_> = rows.into_iter().map(EntitlementLine::from).collect();
+    show_list(args, rows.into_iter().map(Entitlement::from).collect())
+}
+
+fn show_list(args: &List, entitlements: Vec<Entitlement>) -> Result<(), Failure> {
+    let lines: Vec<_> = entitlements
+        .into_iter()
+        .map(EntitlementLine::from)
+        .collect();
     output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
 }
 
@@ -155,9 +163,18 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
         ..ActivationFilter::default()
     };
     let activations = ledger.read(move |db| listing::activations(db, &filter, PART))?;
+    let activations = activations.into_iter().map(Activation::from);
+    show_sheet(args, row.into(), activations)
+}
+
+fn show_sheet(
+    args: &Show,
+    entitlement: Entitlement,
+    activations: impl Iterator<Item = Activation>,
+) -> Result<(), Failure> {
     let sheet = Sheet {
-        entitlement: row.into(),
-        activations: activations.into_iter().map(Into::into).collect(),
+        entitlement: entitlement.into(),
+        activations: activations.map(Into::into).collect(),
     };
     match args.output {
         Format::Json => output::print_json(&sheet),

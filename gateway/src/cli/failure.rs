@@ -15,7 +15,8 @@ Exit codes:
   1  refused: what was asked for is understood and cannot be done, or a check found a fault
   2  usage: the command line is wrong, or names a file that cannot be used
   3  configuration: it is missing, or something in it is wrong
-  4  unavailable: the database, the broker, a port or a file cannot be reached; try again";
+  4  unavailable: the database, the broker, a gateway, a port or a file cannot be reached; try again
+  5  local: the command works on the local database only, and --server names a gateway";
 
 /// Why a command did not do what it was asked. Each kind has an exit code of its own, which
 /// scripts rely on. 2 is clap's as well.
@@ -29,6 +30,8 @@ pub(crate) enum Failure {
     Config(anyhow::Error),
     /// Exit code 4.
     Unavailable(anyhow::Error),
+    /// Exit code 5: the gateway that was to be asked, by its address.
+    LocalOnly(String),
 }
 
 impl Failure {
@@ -65,20 +68,22 @@ impl Failure {
             Self::Input(_) => 2,
             Self::Config(_) => 3,
             Self::Unavailable(_) => 4,
+            Self::LocalOnly(_) => 5,
         })
     }
 
     /// Whether it failed only because whoever read its output has closed it.
     pub(super) fn is_unread(&self) -> bool {
-        reader_left(self.cause())
+        self.cause().is_some_and(reader_left)
     }
 
-    fn cause(&self) -> &anyhow::Error {
+    fn cause(&self) -> Option<&anyhow::Error> {
         match self {
             Self::Refused(cause)
             | Self::Input(cause)
             | Self::Config(cause)
-            | Self::Unavailable(cause) => cause,
+            | Self::Unavailable(cause) => Some(cause),
+            Self::LocalOnly(_) => None,
         }
     }
 }
@@ -91,7 +96,14 @@ impl From<ConfigError> for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut causes = self.cause().chain();
+        if let Self::LocalOnly(server) = self {
+            return writeln!(
+                f,
+                "error: this works on the local database only, and not on {server}: run it where the \
+                 gateway is, or leave the server out with --local"
+            );
+        }
+        let mut causes = self.cause().into_iter().flat_map(anyhow::Error::chain);
         let first = causes.next().map(ToString::to_string).unwrap_or_default();
         writeln!(f, "error: {first}")?;
         // Many errors repeat their cause in their own text.

@@ -1,5 +1,7 @@
 //! `fleetgrant history`: whether the history is what was written, and the history of one thing.
 
+mod remote;
+
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use p256::pkcs8::DecodePublicKey as _;
 use super::ledger::{Ledger, device_id, order_id};
 use super::output;
 use super::stdout::stdout;
-use super::{Failure, Global, OrUnavailable};
+use super::{Failure, Global, OrUnavailable, Remote};
 use crate::clock::Clock;
 use crate::crypto::P256PublicKey;
 use crate::gateway;
@@ -75,6 +77,9 @@ struct Export {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     match &args.command {
         Command::Verify(args) => verify(&ledger, args),
@@ -86,14 +91,17 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 fn verify(ledger: &Ledger, args: &Verify) -> Result<(), Failure> {
     let store = ledger.store();
     let whole = verify::chains(store, |_| Ok::<_, VerifyError>(()))?;
-    super::note(&format!(
-        "every event is what was written: {} in {} streams",
-        whole.events, whole.streams
-    ));
+    tell_of_whole(whole.events, whole.streams);
     match &args.checkpoint {
         Some(file) => hold(ledger, store, file, args.authority.as_deref()),
         None => Ok(()),
     }
+}
+
+fn tell_of_whole(events: u64, streams: u64) {
+    super::note(&format!(
+        "every event is what was written: {events} in {streams} streams"
+    ));
 }
 
 fn hold(
@@ -168,14 +176,18 @@ fn export(ledger: &Ledger, args: &Export) -> Result<(), Failure> {
                 })?;
             }
             if exported == 0 {
-                return Err(Failure::refused(anyhow!(
-                    "the history has nothing of it: check the id, as `fleetgrant devices list` and \
-                     `fleetgrant orders list` have them"
-                )));
+                return Err(nothing());
             }
             Ok(())
         }
     }
+}
+
+fn nothing() -> Failure {
+    Failure::refused(anyhow!(
+        "the history has nothing of it: check the id, as `fleetgrant devices list` and `fleetgrant \
+         orders list` have them"
+    ))
 }
 
 fn subject(ledger: &Ledger, args: &Export) -> Result<Option<Subject>, Failure> {

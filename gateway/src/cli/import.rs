@@ -1,5 +1,7 @@
 //! `fleetgrant import`: what the back office knows, from CSV.
 
+mod remote;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -7,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
 
 use super::ledger::{Ledger, actor};
 use super::output;
 use super::stdout::stdout;
-use super::{Failure, Global, OrUnavailable};
+use super::{Failure, Global, OrUnavailable, Remote};
 use crate::clock::Clock;
-use crate::import::{self, ImportError, ImportOptions, ImportReport, IssuedCode, Kind};
+use crate::http::imports::Imported;
+use crate::import::{self, ImportError, ImportOptions, IssuedCode, Kind};
 
 /// Import a CSV file of the back office
 ///
@@ -56,6 +58,9 @@ enum Form {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     if args.kind == Kind::Codes && !args.dry_run && args.codes.is_none() {
         return Err(Failure::input(anyhow!(
             "say with --codes FILE where the codes are written: nothing else ever has their secrets"
@@ -84,13 +89,17 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     if let (Some(codes), true) = (codes, report.committed) {
         codes.fill(&report.codes)?;
     }
-    tell(args, &report).or_unavailable(|| "cannot write the report".to_owned())?;
-    if report.refused > 0 && !args.skip_bad {
+    conclude(args, &Imported::from(&report))
+}
+
+fn conclude(args: &Args, imported: &Imported) -> Result<(), Failure> {
+    tell(args, imported).or_unavailable(|| "cannot write the report".to_owned())?;
+    if imported.refused > 0 && !args.skip_bad {
         return Err(Failure::refused(anyhow!(
             "{} of {} rows are bad, so nothing was imported; repair them, or leave them out with \
              --skip-bad",
-            report.refused,
-            report.rows
+            imported.refused,
+            imported.rows
         )));
     }
     Ok(())
@@ -110,48 +119,9 @@ fn failure(file: &Path, cause: ImportError) -> Failure {
     }
 }
 
-/// A report as a program reads it.
-#[derive(Serialize)]
-struct ReportSheet<'a> {
-    kind: &'static str,
-    imported: bool,
-    rows: u64,
-    created: u64,
-    amended: u64,
-    unchanged: u64,
-    refused: u64,
-    errors: Vec<ErrorLine<'a>>,
-}
-
-#[derive(Serialize)]
-struct ErrorLine<'a> {
-    line: u64,
-    column: Option<&'static str>,
-    code: &'a str,
-    reason: String,
-}
-
-fn tell(args: &Args, report: &ImportReport) -> io::Result<()> {
+fn tell(args: &Args, report: &Imported) -> io::Result<()> {
     if args.output == Form::Json {
-        return output::print_json(&ReportSheet {
-            kind: report.kind.as_str(),
-            imported: report.committed,
-            rows: report.rows,
-            created: report.created,
-            amended: report.amended,
-            unchanged: report.unchanged,
-            refused: report.refused,
-            errors: report
-                .errors
-                .iter()
-                .map(|error| ErrorLine {
-                    line: error.line,
-                    column: error.column,
-                    code: error.reason.code(),
-                    reason: error.reason.to_string(),
-                })
-                .collect(),
-        });
+        return output::print_json(report);
     }
     let mut err = io::stderr().lock();
     for error in &report.errors {
@@ -162,7 +132,7 @@ fn tell(args: &Args, report: &ImportReport) -> io::Result<()> {
     if report.refused > told {
         writeln!(err, "and more: {} rows are bad", report.refused)?;
     }
-    let what = match (report.committed, args.dry_run) {
+    let what = match (report.imported, args.dry_run) {
         (true, _) => "imported",
         (false, true) => "dry run, nothing imported",
         (false, false) => "nothing imported",
@@ -170,7 +140,7 @@ fn tell(args: &Args, report: &ImportReport) -> io::Result<()> {
     writeln!(
         stdout(),
         "{}: {what}: {} rows, {} created, {} amended, {} unchanged, {} bad",
-        report.kind.as_str(),
+        report.kind,
         report.rows,
         report.created,
         report.amended,

@@ -1,19 +1,23 @@
 //! `fleetgrant keys`: who may ask the HTTP API.
 
+mod remote;
+
 use std::time::Duration;
 
+use anyhow::anyhow;
 use fleetgrant_core::domain::{Role, Roles, Timestamp};
-use jiff::{Span, SpanRelativeTo};
 
 use super::ledger::{Ledger, actor};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable};
+use super::{Failure, Global, OrUnavailable, Remote};
 use crate::access::{self, Grant, KeyError, KeyName, Made, NewKey};
 use crate::clock::Clock;
-use crate::store::api_key::{self, ApiKey};
+use crate::http::keys::ApiKey;
+use crate::store::api_key;
 use crate::store::{Db, StoreError, Verdict};
+use crate::when::length;
 
-/// Make, list and revoke keys of the HTTP API
+/// Make, list, show and revoke keys of the HTTP API
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -24,6 +28,7 @@ pub(super) struct Args {
 enum Command {
     Create(Create),
     List(List),
+    Show(Show),
     Revoke(Revoke),
 }
 
@@ -40,7 +45,7 @@ struct Create {
     #[arg(long, value_name = "PARTY")]
     party: Option<String>,
     /// How long it lives, as 90d or 12h; five years at most
-    #[arg(long, default_value = "365d", value_name = "TIME", value_parser = lifetime)]
+    #[arg(long, default_value = "365d", value_name = "TIME", value_parser = length)]
     expires_in: Duration,
 }
 
@@ -48,6 +53,16 @@ struct Create {
 #[derive(Debug, clap::Args)]
 struct List {
     /// The form of the list
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Show a key, or the one that a gateway is asked with
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// Its name; on another gateway, the own key if none is given
+    name: Option<KeyName>,
+    /// The form of what is shown
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
 }
@@ -73,11 +88,24 @@ row!(
 );
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     let now = Clock::system().now();
     match &args.command {
         Command::Create(args) => create(&ledger, args, now),
         Command::List(args) => list(&ledger, args, now),
+        Command::Show(args) => {
+            let name = args.name.clone().ok_or_else(|| {
+                Failure::input(anyhow!(
+                    "say which key: the local database is worked on without one"
+                ))
+            })?;
+            let called = name.clone();
+            let found = ledger.read(move |db| line_of(db, &called, now))?;
+            show(args, found.ok_or_else(|| KeyError::Unknown(name))?)
+        }
         Command::Revoke(args) => {
             let (name, actor) = (args.name.clone(), actor());
             write(&ledger, move |db| access::revoke(db, &name, &actor, now))
@@ -97,11 +125,15 @@ fn create(ledger: &Ledger, args: &Create, now: Timestamp) -> Result<(), Failure>
     };
     let actor = actor();
     let made: Made = write(ledger, move |db| access::create(db, &new, &actor, now))?;
+    let expires = made.key.expires_at.0.to_string();
+    print_secret(&made.key.name, &expires, &made.token.to_string())
+}
+
+fn print_secret(name: &str, expires: &str, secret: &str) -> Result<(), Failure> {
     super::note(&format!(
-        "the key {} is good until {}; it is shown this once:",
-        made.key.name, made.key.expires_at.0
+        "the key {name} is good until {expires}; it is shown this once:"
     ));
-    output::print_text(&format_args!("{}\n", made.token))
+    output::print_text(&format_args!("{secret}\n"))
         .or_unavailable(|| "cannot write the key, so revoke it".to_owned())
 }
 
@@ -136,18 +168,45 @@ fn lines_after(
                 Some(id) => crate::store::party::find(db, id)?.map(|party| party.name),
                 None => None,
             };
-            Ok(KeyLine {
-                state: state(&key, now),
-                roles: Roles::from_bits(key.roles).unwrap_or_default().to_string(),
-                party,
-                created: key.created_at.0.to_string(),
-                expires: key.expires_at.0.to_string(),
-                revoked: key.revoked_at.map(|at| at.0.to_string()),
-                last_used: key.last_used_at.map(|at| at.0.to_string()),
-                name: key.name,
-            })
+            Ok(KeyLine::of(key.into(), party, now))
         })
         .collect()
+}
+
+fn line_of(db: &mut Db, name: &KeyName, now: Timestamp) -> Result<Option<KeyLine>, StoreError> {
+    let Some(key) = api_key::by_name(db, name.as_str())? else {
+        return Ok(None);
+    };
+    let party = match key.party_id {
+        Some(id) => crate::store::party::find(db, id)?.map(|party| party.name),
+        None => None,
+    };
+    Ok(Some(KeyLine::of(key.into(), party, now)))
+}
+
+fn show(args: &Show, line: KeyLine) -> Result<(), Failure> {
+    match args.output {
+        Format::Json => output::print_json(&line),
+        Format::Csv => output::print(Format::Csv, &[line]),
+        Format::Table => output::print_record(&line),
+    }
+    .or_unavailable(|| "cannot write the key".to_owned())
+}
+
+impl KeyLine {
+    fn of(key: ApiKey, party: Option<String>, now: Timestamp) -> Self {
+        let roles: Vec<_> = key.roles.iter().map(|role| role.0).collect();
+        Self {
+            state: state(&key, now),
+            roles: Roles::of(&roles).to_string(),
+            party,
+            created: key.created_at.to_string(),
+            expires: key.expires_at.to_string(),
+            revoked: key.revoked_at.map(|at| at.to_string()),
+            last_used: key.last_used_at.map(|at| at.to_string()),
+            name: key.name,
+        }
+    }
 }
 
 fn state(key: &ApiKey, now: Timestamp) -> &'static str {
@@ -173,15 +232,6 @@ fn write<T: Send + 'static>(
             Err(refused) => Ok(Verdict::Rollback(Err(refused))),
         })?;
     Ok(outcome?)
-}
-
-/// A length of time on the command line.
-pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
-    text.parse::<Span>()
-        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
-        .ok()
-        .and_then(|lives| Duration::try_from(lives).ok())
-        .ok_or_else(|| format!("{text:?} is no length of time; write it as 12h or 90d"))
 }
 
 impl From<KeyError> for Failure {

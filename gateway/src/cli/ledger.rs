@@ -43,13 +43,24 @@ impl ListArgs {
 
     /// Cuts the row too many, and tells how to go on after the last.
     pub(super) fn cut<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> String) -> Vec<T> {
-        if rows.len() > self.limit as usize {
-            rows.truncate(self.limit as usize);
+        if rows.len() > self.limit() {
+            rows.truncate(self.limit());
             if let Some(last) = rows.last() {
-                super::note(&format!("more follow: go on with --after {}", key(last)));
+                self.tell_of_more(&key(last));
             }
         }
         rows
+    }
+
+    /// Rows at most.
+    pub(super) const fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
+    /// Tells how to go on after the last row that is shown.
+    #[allow(clippy::unused_self, reason = "what lists say is said here")]
+    pub(super) fn tell_of_more(&self, key: &str) {
+        super::note(&format!("more follow: go on with --after {key}"));
     }
 }
 
@@ -62,6 +73,9 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Opens it; its schema must be this version's.
     pub(super) fn open(global: &Global) -> Result<Self, Failure> {
+        if let Some((server, _)) = global.server()? {
+            return Err(Failure::LocalOnly(server));
+        }
         let (config, _telemetry) = global.start()?;
         let options = StoreOptions {
             readers: 1,

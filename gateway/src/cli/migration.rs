@@ -8,8 +8,10 @@ use anyhow::anyhow;
 
 use super::ledger::{Ledger, actor, runtime};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable, note};
+use super::remote::{Body, Query};
+use super::{Failure, Global, OrUnavailable, Remote, note};
 use crate::clock::Clock;
+use crate::http::migrations::{Surrender as Given, Surrendered};
 use crate::import::ImportOptions;
 use crate::legacy::{
     self, Brought, Export, ExportError, MAX_MAPPING_BYTES, Mapping, MigrationProgress, NotBrought,
@@ -96,11 +98,34 @@ row!(
 );
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return on(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     match &args.command {
         Command::Import(args) => import(&ledger, args),
         Command::Report(args) => report(&ledger, args),
         Command::Surrender(args) => surrender(&ledger, args),
+    }
+}
+
+/// The same, on another gateway.
+fn on(gateway: &Remote, args: &Args) -> Result<(), Failure> {
+    match &args.command {
+        Command::Import(_) => Err(gateway.local_only()),
+        Command::Report(args) => {
+            show_progress(args, gateway.get("/reports/migration", &Query::default())?)
+        }
+        Command::Surrender(args) => {
+            let asked = Given {
+                system: args.system.clone(),
+                right: args.right.clone(),
+            };
+            let path = "/legacy-rights/surrender";
+            gateway.post::<Surrendered>(path, &Query::default(), &Body::Json(&asked))?;
+            note("it is given up");
+            Ok(())
+        }
     }
 }
 
@@ -216,8 +241,11 @@ fn unreadable(path: &Path, error: ExportError) -> Failure {
 }
 
 fn report(ledger: &Ledger, args: &Report) -> Result<(), Failure> {
-    let lines = ledger.read(legacy::progress)?.into_iter();
-    let lines: Vec<_> = lines.map(ProgressLine::from).collect();
+    show_progress(args, ledger.read(legacy::progress)?)
+}
+
+fn show_progress(args: &Report, progress: Vec<MigrationProgress>) -> Result<(), Failure> {
+    let lines: Vec<_> = progress.into_iter().map(ProgressLine::from).collect();
     output::print(args.output, &lines).or_unavailable(|| "cannot write the report".to_owned())
 }
 

@@ -1,12 +1,15 @@
 //! `fleetgrant models`: the licence models, which are data.
 
+mod remote;
+
 use fleetgrant_core::domain::{CatalogueState, LicenseModelId};
 
 use super::ledger::{Ledger, ListArgs, id};
 use super::output::{self, row};
-use super::{Failure, Global, OrUnavailable};
+use super::{Failure, Global, OrUnavailable, Remote};
+use crate::http::license_models::LicenseModel;
 use crate::store::StoreError;
-use crate::store::license_model::{self, LicenseModel};
+use crate::store::license_model;
 
 /// List the licence models with their rules
 ///
@@ -57,32 +60,33 @@ row!(
     }
 );
 
-impl ModelLine {
-    fn of(row: LicenseModel) -> Result<Self, StoreError> {
-        let model = row.model()?;
-        let (rules, sale) = (model.rules, model.sale);
-        Ok(Self {
-            model: row.code,
+impl From<LicenseModel> for ModelLine {
+    fn from(model: LicenseModel) -> Self {
+        Self {
+            model: model.code,
             version: model.version,
-            kind: row.kind.0.to_string(),
-            state: row.state.0.to_string(),
-            term: sale.term.to_string(),
-            start_basis: sale.start_basis.to_string(),
-            renewal: sale.renewal.to_string(),
-            grace_days: rules.grace / 86_400,
-            at_end: rules.at_end.to_string(),
-            returns_credit: rules.returns_credit,
-            rehost: rules.rehost,
-            trial: rules.trial.to_string(),
-            metered: rules.metered,
-            counted: rules.counted,
-            uses: rules.uses,
-            uses_overdraft_percent: rules.uses_overdraft_percent,
-        })
+            kind: model.kind.to_string(),
+            state: model.state.to_string(),
+            term: model.term,
+            start_basis: model.start_basis.to_string(),
+            renewal: model.renewal.to_string(),
+            grace_days: model.grace_seconds / 86_400,
+            at_end: model.at_end.to_string(),
+            returns_credit: model.returns_credit,
+            rehost: model.rehost,
+            trial: model.trial.to_string(),
+            metered: model.metered,
+            counted: model.counted,
+            uses: model.uses,
+            uses_overdraft_percent: model.uses_overdraft_percent,
+        }
     }
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     match &args.command {
         Command::List(args) => list(&ledger, args),
@@ -93,8 +97,13 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
     let (state, after, limit) = (args.state, args.after, args.list.rows_to_read());
     let rows = ledger.read(move |db| license_model::all(db, state, after, limit))?;
     let rows = args.list.cut(rows, |row| row.id.0.to_string());
-    let lines: Result<Vec<_>, _> = rows.into_iter().map(ModelLine::of).collect();
-    output::print(args.list.output, &lines?).or_unavailable(|| "cannot write the list".to_owned())
+    let models = rows.into_iter().map(LicenseModel::of);
+    show_list(args, models.collect::<Result<_, StoreError>>()?)
+}
+
+fn show_list(args: &List, models: Vec<LicenseModel>) -> Result<(), Failure> {
+    let lines: Vec<_> = models.into_iter().map(ModelLine::from).collect();
+    output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
 }
 
 fn model_id(text: &str) -> Result<LicenseModelId, String> {

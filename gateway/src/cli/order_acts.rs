@@ -1,11 +1,16 @@
 //! `fleetgrant orders amend`, `cancel`, `hold` and `release`.
 
+mod remote;
+
+pub(super) use remote::run as run_remote;
+
 use super::ledger::Ledger;
 use super::orders::find;
 use super::output::{self, Format, row};
 use super::{Failure, OrUnavailable};
+use crate::http::order_acts::{ChangedEntitlement, OrderActed};
 use crate::operator::Effects;
-use crate::order_change::{LineChange, OrderAct};
+use crate::order_change::OrderAct;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -71,12 +76,12 @@ row!(
     }
 );
 
-impl From<LineChange> for ChangedLine {
-    fn from(change: LineChange) -> Self {
+impl From<ChangedEntitlement> for ChangedLine {
+    fn from(change: ChangedEntitlement) -> Self {
         Self {
             line: change.line,
             quantity: change.quantity,
-            entitlement: change.entitlement,
+            entitlement: change.reference,
             state: change.state.to_string(),
             units: change.units,
             in_use: change.in_use,
@@ -115,7 +120,10 @@ fn change(ledger: &Ledger, which: &Which, act: OrderAct) -> Result<(), Failure> 
     } else {
         Effects::Kept
     };
-    let change = ledger.change_order(id, act, effects)?;
+    tell(which, ledger.change_order(id, act, effects)?.into())
+}
+
+fn tell(which: &Which, change: OrderActed) -> Result<(), Failure> {
     let lines: Vec<_> = change.entitlements.into_iter().map(Into::into).collect();
     output::print::<ChangedLine>(Format::Table, &lines)
         .or_unavailable(|| "cannot write what changed".to_owned())?;

@@ -1,13 +1,16 @@
 //! `fleetgrant orders`: what was bought, and what became of it.
 
+mod remote;
+
 use anyhow::anyhow;
 use fleetgrant_core::domain::{OrderId, OrderState};
 use serde::Serialize;
 
 use super::ledger::{Ledger, ListArgs, order_id};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable, order_acts};
-use crate::store::listing::{self, OrderFilter, OrderLineRow, OrderRow, Progress};
+use super::{Failure, Global, OrUnavailable, Remote, order_acts};
+use crate::http::orders::{Order, OrderLine};
+use crate::store::listing::{self, OrderFilter, OrderRow};
 
 /// List orders, show one with what became of its lines, or change one
 #[derive(Debug, clap::Args)]
@@ -71,18 +74,18 @@ row!(
     }
 );
 
-impl From<OrderRow> for OrderEntry {
-    fn from(row: OrderRow) -> Self {
+impl From<Order> for OrderEntry {
+    fn from(order: Order) -> Self {
         Self {
-            order: row.id.0.to_string(),
-            system: row.system,
-            reference: row.reference,
-            revision: row.revision,
-            ordered: row.ordered_at.0.to_string(),
-            sold_to: row.sold_to,
-            end_user: row.end_user,
-            state: row.state.0.to_string(),
-            on_hold_for: row.payment_hold.then(|| "payment".to_owned()),
+            order: order.id.to_string(),
+            system: order.system,
+            reference: order.reference,
+            revision: order.revision,
+            ordered: order.ordered_at.to_string(),
+            sold_to: order.sold_to.name,
+            end_user: order.end_user.name,
+            state: order.state.to_string(),
+            on_hold_for: order.payment_hold.then(|| "payment".to_owned()),
         }
     }
 }
@@ -103,20 +106,20 @@ row!(
     }
 );
 
-impl From<(OrderLineRow, Progress)> for LineEntry {
-    fn from((row, progress): (OrderLineRow, Progress)) -> Self {
-        let value = row.value_e4.zip(row.currency);
+impl From<OrderLine> for LineEntry {
+    fn from(line: OrderLine) -> Self {
+        let value = line.value.zip(line.currency);
         Self {
-            line: row.line,
-            sku: row.sku,
-            quantity: row.quantity,
-            value: value.map(|(e4, currency)| format!("{} {currency}", listing::decimal(e4))),
-            state: row.state.0.to_string(),
-            shipped: progress.shipped,
-            units: progress.units,
-            in_use: progress.in_use,
-            pending_credit: progress.pending_credit,
-            activated: progress.activated,
+            line: line.line,
+            sku: line.sku,
+            quantity: line.quantity,
+            value: value.map(|(value, currency)| format!("{value} {currency}")),
+            state: line.state.to_string(),
+            shipped: line.shipped,
+            units: line.units,
+            in_use: line.in_use,
+            pending_credit: line.pending_credit,
+            activated: line.activated,
         }
     }
 }
@@ -130,6 +133,9 @@ struct Sheet {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     match &args.command {
         Command::List(args) => list(&ledger, args),
@@ -150,7 +156,11 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| listing::orders(db, &filter, limit))?;
     let rows = args.list.cut(rows, |row| row.id.0.to_string());
-    let entries: Vec<_> = rows.into_iter().map(OrderEntry::from).collect();
+    show_list(args, rows.into_iter().map(Order::from).collect())
+}
+
+fn show_list(args: &List, orders: Vec<Order>) -> Result<(), Failure> {
+    let entries: Vec<_> = orders.into_iter().map(OrderEntry::from).collect();
     output::print(args.list.output, &entries).or_unavailable(|| "cannot write the list".to_owned())
 }
 
@@ -181,8 +191,13 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
     let row = find(ledger, &args.reference, args.system.as_deref())?;
     let id = row.id.0;
     let lines = ledger.read(move |db| listing::order_lines(db, id))?;
+    let lines = lines.into_iter().map(OrderLine::from).collect();
+    show_sheet(args, row.into(), lines)
+}
+
+fn show_sheet(args: &Show, order: Order, lines: Vec<OrderLine>) -> Result<(), Failure> {
     let sheet = Sheet {
-        order: row.into(),
+        order: order.into(),
         lines: lines.into_iter().map(LineEntry::from).collect(),
     };
     match args.output {

@@ -3,8 +3,10 @@
 use fleetgrant_core::domain::DeviceId;
 
 use super::ledger::{Ledger, device_id};
-use super::{Failure, Global, preview};
+use super::remote::{Body, Query, segment};
+use super::{Failure, Global, Remote, preview};
 use crate::approval::Outage;
+use crate::http::device_moves::{DeviceOutage, OutageBridged};
 
 /// Put a spare in the place of a broken device, for as long as policy allows
 ///
@@ -25,6 +27,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return on(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     let outage = Outage {
         broken: args.broken.clone(),
@@ -37,10 +42,34 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     ledger.bridge_outage(outage, false)?;
+    tell(args);
+    Ok(())
+}
+
+/// The same, on another gateway.
+fn on(gateway: &Remote, args: &Args) -> Result<(), Failure> {
+    let path = format!("/devices/{}/outage", segment(args.broken.as_str()));
+    let asked = DeviceOutage {
+        replacement: args.replacement.to_string(),
+    };
+    let bridge = |preview| {
+        let query = Query::preview(preview);
+        gateway.post::<OutageBridged>(&path, &query, &Body::Json(&asked))
+    };
+    preview::print_acted(&bridge(true)?.given)?;
+    if args.preview {
+        super::note("nothing was changed");
+        return Ok(());
+    }
+    bridge(false)?;
+    tell(args);
+    Ok(())
+}
+
+fn tell(args: &Args) {
     super::note(&format!(
         "{} has temporary licences and gets them at its next contact; to write {} off, somebody else \
          approves the case that `fleetgrant cases list --device {}` shows",
         args.replacement, args.broken, args.broken
     ));
-    Ok(())
 }

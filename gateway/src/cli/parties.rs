@@ -1,19 +1,23 @@
 //! `fleetgrant parties`: customers, partners and contract manufacturers.
 
+mod remote;
+
 use anyhow::anyhow;
 use fleetgrant_core::domain::{PartyId, PartyKind, PartyState};
+use serde::Serialize;
 
 use super::ledger::{Ledger, ListArgs, actor, party_id};
-use super::output::{self, row};
-use super::{Failure, Global, OrUnavailable};
+use super::output::{self, Format, row};
+use super::{Failure, Global, OrUnavailable, Remote};
 use crate::clock::Clock;
 use crate::history::erasure;
+use crate::http::parties::{self as shown, Party, PartySheet};
+use crate::http::party_acts::{PartyErased, PartyMerged};
 use crate::operator::Effects;
 use crate::store::event::Occasion;
 use crate::store::listing::{self, PartyFilter};
-use crate::store::party::{Belongings, Party};
 
-/// List parties, forget one, or make one part of another
+/// List parties, show or forget one, or make one part of another
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -23,6 +27,7 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     List(List),
+    Show(Show),
     Erase(Erase),
     Merge(Merge),
 }
@@ -44,6 +49,16 @@ struct List {
     after: Option<PartyId>,
     #[command(flatten)]
     list: ListArgs,
+}
+
+/// Show a party, and what systems call it
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// The party: a name, or the id that some system calls it by
+    party: String,
+    /// The form of what is shown
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
 }
 
 /// Erase what can name a person of a party: its name, also in the history, and the sites of its devices
@@ -86,23 +101,32 @@ row!(
 );
 
 impl From<Party> for PartyEntry {
-    fn from(row: Party) -> Self {
+    fn from(party: Party) -> Self {
         Self {
-            party: row.id.0.to_string(),
-            kind: row.kind.0.to_string(),
-            name: row.name,
-            tier: row.tier,
-            time_zone: row.time_zone,
-            state: row.state.0.to_string(),
-            created: row.created_at.0.to_string(),
+            party: party.id.to_string(),
+            kind: party.kind.to_string(),
+            name: party.name,
+            tier: party.tier,
+            time_zone: party.time_zone,
+            state: party.state.to_string(),
+            created: party.created_at.to_string(),
         }
     }
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     match &args.command {
         Command::List(args) => list(&ledger, args),
+        Command::Show(args) => {
+            let party = ledger.party(&args.party)?;
+            let sheet = ledger.read(move |db| shown::sheet(db, party))?;
+            let gone = || Failure::refused(anyhow!("there is no party {party}"));
+            show(args, sheet.ok_or_else(gone)?)
+        }
         Command::Erase(args) => erase(&ledger, args),
         Command::Merge(args) => merge(&ledger, args),
     }
@@ -119,8 +143,48 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| listing::parties(db, &filter, limit))?;
     let rows = args.list.cut(rows, |row| row.id.0.to_string());
-    let lines: Vec<_> = rows.into_iter().map(PartyEntry::from).collect();
+    show_list(args, rows.into_iter().map(Party::from).collect())
+}
+
+fn show_list(args: &List, parties: Vec<Party>) -> Result<(), Failure> {
+    let lines: Vec<_> = parties.into_iter().map(PartyEntry::from).collect();
     output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
+}
+
+row!(
+    /// What a system calls a party.
+    ExternalIdLine {
+        system: String,
+        id: String,
+    }
+);
+
+/// A party, and what systems call it.
+#[derive(Serialize)]
+struct Sheet {
+    #[serde(flatten)]
+    party: PartyEntry,
+    external_ids: Vec<ExternalIdLine>,
+}
+
+fn show(args: &Show, sheet: PartySheet) -> Result<(), Failure> {
+    let external_ids = sheet.external_ids.into_iter();
+    let sheet = Sheet {
+        party: sheet.party.into(),
+        external_ids: external_ids
+            .map(|external| ExternalIdLine {
+                system: external.system,
+                id: external.id,
+            })
+            .collect(),
+    };
+    match args.output {
+        Format::Json => output::print_json(&sheet),
+        Format::Csv => output::print(Format::Csv, &[sheet.party]),
+        Format::Table => output::print_record(&sheet.party)
+            .and_then(|()| output::print_part("external ids", &sheet.external_ids)),
+    }
+    .or_unavailable(|| "cannot write the party".to_owned())
 }
 
 fn erase(ledger: &Ledger, args: &Erase) -> Result<(), Failure> {
@@ -138,7 +202,13 @@ fn erase(ledger: &Ledger, args: &Erase) -> Result<(), Failure> {
         erasure::erase_party(db, party, occasion)
     })?;
     let erased = erased.ok_or_else(|| Failure::refused(anyhow!("there is no party {party}")))?;
-    super::note(&if erased.is_nothing() {
+    tell_of_erasure(&party.to_string(), &erased.into());
+    Ok(())
+}
+
+fn tell_of_erasure(party: &str, erased: &PartyErased) {
+    let is_nothing = !erased.name && erased.events == 0 && erased.sites == 0;
+    super::note(&if is_nothing {
         format!("{party} had nothing left to erase")
     } else {
         format!(
@@ -146,7 +216,6 @@ fn erase(ledger: &Ledger, args: &Erase) -> Result<(), Failure> {
             erased.events, erased.sites
         )
     });
-    Ok(())
 }
 
 fn merge(ledger: &Ledger, args: &Merge) -> Result<(), Failure> {
@@ -157,16 +226,26 @@ fn merge(ledger: &Ledger, args: &Merge) -> Result<(), Failure> {
         Effects::Kept
     };
     let belongings = ledger.merge_parties(from, into, effects)?;
-    super::note(&if belongings == Belongings::default() {
+    tell_of_merge(args, &belongings.into());
+    Ok(())
+}
+
+fn tell_of_merge(args: &Merge, merged: &PartyMerged) {
+    let PartyMerged {
+        entitlements,
+        devices,
+        others,
+    } = merged;
+    super::note(&if (*entitlements, *devices, *others) == (0, 0, 0) {
         format!("{} had nothing left", args.party)
     } else {
         format!(
-            "{} entitlements, {} devices and {} other things of {} belong to {}",
-            belongings.entitlements, belongings.devices, belongings.others, args.party, args.into
+            "{entitlements} entitlements, {devices} devices and {others} other things of {} belong to \
+             {}",
+            args.party, args.into
         )
     });
     if args.preview {
         super::note("nothing was changed");
     }
-    Ok(())
 }

@@ -1,18 +1,22 @@
 //! `fleetgrant policies`: what the tiers of customers are allowed.
 
+mod remote;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use fleetgrant_core::domain::TierName;
+use fleetgrant_core::tier::TierRules;
 use fleetgrant_core::tier::draft::Draft;
 use serde::Serialize;
 
 use super::ledger::{Ledger, actor};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable, contracts};
+use super::{Failure, Global, OrUnavailable, Remote, contracts};
 use crate::clock::Clock;
+use crate::http::policies::{Policy, PolicyLine as Line};
 use crate::policy_file;
 use crate::store::event::Occasion;
 use crate::store::policy::{self, PolicyVersion, Put};
@@ -92,6 +96,9 @@ struct Sheet {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     match &args.command {
         Command::List(args) => list(&Ledger::open(global)?, args),
         Command::Show(args) => show(&Ledger::open(global)?, args),
@@ -108,40 +115,39 @@ const MOST: i64 = 1_000;
 fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
     let (versions, parties) =
         ledger.read(|db| Ok((policy::all(db, MOST)?, policy::parties_by_tier(db)?)))?;
-    let of_tier = |tier: &str| {
-        let is_of = |name: &Option<String>| match name {
-            Some(name) => name == tier,
-            None => tier == fleetgrant_core::tier::DEFAULT_TIER,
-        };
-        let counts = parties.iter().filter(|(name, _)| is_of(name));
-        counts.map(|(_, count)| count).sum::<i64>()
-    };
-    let lines: Vec<_> = versions
-        .into_iter()
-        .map(|version| PolicyLine {
-            policy: format!("{}/{}", version.tier, version.version),
-            state: version.state.0.to_string(),
-            parties: (version.state.0 == fleetgrant_core::domain::PolicyState::Active)
-                .then(|| of_tier(&version.tier)),
-            since: version.created_at.0.to_string(),
-        })
-        .collect();
+    let versions = versions.into_iter();
+    let versions = versions.map(|version| Line::of(version, &parties));
+    show_list(args, versions.collect())
+}
+
+fn show_list(args: &List, versions: Vec<Line>) -> Result<(), Failure> {
+    let lines = versions.into_iter().map(|version| PolicyLine {
+        policy: format!("{}/{}", version.tier, version.version),
+        state: version.state.to_string(),
+        parties: version.parties,
+        since: version.created_at.to_string(),
+    });
+    let lines: Vec<_> = lines.collect();
     output::print(args.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
 }
 
 fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
     let version = find(ledger, &args.tier, args.number)?;
-    let policy = version.policy()?;
+    show_policy(args, Policy::of(version)?)
+}
+
+fn show_policy(args: &Show, policy: Policy) -> Result<(), Failure> {
+    let tag = format!("{}/{}", policy.tier, policy.version);
     if args.json {
         output::print_json(&Sheet {
-            policy: policy.tag.to_string(),
-            state: version.state.0.to_string(),
-            since: version.created_at.0.to_string(),
-            rules: Draft::from(&policy.rules),
+            policy: tag,
+            state: policy.state.to_string(),
+            since: policy.created_at.to_string(),
+            rules: policy.rules.0,
         })
     } else {
-        let text = policy_file::to_toml(&policy.rules);
-        let (tag, state) = (&policy.tag, version.state.0);
+        let rules = TierRules::try_from(policy.rules.0).map_err(Failure::refused)?;
+        let (text, state) = (policy_file::to_toml(&rules), policy.state);
         output::print_text(&format_args!("# {tag}, {state}\n{text}"))
     }
     .or_unavailable(|| "cannot write the policy".to_owned())
@@ -153,19 +159,26 @@ fn find(ledger: &Ledger, tier: &TierName, number: Option<u32>) -> Result<PolicyV
         Some(number) => policy::version(db, name.as_str(), number),
         None => policy::in_force(db, name.as_str()),
     })?;
-    found.ok_or_else(|| {
-        Failure::refused(anyhow!(
-            "there is no such policy of the tier {tier}: list them with `fleetgrant policies list`"
-        ))
+    found.ok_or_else(|| unknown(tier))
+}
+
+fn unknown(tier: &TierName) -> Failure {
+    Failure::refused(anyhow!(
+        "there is no such policy of the tier {tier}: list them with `fleetgrant policies list`"
+    ))
+}
+
+/// What the file says.
+fn rules(args: &Set) -> Result<TierRules, Failure> {
+    let text = read(&args.file)?;
+    policy_file::parse(&text).map_err(|reason| {
+        let file = args.file.display();
+        Failure::refused(anyhow!("{file} is no policy: {reason}"))
     })
 }
 
 fn set(global: &Global, args: &Set) -> Result<(), Failure> {
-    let text = read(&args.file)?;
-    let rules = policy_file::parse(&text).map_err(|reason| {
-        let file = args.file.display();
-        Failure::refused(anyhow!("{file} is no policy: {reason}"))
-    })?;
+    let rules = rules(args)?;
     if args.dry_run {
         super::note("it can be put in force");
         return Ok(());
@@ -184,16 +197,24 @@ fn set(global: &Global, args: &Set) -> Result<(), Failure> {
         };
         policy::put_in_force(db, &tier, &rules, occasion)
     })?;
-    super::note(&match put {
-        Put::InForce(tag) => format!("{tag} is in force"),
-        Put::Unchanged(tag) => format!("{tag} says so already, and stays in force"),
+    match put {
+        Put::InForce(tag) => tell_of_put(&tag.to_string(), true),
+        Put::Unchanged(tag) => tell_of_put(&tag.to_string(), false),
         Put::Contradicted { contract, reason } => {
             return Err(Failure::refused(anyhow!(
                 "the contract {contract} contradicts it: {reason}; put another contract in force first"
             )));
         }
-    });
+    }
     Ok(())
+}
+
+fn tell_of_put(tag: &str, changed: bool) {
+    super::note(&if changed {
+        format!("{tag} is in force")
+    } else {
+        format!("{tag} says so already, and stays in force")
+    });
 }
 
 pub(super) fn read(path: &Path) -> Result<String, Failure> {

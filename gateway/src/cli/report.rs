@@ -4,15 +4,15 @@ mod customer;
 mod events;
 mod figures;
 mod reconcile;
+mod remote;
 
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use jiff::{Span, SpanRelativeTo};
 
 use super::ledger::Ledger;
 use super::output::Format;
-use super::{Failure, Global, OrUnavailable};
+use super::{Failure, Global, OrUnavailable, Remote};
 use crate::clock::Clock;
 use crate::report::delay::{self, Cohort};
 use crate::report::dimension::Dimensions;
@@ -20,7 +20,7 @@ use crate::report::group::GroupBy;
 use crate::report::share::{self, ShareQuery};
 use crate::report::stuck::{self, Limits, Step};
 use crate::report::{activation, expiring, operations, platform, tiers, usage, uses};
-use crate::when::When;
+use crate::when::{When, length};
 
 /// Report on activations, orders, customers and the history
 #[derive(Debug, clap::Args)]
@@ -98,7 +98,7 @@ struct Activations {
     #[arg(long, value_name = "INSTANT")]
     until: Option<When>,
     /// In the share only what was activated within this time, of what is at least as old, as 30d
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = length)]
     within: Option<Duration>,
     /// A line for each combination of these: product, feature, model, customer, tier, product-line,
     /// platform, purpose
@@ -128,7 +128,7 @@ struct Operations {
 #[derive(Debug, clap::Args)]
 struct Expiring {
     /// How soon, as 30d
-    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = length)]
     within: Duration,
     #[command(flatten)]
     output: Output,
@@ -141,7 +141,7 @@ struct Stuck {
     #[arg(long, value_enum)]
     step: Option<Step>,
     /// How long something may be in a step, as removing=3d
-    #[arg(long, value_name = "STEP=TIME", value_parser = limit)]
+    #[arg(long, value_name = "STEP=TIME", value_parser = stuck::limit)]
     limit: Vec<(Step, Duration)>,
     /// Rows of each step at most
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -158,6 +158,9 @@ struct Output {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     let now = Clock::system().now();
     let zone = &ledger.config().time_zone;
@@ -261,21 +264,4 @@ impl Stuck {
         }
         limits
     }
-}
-
-/// A step and how long something may be in it.
-fn limit(text: &str) -> Result<(Step, Duration), String> {
-    let (step, time) = text
-        .split_once('=')
-        .ok_or_else(|| format!("{text:?} is no limit; write it as removing=3d"))?;
-    let step = <Step as clap::ValueEnum>::from_str(step, false)?;
-    Ok((step, self::time(time)?))
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    text.parse::<Span>()
-        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
-        .ok()
-        .and_then(|limit| Duration::try_from(limit).ok())
-        .ok_or_else(|| format!("{text:?} is no length of time; write it as 90s, 1h 30m or 30d"))
 }

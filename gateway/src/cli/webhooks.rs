@@ -1,5 +1,7 @@
 //! `fleetgrant webhooks`: who else is told what happened.
 
+mod remote;
+
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -8,14 +10,15 @@ use fleetgrant_core::webhook::DeliveryStep;
 
 use super::ledger::{Ledger, ListArgs, actor};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable};
+use super::{Failure, Global, OrUnavailable, Remote};
 use crate::clock::Clock;
-use crate::store::webhook::{self as store, Delivery, DeliveryFilter, Wanted, Webhook};
+use crate::http::webhooks::{Message, WebhookStanding};
+use crate::store::webhook::{self as store, DeliveryFilter, Wanted, Webhook};
 use crate::store::{Db, StoreError, Verdict, party, product_line};
 use crate::webhook::{
     self, Made, MessageId, NewWebhook, Replay, Sender, WebhookError, WebhookName,
 };
-use crate::when::When;
+use crate::when::{When, length};
 
 /// Make, list and steer webhooks: what happens is sent to an ERP or a CRM
 #[derive(Debug, clap::Args)]
@@ -87,7 +90,7 @@ struct Rotate {
     #[command(flatten)]
     which: Which,
     /// How long the secret before is good, as 24h; thirty days at most
-    #[arg(long, default_value = "24h", value_name = "TIME", value_parser = super::keys::lifetime)]
+    #[arg(long, default_value = "24h", value_name = "TIME", value_parser = length)]
     overlap: Duration,
 }
 
@@ -169,6 +172,9 @@ row!(
 );
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     match &args.command {
         Command::Add(args) => add(&ledger, args),
@@ -253,11 +259,14 @@ fn rotate(ledger: &Ledger, args: &Rotate) -> Result<(), Failure> {
 }
 
 fn print_secret(made: &Made) -> Result<(), Failure> {
+    print_secret_of(&made.webhook.name, &made.secret.to_string())
+}
+
+fn print_secret_of(name: &str, secret: &str) -> Result<(), Failure> {
     super::note(&format!(
-        "messages to {} are signed with this secret, which is shown this once:",
-        made.webhook.name
+        "messages to {name} are signed with this secret, which is shown this once:"
     ));
-    output::print_text(&format_args!("{}\n", made.secret))
+    output::print_text(&format_args!("{secret}\n"))
         .or_unavailable(|| "cannot write the secret, so rotate it".to_owned())
 }
 
@@ -265,7 +274,11 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
     let found = named(ledger, &args.which.webhook)?;
     let name = found.name.clone();
     let mut lines = ledger.read(move |db| lines(db, Some(&name)))?;
-    let shown = match (lines.pop(), args.output) {
+    show_line(args, lines.pop())
+}
+
+fn show_line(args: &Show, line: Option<WebhookLine>) -> Result<(), Failure> {
+    let shown = match (line, args.output) {
         (Some(line), Format::Table) => output::print_record(&line),
         (Some(line), Format::Json) => output::print_json(&line),
         (line, Format::Csv) => output::print(Format::Csv, &Vec::from_iter(line)),
@@ -284,41 +297,42 @@ fn lines(db: &mut Db, only: Option<&str>) -> Result<Vec<WebhookLine>, StoreError
 }
 
 fn line(db: &mut Db, webhook: Webhook) -> Result<WebhookLine, StoreError> {
-    let kinds = match store::wanted(db, webhook.id)? {
-        Wanted::All => "all".to_owned(),
-        Wanted::Kinds(kinds) => {
-            let names: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
-            names.join(", ")
-        }
-    };
     let party = match webhook.party_id {
         Some(id) => party::find(db, id)?.map(|party| party.name),
         None => None,
     };
-    let lines = product_line::all(db)?;
-    let product_line = webhook.product_line_id.and_then(|id| {
-        let line = lines.into_iter().find(|line| line.id == id);
-        line.map(|line| line.name)
-    });
-    Ok(WebhookLine {
-        waiting: store::waiting(db, webhook.id, DeliveryStep::Waiting)?,
-        dead: store::waiting(db, webhook.id, DeliveryStep::Dead)?,
-        kinds,
-        party,
-        product_line,
-        state: webhook.state.0.to_string(),
-        because: webhook.because.map(|because| because.0.to_string()),
-        failures: webhook.failures,
-        failing_since: webhook.failing_since.map(|at| at.0.to_string()),
-        not_before: webhook.not_before.map(|at| at.0.to_string()),
-        stopped: webhook.stopped_at.map(|at| at.0.to_string()),
-        replayed_since: webhook.replay_since.map(|at| at.0.to_string()),
-        former_secret_until: webhook.former_until.map(|at| at.0.to_string()),
-        created: webhook.created_at.0.to_string(),
-        changed: webhook.changed_at.0.to_string(),
-        name: webhook.name,
-        url: webhook.url,
-    })
+    Ok(WebhookLine::of(WebhookStanding::of(db, webhook)?, party))
+}
+
+impl WebhookLine {
+    fn of(standing: WebhookStanding, party: Option<String>) -> Self {
+        let (waiting, dead) = (standing.waiting, standing.dead);
+        let webhook = standing.webhook;
+        let kinds: Vec<_> = webhook.kinds.iter().map(ToString::to_string).collect();
+        Self {
+            waiting,
+            dead,
+            kinds: if webhook.all {
+                "all".to_owned()
+            } else {
+                kinds.join(", ")
+            },
+            party,
+            product_line: webhook.product_line,
+            state: webhook.state.to_string(),
+            because: webhook.because.map(|because| because.to_string()),
+            failures: webhook.failures,
+            failing_since: webhook.failing_since.map(|at| at.to_string()),
+            not_before: webhook.not_before.map(|at| at.to_string()),
+            stopped: webhook.stopped_at.map(|at| at.to_string()),
+            replayed_since: webhook.replayed_since.map(|at| at.to_string()),
+            former_secret_until: webhook.former_secret_until.map(|at| at.to_string()),
+            created: webhook.created_at.to_string(),
+            changed: webhook.changed_at.to_string(),
+            name: webhook.name,
+            url: webhook.url,
+        }
+    }
 }
 
 fn deliveries(ledger: &Ledger, args: &Deliveries) -> Result<(), Failure> {
@@ -331,24 +345,27 @@ fn deliveries(ledger: &Ledger, args: &Deliveries) -> Result<(), Failure> {
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| store::deliveries(db, &filter, limit))?;
     let rows = args.list.cut(rows, |row| row.position.to_string());
-    let lines: Vec<_> = rows.into_iter().map(MessageLine::from).collect();
+    show_messages(args, rows.into_iter().map(Message::from).collect())
+}
+
+fn show_messages(args: &Deliveries, messages: Vec<Message>) -> Result<(), Failure> {
+    let lines: Vec<_> = messages.into_iter().map(MessageLine::from).collect();
     output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
 }
 
-impl From<Delivery> for MessageLine {
-    fn from(row: Delivery) -> Self {
-        let waits = row.state.0 == DeliveryStep::Waiting;
+impl From<Message> for MessageLine {
+    fn from(it: Message) -> Self {
         Self {
-            message: MessageId::new(row.webhook_id.0, row.position).to_string(),
-            position: row.position,
-            stream: row.stream,
-            event_at: row.at.0.to_string(),
-            state: row.state.0.to_string(),
-            attempts: row.attempts,
-            next: waits.then(|| row.next_at.0.to_string()),
-            status: row.status,
-            problem: row.problem,
-            settled: row.settled_at.map(|at| at.0.to_string()),
+            message: it.message,
+            position: it.position,
+            stream: it.stream,
+            event_at: it.event_at.to_string(),
+            state: it.state.to_string(),
+            attempts: it.attempts,
+            next: it.next_at.map(|at| at.to_string()),
+            status: it.status,
+            problem: it.problem,
+            settled: it.settled_at.map(|at| at.to_string()),
         }
     }
 }
@@ -368,10 +385,14 @@ fn replay(ledger: &Ledger, args: &ReplayArgs) -> Result<(), Failure> {
     let revived = write(ledger, move |db| {
         webhook::replay(db, &name, &which, &actor, now)
     })?;
-    super::note(&format!(
-        "{revived} messages are sent once more; `serve` makes those that were never made"
-    ));
+    tell_of_replay(revived);
     Ok(())
+}
+
+fn tell_of_replay(messages: usize) {
+    super::note(&format!(
+        "{messages} messages are sent once more; `serve` makes those that were never made"
+    ));
 }
 
 fn test(ledger: &Ledger, args: &Which) -> Result<(), Failure> {
@@ -385,7 +406,16 @@ fn test(ledger: &Ledger, args: &Which) -> Result<(), Failure> {
         .map_err(Failure::unavailable)?;
     let sent = runtime.block_on(sender.send(&found, &id, payload, now));
     let took = sent.took.as_millis();
-    match (sent.status, sent.problem) {
+    tell_of_test(&id.to_string(), sent.status, sent.problem, took)
+}
+
+fn tell_of_test(
+    id: &str,
+    status: Option<u16>,
+    problem: Option<String>,
+    took: u128,
+) -> Result<(), Failure> {
+    match (status, problem) {
         (Some(status), None) => {
             super::note(&format!("{id} was taken with {status} in {took} ms"));
             Ok(())

@@ -25,6 +25,7 @@ pub(super) struct FileSection {
     pub(super) limits: LimitsSection,
     pub(super) delivery: DeliverySection,
     pub(super) webhooks: WebhooksSection,
+    pub(super) remote: RemoteSection,
     pub(super) log: LogSection,
 }
 
@@ -42,9 +43,18 @@ impl Default for FileSection {
             limits: LimitsSection::default(),
             delivery: DeliverySection::default(),
             webhooks: WebhooksSection::default(),
+            remote: RemoteSection::default(),
             log: LogSection::default(),
         }
     }
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RemoteSection {
+    pub(super) server: Option<String>,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]

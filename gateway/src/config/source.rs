@@ -15,7 +15,13 @@ pub const DEFAULT_FILES: [&str; 2] = ["fleetgrant.toml", "data/fleetgrant.toml"]
 const PREFIX: &str = "FLEETGRANT";
 
 /// Variables of the same prefix that name the file, or belong to the command line.
-const NOT_KEYS: [&str; 1] = ["FLEETGRANT_CONFIG"];
+const NOT_KEYS: [&str; 5] = [
+    "FLEETGRANT_CONFIG",
+    "FLEETGRANT_SERVER",
+    "FLEETGRANT_SERVER_CA",
+    "FLEETGRANT_KEY",
+    "FLEETGRANT_KEY_FILE",
+];
 
 /// Keys set on the command line, over the file and the environment.
 #[derive(Clone, Debug, Default)]

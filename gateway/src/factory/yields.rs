@@ -21,7 +21,7 @@ pub enum By {
 }
 
 /// A yield.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct YieldOf {
     /// Of which station or batch.
     pub of: String,

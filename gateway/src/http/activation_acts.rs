@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use fleetgrant_core::domain::{ActivationId, DeviceId, EntitlementId};
 use fleetgrant_core::operator::Publish;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
@@ -17,20 +17,20 @@ use super::write::{ActQuery, Write, WriteParams};
 use crate::operator::Act;
 
 /// Units for a device.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Assignment {
+pub(crate) struct Assignment {
     /// The id of the device.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    pub(super) device: String,
-    entitlement: Id,
+    pub(crate) device: String,
+    pub(crate) entitlement: Id,
     /// How many; 1, if it is not said.
     #[serde(default = "one")]
     #[schema(minimum = 1, default = 1)]
-    units: u32,
+    pub(crate) units: u32,
     /// Pushes them now; only a revocation takes them back then.
     #[serde(default)]
-    now: bool,
+    pub(crate) now: bool,
 }
 
 pub(super) const fn one() -> u32 {

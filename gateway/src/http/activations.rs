@@ -37,34 +37,34 @@ pub(super) struct ActivationQuery {
 }
 
 /// Units of an entitlement on a device.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Activation {
-    id: Id,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Activation {
+    pub(crate) id: Id,
     /// The id of the device.
-    device: String,
-    entitlement: Id,
+    pub(crate) device: String,
+    pub(crate) entitlement: Id,
     /// What a system calls the entitlement.
-    entitlement_reference: String,
+    pub(crate) entitlement_reference: String,
     /// The code of the product.
-    product: String,
+    pub(crate) product: String,
     /// Who owns the entitlement.
-    owner: Option<PartyRef>,
-    license_model: word::LicenseModel,
-    units: i64,
-    state: word::ActivationState,
+    pub(crate) owner: Option<PartyRef>,
+    pub(crate) license_model: word::LicenseModel,
+    pub(crate) units: i64,
+    pub(crate) state: word::ActivationState,
     /// Why it was or is being removed.
-    removal_reason: Option<word::RemovalReason>,
-    kind: word::ActivationKind,
-    origin: word::Origin,
-    starts_at: Option<When>,
-    ends_at: Option<When>,
+    pub(crate) removal_reason: Option<word::RemovalReason>,
+    pub(crate) kind: word::ActivationKind,
+    pub(crate) origin: word::Origin,
+    pub(crate) starts_at: Option<When>,
+    pub(crate) ends_at: Option<When>,
     /// Uses in total.
-    usage: i64,
-    created_at: When,
+    pub(crate) usage: i64,
+    pub(crate) created_at: When,
     /// When the device's word that it is in was recorded.
-    activated_at: Option<When>,
+    pub(crate) activated_at: Option<When>,
     /// When it ceased to hold its units.
-    ended_at: Option<When>,
+    pub(crate) ended_at: Option<When>,
 }
 
 impl From<ActivationRow> for Activation {

@@ -4,7 +4,7 @@ use axum::response::Response;
 use fleetgrant_core::domain::{ActivationId, DeviceId, Timestamp};
 use fleetgrant_core::operator::OperatorError;
 use fleetgrant_core::outcome::Outcome;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::activations::{self, Activation};
@@ -17,26 +17,26 @@ use crate::store::listing::{self, ActivationFilter};
 use crate::store::{Db, StoreError};
 
 /// What came of an act.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Acted {
-    device: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Acted {
+    pub(crate) device: String,
     /// The generation that is pushed now; null if the device gets it when it next asks, or has
     /// nothing to get.
-    pushed_generation: Option<u64>,
+    pub(crate) pushed_generation: Option<u64>,
     /// The activations that changed, as they are now; after a preview, as they would be.
-    activations: Vec<Activation>,
+    pub(crate) activations: Vec<Activation>,
     /// What it takes of the policy's quotas.
-    quotas: Vec<QuotaTaken>,
+    pub(crate) quotas: Vec<QuotaTaken>,
     /// The version of the policy it was decided under, as standard/1.
-    policy: String,
+    pub(crate) policy: String,
 }
 
 /// Units of a quota.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct QuotaTaken {
-    kind: word::QuotaKind,
-    entitlement: Id,
-    units: u32,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct QuotaTaken {
+    pub(crate) kind: word::QuotaKind,
+    pub(crate) entitlement: Id,
+    pub(crate) units: u32,
 }
 
 /// What names the device of an act.

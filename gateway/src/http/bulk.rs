@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use fleetgrant_core::domain::{DeviceId, EntitlementId};
 use fleetgrant_core::quota::Leave;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
@@ -18,43 +18,43 @@ use super::write::{ActQuery, Many, Write, WriteParams};
 use crate::operator::Act;
 
 /// Acts on entitlements.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ManyEntitlementActs {
+pub(crate) struct ManyEntitlementActs {
     #[schema(min_items = 1, max_items = 100)]
-    items: Vec<OneEntitlementAct>,
+    pub(crate) items: Vec<OneEntitlementAct>,
 }
 
 /// An act on an entitlement: its id, and what is to be done.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct OneEntitlementAct {
-    entitlement: Id,
-    act: ActOnEntitlement,
+pub(crate) struct OneEntitlementAct {
+    pub(crate) entitlement: Id,
+    pub(crate) act: ActOnEntitlement,
 }
 
 /// Acts on devices.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ManyDeviceActs {
+pub(crate) struct ManyDeviceActs {
     #[schema(min_items = 1, max_items = 100)]
-    items: Vec<OneDeviceAct>,
+    pub(crate) items: Vec<OneDeviceAct>,
 }
 
 /// An act on a device.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct OneDeviceAct {
+pub(crate) struct OneDeviceAct {
     /// The id of the device.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    device: String,
-    act: DeviceVerb,
+    pub(crate) device: String,
+    pub(crate) act: DeviceVerb,
 }
 
 /// What is to be done to a device, of what needs nothing but the device.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum DeviceVerb {
+pub(crate) enum DeviceVerb {
     /// A set with what is meant to be on it is written and pushed.
     Push,
     /// The suspicions against it are taken back.
@@ -66,11 +66,11 @@ pub(super) enum DeviceVerb {
 }
 
 /// Units for devices.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ManyAssignments {
+pub(crate) struct ManyAssignments {
     #[schema(min_items = 1, max_items = 100)]
-    items: Vec<Assignment>,
+    pub(crate) items: Vec<Assignment>,
 }
 
 /// Act on many entitlements

@@ -37,84 +37,84 @@ pub(super) struct CampaignDeviceQuery {
 }
 
 /// One deed for many devices, in waves.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Campaign {
-    id: Id,
-    name: String,
-    state: word::CampaignState,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Campaign {
+    pub(crate) id: Id,
+    pub(crate) name: String,
+    pub(crate) state: word::CampaignState,
     /// Why it paused or stopped.
-    because: Option<word::Because>,
+    pub(crate) because: Option<word::Because>,
     /// The entitlement that devices are given units of.
-    gives: Option<Id>,
+    pub(crate) gives: Option<Id>,
     /// How many each is to have.
-    total: Option<i64>,
+    pub(crate) total: Option<i64>,
     /// The entitlement whose rights are taken from them.
-    takes: Option<Id>,
+    pub(crate) takes: Option<Id>,
     /// The product whose rights are taken from them.
-    takes_product: Option<Id>,
+    pub(crate) takes_product: Option<Id>,
     /// Grows with every change.
-    revision: i64,
-    created_by: String,
-    created_at: When,
-    changed_at: When,
-    started_at: Option<When>,
-    ended_at: Option<When>,
+    pub(crate) revision: i64,
+    pub(crate) created_by: String,
+    pub(crate) created_at: When,
+    pub(crate) changed_at: When,
+    pub(crate) started_at: Option<When>,
+    pub(crate) ended_at: Option<When>,
 }
 
 /// A campaign, and how it goes.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CampaignSheet {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct CampaignSheet {
     #[serde(flatten)]
-    campaign: Campaign,
+    pub(crate) campaign: Campaign,
     /// Which devices it is for.
-    selection: Selection,
+    pub(crate) selection: Selection,
     /// How it goes on.
-    plan: PlanTerms,
+    pub(crate) plan: PlanTerms,
     /// Its waves, in order.
-    waves: Vec<Wave>,
+    pub(crate) waves: Vec<Wave>,
     /// Why devices failed.
-    failures: Vec<CampaignFailure>,
+    pub(crate) failures: Vec<CampaignFailure>,
 }
 
 /// A wave of a campaign, in devices.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Wave {
-    state: word::WaveState,
-    devices: u64,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Wave {
+    pub(crate) state: word::WaveState,
+    pub(crate) devices: u64,
     /// Their turn has not come.
-    waiting: u64,
+    pub(crate) waiting: u64,
     /// Their turn came, and they are not settled.
-    open: u64,
-    succeeded: u64,
-    failed: u64,
-    skipped: u64,
+    pub(crate) open: u64,
+    pub(crate) succeeded: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
 }
 
 /// Why devices of a campaign failed.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CampaignFailure {
-    reason: word::Failing,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct CampaignFailure {
+    pub(crate) reason: word::Failing,
     /// The rule that denied it.
-    rule: Option<word::Rule>,
+    pub(crate) rule: Option<word::Rule>,
     /// What would lift the denial.
-    remedy: Option<&'static str>,
-    devices: u64,
+    pub(crate) remedy: Option<String>,
+    pub(crate) devices: u64,
 }
 
 /// A device of a campaign.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CampaignDevice {
-    device: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct CampaignDevice {
+    pub(crate) device: String,
     /// The wave in which its turn came, from 1.
-    wave: Option<i16>,
-    step: word::DeviceStep,
+    pub(crate) wave: Option<i16>,
+    pub(crate) step: word::DeviceStep,
     /// Why it counts as failed.
-    reason: Option<word::Failing>,
+    pub(crate) reason: Option<word::Failing>,
     /// The rule that denied it.
-    rule: Option<word::Rule>,
+    pub(crate) rule: Option<word::Rule>,
     /// When its turn came.
-    turn_at: Option<When>,
-    changed_at: When,
+    pub(crate) turn_at: Option<When>,
+    pub(crate) changed_at: When,
 }
 
 impl From<Row> for Campaign {
@@ -230,7 +230,7 @@ pub(super) async fn devices(
 }
 
 /// The campaign of this name or id, and how it goes.
-pub(super) fn sheet(db: &mut Db, called: &str) -> Result<Option<CampaignSheet>, StoreError> {
+pub(crate) fn sheet(db: &mut Db, called: &str) -> Result<Option<CampaignSheet>, StoreError> {
     let Some(row) = campaign::called(db, called)? else {
         return Ok(None);
     };
@@ -239,7 +239,7 @@ pub(super) fn sheet(db: &mut Db, called: &str) -> Result<Option<CampaignSheet>, 
     let failures = failures.map(|(failing, rule, devices)| CampaignFailure {
         reason: word::Failing(failing),
         rule: rule.map(word::Rule),
-        remedy: rule.map(|rule| rule.remedy()),
+        remedy: rule.map(|rule| rule.remedy().to_owned()),
         devices,
     });
     Ok(Some(CampaignSheet {

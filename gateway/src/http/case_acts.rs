@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use fleetgrant_core::domain::CaseId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::acts::Acted;
@@ -19,12 +19,12 @@ use crate::operator::Attempt;
 use crate::store::StoreError;
 
 /// What came of a decision.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CaseDecided {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct CaseDecided {
     /// As it is now; after a preview, as it would be.
-    case: Case,
+    pub(crate) case: Case,
     /// What was done; null if it was refused.
-    done: Option<Acted>,
+    pub(crate) done: Option<Acted>,
 }
 
 /// Give what a case asks for

@@ -33,29 +33,29 @@ pub(super) struct CaseQuery {
 }
 
 /// What a device wants and does not have yet.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Case {
-    id: Id,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Case {
+    pub(crate) id: Id,
     /// Who wants.
-    device: String,
+    pub(crate) device: String,
     /// What: a feature, `code/` and the code's id, or nothing for what is bound to the device.
-    want: String,
+    pub(crate) want: String,
     /// How much of it, in total.
-    total: Option<i64>,
+    pub(crate) total: Option<i64>,
     /// What it waits for.
-    step: word::CaseStep,
-    state: word::CaseState,
+    pub(crate) step: word::CaseStep,
+    pub(crate) state: word::CaseState,
     /// The rule that denied it last.
-    denied_by: Option<word::Rule>,
+    pub(crate) denied_by: Option<word::Rule>,
     /// What would lift the denial.
-    remedy: Option<&'static str>,
+    pub(crate) remedy: Option<String>,
     /// Who asked: `device`, or whoever did in its place.
-    requested_by: String,
+    pub(crate) requested_by: String,
     /// Who approved or refused it.
-    decided_by: Option<String>,
-    opened_at: When,
-    changed_at: When,
-    closed_at: Option<When>,
+    pub(crate) decided_by: Option<String>,
+    pub(crate) opened_at: When,
+    pub(crate) changed_at: When,
+    pub(crate) closed_at: Option<When>,
 }
 
 impl From<Row> for Case {
@@ -68,7 +68,7 @@ impl From<Row> for Case {
             step: word::CaseStep(row.step.0),
             state: word::CaseState(row.state.0),
             denied_by: row.rule.map(|rule| word::Rule(rule.0)),
-            remedy: row.rule.map(|rule| rule.0.remedy()),
+            remedy: row.rule.map(|rule| rule.0.remedy().to_owned()),
             requested_by: row.requested_by,
             decided_by: row.decided_by,
             opened_at: When(row.opened_at.0),
@@ -119,7 +119,7 @@ pub(super) async fn show(
 }
 
 /// The case of this id.
-pub(super) fn find(db: &mut Db, id: CaseId) -> Result<Option<Case>, StoreError> {
+pub(crate) fn find(db: &mut Db, id: CaseId) -> Result<Option<Case>, StoreError> {
     let filter = CaseFilter {
         id: Some(id),
         ..CaseFilter::default()

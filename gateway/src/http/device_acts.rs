@@ -5,7 +5,7 @@ use axum::response::Response;
 use fleetgrant_core::domain::{ActivationId, EntitlementId, KeyThumbprint};
 use fleetgrant_core::operator::{Publish, Stopgap};
 use fleetgrant_core::quota::Leave;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
@@ -19,31 +19,31 @@ use super::write::{ActQuery, Write, WriteParams};
 use crate::operator::Act;
 
 /// The thumbprint (RFC 9679) of the key that a device showed, to admit it under.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DeviceAdmission {
+pub(crate) struct DeviceAdmission {
     #[schema(inline)]
-    key: Thumbprint,
+    pub(crate) key: Thumbprint,
 }
 
 /// A temporary licence, which takes no unit.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TemporaryLicense {
+pub(crate) struct TemporaryLicense {
     #[schema(inline)]
-    entitlement: Id,
+    pub(crate) entitlement: Id,
     /// How many units run; 1, if it is not said.
     #[serde(default = "one")]
     #[schema(minimum = 1, default = 1)]
-    units: u32,
+    pub(crate) units: u32,
 }
 
 /// The activation of another device, to be taken over: its id.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TakeOver {
+pub(crate) struct TakeOver {
     #[schema(inline)]
-    from: Id,
+    pub(crate) from: Id,
 }
 
 /// Write a set with what is meant to be on a device now, and push it

@@ -18,48 +18,48 @@ use crate::lifecycle::Resale;
 use crate::operator::Attempt;
 
 /// The party that a device belongs to from now on: its id.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DeviceTransfer {
+pub(crate) struct DeviceTransfer {
     #[schema(inline)]
-    to: Id,
+    pub(crate) to: Id,
 }
 
 /// What came of the transfer of a device.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct DeviceTransferred {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct DeviceTransferred {
     /// Whether anything changed; not if the device is the party's already.
-    changed: bool,
+    pub(crate) changed: bool,
     /// What the party owns now.
-    moved: Vec<MovedUnits>,
+    pub(crate) moved: Vec<MovedUnits>,
 }
 
 /// Units that are another entitlement's now.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct MovedUnits {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct MovedUnits {
     /// The reference of the entitlement that they were of.
-    from: String,
+    pub(crate) from: String,
     /// The reference of the entitlement that they are of.
-    to: String,
-    units: u32,
+    pub(crate) to: String,
+    pub(crate) units: u32,
 }
 
 /// What stands in for a broken device.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DeviceOutage {
+pub(crate) struct DeviceOutage {
     /// The id of the spare.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    replacement: String,
+    pub(crate) replacement: String,
 }
 
 /// What came of putting a spare in the place of a broken device.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct OutageBridged {
-    broken: String,
-    replacement: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct OutageBridged {
+    pub(crate) broken: String,
+    pub(crate) replacement: String,
     /// The temporary licences of the spare.
-    given: Vec<Acted>,
+    pub(crate) given: Vec<Acted>,
 }
 
 /// Give a device to another party, with the rights it has

@@ -36,54 +36,54 @@ pub(super) struct DeviceQuery {
 }
 
 /// A device, and how it stands.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Device {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Device {
     /// As the topic bears it.
-    id: String,
+    pub(crate) id: String,
     /// The identity in its certificate.
-    serial: String,
-    product_line: String,
-    state: word::DeviceState,
-    owner: Option<PartyRef>,
+    pub(crate) serial: String,
+    pub(crate) product_line: String,
+    pub(crate) state: word::DeviceState,
+    pub(crate) owner: Option<PartyRef>,
     /// Where people say it is.
-    site: Option<String>,
-    purpose: word::Purpose,
-    storage_class: word::StorageClass,
+    pub(crate) site: Option<String>,
+    pub(crate) purpose: word::Purpose,
+    pub(crate) storage_class: word::StorageClass,
     /// The firmware it says it runs.
-    software: Option<String>,
-    software_version: Option<String>,
+    pub(crate) software: Option<String>,
+    pub(crate) software_version: Option<String>,
     /// The generation of the set it should have.
-    generation: Option<i64>,
+    pub(crate) generation: Option<i64>,
     /// The generation it has signed for.
-    acknowledged_generation: Option<i64>,
+    pub(crate) acknowledged_generation: Option<i64>,
     /// Whether it gets no new rights, on suspicion of a clone.
-    frozen: bool,
-    first_contact_at: Option<When>,
-    last_contact_at: Option<When>,
+    pub(crate) frozen: bool,
+    pub(crate) first_contact_at: Option<When>,
+    pub(crate) last_contact_at: Option<When>,
     /// When it was pinned to its key.
-    admitted_at: Option<When>,
+    pub(crate) admitted_at: Option<When>,
 }
 
 /// A device and its keys.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct DeviceSheet {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct DeviceSheet {
     #[serde(flatten)]
-    device: Device,
+    pub(crate) device: Device,
     /// The latest first.
-    keys: Vec<DeviceKey>,
+    pub(crate) keys: Vec<DeviceKey>,
 }
 
 /// A key of a device.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct DeviceKey {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct DeviceKey {
     /// Its thumbprint (RFC 9679), in hex.
-    thumbprint: String,
-    state: word::CredentialState,
+    pub(crate) thumbprint: String,
+    pub(crate) state: word::CredentialState,
     /// The trust anchor that vouched for it.
-    trust_anchor: String,
+    pub(crate) trust_anchor: String,
     /// The end of its certificate.
-    certificate_ends_at: When,
-    recorded_at: When,
+    pub(crate) certificate_ends_at: When,
+    pub(crate) recorded_at: When,
 }
 
 impl From<DeviceRow> for Device {

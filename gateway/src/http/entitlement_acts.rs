@@ -21,9 +21,9 @@ use crate::operator::{Attempt, Operator};
 use crate::store::{Db, StoreError};
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-enum Verb {
+pub(crate) enum Verb {
     /// A draft can be used.
     Activate,
     /// Features off on every device; units are kept.
@@ -53,9 +53,9 @@ enum Verb {
 }
 
 /// What a renewal starts from.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-enum RenewalBase {
+pub(crate) enum RenewalBase {
     /// The end so far.
     End,
     /// The day of the renewal, if the end has passed.
@@ -63,51 +63,53 @@ enum RenewalBase {
 }
 
 /// An act on an entitlement.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ActOnEntitlement {
-    act: Verb,
+pub(crate) struct ActOnEntitlement {
+    pub(crate) act: Verb,
     /// Of a hold or its release; operator, if it is not said.
     #[schema(inline)]
-    reason: Option<word::HoldReason>,
+    pub(crate) reason: Option<word::HoldReason>,
     /// From when on it is revoked (now, if it is not said), or until when it is renewed.
     #[schema(inline)]
-    at: Option<When>,
+    pub(crate) at: Option<When>,
     /// How long it is renewed for (ISO 8601), as P1Y.
     #[schema(max_length = 32)]
-    term: Option<String>,
+    pub(crate) term: Option<String>,
     /// From where it is renewed; as its licence model says, if it is not said.
-    from: Option<RenewalBase>,
+    pub(crate) from: Option<RenewalBase>,
     /// What the renewal, or the entitlement that is split off, is called: the same again changes
     /// nothing.
     #[schema(min_length = 1, max_length = 128)]
-    reference: Option<String>,
+    pub(crate) reference: Option<String>,
     /// The code of the product that it is to be of.
     #[schema(max_length = 64)]
-    product: Option<String>,
+    pub(crate) product: Option<String>,
     /// Units that are split off.
     #[schema(minimum = 1)]
-    units: Option<u32>,
+    pub(crate) units: Option<u32>,
     /// The party that it belongs to from now on: its id.
     #[schema(inline)]
-    to: Option<Id>,
+    pub(crate) to: Option<Id>,
     /// Only tells what would be done.
     #[serde(default)]
-    pub(super) preview: bool,
+    pub(crate) preview: bool,
 }
 
 /// What came of an act on an entitlement.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct EntitlementActed {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct EntitlementActed {
     /// As it is now; after a preview, as it would be.
-    entitlement: Entitlement,
+    pub(crate) entitlement: Entitlement,
+    /// What was done, for people.
+    pub(crate) said: String,
     /// Whether anything changed.
-    changed: bool,
+    pub(crate) changed: bool,
     /// The id of the entitlement that came of it.
     #[schema(inline)]
-    made: Option<Id>,
+    pub(crate) made: Option<Id>,
     /// Devices that get another set for it.
-    devices: usize,
+    pub(crate) devices: usize,
 }
 
 /// Suspend, hold, revoke, close, renew, split, transfer or upgrade an entitlement
@@ -143,6 +145,22 @@ pub(super) async fn act(
 }
 
 impl ActOnEntitlement {
+    /// An act that needs nothing else.
+    pub(crate) const fn of(act: Verb) -> Self {
+        Self {
+            act,
+            reason: None,
+            at: None,
+            term: None,
+            from: None,
+            reference: None,
+            product: None,
+            units: None,
+            to: None,
+            preview: false,
+        }
+    }
+
     pub(super) fn deed(&self) -> Result<Deed, Problem> {
         self.check_fields()?;
         let reason = self.reason.map_or(HoldReason::Operator, |reason| reason.0);
@@ -272,6 +290,7 @@ pub(super) fn attempt(
     let acted = EntitlementActed {
         entitlement: after
             .ok_or_else(|| StoreError::Corrupt(format!("entitlement {id} is gone")))?,
+        said: change.said,
         changed: change.changed,
         made: change.made.map(|id| Id(id.0)),
         devices: change.devices,

@@ -35,35 +35,35 @@ pub(super) struct EntitlementQuery {
 }
 
 /// What a party owns, and how much of it is in use.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Entitlement {
-    id: Id,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Entitlement {
+    pub(crate) id: Id,
     /// The system that made it, or whose order did.
-    system: String,
+    pub(crate) system: String,
     /// What that system calls it.
-    reference: String,
-    owner: Option<PartyRef>,
+    pub(crate) reference: String,
+    pub(crate) owner: Option<PartyRef>,
     /// The code of its product.
-    product: String,
-    license_model: word::LicenseModel,
-    state: word::EntitlementState,
+    pub(crate) product: String,
+    pub(crate) license_model: word::LicenseModel,
+    pub(crate) state: word::EntitlementState,
     /// Why nothing new is activated of it.
-    on_hold_for: Vec<word::HoldReason>,
+    pub(crate) on_hold_for: Vec<word::HoldReason>,
     /// From then on nothing of it runs.
-    revoked_from: Option<When>,
-    source: word::Source,
-    purpose: word::Purpose,
+    pub(crate) revoked_from: Option<When>,
+    pub(crate) source: word::Source,
+    pub(crate) purpose: word::Purpose,
     /// Units it has; null if they are not counted.
-    units: Option<i64>,
+    pub(crate) units: Option<i64>,
     /// Units that activations hold.
-    in_use: i64,
+    pub(crate) in_use: i64,
     /// Units credited while in use.
-    pending_credit: i64,
-    start_basis: word::StartBasis,
-    starts_at: Option<When>,
+    pub(crate) pending_credit: i64,
+    pub(crate) start_basis: word::StartBasis,
+    pub(crate) starts_at: Option<When>,
     /// How long it runs (ISO 8601).
-    term: Option<String>,
-    ends_at: Option<When>,
+    pub(crate) term: Option<String>,
+    pub(crate) ends_at: Option<When>,
 }
 
 impl From<EntitlementRow> for Entitlement {

@@ -32,35 +32,35 @@ pub(super) struct EventQuery {
 }
 
 /// Something that happened.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Event {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Event {
     /// The order in which events were written, over all streams.
-    position: i64,
+    pub(crate) position: i64,
     /// What it is about.
-    stream: String,
+    pub(crate) stream: String,
     /// Its number in the stream, from 1.
-    seq: i64,
+    pub(crate) seq: i64,
     /// What kind of thing happened.
-    kind: &'static str,
+    pub(crate) kind: String,
     /// When, with microseconds.
     #[schema(format = DateTime)]
-    at: String,
+    pub(crate) at: String,
     /// By whom.
-    actor: String,
+    pub(crate) actor: String,
     /// Why: the digest of a message or the id of an import, in hex.
-    cause: String,
+    pub(crate) cause: String,
     /// What else is to be known: numbers and texts, by name.
-    body: BTreeMap<String, Detail>,
+    pub(crate) body: BTreeMap<String, Detail>,
     /// The hash of the event before it in the stream.
-    previous_hash: String,
+    pub(crate) previous_hash: String,
     /// Its own.
-    hash: String,
+    pub(crate) hash: String,
 }
 
 /// A number or a text.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
-pub(super) enum Detail {
+pub(crate) enum Detail {
     Number(u64),
     Text(String),
 }
@@ -82,7 +82,7 @@ impl From<Exported> for Event {
             position: event.position,
             stream: event.stream,
             seq: event.seq,
-            kind: event.kind,
+            kind: event.kind.to_owned(),
             at: event.at,
             actor: event.actor,
             cause: event.cause,

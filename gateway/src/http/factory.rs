@@ -31,60 +31,60 @@ pub(super) struct BatchQuery {
 }
 
 /// Devices that were built together.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Batch {
-    id: Id,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Batch {
+    pub(crate) id: Id,
     /// What the manifest calls it.
-    reference: String,
+    pub(crate) reference: String,
     /// Who built it.
-    manufacturer: Option<Id>,
-    created_at: When,
+    pub(crate) manufacturer: Option<Id>,
+    pub(crate) created_at: When,
 }
 
 /// Units for each device of a batch.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct BatchReservation {
-    entitlement: Id,
+pub(crate) struct BatchReservation {
+    pub(crate) entitlement: Id,
     /// Units for each device; 1, if it is not said.
     #[serde(default = "one")]
     #[schema(minimum = 1, default = 1)]
-    units: u32,
+    pub(crate) units: u32,
 }
 
 /// What a reservation came to, in devices.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct BatchReserved {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct BatchReserved {
     /// Those it was made for.
-    made: u64,
+    pub(crate) made: u64,
     /// Those that have units of the entitlement already.
-    kept: u64,
+    pub(crate) kept: u64,
 }
 
 /// A station of a line.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Station {
-    name: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Station {
+    pub(crate) name: String,
     /// Who runs it.
-    manufacturer: Option<Id>,
+    pub(crate) manufacturer: Option<Id>,
     /// Seconds in which a device must have signed for its rights.
-    time_limit_seconds: i64,
-    created_at: When,
+    pub(crate) time_limit_seconds: i64,
+    pub(crate) created_at: When,
 }
 
 /// A station to be added, or to have another time limit.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewStation {
+pub(crate) struct NewStation {
     #[schema(min_length = 1, max_length = 64)]
-    name: String,
+    pub(crate) name: String,
     /// Who runs it: the party's id.
     #[schema(inline)]
-    manufacturer: Option<Id>,
+    pub(crate) manufacturer: Option<Id>,
     /// Seconds in which a device must have signed for its rights; 300, if it is not said.
     #[serde(default = "usual_limit")]
     #[schema(minimum = 1, maximum = 86400, default = 300)]
-    time_limit_seconds: u32,
+    pub(crate) time_limit_seconds: u32,
 }
 
 const fn usual_limit() -> u32 {
@@ -92,39 +92,39 @@ const fn usual_limit() -> u32 {
 }
 
 /// A try of a device at a station, to be begun.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewRun {
+pub(crate) struct NewRun {
     /// The id of the device.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    device: String,
+    pub(crate) device: String,
     /// The name of the station.
     #[schema(min_length = 1, max_length = 64)]
-    station: String,
+    pub(crate) station: String,
     /// Who runs it.
     #[schema(min_length = 1, max_length = 64)]
-    operator: Option<String>,
+    pub(crate) operator: Option<String>,
 }
 
 /// A device to be scrapped.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ScrappedDevice {
+pub(crate) struct ScrappedDevice {
     /// The id of the device.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    device: String,
+    pub(crate) device: String,
 }
 
 /// A try of a device at a station.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Run {
-    device: String,
-    station: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Run {
+    pub(crate) device: String,
+    pub(crate) station: String,
     /// Counts the tries of the device at the station, from 1.
-    attempt: i64,
-    state: word::RunState,
-    opened_at: When,
-    closed_at: Option<When>,
+    pub(crate) attempt: i64,
+    pub(crate) state: word::RunState,
+    pub(crate) opened_at: When,
+    pub(crate) closed_at: Option<When>,
 }
 
 impl From<BatchRow> for Batch {

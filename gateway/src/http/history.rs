@@ -42,10 +42,10 @@ pub(super) struct HistoryQuery {
 }
 
 /// A history that is what was written.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct HistoryWhole {
-    streams: u64,
-    events: u64,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct HistoryWhole {
+    pub(crate) streams: u64,
+    pub(crate) events: u64,
 }
 
 /// Tell what happened to one thing, and to what belongs to it

@@ -20,7 +20,7 @@ use crate::import::{self, ImportError, ImportOptions, ImportReport, Kind, RowErr
 use crate::store::{Db, StoreError};
 
 /// Bytes of a file over HTTP, at most: some thousand rows.
-pub(super) const MAX_FILE: usize = 1 << 20;
+pub(crate) const MAX_FILE: usize = 1 << 20;
 
 /// How a file is imported.
 #[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
@@ -39,40 +39,50 @@ pub(super) struct ImportQuery {
 }
 
 /// What came of an import.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Imported {
-    kind: &'static str,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Imported {
+    pub(crate) kind: String,
     /// Whether it was kept.
-    imported: bool,
+    pub(crate) imported: bool,
     /// Rows read, the header not counted.
-    rows: u64,
-    created: u64,
-    amended: u64,
-    unchanged: u64,
-    refused: u64,
+    pub(crate) rows: u64,
+    pub(crate) created: u64,
+    pub(crate) amended: u64,
+    pub(crate) unchanged: u64,
+    pub(crate) refused: u64,
     /// Why rows were refused.
-    errors: Vec<ImportFault>,
+    pub(crate) errors: Vec<ImportFault>,
 }
 
 /// Why a row was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ImportFault {
     /// The line it begins on; the header's is 1.
-    line: u64,
+    pub(crate) line: u64,
     /// The column at fault; null where the row as a whole is.
-    column: Option<&'static str>,
+    pub(crate) column: Option<String>,
     /// The reason, for programs.
-    code: &'static str,
+    pub(crate) code: String,
     /// The reason, for people.
-    reason: String,
+    pub(crate) reason: String,
+}
+
+impl std::fmt::Display for ImportFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}", self.line)?;
+        if let Some(column) = &self.column {
+            write!(f, ", {column}")?;
+        }
+        write!(f, ": {} [{}]", self.reason, self.code)
+    }
 }
 
 impl From<&RowError> for ImportFault {
     fn from(error: &RowError) -> Self {
         Self {
             line: error.line,
-            column: error.column,
-            code: error.reason.code(),
+            column: error.column.map(str::to_owned),
+            code: error.reason.code().to_owned(),
             reason: error.reason.to_string(),
         }
     }
@@ -81,7 +91,7 @@ impl From<&RowError> for ImportFault {
 impl From<&ImportReport> for Imported {
     fn from(report: &ImportReport) -> Self {
         Self {
-            kind: report.kind.as_str(),
+            kind: report.kind.as_str().to_owned(),
             imported: report.committed,
             rows: report.rows,
             created: report.created,

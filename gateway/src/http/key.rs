@@ -1,7 +1,7 @@
 //! The caller's own key.
 
 use axum::Json;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::caller::Caller;
@@ -9,14 +9,14 @@ use super::value::{Id, When};
 use super::word;
 
 /// The key that asks.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Key {
-    name: String,
-    roles: Vec<word::Role>,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Key {
+    pub(crate) name: String,
+    pub(crate) roles: Vec<word::Role>,
     /// The party whose things alone it sees; null for everybody's.
-    party: Option<Id>,
-    created_at: When,
-    expires_at: When,
+    pub(crate) party: Option<Id>,
+    pub(crate) created_at: When,
+    pub(crate) expires_at: When,
 }
 
 /// Tell what the key that asks may do

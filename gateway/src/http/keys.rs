@@ -24,36 +24,36 @@ use crate::store::{Db, StoreError};
 const USUAL: u64 = 365 * 86_400;
 
 /// A key of this API. Its secret is not here, nor anywhere.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ApiKey {
-    name: String,
-    roles: Vec<word::Role>,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ApiKey {
+    pub(crate) name: String,
+    pub(crate) roles: Vec<word::Role>,
     /// The party whose things alone it sees; null for everybody's.
-    party: Option<Id>,
-    created_at: When,
-    expires_at: When,
-    revoked_at: Option<When>,
+    pub(crate) party: Option<Id>,
+    pub(crate) created_at: When,
+    pub(crate) expires_at: When,
+    pub(crate) revoked_at: Option<When>,
     /// The minute in which it was last used, about.
-    last_used_at: Option<When>,
+    pub(crate) last_used_at: Option<When>,
 }
 
 /// A key to be made.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewApiKey {
+pub(crate) struct NewApiKey {
     /// What people call it, and the history whoever acts with it. It is never given twice.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    name: String,
+    pub(crate) name: String,
     /// What it may do.
     #[schema(min_items = 1, max_items = 9)]
-    roles: Vec<word::Role>,
+    pub(crate) roles: Vec<word::Role>,
     /// Whose things it sees, for partner and customer: the party's id.
     #[schema(inline)]
-    party: Option<Id>,
+    pub(crate) party: Option<Id>,
     /// How long it lives, in seconds; a year, if it is not said, and five at most.
     #[serde(default = "usual")]
     #[schema(minimum = 1, maximum = 158112000)]
-    lives_seconds: u64,
+    pub(crate) lives_seconds: u64,
 }
 
 const fn usual() -> u64 {
@@ -61,13 +61,13 @@ const fn usual() -> u64 {
 }
 
 /// A key that was made.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub(super) struct ApiKeyMade {
-    name: String,
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ApiKeyMade {
+    pub(crate) name: String,
     /// What to send as `Authorization: Bearer …`. It is shown this once: null if the same request is
     /// answered again, and after a preview.
-    secret: Option<String>,
-    expires_at: When,
+    pub(crate) secret: Option<String>,
+    pub(crate) expires_at: When,
 }
 
 impl From<Row> for ApiKey {
@@ -189,7 +189,8 @@ pub(super) async fn revoke(
         .await
 }
 
-fn find(db: &mut Db, name: &str) -> Result<Option<ApiKey>, StoreError> {
+/// The key of this name.
+pub(crate) fn find(db: &mut Db, name: &str) -> Result<Option<ApiKey>, StoreError> {
     Ok(api_key::by_name(db, name)?.map(Into::into))
 }
 

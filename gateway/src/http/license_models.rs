@@ -24,37 +24,38 @@ pub(super) struct ModelQuery {
 }
 
 /// A licence model, by its rules as docs/imports.md tells of them.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LicenseModel {
-    id: Id,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct LicenseModel {
+    pub(crate) id: Id,
     /// The maker's name for it.
-    code: String,
+    pub(crate) code: String,
     /// Grows with each change; what was sold keeps the version it was sold under.
-    version: u32,
+    pub(crate) version: u32,
     /// What devices are told.
-    kind: word::LicenseModel,
-    state: word::CatalogueState,
+    pub(crate) kind: word::LicenseModel,
+    pub(crate) state: word::CatalogueState,
     /// none, given, either, or how long it runs if a sale says no other (ISO 8601).
-    term: String,
-    start_basis: word::StartBasis,
-    renewal: word::Renewal,
+    pub(crate) term: String,
+    pub(crate) start_basis: word::StartBasis,
+    pub(crate) renewal: word::Renewal,
     /// Seconds that a right goes on after its end.
-    grace_seconds: u32,
-    at_end: word::AtEnd,
-    returns_credit: bool,
-    rehost: bool,
-    trial: word::Trial,
-    metered: bool,
-    counted: bool,
+    pub(crate) grace_seconds: u32,
+    pub(crate) at_end: word::AtEnd,
+    pub(crate) returns_credit: bool,
+    pub(crate) rehost: bool,
+    pub(crate) trial: word::Trial,
+    pub(crate) metered: bool,
+    pub(crate) counted: bool,
     /// Uses that each unit gives, where the product says no other number.
-    uses: Option<u64>,
-    uses_overdraft_percent: u16,
-    created_at: When,
-    changed_at: When,
+    pub(crate) uses: Option<u64>,
+    pub(crate) uses_overdraft_percent: u16,
+    pub(crate) created_at: When,
+    pub(crate) changed_at: When,
 }
 
 impl LicenseModel {
-    fn of(row: Row) -> Result<Self, StoreError> {
+    /// As it is shown.
+    pub(crate) fn of(row: Row) -> Result<Self, StoreError> {
         let model = row.model()?;
         let (rules, sale) = (model.rules, model.sale);
         Ok(Self {

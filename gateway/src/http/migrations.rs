@@ -14,22 +14,22 @@ use crate::legacy::{self, MigrationProgress};
 use crate::store::event::Occasion;
 
 /// A right of an older system that is given up.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Surrender {
+pub(crate) struct Surrender {
     /// The older system, as the mapping calls it.
     #[schema(max_length = 256)]
-    system: String,
+    pub(crate) system: String,
     /// What that system calls the right.
     #[schema(max_length = 256)]
-    right: String,
+    pub(crate) right: String,
 }
 
 /// What came of a surrender.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Surrendered {
-    system: String,
-    right: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Surrendered {
+    pub(crate) system: String,
+    pub(crate) right: String,
 }
 
 /// Record that a customer has given up a right of the older system

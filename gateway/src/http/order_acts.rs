@@ -16,9 +16,9 @@ use crate::operator::Attempt;
 use crate::order_change::{LineChange, OrderAct, OrderChange, OrderError};
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-enum OrderVerb {
+pub(crate) enum OrderVerb {
     /// A line has another quantity.
     Amend,
     /// An order, or a line of it, is cancelled.
@@ -30,50 +30,50 @@ enum OrderVerb {
 }
 
 /// A change of an order.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ActOnOrder {
-    act: OrderVerb,
+pub(crate) struct ActOnOrder {
+    pub(crate) act: OrderVerb,
     /// The line that is amended or cancelled; an order is cancelled whole, if it is not said.
     #[schema(max_length = 32)]
-    line: Option<String>,
+    pub(crate) line: Option<String>,
     /// Copies that an amended line has from now on.
-    quantity: Option<u32>,
+    pub(crate) quantity: Option<u32>,
     /// Takes back what is in use of what is cancelled.
     #[serde(default)]
-    revoke: bool,
+    pub(crate) revoke: bool,
     /// Only tells what would be done.
     #[serde(default)]
-    preview: bool,
+    pub(crate) preview: bool,
 }
 
 /// What came of a change of an order.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct OrderActed {
-    order: Id,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct OrderActed {
+    pub(crate) order: Id,
     /// Whether anything changed.
-    changed: bool,
+    pub(crate) changed: bool,
     /// The entitlements of the lines that it is about, as they are now; after a preview, as they
     /// would be.
-    entitlements: Vec<ChangedEntitlement>,
+    pub(crate) entitlements: Vec<ChangedEntitlement>,
     /// Devices that get another set for it.
-    devices: usize,
+    pub(crate) devices: usize,
 }
 
 /// An entitlement of an order line.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ChangedEntitlement {
-    line: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ChangedEntitlement {
+    pub(crate) line: String,
     /// Copies of the line.
-    quantity: i64,
+    pub(crate) quantity: i64,
     /// What its system calls it.
-    reference: String,
-    state: word::EntitlementState,
-    units: i64,
+    pub(crate) reference: String,
+    pub(crate) state: word::EntitlementState,
+    pub(crate) units: i64,
     /// Units that activations hold.
-    in_use: i64,
+    pub(crate) in_use: i64,
     /// Units credited while in use.
-    pending_credit: i64,
+    pub(crate) pending_credit: i64,
 }
 
 /// Amend, cancel, hold or release an order

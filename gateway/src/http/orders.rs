@@ -35,58 +35,58 @@ pub(super) struct OrderQuery {
 }
 
 /// An order.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Order {
-    id: Id,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Order {
+    pub(crate) id: Id,
     /// The system that made it.
-    system: String,
+    pub(crate) system: String,
     /// What that system calls it.
-    reference: String,
+    pub(crate) reference: String,
     /// Its revision there.
-    revision: i64,
-    ordered_at: When,
+    pub(crate) revision: i64,
+    pub(crate) ordered_at: When,
     /// Who pays.
-    sold_to: PartyRef,
+    pub(crate) sold_to: PartyRef,
     /// Who uses.
-    end_user: PartyRef,
-    state: word::OrderState,
+    pub(crate) end_user: PartyRef,
+    pub(crate) state: word::OrderState,
     /// Nothing new is activated of it before it is paid for.
-    payment_hold: bool,
+    pub(crate) payment_hold: bool,
 }
 
 /// An order and its lines.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct OrderSheet {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct OrderSheet {
     #[serde(flatten)]
-    order: Order,
-    lines: Vec<OrderLine>,
+    pub(crate) order: Order,
+    pub(crate) lines: Vec<OrderLine>,
 }
 
 /// A line of an order, and what became of it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct OrderLine {
-    id: Id,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct OrderLine {
+    pub(crate) id: Id,
     /// What the system calls it.
-    line: String,
+    pub(crate) line: String,
     /// The part number that was bought.
-    sku: String,
+    pub(crate) sku: String,
     /// Copies.
-    quantity: i64,
+    pub(crate) quantity: i64,
     /// In the currency, as a decimal number; null for a party that does not pay it.
-    value: Option<String>,
+    pub(crate) value: Option<String>,
     /// ISO 4217.
-    currency: Option<String>,
-    state: word::OrderState,
+    pub(crate) currency: Option<String>,
+    pub(crate) state: word::OrderState,
     /// Copies that were shipped and did not come back.
-    shipped: i64,
+    pub(crate) shipped: i64,
     /// Units of its entitlements; null if one of them is unlimited.
-    units: Option<i64>,
+    pub(crate) units: Option<i64>,
     /// Units that activations hold.
-    in_use: i64,
+    pub(crate) in_use: i64,
     /// Units credited while in use.
-    pending_credit: i64,
+    pub(crate) pending_credit: i64,
     /// Units that devices have signed for.
-    activated: i64,
+    pub(crate) activated: i64,
 }
 
 impl From<OrderRow> for Order {

@@ -24,22 +24,22 @@ pub(super) struct PackQuery {
 }
 
 /// A pack of activation codes.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Pack {
-    pack: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Pack {
+    pub(crate) pack: String,
     /// The name of who hands it out.
-    partner: Option<String>,
+    pub(crate) partner: Option<String>,
     /// The reference of the entitlement that it gives units of.
-    gives_units_of: String,
-    codes: u64,
+    pub(crate) gives_units_of: String,
+    pub(crate) codes: u64,
     /// How often they can be used, together.
-    uses: i64,
+    pub(crate) uses: i64,
     /// How often they were.
-    used: i64,
+    pub(crate) used: i64,
     /// How often they can be used still.
-    left: i64,
+    pub(crate) left: i64,
     /// Units that went out with that.
-    units_used: i64,
+    pub(crate) units_used: i64,
 }
 
 impl From<Row> for Pack {

@@ -6,8 +6,8 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
@@ -32,15 +32,19 @@ pub(super) struct PageParams {
     limit: Option<u16>,
     /// Where to go on: what `next` of the page before said, with the same filters.
     cursor: Option<String>,
+    /// Where to go on, if no `cursor` says so: after the row of this key, which is what the list is
+    /// in the order of: an id, a name, a position.
+    #[param(max_length = 256)]
+    after: Option<String>,
 }
 
 /// A part of a list.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Page<T> {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Page<T> {
     /// The rows.
-    items: Vec<T>,
+    pub(crate) items: Vec<T>,
     /// The cursor of the next page; none on the last.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// What a list is asked for: its filters, and which part of it.
@@ -64,16 +68,20 @@ impl<Q: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for List<Q> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let (paging, mut filters): (Vec<_>, Vec<_>) = query::pairs(parts)?
             .into_iter()
-            .partition(|(name, _)| matches!(name.as_str(), "limit" | "cursor"));
+            .partition(|(name, _)| matches!(name.as_str(), "limit" | "cursor" | "after"));
         filters.sort();
         let check = check(parts.uri.path(), &filters);
         Ok(Self {
             filter: query::parse(&filters)?,
             part: Part {
                 limit: limit(value(&paging, "limit")?)?,
-                after: match value(&paging, "cursor")? {
-                    Some(cursor) => Some(opened(cursor, check)?),
-                    None => None,
+                after: match (value(&paging, "cursor")?, value(&paging, "after")?) {
+                    (Some(cursor), None) => Some(opened(cursor, check)?),
+                    (None, Some(key)) => Some(key.to_owned()),
+                    (None, None) => None,
+                    (Some(_), Some(_)) => {
+                        return Err(refused("cursor and after: give one of them"));
+                    }
                 },
                 check,
             },
@@ -104,18 +112,29 @@ impl<Q> List<Q> {
     }
 
     /// The page of the rows that were read; `key` is what the list is ordered by.
-    pub(super) fn page<R, T: From<R>>(
-        &self,
-        mut rows: Vec<R>,
-        key: impl Fn(&R) -> String,
-    ) -> Page<T> {
+    pub(super) fn page<R, T: From<R>>(&self, rows: Vec<R>, key: impl Fn(&R) -> String) -> Page<T> {
+        self.cut(rows, key).map(T::from)
+    }
+
+    /// As [`page`](Self::page), of the rows as they were read.
+    pub(super) fn cut<R>(&self, mut rows: Vec<R>, key: impl Fn(&R) -> String) -> Page<R> {
         let limit = usize::from(self.part.limit);
         let more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| more);
         Page {
             next: last.map(|row| sealed(&key(row), self.part.check)),
-            items: rows.into_iter().map(T::from).collect(),
+            items: rows,
+        }
+    }
+}
+
+impl<R> Page<R> {
+    /// With its rows as they are shown.
+    pub(super) fn map<T>(self, shown: impl Fn(R) -> T) -> Page<T> {
+        Page {
+            items: self.items.into_iter().map(shown).collect(),
+            next: self.next,
         }
     }
 }

@@ -37,44 +37,44 @@ pub(super) struct PartyQuery {
 }
 
 /// A customer, partner or contract manufacturer.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Party {
-    id: Id,
-    kind: word::PartyKind,
-    name: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Party {
+    pub(crate) id: Id,
+    pub(crate) kind: word::PartyKind,
+    pub(crate) name: String,
     /// Which policy applies to it.
-    tier: Option<String>,
+    pub(crate) tier: Option<String>,
     /// An IANA name: where its terms end.
-    time_zone: String,
+    pub(crate) time_zone: String,
     /// The party it is part of.
-    parent: Option<Id>,
+    pub(crate) parent: Option<Id>,
     /// The party it became.
-    merged_into: Option<Id>,
-    state: word::PartyState,
-    created_at: When,
-    changed_at: When,
+    pub(crate) merged_into: Option<Id>,
+    pub(crate) state: word::PartyState,
+    pub(crate) created_at: When,
+    pub(crate) changed_at: When,
 }
 
 /// A party, and what systems call it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct PartySheet {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct PartySheet {
     #[serde(flatten)]
-    party: Party,
-    external_ids: Vec<ExternalId>,
+    pub(crate) party: Party,
+    pub(crate) external_ids: Vec<ExternalId>,
 }
 
 /// What a system calls a party.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ExternalId {
-    system: String,
-    id: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ExternalId {
+    pub(crate) system: String,
+    pub(crate) id: String,
 }
 
 /// A party that something belongs to.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct PartyRef {
-    id: Id,
-    name: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct PartyRef {
+    pub(crate) id: Id,
+    pub(crate) name: String,
 }
 
 impl PartyRef {
@@ -148,7 +148,7 @@ pub(super) async fn show(
 }
 
 /// The party of this id.
-pub(super) fn sheet(db: &mut Db, id: PartyId) -> Result<Option<PartySheet>, StoreError> {
+pub(crate) fn sheet(db: &mut Db, id: PartyId) -> Result<Option<PartySheet>, StoreError> {
     let Some(row) = party::find(db, Octets(id))? else {
         return Ok(None);
     };

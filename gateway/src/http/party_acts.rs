@@ -12,36 +12,57 @@ use super::query::{Named, Query};
 use super::value::Id;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, parties};
-use crate::history::erasure;
+use crate::history::erasure::{self, Erased};
 use crate::operator::Attempt;
 use crate::store::event::Occasion;
+use crate::store::party::Belongings;
 
 /// The party that another becomes part of: its id.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PartyMerge {
+pub(crate) struct PartyMerge {
     #[schema(inline)]
-    into: Id,
+    pub(crate) into: Id,
 }
 
 /// What belongs to another party now.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct PartyMerged {
-    entitlements: usize,
-    devices: usize,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct PartyMerged {
+    pub(crate) entitlements: usize,
+    pub(crate) devices: usize,
     /// Contracts, activation codes to be sold on, and batches that were built.
-    others: usize,
+    pub(crate) others: usize,
 }
 
 /// What was erased of a party.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct PartyErased {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct PartyErased {
     /// Whether it still had a name.
-    name: bool,
+    pub(crate) name: bool,
     /// Events of the history that had kept its names.
-    events: usize,
+    pub(crate) events: usize,
     /// Devices of its whose site was known.
-    sites: usize,
+    pub(crate) sites: usize,
+}
+
+impl From<Belongings> for PartyMerged {
+    fn from(belongings: Belongings) -> Self {
+        Self {
+            entitlements: belongings.entitlements,
+            devices: belongings.devices,
+            others: belongings.others,
+        }
+    }
+}
+
+impl From<Erased> for PartyErased {
+    fn from(erased: Erased) -> Self {
+        Self {
+            name: erased.name,
+            events: erased.events,
+            sites: erased.sites,
+        }
+    }
 }
 
 /// Make a party part of another, with all it owns
@@ -75,11 +96,7 @@ pub(super) async fn merge(
             move |db| parties::sheet(db, from),
             move |db, now| {
                 let step = match operator.attempt_merge(db, from, into, now)? {
-                    Attempt::Done(belongings) => Step::Done(PartyMerged {
-                        entitlements: belongings.entitlements,
-                        devices: belongings.devices,
-                        others: belongings.others,
-                    }),
+                    Attempt::Done(belongings) => Step::Done(PartyMerged::from(belongings)),
                     Attempt::Refused(reason) => Step::Refused(reason.into()),
                     Attempt::Stale => Step::Again,
                 };
@@ -123,11 +140,7 @@ pub(super) async fn erase(
                 };
                 let erased = erasure::erase_party(db, id, occasion)?;
                 let step = match found(erased, "party", id) {
-                    Ok(erased) => Step::Done(PartyErased {
-                        name: erased.name,
-                        events: erased.events,
-                        sites: erased.sites,
-                    }),
+                    Ok(erased) => Step::Done(PartyErased::from(erased)),
                     Err(problem) => Step::Refused(problem),
                 };
                 Ok(step.kept_unless(how.preview))

@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use fleetgrant_core::domain::{PolicyVersionId, TierName};
-use fleetgrant_core::tier::TierRules;
+use fleetgrant_core::domain::{PolicyState, PolicyVersionId, TierName};
+use fleetgrant_core::tier::{DEFAULT_TIER, TierRules};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -33,39 +33,49 @@ pub(super) struct PolicyQuery {
 }
 
 /// A version of the policy of a tier.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct PolicyLine {
-    tier: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct PolicyLine {
+    pub(crate) tier: String,
     /// From 1 for each tier.
-    version: i64,
-    state: word::PolicyState,
+    pub(crate) version: i64,
+    pub(crate) state: word::PolicyState,
+    /// Parties that it applies to; null if it is not in force.
+    pub(crate) parties: Option<i64>,
     /// Since when it was in force.
-    created_at: When,
+    pub(crate) created_at: When,
 }
 
 /// A version of the policy of a tier, and what it says.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Policy {
-    tier: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Policy {
+    pub(crate) tier: String,
     /// From 1 for each tier.
-    version: i64,
-    state: word::PolicyState,
+    pub(crate) version: i64,
+    pub(crate) state: word::PolicyState,
     /// Since when it was in force.
-    created_at: When,
-    rules: PolicyRules,
+    pub(crate) created_at: When,
+    pub(crate) rules: PolicyRules,
 }
 
 /// What came of putting a policy in force.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct PolicyInForce {
-    policy: Policy,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct PolicyInForce {
+    pub(crate) policy: Policy,
     /// Whether anything changed; not if the policy in force says so already.
-    changed: bool,
+    pub(crate) changed: bool,
 }
 
-impl From<PolicyVersion> for PolicyLine {
-    fn from(row: PolicyVersion) -> Self {
+impl PolicyLine {
+    /// As it is shown; `parties` counts those of each tier.
+    pub(crate) fn of(row: PolicyVersion, parties: &[(Option<String>, i64)]) -> Self {
+        let is_under = |tier: &Option<String>| match tier {
+            Some(tier) => *tier == row.tier,
+            None => row.tier == DEFAULT_TIER,
+        };
+        let under = parties.iter().filter(|(tier, _)| is_under(tier));
+        let under = under.map(|(_, count)| count).sum();
         Self {
+            parties: (row.state.0 == PolicyState::Active).then_some(under),
             tier: row.tier,
             version: row.version,
             state: word::PolicyState(row.state.0),
@@ -75,7 +85,8 @@ impl From<PolicyVersion> for PolicyLine {
 }
 
 impl Policy {
-    fn of(row: PolicyVersion) -> Result<Self, StoreError> {
+    /// As it is shown.
+    pub(crate) fn of(row: PolicyVersion) -> Result<Self, StoreError> {
         Ok(Self {
             rules: PolicyRules::from(&row.policy()?.rules),
             tier: row.tier,
@@ -103,8 +114,14 @@ pub(super) async fn list(
         after: list.after_id::<PolicyVersionId>()?,
     };
     let limit = list.rows_to_read();
-    let rows = api.read(move |db| policy::list(db, &filter, limit)).await?;
-    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+    let (rows, parties) = api
+        .read(move |db| {
+            let rows = policy::list(db, &filter, limit)?;
+            Ok((rows, policy::parties_by_tier(db)?))
+        })
+        .await?;
+    let rows = list.cut(rows, |row| row.id.0.to_string());
+    Ok(Json(rows.map(|row| PolicyLine::of(row, &parties))))
 }
 
 /// Show the policy in force for a tier

@@ -13,7 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 /// is left out refuses.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct PolicyRules(pub(super) Draft);
+pub(crate) struct PolicyRules(pub(crate) Draft);
 
 impl From<&TierRules> for PolicyRules {
     fn from(rules: &TierRules) -> Self {

@@ -6,7 +6,7 @@ use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fleetgrant_core::rule::Rule;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::imports::ImportFault;
@@ -124,25 +124,25 @@ pub struct Problem {
 }
 
 /// A refusal as it is sent (RFC 9457).
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProblemDetails {
     /// What kind of refusal it is: `/problems/` and a name that never changes.
     #[serde(rename = "type")]
-    kind: String,
+    pub(crate) kind: String,
     /// The kind in words.
-    title: &'static str,
+    pub(crate) title: String,
     /// The status code.
-    status: u16,
+    pub(crate) status: u16,
     /// What was wrong this time, and what can be done about it.
-    detail: String,
+    pub(crate) detail: String,
     /// The rule that denied it, where one did.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    rule: Option<&'static str>,
+    pub(crate) rule: Option<String>,
     /// The bad rows of a file that was not imported.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    errors: Vec<ImportFault>,
+    pub(crate) errors: Vec<ImportFault>,
 }
 
 impl Problem {
@@ -249,10 +249,10 @@ impl Problem {
             .increment(1);
         ProblemDetails {
             kind: format!("/problems/{}", self.kind.as_str()),
-            title: self.kind.title(),
+            title: self.kind.title().to_owned(),
             status: self.kind.status().as_u16(),
             detail: self.detail,
-            rule: self.rule.map(Rule::as_str),
+            rule: self.rule.map(|rule| rule.as_str().to_owned()),
             errors: self.errors,
         }
     }

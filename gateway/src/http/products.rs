@@ -13,6 +13,7 @@ use super::value::{Id, When};
 use super::{Api, word};
 use crate::store::listing::{self, ProductFilter, ProductRow};
 use crate::store::product::{self, Feature as FeatureRow, ProductFeature};
+use crate::store::{Db, StoreError};
 
 /// Which products.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -29,41 +30,41 @@ pub(super) struct ProductQuery {
 }
 
 /// What is licensed.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Product {
-    id: Id,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Product {
+    pub(crate) id: Id,
     /// The maker's code for it.
-    code: String,
-    title: String,
+    pub(crate) code: String,
+    pub(crate) title: String,
     /// The product line it runs on; null for all.
-    product_line: Option<String>,
+    pub(crate) product_line: Option<String>,
     /// The product it takes the place of.
-    replaces: Option<Id>,
-    state: word::CatalogueState,
-    created_at: When,
-    changed_at: When,
+    pub(crate) replaces: Option<Id>,
+    pub(crate) state: word::CatalogueState,
+    pub(crate) created_at: When,
+    pub(crate) changed_at: When,
 }
 
 /// A product and its features.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ProductSheet {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ProductSheet {
     #[serde(flatten)]
-    product: Product,
-    features: Vec<Feature>,
+    pub(crate) product: Product,
+    pub(crate) features: Vec<Feature>,
 }
 
 /// A feature, as a product has it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Feature {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Feature {
     /// The name on the wire.
-    name: String,
-    title: String,
+    pub(crate) name: String,
+    pub(crate) title: String,
     /// Never switched off by an expiry.
-    essential: bool,
+    pub(crate) essential: bool,
     /// The highest version it is on for.
-    version_ceiling: Option<String>,
+    pub(crate) version_ceiling: Option<String>,
     /// Uses that each unit gives; null if they are not counted.
-    use_count: Option<i64>,
+    pub(crate) use_count: Option<i64>,
 }
 
 impl From<ProductRow> for Product {
@@ -133,14 +134,20 @@ pub(super) async fn show(
         id: Some(id),
         ..ProductFilter::default()
     };
-    let answer = api
-        .read(move |db| match listing::products(db, &filter, 1)?.pop() {
-            Some(row) => Ok(Some((product::features_of(db, id)?, row))),
-            None => Ok(None),
-        })
-        .await?;
-    let (features, row) = found(answer, "product", id)?;
-    Ok(Json(ProductSheet {
+    let answer = api.read(move |db| sheet(db, &filter)).await?;
+    found(answer, "product", id).map(Json)
+}
+
+/// The first product that fits, and its features.
+pub(crate) fn sheet(
+    db: &mut Db,
+    filter: &ProductFilter,
+) -> Result<Option<ProductSheet>, StoreError> {
+    let Some(row) = listing::products(db, filter, 1)?.pop() else {
+        return Ok(None);
+    };
+    let features = product::features_of(db, row.id.0)?;
+    Ok(Some(ProductSheet {
         product: row.into(),
         features: features.into_iter().map(Feature::from).collect(),
     }))

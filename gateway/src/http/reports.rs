@@ -132,6 +132,9 @@ pub(super) struct StuckQuery {
     /// Only this step.
     #[param(inline)]
     step: Option<word::StuckStep>,
+    /// How long something may be in a step, where the usual is not meant, as removing=3d,denied=1h.
+    #[param(max_length = 256)]
+    limits: Option<String>,
     /// Rows of each step at most: 1 to 1000; 100, if it is not said.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     most: Option<u16>,
@@ -371,9 +374,15 @@ pub(super) async fn stuck(
             "most: {rows} is not 1 to {most}"
         )));
     }
+    let mut limits = Limits::default();
+    for text in query.limits.iter().flat_map(|limits| limits.split(',')) {
+        let (step, limit) =
+            stuck::limit(text).map_err(|why| query::refused(format_args!("limits: {why}")))?;
+        *limits.of(step) = limit;
+    }
     let now = api.clock.now();
     let Json(mut stuck) = report(&api, move |db| {
-        stuck::stuck(db, now, &Limits::default(), i64::from(rows))
+        stuck::stuck(db, now, &limits, i64::from(rows))
     })
     .await?;
     stuck.retain(|stuck| query.step.is_none_or(|step| stuck.step == step.0));

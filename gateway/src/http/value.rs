@@ -12,15 +12,15 @@ use utoipa::{PartialSchema, ToSchema};
 
 /// An id of any entity, in hex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Id(pub(super) [u8; 16]);
+pub(crate) struct Id(pub(crate) [u8; 16]);
 
 /// The thumbprint of a key (RFC 9679), in hex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Thumbprint(pub(super) [u8; 32]);
+pub(crate) struct Thumbprint(pub(crate) [u8; 32]);
 
 /// An instant, as RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct When(pub(super) Timestamp);
+pub(crate) struct When(pub(crate) Timestamp);
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,6 +57,12 @@ impl PartialSchema for Id {
 }
 
 impl ToSchema for Id {}
+
+impl Serialize for Thumbprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&HEXLOWER.encode(&self.0))
+    }
+}
 
 impl<'de> Deserialize<'de> for Thumbprint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

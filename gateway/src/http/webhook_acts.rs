@@ -20,46 +20,46 @@ use crate::store::{Db, StoreError, party, product_line};
 use crate::webhook::{self, Made, MessageId, NewWebhook, Replay, WebhookError, WebhookName};
 
 /// A webhook to be made. Either `all` or `kinds` says what it is told of.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewHook {
+pub(crate) struct NewHook {
     /// What people call it.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    name: String,
+    pub(crate) name: String,
     /// Where messages are sent, as `https://erp.example.com/hooks`.
     #[schema(max_length = 2048)]
-    url: String,
+    pub(crate) url: String,
     /// Everything.
     #[serde(default)]
-    all: bool,
+    pub(crate) all: bool,
     /// Events of these kinds.
     #[serde(default)]
-    kinds: Vec<word::EventKind>,
+    pub(crate) kinds: Vec<word::EventKind>,
     /// Only what concerns this party.
     #[serde(default)]
-    party: Option<Id>,
+    pub(crate) party: Option<Id>,
     /// Only what concerns devices and products of this line.
     #[serde(default)]
-    product_line: Option<String>,
+    pub(crate) product_line: Option<String>,
 }
 
 /// A webhook with its secret.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct WithSecret {
-    webhook: Webhook,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct WithSecret {
+    pub(crate) webhook: Webhook,
     /// What messages are signed with; it is shown this once. Null where the answer is a replay:
     /// rotate the secret, if it is lost.
-    secret: Option<String>,
+    pub(crate) secret: Option<String>,
 }
 
 /// How a secret is replaced.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Rotation {
+pub(crate) struct Rotation {
     /// Seconds for which the secret before signs too: thirty days at most; a day, if it is not said.
     #[serde(default = "a_day")]
     #[schema(minimum = 0, maximum = 2_592_000, default = 86_400)]
-    overlap_seconds: u32,
+    pub(crate) overlap_seconds: u32,
 }
 
 const fn a_day() -> u32 {
@@ -67,39 +67,39 @@ const fn a_day() -> u32 {
 }
 
 /// What is sent once more: one message, or all since an instant.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Again {
+pub(crate) struct Again {
     /// This message, delivered or dead.
     #[serde(default)]
-    message: Option<String>,
+    pub(crate) message: Option<String>,
     /// What is dead, and what was never sent, of events of this instant and later.
     #[serde(default)]
-    since: Option<When>,
+    pub(crate) since: Option<When>,
     /// What was delivered too.
     #[serde(default)]
-    delivered: bool,
+    pub(crate) delivered: bool,
 }
 
 /// What a replay came to.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Replayed {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Replayed {
     /// Messages that are sent once more. Those that were never made are made by and by.
-    messages: usize,
+    pub(crate) messages: usize,
 }
 
 /// What came of trying an endpoint.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Tried {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Tried {
     /// The id of the message that was sent.
-    message: String,
+    pub(crate) message: String,
     /// Whether the endpoint took it.
-    taken: bool,
+    pub(crate) taken: bool,
     /// The status code of its answer.
-    status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// What was wrong.
-    problem: Option<String>,
-    took_milliseconds: u64,
+    pub(crate) problem: Option<String>,
+    pub(crate) took_milliseconds: u64,
 }
 
 /// Make a webhook; the answer has its secret

@@ -17,58 +17,69 @@ use crate::store::{Db, StoreError, product_line};
 use crate::webhook::MessageId;
 
 /// Who is told what happens.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Webhook {
-    name: String,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Webhook {
+    pub(crate) name: String,
     /// Where messages are sent.
-    url: String,
+    pub(crate) url: String,
     /// Whether it is told of everything.
-    all: bool,
+    pub(crate) all: bool,
     /// The kinds of events that it is told of, if not of everything.
-    kinds: Vec<word::EventKind>,
+    pub(crate) kinds: Vec<word::EventKind>,
     /// Only of what concerns this party.
-    party: Option<Id>,
+    pub(crate) party: Option<Id>,
     /// Only of what concerns devices and products of this line.
-    product_line: Option<String>,
-    state: word::WebhookState,
+    pub(crate) product_line: Option<String>,
+    pub(crate) state: word::WebhookState,
     /// Why it was disabled.
-    because: Option<word::DisabledBecause>,
+    pub(crate) because: Option<word::DisabledBecause>,
     /// Attempts that failed since the last that did not.
-    failures: i64,
-    failing_since: Option<When>,
+    pub(crate) failures: i64,
+    pub(crate) failing_since: Option<When>,
     /// Nothing is sent before.
-    not_before: Option<When>,
-    stopped_at: Option<When>,
+    pub(crate) not_before: Option<When>,
+    pub(crate) stopped_at: Option<When>,
     /// The history is gone through from here on for what was not sent.
-    replayed_since: Option<When>,
+    pub(crate) replayed_since: Option<When>,
     /// Until when the secret before signs too.
-    former_secret_until: Option<When>,
-    created_at: When,
-    changed_at: When,
+    pub(crate) former_secret_until: Option<When>,
+    pub(crate) created_at: When,
+    pub(crate) changed_at: When,
+}
+
+/// A webhook in a list, and how many messages it has.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct WebhookStanding {
+    #[serde(flatten)]
+    pub(crate) webhook: Webhook,
+    /// Messages that are still to be sent.
+    pub(crate) waiting: i64,
+    /// Messages that were given up.
+    pub(crate) dead: i64,
 }
 
 /// A message to a webhook.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Message {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Message {
     /// Its id, as the header `webhook-id` bears it.
-    message: String,
+    pub(crate) message: String,
     /// The event that it is about.
-    position: i64,
+    pub(crate) position: i64,
     /// The event's stream.
-    stream: String,
+    pub(crate) stream: String,
     /// The event's instant.
-    event_at: When,
-    state: word::DeliveryStep,
+    pub(crate) event_at: When,
+    pub(crate) state: word::DeliveryStep,
     /// How often it was sent.
-    attempts: i64,
+    pub(crate) attempts: i64,
     /// When it is sent next.
-    next_at: Option<When>,
+    pub(crate) next_at: Option<When>,
     /// The status code of the last answer.
-    status: Option<i16>,
+    pub(crate) status: Option<i16>,
     /// What was wrong with the last attempt.
-    problem: Option<String>,
+    pub(crate) problem: Option<String>,
     /// When it was delivered or given up.
-    settled_at: Option<When>,
+    pub(crate) settled_at: Option<When>,
 }
 
 /// Which messages.
@@ -82,7 +93,7 @@ pub(super) struct MessageQuery {
 }
 
 impl Webhook {
-    pub(super) fn of(db: &mut Db, row: store::Webhook) -> Result<Self, StoreError> {
+    pub(crate) fn of(db: &mut Db, row: store::Webhook) -> Result<Self, StoreError> {
         let wanted = store::wanted(db, row.id)?;
         let product_line = match row.product_line_id {
             Some(id) => product_line::all(db)?
@@ -115,6 +126,16 @@ impl Webhook {
     }
 }
 
+impl WebhookStanding {
+    pub(crate) fn of(db: &mut Db, row: store::Webhook) -> Result<Self, StoreError> {
+        Ok(Self {
+            waiting: store::waiting(db, row.id, DeliveryStep::Waiting)?,
+            dead: store::waiting(db, row.id, DeliveryStep::Dead)?,
+            webhook: Webhook::of(db, row)?,
+        })
+    }
+}
+
 impl From<Delivery> for Message {
     fn from(row: Delivery) -> Self {
         let waits = row.state.0 == DeliveryStep::Waiting;
@@ -137,22 +158,23 @@ impl From<Delivery> for Message {
 #[utoipa::path(
     get, path = "/webhooks", operation_id = "list_webhooks", tag = "webhooks",
     params(PageParams),
-    responses((status = OK, body = Page<Webhook>))
+    responses((status = OK, body = Page<WebhookStanding>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
     list: List<Nothing>,
-) -> Result<Json<Page<Webhook>>, Problem> {
+) -> Result<Json<Page<WebhookStanding>>, Problem> {
     let after = list.after(|key| Some(key.to_owned()))?;
     let limit = list.rows_to_read();
     let webhooks = api
         .read(move |db| {
             let rows = store::list(db, after.as_deref(), limit)?;
-            let shown = rows.into_iter().map(|row| Webhook::of(db, row));
+            let shown = rows.into_iter().map(|row| WebhookStanding::of(db, row));
             shown.collect::<Result<Vec<_>, _>>()
         })
         .await?;
-    Ok(Json(list.page(webhooks, |webhook| webhook.name.clone())))
+    let name = |standing: &WebhookStanding| standing.webhook.name.clone();
+    Ok(Json(list.page(webhooks, name)))
 }
 
 /// Show a webhook

@@ -16,7 +16,13 @@ macro_rules! words {
     ($($name:ident: $domain:ty,)*) => {$(
         #[doc = concat!("[`", stringify!($domain), "`], by its name.")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) struct $name(pub(super) $domain);
+        pub(crate) struct $name(pub(crate) $domain);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.0.as_str())
+            }
+        }
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -41,11 +41,7 @@ pub struct RowError {
 
 impl std::fmt::Display for RowError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "line {}", self.line)?;
-        if let Some(column) = self.column {
-            write!(f, ", {column}")?;
-        }
-        write!(f, ": {} [{}]", self.reason, self.reason.code())
+        crate::http::ImportFault::from(self).fmt(f)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fleetgrant_core::event::{Event, EventKind};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::store::event::{self, Occasion, Stream};
@@ -11,7 +11,7 @@ use crate::store::legacy_right::{self, Progress};
 use crate::store::{Db, StoreError};
 
 /// How far the migration of a product is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MigrationProgress {
     /// The older system.
     pub system: String,

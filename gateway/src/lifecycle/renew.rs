@@ -54,6 +54,16 @@ impl std::str::FromStr for Months {
     }
 }
 
+impl std::fmt::Display for Months {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.months, self.days) {
+            (months, 0) => write!(f, "P{months}M"),
+            (0, days) => write!(f, "P{days}D"),
+            (months, days) => write!(f, "P{months}M{days}D"),
+        }
+    }
+}
+
 /// Renews an entitlement, within a transaction that the caller ends.
 pub(super) fn renew(
     db: &mut Db,

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use fleetgrant_core::domain::{ActivationState, DeviceState, Purpose, Timestamp};
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::first::{self, Activated};
@@ -24,22 +24,22 @@ const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
 
 /// How devices, activations and refusals stand.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ActivationReport {
     /// The instant it is of.
-    #[serde(serialize_with = "written::instant")]
+    #[serde(with = "written::instant")]
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// What happened before this is left out of what is counted over time.
-    #[serde(serialize_with = "written::optional_instant")]
+    #[serde(with = "written::optional_instant")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
     /// Devices by state, now.
-    #[serde(serialize_with = "written::by_name")]
+    #[serde(with = "written::by_name")]
     #[schema(value_type = BTreeMap<String, u64>)]
     pub devices: BTreeMap<DeviceState, u64>,
     /// Units by the state of their activation, now.
-    #[serde(serialize_with = "written::by_name")]
+    #[serde(with = "written::by_name")]
     #[schema(value_type = BTreeMap<String, u64>)]
     pub units: BTreeMap<ActivationState, u64>,
     /// Units activated for the first time.
@@ -56,7 +56,7 @@ pub struct ActivationReport {
 }
 
 /// Units activated for the first time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Activations {
     /// Since the report's beginning.
     pub units: u64,

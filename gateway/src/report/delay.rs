@@ -1,7 +1,7 @@
 //! Order-to-activation and shipment-to-activation.
 
 use fleetgrant_core::domain::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::group::{GroupBy, Groups, Names};
@@ -21,10 +21,10 @@ pub struct Cohort {
 }
 
 /// How long units take to be activated.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DelayReport {
     /// The instant it is of.
-    #[serde(serialize_with = "written::instant")]
+    #[serde(with = "written::instant")]
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// By group, all of them last.
@@ -36,7 +36,7 @@ pub struct DelayReport {
 }
 
 /// How long the units of a group take to be activated.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Delay {
     /// Which group.
     pub group: String,

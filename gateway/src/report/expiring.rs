@@ -10,7 +10,7 @@ use fleetgrant_core::entitlement::{Start, Term};
 use fleetgrant_core::license::months_and_days;
 use fleetgrant_core::renewal;
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::written;
@@ -21,7 +21,7 @@ use crate::store::schema::{activations, entitlements, license_models, parties, p
 use crate::store::{Db, StoreError};
 
 /// An entitlement of which something ends soon.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Expiring {
     /// What it is called.
     pub entitlement: String,
@@ -32,7 +32,7 @@ pub struct Expiring {
     /// The licence model, by its code.
     pub model: String,
     /// When it ends, grace aside; of activations with ends of their own, when the first does.
-    #[serde(serialize_with = "written::instant")]
+    #[serde(with = "written::instant")]
     #[schema(value_type = String, format = DateTime)]
     pub ends_at: Timestamp,
     /// Units that end; null if they are not counted.

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use fleetgrant_core::domain::{CaseState, EntitlementId, EntitlementState, Timestamp};
 use fleetgrant_core::event::EventKind;
 use fleetgrant_core::quota::QuotaKind;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_cbor::Value;
 use utoipa::ToSchema;
 
@@ -30,10 +30,10 @@ condition!(
 );
 
 /// What was done with what was sold.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OperationsReport {
     /// The instant it is of.
-    #[serde(serialize_with = "written::instant")]
+    #[serde(with = "written::instant")]
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// By group, all of them last.
@@ -49,7 +49,7 @@ pub struct OperationsReport {
 }
 
 /// What was done with what was sold of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Operations {
     /// Which group.
     pub group: String,
@@ -70,7 +70,7 @@ pub struct Operations {
 }
 
 /// How often what was asked for came about within a day.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Success {
     /// Cases opened in the interval, at least 24 hours ago.
     pub opened: u64,

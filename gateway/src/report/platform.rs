@@ -6,7 +6,7 @@ use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use fleetgrant_core::ask::model_text;
 use fleetgrant_core::domain::ActivationState;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::store::column::Code;
@@ -16,7 +16,7 @@ use crate::store::{Db, StoreError};
 
 /// A hardware model with a firmware, as the devices say; the model as the manifest says, where a
 /// device does not.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Platform {
     /// The maker of the hardware.
     pub maker: Option<String>,
@@ -29,7 +29,7 @@ pub struct Platform {
 }
 
 /// A platform with what is activated on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlatformUse {
     /// Which.
     #[serde(flatten)]

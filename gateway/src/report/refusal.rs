@@ -8,7 +8,7 @@ use fleetgrant_core::domain::Timestamp;
 use fleetgrant_core::event::EventKind;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_cbor::Value;
 use utoipa::ToSchema;
 
@@ -18,7 +18,7 @@ use crate::store::schema::events;
 use crate::store::{Db, StoreError, event};
 
 /// What was refused of devices that proved who they are.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Refusals {
     /// Wants denied, by rule: distinct (device, want, rule, day).
     pub wants: BTreeMap<String, u64>,

@@ -8,7 +8,7 @@ use fleetgrant_core::ask::model_text;
 use fleetgrant_core::domain::{
     EntitlementId, EntitlementState, OrderLineId, ProductId, Purpose, Timestamp,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::delay::Cohort;
@@ -24,16 +24,16 @@ use crate::store::schema::{
 use crate::store::{Db, StoreError};
 
 /// Activations, and which share of what was sold they are.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ShareReport {
     /// The instant it is of.
-    #[serde(serialize_with = "written::instant")]
+    #[serde(with = "written::instant")]
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// What it is broken down by.
     pub by: String,
     /// Seconds within which a unit counts as activated in the share; null for at any time.
-    #[serde(serialize_with = "written::seconds")]
+    #[serde(with = "written::seconds")]
     #[schema(value_type = Option<f64>)]
     pub within_seconds: Option<Duration>,
     /// By group, all of them last.
@@ -41,7 +41,7 @@ pub struct ShareReport {
 }
 
 /// The activations of a group.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Share {
     /// Which group.
     pub group: String,

@@ -1,5 +1,6 @@
 //! What has been in a step for longer than it should.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use diesel::dsl::{exists, max, min, sql};
@@ -10,7 +11,7 @@ use fleetgrant_core::domain::{
     ShipmentState, Timestamp,
 };
 use fleetgrant_core::event::EventKind;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::written;
@@ -83,9 +84,31 @@ impl Limits {
     }
 }
 
+/// A step and how long something may be in it, as people write it.
+///
+/// # Errors
+/// It is none, and what one looks like.
+pub fn limit(text: &str) -> Result<(Step, Duration), String> {
+    let (step, time) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is no limit; write it as removing=3d"))?;
+    let step = <Step as clap::ValueEnum>::from_str(step, false)?;
+    Ok((step, crate::when::length(time)?))
+}
+
 /// A step that something can be stuck in.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema, clap::ValueEnum,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    clap::ValueEnum,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
@@ -113,6 +136,7 @@ impl Step {
         Self::Shipped,
         Self::Quarantined,
         Self::Denied,
+        Self::Approval,
         Self::Reserved,
         Self::Published,
         Self::Offline,
@@ -136,7 +160,7 @@ impl Step {
 }
 
 /// Something that is stuck.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Stuck {
     /// In which step.
     pub step: Step,
@@ -147,11 +171,12 @@ pub struct Stuck {
     /// Why, where a reason is known.
     pub reason: Option<String>,
     /// Since when.
-    #[serde(serialize_with = "written::instant")]
+    #[serde(with = "written::instant")]
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// What a person can do about it.
-    pub remedy: &'static str,
+    #[schema(value_type = String)]
+    pub remedy: Cow<'static, str>,
 }
 
 /// Up to `most` of each step, the oldest first.
@@ -202,7 +227,7 @@ fn shipped(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, Stor
             what: "first contact".to_owned(),
             reason: None,
             since: since?.0,
-            remedy: "ask whether it arrived, and whether it reaches the broker",
+            remedy: "ask whether it arrived, and whether it reaches the broker".into(),
         })
     });
     Ok(stuck.collect())
@@ -234,7 +259,8 @@ fn quarantined(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, 
                 what: "admission".to_owned(),
                 reason: None,
                 since: since.0,
-                remedy: "compare its key with the factory's, then `fleetgrant devices admit` it",
+                remedy: "compare its key with the factory's, then `fleetgrant devices admit` it"
+                    .into(),
             });
         }
     }
@@ -260,7 +286,8 @@ fn wanted(
         since: case.changed_at.0,
         remedy: case
             .rule
-            .map_or("look at its cases", |rule| rule.0.remedy()),
+            .map_or("look at its cases", |rule| rule.0.remedy())
+            .into(),
     });
     Ok(stuck.collect())
 }
@@ -287,7 +314,7 @@ fn reserved(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, Sto
             what: format!("activation {}", activation.0),
             reason: None,
             since: since?.0,
-            remedy: "see whether the device asks, and what it was answered; or cancel it",
+            remedy: "see whether the device asks, and what it was answered; or cancel it".into(),
         })
     });
     Ok(stuck.collect())
@@ -349,7 +376,8 @@ fn unsigned(
             remedy: match step {
                 Step::Offline => "ask for the file with the device's acknowledgement",
                 _ => "see when the device was last heard; it gets the set when it is",
-            },
+            }
+            .into(),
         });
     Ok(stuck.collect())
 }
@@ -387,7 +415,7 @@ fn removing(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, Sto
                 what: format!("activation {}", activation.0),
                 reason: reason.map(|reason| reason.0.to_string()),
                 since: since?.0,
-                remedy: "get the device to report; its units are free when it has",
+                remedy: "get the device to report; its units are free when it has".into(),
             })
         });
     Ok(stuck.collect())

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use fleetgrant_core::domain::{OrderState, PartyId, PartyKind, PartyState, Timestamp};
 use fleetgrant_core::tier::{DEFAULT_TIER, Suggestion};
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::store::column::{Code, Micros, Octets};
@@ -15,7 +15,7 @@ use crate::store::schema::{order_lines, orders, parties};
 use crate::store::{Db, StoreError, policy};
 
 /// A party that bought as much as another tier takes, or less than its own does.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Suggested {
     /// Who.
     pub party: String,

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{ActivationState, EntitlementId, EntitlementState, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::group::{GroupBy, Groups, Names};
@@ -17,10 +17,10 @@ use crate::store::schema::{activations, entitlements, license_models, parties, p
 use crate::store::{Db, StoreError};
 
 /// How much of what was sold is in use.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct UsageReport {
     /// The instant it is of.
-    #[serde(serialize_with = "written::instant")]
+    #[serde(with = "written::instant")]
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// By group, all of them last.
@@ -28,7 +28,7 @@ pub struct UsageReport {
 }
 
 /// How much of a group of entitlements is in use.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Usage {
     /// Which group.
     pub group: String,

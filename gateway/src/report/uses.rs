@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use fleetgrant_core::domain::{LicenseModel, ProductId, Timestamp};
 use fleetgrant_core::entitlement::Quantity;
 use fleetgrant_core::license::ModelRules;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::group::{GroupBy, Groups, Names};
@@ -19,10 +19,10 @@ use crate::store::schema::{
 use crate::store::{Db, StoreError, license_model};
 
 /// How often devices used what is metered or counted.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct UsesReport {
     /// The instant it is of.
-    #[serde(serialize_with = "written::instant")]
+    #[serde(with = "written::instant")]
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// By group, all of them last.
@@ -30,7 +30,7 @@ pub struct UsesReport {
 }
 
 /// How often devices used what is metered or counted of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Uses {
     /// Which group.
     pub group: String,

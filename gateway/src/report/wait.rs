@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use fleetgrant_core::domain::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::written;
@@ -35,7 +35,7 @@ pub struct Negative {
 }
 
 /// A wait that no measure counts, since its dates contradict each other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DataError {
     /// What waited, for people.
     pub subject: String,
@@ -44,17 +44,17 @@ pub struct DataError {
     /// Units.
     pub units: u64,
     /// When the wait began.
-    #[serde(serialize_with = "written::instant")]
+    #[serde(with = "written::instant")]
     #[schema(value_type = String, format = DateTime)]
     pub from: Timestamp,
     /// When it ended, or when it was looked at.
-    #[serde(serialize_with = "written::instant")]
+    #[serde(with = "written::instant")]
     #[schema(value_type = String, format = DateTime)]
     pub to: Timestamp,
 }
 
 /// What a measure of waits comes to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Summary {
     /// Units whose wait is over: n.
     #[serde(rename = "n")]
@@ -63,15 +63,15 @@ pub struct Summary {
     #[serde(rename = "of")]
     pub all: u64,
     /// The mean over those n, none of them censored.
-    #[serde(rename = "mean_seconds", serialize_with = "written::seconds")]
+    #[serde(rename = "mean_seconds", with = "written::seconds")]
     #[schema(value_type = Option<f64>)]
     pub mean: Option<Duration>,
     /// The wait that half of the N do not exceed; none, if that is not known yet.
-    #[serde(rename = "median_seconds", serialize_with = "written::seconds")]
+    #[serde(rename = "median_seconds", with = "written::seconds")]
     #[schema(value_type = Option<f64>)]
     pub median: Option<Duration>,
     /// The wait that 95 of 100 do not exceed; none, if that is not known yet.
-    #[serde(rename = "p95_seconds", serialize_with = "written::seconds")]
+    #[serde(rename = "p95_seconds", with = "written::seconds")]
     #[schema(value_type = Option<f64>)]
     pub p95: Option<Duration>,
 }

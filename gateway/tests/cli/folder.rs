@@ -8,6 +8,8 @@ pub(crate) const REFUSED: i32 = 1;
 pub(crate) const USAGE: i32 = 2;
 pub(crate) const CONFIG: i32 = 3;
 pub(crate) const UNAVAILABLE: i32 = 4;
+#[allow(dead_code, reason = "each kind of test uses a part of it")]
+pub(crate) const LOCAL_ONLY: i32 = 5;
 
 /// A folder to run `fleetgrant` in, without variables that reach it from outside.
 pub(crate) struct Folder(tempfile::TempDir);
@@ -49,7 +51,7 @@ impl Folder {
 }
 
 /// What a run left; shown whole when it is not as expected.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[allow(dead_code, reason = "the arguments are for whoever reads the failure")]
 pub(crate) struct Outcome {
     args: Vec<String>,

@@ -24,6 +24,7 @@ use fleetgrant_core::policy::Policy;
 use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
+use crate::store::Location;
 use crate::store::scratch::Scratch;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -37,7 +38,7 @@ pub(crate) struct Served {
     pub(crate) hands: ManualClock,
     pub(crate) link: watch::Sender<LinkStatus>,
     pub(crate) server: HttpServer,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 /// What a test changes of the configuration.
@@ -93,12 +94,20 @@ impl Served {
             hands,
             link,
             server,
-            _scratch: scratch,
+            scratch,
         }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Its database, where that is a file.
+    pub(crate) fn database(&self) -> Option<&std::path::Path> {
+        match self.scratch.location() {
+            Location::Sqlite(path) => Some(path),
+            Location::Postgres(_) => None,
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -11,6 +11,9 @@ mod desk;
 mod devices;
 mod docs;
 mod factory;
+#[allow(dead_code, reason = "each kind of test uses a part of it")]
+#[path = "../cli/folder.rs"]
+mod folder;
 mod health;
 mod history;
 mod imports;
@@ -21,6 +24,7 @@ mod oidc;
 mod openapi;
 mod policies;
 mod problems;
+mod remote;
 mod reports;
 mod roles;
 mod store;

@@ -2,8 +2,10 @@
 
 use super::batch_called;
 use crate::cli::ledger::{Ledger, runtime};
-use crate::cli::{Failure, Global, note};
+use crate::cli::remote::{Body, Query};
+use crate::cli::{Failure, Global, Remote, note};
 use crate::factory::{NotReserved, Reservation};
+use crate::http::factory::{BatchReservation, BatchReserved};
 use crate::operator::Effects;
 
 /// Reserve units of an entitlement for every device of a batch, or for none
@@ -29,6 +31,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return on(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     let batch = batch_called(&ledger, &args.batch)?;
     let row = ledger.entitlement(&args.entitlement)?;
@@ -43,12 +48,29 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         false => Effects::Kept,
     };
     let reserved = runtime()?.block_on(ledger.operator()?.reserve(reservation, effects))?;
+    tell(args, reserved.made, reserved.kept);
+    Ok(())
+}
+
+/// The same, on another gateway.
+fn on(gateway: &Remote, args: &Args) -> Result<(), Failure> {
+    let path = format!("/batches/{}/reserve", gateway.batch(&args.batch)?.id);
+    let asked = BatchReservation {
+        entitlement: gateway.entitlement(&args.entitlement)?.id,
+        units: args.units,
+    };
+    let reserved: BatchReserved =
+        gateway.post(&path, &Query::preview(args.dry_run), &Body::Json(&asked))?;
+    tell(args, reserved.made, reserved.kept);
+    Ok(())
+}
+
+fn tell(args: &Args, made: u64, kept: u64) {
+    let units = args.units;
     let would = if args.dry_run { "would be " } else { "" };
     note(&format!(
-        "{units} units {would}reserved for each of {} devices; {} have units of it already",
-        reserved.made, reserved.kept
+        "{units} units {would}reserved for each of {made} devices; {kept} have units of it already"
     ));
-    Ok(())
 }
 
 impl From<NotReserved> for Failure {

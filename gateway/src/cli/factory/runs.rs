@@ -1,15 +1,18 @@
 //! `fleetgrant factory run` and `station`: what happens to a device on the line.
 
+mod remote;
+
 use anyhow::anyhow;
 use fleetgrant_core::domain::DeviceId;
 
 use crate::cli::ledger::{Ledger, actor, device_id};
 use crate::cli::output::{self, Format, row};
-use crate::cli::{Failure, Global, OrUnavailable, note};
+use crate::cli::{Failure, Global, OrUnavailable, Remote, note};
 use crate::clock::Clock;
 use crate::factory::{self as line, LineError};
+use crate::http::factory::{Run, Station};
 use crate::store::event::Occasion;
-use crate::store::station::{self, Run, Station};
+use crate::store::station;
 use crate::store::{Db, StoreError};
 
 /// Add a station, or list them
@@ -113,34 +116,46 @@ row!(
     }
 );
 
-impl RunLine {
-    fn of(run: Run, station: &Station) -> Self {
+impl From<Run> for RunLine {
+    fn from(run: Run) -> Self {
         Self {
-            device: run.device_id,
-            station: station.name.clone(),
+            device: run.device,
+            station: run.station,
             attempt: run.attempt,
-            state: run.state.0.to_string(),
-            opened: run.opened_at.0.to_string(),
-            closed: run.closed_at.map(|at| at.0.to_string()),
+            state: run.state.to_string(),
+            opened: run.opened_at.to_string(),
+            closed: run.closed_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+impl From<Station> for StationLine {
+    fn from(station: Station) -> Self {
+        Self {
+            station: station.name,
+            time_limit: station.time_limit_seconds,
+            since: station.created_at.to_string(),
         }
     }
 }
 
 pub(super) fn stations(global: &Global, args: &StationArgs) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::stations(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     match &args.command {
         StationCommand::Add(args) => add(&ledger, args),
         StationCommand::List(args) => {
             let stations = ledger.read(station::all)?;
-            let line = |station: Station| StationLine {
-                station: station.name,
-                time_limit: station.time_limit_seconds,
-                since: station.created_at.0.to_string(),
-            };
-            let lines: Vec<_> = stations.into_iter().map(line).collect();
-            output::print(args.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
+            show_stations(args, stations.into_iter().map(Station::from).collect())
         }
     }
+}
+
+fn show_stations(args: &List, stations: Vec<Station>) -> Result<(), Failure> {
+    let lines: Vec<_> = stations.into_iter().map(StationLine::from).collect();
+    output::print(args.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
 }
 
 fn add(ledger: &Ledger, args: &Add) -> Result<(), Failure> {
@@ -150,18 +165,24 @@ fn add(ledger: &Ledger, args: &Add) -> Result<(), Failure> {
         Some(_) => return Err(Failure::refused(anyhow!("several parties are called so"))),
     };
     let (name, limit, now) = (args.name.clone(), args.time_limit, Clock::system().now());
-    let is_new = ledger.store().write_blocking("station", move |db| {
+    ledger.store().write_blocking("station", move |db| {
         settled(line::put_station(db, &name, manufacturer, limit, now))
     })??;
-    note(if is_new {
-        "it is added"
-    } else {
-        "it is changed"
-    });
+    tell_of_station(args);
     Ok(())
 }
 
+fn tell_of_station(args: &Add) {
+    note(&format!(
+        "a device has {} s at {}",
+        args.time_limit, args.name
+    ));
+}
+
 pub(super) fn runs(global: &Global, args: &RunArgs) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::runs(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     match &args.command {
         RunCommand::Open(args) => open(&ledger, args),
@@ -176,24 +197,29 @@ fn open(ledger: &Ledger, args: &Open) -> Result<(), Failure> {
         args.station.clone(),
         args.operator.clone(),
     );
-    let (run, station) = in_history(ledger, "run", move |db, occasion| {
+    let run = in_history(ledger, "run", move |db, occasion| {
         settled(line::open_run(db, &id, &station, by.as_deref(), occasion))
     })??;
+    tell_of_run(&run.into());
+    Ok(())
+}
+
+fn tell_of_run(run: &Run) {
     note(&format!(
         "{} is at {}, attempt {}",
-        args.device, station.name, run.attempt
+        run.device, run.station, run.attempt
     ));
-    Ok(())
 }
 
 fn close(ledger: &Ledger, args: &Close) -> Result<(), Failure> {
     let closed = in_history(ledger, "runs", |db, occasion| {
         line::close_runs(db, occasion)
     })?;
-    let lines = closed.into_iter();
-    let lines: Vec<_> = lines
-        .map(|(run, station)| RunLine::of(run, &station))
-        .collect();
+    show_runs(args, closed.into_iter().map(Run::from).collect())
+}
+
+fn show_runs(args: &Close, runs: Vec<Run>) -> Result<(), Failure> {
+    let lines: Vec<_> = runs.into_iter().map(RunLine::from).collect();
     output::print(args.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
 }
 

@@ -1,11 +1,15 @@
 //! `fleetgrant factory yield`: how the lines do.
 
+use clap::ValueEnum as _;
+use clap::builder::PossibleValue;
 use fleetgrant_core::domain::Timestamp;
 
 use crate::cli::ledger::Ledger;
 use crate::cli::output::{self, Format, row};
-use crate::cli::{Failure, Global, OrUnavailable};
+use crate::cli::remote::Query;
+use crate::cli::{Failure, Global, OrUnavailable, Remote};
 use crate::factory::yields::{self, By, YieldOf};
+use crate::http::value;
 use crate::when::When;
 
 /// Show first-pass yield by station, or final yield by batch
@@ -43,6 +47,19 @@ row!(
 );
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        let at = |when: When| value::When(when.at(gateway.zone()));
+        let by = args.by.to_possible_value();
+        let query = Query::default()
+            .with("by", by.as_ref().map(PossibleValue::get_name))
+            .with(
+                "manufacturer",
+                gateway.party_if(args.manufacturer.as_deref())?,
+            )
+            .with("from", args.from.map(at))
+            .with("to", args.to.map(at));
+        return show(args, gateway.get("/reports/yield", &query)?);
+    }
     let ledger = Ledger::open(global)?;
     let zone = ledger.config().time_zone.clone();
     let bound = |when: Option<When>, open: i64| {
@@ -53,6 +70,10 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let by = args.by;
     let yields =
         ledger.read(move |db| yields::read(db, by, manufacturers.as_deref(), (from, to)))?;
+    show(args, yields)
+}
+
+fn show(args: &Args, yields: Vec<YieldOf>) -> Result<(), Failure> {
     let lines: Vec<_> = yields.into_iter().map(YieldLine::from).collect();
     output::print(args.output, &lines).or_unavailable(|| "cannot write the report".to_owned())
 }

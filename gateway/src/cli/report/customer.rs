@@ -9,6 +9,10 @@ use crate::cli::ledger::Ledger;
 use crate::cli::orders::OrderEntry;
 use crate::cli::output::{self, Format, row};
 use crate::cli::{Failure, OrUnavailable};
+use crate::http::activations::Activation;
+use crate::http::devices::Device;
+use crate::http::entitlements::Entitlement;
+use crate::http::orders::Order;
 use crate::report::customer::{self, Customer, ShipmentRow};
 use crate::report::history::Exported;
 
@@ -88,18 +92,19 @@ struct Sheet {
 impl From<Customer> for Sheet {
     fn from(customer: Customer) -> Self {
         Self {
-            orders: lines(customer.orders),
-            shipments: lines(customer.shipments),
-            entitlements: lines(customer.entitlements),
-            devices: lines(customer.devices),
-            activations: lines(customer.activations),
+            orders: lines::<_, Order, _>(customer.orders),
+            shipments: lines::<_, ShipmentRow, _>(customer.shipments),
+            entitlements: lines::<_, Entitlement, _>(customer.entitlements),
+            devices: lines::<_, Device, _>(customer.devices),
+            activations: lines::<_, Activation, _>(customer.activations),
             events: customer.events,
         }
     }
 }
 
-fn lines<R, L: From<R>>(rows: Vec<R>) -> Vec<L> {
-    rows.into_iter().map(L::from).collect()
+/// Rows as the API shows them, in lines.
+fn lines<R, A: From<R>, L: From<A>>(rows: Vec<R>) -> Vec<L> {
+    rows.into_iter().map(A::from).map(L::from).collect()
 }
 
 pub(super) fn run(ledger: &Ledger, args: &Args) -> Result<(), Failure> {

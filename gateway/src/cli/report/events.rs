@@ -1,8 +1,12 @@
 //! `fleetgrant report events`: the history, one event a line.
 
+mod remote;
+
 use std::io;
 
 use fleetgrant_core::event::EventKind;
+
+pub(super) use remote::run as run_remote;
 
 use crate::cli::ledger::Ledger;
 use crate::cli::output::{self, Heading, row};
@@ -91,7 +95,7 @@ row!(
         position: i64,
         stream: String,
         seq: i64,
-        kind: &'static str,
+        kind: String,
         at: String,
         actor: String,
         cause: String,
@@ -110,7 +114,7 @@ impl TryFrom<Exported> for EventLine {
             position: event.position,
             stream: event.stream,
             seq: event.seq,
-            kind: event.kind,
+            kind: event.kind.to_owned(),
             at: event.at,
             actor: event.actor,
             cause: event.cause,

@@ -220,7 +220,7 @@ row!(
         reason: Option<String>,
         since: String,
         waited: String,
-        remedy: &'static str,
+        remedy: String,
     }
 );
 
@@ -237,7 +237,7 @@ pub(super) fn print_stuck(form: Format, stuck: Vec<Stuck>, now: Timestamp) -> io
             reason: stuck.reason,
             since: stuck.since.to_string(),
             waited: Spoken(Some(waited)).to_string(),
-            remedy: stuck.remedy,
+            remedy: stuck.remedy.into_owned(),
         }
     });
     output::print(form, &lines.collect::<Vec<_>>())

@@ -1,0 +1,64 @@
+//! The same, on another gateway.
+
+use super::{
+    Args, Command, Devices, List, Show, Which, found, show_devices, show_list, show_sheet,
+    tell_of_creation,
+};
+use crate::cli::remote::{Body, Query, segment};
+use crate::cli::{Failure, Remote, note};
+use crate::http::campaigns::{Campaign, CampaignDevice, CampaignSheet};
+
+pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
+    match &args.command {
+        Command::Create(args) => {
+            let terms = args.terms();
+            let sheet: CampaignSheet =
+                gateway.post("/campaigns", &Query::default(), &Body::Json(&terms))?;
+            tell_of_creation(&sheet.campaign.name);
+            Ok(())
+        }
+        Command::List(args) => list(gateway, args),
+        Command::Show(args) => show(gateway, args),
+        Command::Devices(args) => devices(gateway, args),
+        Command::Start(which) => tell(gateway, which, "start"),
+        Command::Pause(which) => tell(gateway, which, "pause"),
+        Command::Resume(which) => tell(gateway, which, "resume"),
+        Command::Abort(which) => tell(gateway, which, "abort"),
+    }
+}
+
+fn path(which: &Which) -> String {
+    format!("/campaigns/{}", segment(&which.campaign))
+}
+
+fn tell(gateway: &Remote, which: &Which, verb: &str) -> Result<(), Failure> {
+    let path = format!("{}/{verb}", path(which));
+    let sheet: CampaignSheet = gateway.post(&path, &Query::default(), &Body::None)?;
+    note(&format!(
+        "{} is {}",
+        sheet.campaign.name, sheet.campaign.state
+    ));
+    Ok(())
+}
+
+fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
+    let query = Query::default().with("state", args.state);
+    let key = |campaign: &Campaign| campaign.id.to_string();
+    show_list(
+        args,
+        gateway.list("/campaigns", query, &args.list, args.after, key)?,
+    )
+}
+
+fn show(gateway: &Remote, args: &Show) -> Result<(), Failure> {
+    let sheet = gateway.find(&path(&args.which))?;
+    show_sheet(args, found(sheet, &args.which)?.0)
+}
+
+fn devices(gateway: &Remote, args: &Devices) -> Result<(), Failure> {
+    let path = format!("{}/devices", path(&args.which));
+    let query = Query::default().with("step", args.step);
+    let key = |row: &CampaignDevice| row.device.clone();
+    let devices = gateway.list(&path, query, &args.list, args.after.as_ref(), key)?;
+    show_devices(args, devices)
+}

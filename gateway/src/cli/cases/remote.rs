@@ -1,0 +1,43 @@
+//! The same, on another gateway.
+
+use fleetgrant_core::domain::CaseState;
+
+use super::{Args, Command, Decide, List, show, show_list};
+use crate::cli::remote::{Body, Query};
+use crate::cli::{Failure, Remote, activations, note};
+use crate::http::case_acts::CaseDecided;
+use crate::http::cases::Case;
+
+pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
+    match &args.command {
+        Command::List(args) => list(gateway, args),
+        Command::Show(args) => {
+            let found = gateway.find::<Case>(&format!("/cases/{}", args.case))?;
+            show(args, found.map(|(case, _)| case))
+        }
+        Command::Approve(args) => {
+            if let Some(acted) = decide(gateway, args, "approve")?.done {
+                note(&activations::what_follows(&acted));
+            }
+            Ok(())
+        }
+        Command::Refuse(args) => decide(gateway, args, "refuse").map(drop),
+    }
+}
+
+fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
+    let query = Query::default()
+        .with("device", args.device.as_ref())
+        .with("step", args.step)
+        .with("state", (!args.all).then_some(CaseState::Open));
+    let key = |case: &Case| case.id.to_string();
+    show_list(
+        args,
+        gateway.list("/cases", query, &args.list, args.after, key)?,
+    )
+}
+
+fn decide(gateway: &Remote, args: &Decide, verb: &str) -> Result<CaseDecided, Failure> {
+    let path = format!("/cases/{}/{verb}", args.case);
+    gateway.post(&path, &Query::default(), &Body::None)
+}

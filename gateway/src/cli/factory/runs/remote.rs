@@ -1,0 +1,56 @@
+//! The same, on another gateway.
+
+use super::{
+    Add, RunArgs, RunCommand, StationArgs, StationCommand, show_runs, show_stations, tell_of_run,
+    tell_of_station,
+};
+use crate::cli::remote::{Body, Query};
+use crate::cli::{Failure, Remote, note};
+use crate::http::factory::{NewRun, NewStation, Run, ScrappedDevice, Station};
+
+pub(super) fn stations(gateway: &Remote, args: &StationArgs) -> Result<(), Failure> {
+    match &args.command {
+        StationCommand::Add(args) => add(gateway, args),
+        StationCommand::List(args) => {
+            show_stations(args, gateway.get("/stations", &Query::default())?)
+        }
+    }
+}
+
+fn add(gateway: &Remote, args: &Add) -> Result<(), Failure> {
+    let asked = NewStation {
+        name: args.name.clone(),
+        manufacturer: gateway.party_if(args.manufacturer.as_deref())?,
+        time_limit_seconds: args.time_limit,
+    };
+    gateway.post::<Station>("/stations", &Query::default(), &Body::Json(&asked))?;
+    tell_of_station(args);
+    Ok(())
+}
+
+pub(super) fn runs(gateway: &Remote, args: &RunArgs) -> Result<(), Failure> {
+    match &args.command {
+        RunCommand::Open(args) => {
+            let asked = NewRun {
+                device: args.device.to_string(),
+                station: args.station.clone(),
+                operator: args.operator.clone(),
+            };
+            let run = gateway.post("/runs", &Query::default(), &Body::Json(&asked))?;
+            tell_of_run(&run);
+            Ok(())
+        }
+        RunCommand::Close(args) => {
+            let closed = gateway.post("/runs/close", &Query::default(), &Body::None)?;
+            show_runs(args, closed)
+        }
+        RunCommand::Scrap(args) => {
+            let asked = ScrappedDevice {
+                device: args.device.to_string(),
+            };
+            gateway.post::<Run>("/runs/scrap", &Query::default(), &Body::Json(&asked))?;
+            note(&format!("{} is scrapped", args.device));
+            Ok(())
+        }
+    }
+}

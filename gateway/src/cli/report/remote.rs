@@ -1,0 +1,141 @@
+//! The same, on another gateway.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use serde::de::DeserializeOwned;
+
+use super::{Activations, Args, Command, Delay, Expiring, Operations, Stuck, events, figures};
+use crate::cli::remote::Query;
+use crate::cli::{Failure, OrUnavailable as _, Remote};
+use crate::clock::Clock;
+use crate::http::value;
+use crate::report::delay::DelayReport;
+use crate::when::When;
+
+/// Rows of each step of what is stuck, at most.
+const MOST_STUCK: u32 = 1_000;
+const DAY: u64 = 86_400;
+
+pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
+    match &args.command {
+        Command::Activation(args) => {
+            let query = Query::default().with("since", instant(gateway, args.since));
+            let report = ask(gateway, "activation", &query)?;
+            figures::print_activation(args.output.output, &report)
+        }
+        Command::OrderToActivation(args) => figures::print_delay(
+            args.output.output,
+            &delay(gateway, "order-to-activation", args)?,
+        ),
+        Command::ShipmentToActivation(args) => {
+            let report = delay(gateway, "shipment-to-activation", args)?;
+            figures::print_delay(args.output.output, &report)
+        }
+        Command::Platforms(args) => {
+            let platforms = ask(gateway, "platforms", &Query::default())?;
+            figures::print_platforms(args.output, platforms)
+        }
+        Command::LicenseModels(args) => {
+            let report = ask(gateway, "license-models", &Query::default())?;
+            figures::print_usage(args.output, report)
+        }
+        Command::Utilisation(args) => {
+            let query = Query::default().with("by", Some(args.by.as_str()));
+            figures::print_usage(args.output.output, ask(gateway, "utilisation", &query)?)
+        }
+        Command::Activations(args) => {
+            let report = ask(gateway, "activations", &shares(gateway, args)?)?;
+            figures::print_shares(args.output.output, report)
+        }
+        Command::Operations(args) => {
+            let report = ask(gateway, "operations", &operations(gateway, args))?;
+            figures::print_operations(args.output.output, report)
+        }
+        Command::Uses(args) => {
+            let query = Query::default().with("by", Some(args.by.as_str()));
+            figures::print_uses(args.output.output, ask(gateway, "uses", &query)?)
+        }
+        Command::Expiring(args) => {
+            let soon = ask(gateway, "expiring", &expiring(args)?)?;
+            figures::print_expiring(args.output.output, soon)
+        }
+        Command::Tiers(args) => {
+            let suggested = ask(gateway, "tiers", &Query::default())?;
+            figures::print_tiers(args.output, suggested)
+        }
+        Command::Stuck(args) => {
+            let stuck = ask(gateway, "stuck", &stuck(args)?)?;
+            figures::print_stuck(args.output.output, stuck, Clock::system().now())
+        }
+        Command::Events(args) => return events::run_remote(gateway, args),
+        Command::Reconcile(_) | Command::Customer(_) => return Err(gateway.local_only()),
+    }
+    .or_unavailable(|| "cannot write the report".to_owned())
+}
+
+fn ask<T: DeserializeOwned>(gateway: &Remote, report: &str, query: &Query) -> Result<T, Failure> {
+    gateway.get(&format!("/reports/{report}"), query)
+}
+
+fn instant(gateway: &Remote, when: Option<When>) -> Option<value::When> {
+    when.map(|when| value::When(when.at(gateway.zone())))
+}
+
+fn interval(gateway: &Remote, since: Option<When>, until: Option<When>) -> Query {
+    Query::default()
+        .with("since", instant(gateway, since))
+        .with("until", instant(gateway, until))
+}
+
+fn delay(gateway: &Remote, report: &str, args: &Delay) -> Result<DelayReport, Failure> {
+    let query = interval(gateway, args.since, args.until).with("by", Some(args.by.as_str()));
+    ask(gateway, report, &query)
+}
+
+fn operations(gateway: &Remote, args: &Operations) -> Query {
+    interval(gateway, args.since, args.until).with("by", Some(args.by.as_str()))
+}
+
+fn shares(gateway: &Remote, args: &Activations) -> Result<Query, Failure> {
+    let by = args.by.to_string();
+    let days = args
+        .within
+        .map(|within| days("--within", within))
+        .transpose()?;
+    Ok(interval(gateway, args.since, args.until)
+        .with("within_days", days)
+        .with("by", (!by.is_empty()).then_some(by)))
+}
+
+fn expiring(args: &Expiring) -> Result<Query, Failure> {
+    let days = days("--within", args.within)?;
+    Ok(Query::default().with("days", Some(days)))
+}
+
+fn stuck(args: &Stuck) -> Result<Query, Failure> {
+    if args.most > MOST_STUCK {
+        let told = format!("--most: a gateway tells of {MOST_STUCK} of each step at most");
+        return Err(Failure::input(anyhow!(told)));
+    }
+    let limits = args.limit.iter();
+    let limits: Vec<_> = limits
+        .map(|(step, limit)| format!("{}={}s", step.as_str(), limit.as_secs()))
+        .collect();
+    Ok(Query::default()
+        .with("step", args.step.map(|step| step.as_str()))
+        .with("limits", (!limits.is_empty()).then(|| limits.join(",")))
+        .with("most", Some(args.most)))
+}
+
+/// A length of time as the API takes it.
+fn days(option: &str, length: Duration) -> Result<u64, Failure> {
+    let seconds = length.as_secs();
+    if seconds.is_multiple_of(DAY) {
+        Ok(seconds / DAY)
+    } else {
+        Err(Failure::input(anyhow!(
+            "{option}: a gateway counts whole days, as 30d"
+        )))
+    }
+}

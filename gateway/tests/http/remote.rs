@@ -1,0 +1,585 @@
+//! The command line on another gateway: the real binary, over a real port.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use fleetgrant_core::domain::{Role, Roles};
+use serde_json::Value;
+
+use crate::api::Served;
+use crate::desk::DEVICE;
+use crate::folder::{CONFIG, Folder, LOCAL_ONLY, Outcome, REFUSED, UNAVAILABLE, USAGE};
+
+const SPARE: &str = "pump-SN-0002";
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/samples/imports");
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/remote.md");
+const OPENAPI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+const ENTITLEMENT: &str = "SO-5002/10/PUMP-BASE/perpetual";
+
+/// Somebody with a key and an empty folder, elsewhere than the gateway.
+struct Elsewhere {
+    api: Served,
+    folder: Folder,
+    key: String,
+    /// What was run and did what it is for.
+    ran: Vec<String>,
+    /// What was not as it should be.
+    wrong: Vec<Outcome>,
+}
+
+impl Elsewhere {
+    async fn with_samples() -> Self {
+        let api = Served::with_samples().await;
+        let key = api.key(Role::Admin).await;
+        Self {
+            api,
+            folder: Folder::new(),
+            key,
+            ran: Vec::new(),
+            wrong: Vec::new(),
+        }
+    }
+
+    fn run_as(&self, key: &str, args: &[&str]) -> Outcome {
+        let server = format!("http://{}", self.api.address);
+        let variables = [
+            ("FLEETGRANT_SERVER", server.as_str()),
+            ("FLEETGRANT_KEY", key),
+        ];
+        self.folder.run_with(args, &variables)
+    }
+
+    fn run(&self, args: &[&str]) -> Outcome {
+        self.run_as(&self.key, args)
+    }
+
+    /// Runs what does what it is for.
+    fn done(&mut self, args: &[&str]) -> Outcome {
+        self.ran.push(args.join(" "));
+        let outcome = self.run(args);
+        if outcome.code != 0 {
+            self.wrong.push(outcome.clone());
+        }
+        outcome
+    }
+
+    /// Runs what the gateway refuses, for this reason.
+    fn refused(&mut self, args: &[&str], words: &[&str]) {
+        self.ran.push(args.join(" "));
+        let outcome = self.run(args);
+        if outcome.code != REFUSED || !words.iter().all(|word| outcome.err.contains(word)) {
+            self.wrong.push(outcome);
+        }
+    }
+
+    #[track_caller]
+    fn json(&mut self, args: &[&str]) -> Value {
+        let args = [args, &["--output", "json"]].concat();
+        serde_json::from_str(&self.done(&args).out).unwrap()
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+/// The operations of the API, and the commands that the document has for each.
+fn documented() -> Vec<(String, Vec<String>)> {
+    let document = fs::read_to_string(DOCUMENT).unwrap();
+    let (_, rest) = document.split_once("<!-- operations -->\n").unwrap();
+    let (table, _) = rest.split_once("<!-- end -->").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let (operation, commands) = row
+            .trim_matches(['|', ' '])
+            .split_once(" | ")
+            .unwrap_or_else(|| panic!("{row}"));
+        let quoted = commands.split('`').skip(1).step_by(2);
+        // What is said of an option or a name is for people.
+        let words = |command: &str| {
+            let words = command.split(' ');
+            let words = words.take_while(|word| word.chars().all(|c| c.is_lowercase() || c == '-'));
+            let words: Vec<_> = words.filter(|word| !word.starts_with("--")).collect();
+            words.join(" ")
+        };
+        let operation = operation.trim_matches('`').to_owned();
+        (operation, quoted.map(words).collect())
+    })
+    .collect()
+}
+
+#[test]
+fn each_operation_of_the_api_has_a_command() {
+    let openapi: Value = serde_json::from_str(&fs::read_to_string(OPENAPI).unwrap()).unwrap();
+    let paths = openapi["paths"].as_object().unwrap().values();
+    let operations: BTreeSet<_> = paths
+        .flat_map(|item| item.as_object().unwrap().values())
+        .map(|operation| operation["operationId"].as_str().unwrap().to_owned())
+        .collect();
+    let documented = documented();
+    let told: BTreeSet<_> = documented.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(told.len(), documented.len(), "one is told of twice");
+    assert_eq!(told, operations);
+    for (operation, commands) in documented {
+        assert!(!commands.is_empty(), "{operation}");
+    }
+}
+
+/// Every command of the document does on another gateway what it is for. Nothing is in the folder, so
+/// what ends well was asked of the gateway.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_command_works_on_another_gateway() {
+    let mut it = Elsewhere::with_samples().await;
+    looks(&mut it);
+    reports(&mut it);
+    back_office(&mut it);
+    entitlements(&mut it);
+    devices(&mut it);
+    settles(&mut it).await;
+    line(&mut it);
+    campaigns(&mut it);
+    webhooks(&mut it);
+    assert!(it.wrong.is_empty(), "{:#?}", it.wrong);
+    let commands = documented().into_iter().flat_map(|(_, commands)| commands);
+    for command in commands {
+        // `import manifest` is a kind of import.
+        let ran = |line: &String| format!("{line} ").starts_with(&format!("{command} "));
+        assert!(it.ran.iter().any(ran), "{command} was not run");
+    }
+}
+
+fn looks(it: &mut Elsewhere) {
+    it.done(&["keys", "show"]).shows(&["admin"]);
+    it.done(&["keys", "show", "admin"]).shows(&["admin"]);
+    it.done(&["keys", "list"]).shows(&["admin"]);
+    it.done(&["parties", "list"]).shows(&["Lakeside Clinic"]);
+    it.done(&["parties", "show", "C-200"])
+        .shows(&["Lakeside Clinic", "America/Chicago", "erp"]);
+    it.done(&["products", "list"]).shows(&["PUMP-PRO"]);
+    it.done(&["products", "show", "PUMP-PRO"])
+        .shows(&["Infusion pump professional", "profiles"]);
+    it.done(&["models", "list"])
+        .shows(&["subscription-lenient"]);
+    it.done(&["codes", "list"]).shows(&["SHOW-2026"]);
+    it.done(&["policies", "list"]).shows(&["standard/1"]);
+    it.done(&["policies", "show", "standard"])
+        .shows(&["# standard/1, active"]);
+    it.done(&["policies", "show", "standard", "--number", "1"])
+        .shows(&["# standard/1, active"]);
+    it.done(&["orders", "list", "--party", "C-200"])
+        .shows(&["SO-5003"]);
+    it.done(&["orders", "show", "SO-5002"])
+        .shows(&["4711-BASE", "9995"]);
+    it.done(&["entitlements", "list", "--owner", "Lakeside Clinic"])
+        .shows(&[ENTITLEMENT]);
+    it.done(&["entitlements", "show", ENTITLEMENT])
+        .shows(&["Lakeside Clinic"]);
+    it.done(&["devices", "list"]).shows(&[DEVICE]);
+    it.done(&["devices", "show", DEVICE]).shows(&["expected"]);
+    it.done(&["activations", "list"]);
+    it.done(&["cases", "list"]);
+    it.done(&["campaigns", "list"]);
+    it.done(&["webhooks", "list"]);
+    it.done(&["report", "events", "--stream", "order", "--limit", "1"])
+        .shows(&["\"position\":"]);
+    it.done(&["history", "export", "--party", "C-200"])
+        .shows(&["\"stream\":\"party:"]);
+    it.done(&["history", "verify"]);
+}
+
+fn reports(it: &mut Elsewhere) {
+    for report in [
+        "activation",
+        "order-to-activation",
+        "shipment-to-activation",
+        "platforms",
+        "license-models",
+        "utilisation",
+        "activations",
+        "operations",
+        "uses",
+        "expiring",
+        "tiers",
+        "stuck",
+    ] {
+        for output in ["table", "json", "csv"] {
+            it.done(&["report", report, "--output", output]);
+        }
+    }
+    it.done(&["report", "expiring", "--within", "300d"]);
+    it.done(&[
+        "report",
+        "activations",
+        "--by",
+        "product,tier",
+        "--within",
+        "30d",
+    ])
+    .shows(&["PUMP-BASE"]);
+    it.done(&[
+        "report",
+        "stuck",
+        "--step",
+        "shipped",
+        "--limit",
+        "shipped=1h",
+    ])
+    .shows(&["pump-SN-0001"]);
+    it.done(&["migration", "report"]);
+    it.done(&["factory", "yield", "--by", "batch"]);
+    it.run(&["report", "expiring", "--within", "36h"])
+        .ends(USAGE, &["whole days"]);
+}
+
+fn back_office(it: &mut Elsewhere) {
+    let parties = format!("{SAMPLES}/parties.csv");
+    it.done(&["import", "parties", &parties])
+        .shows(&["parties: imported: ", "0 created"]);
+    let manifest = format!("{SAMPLES}/manifest.csv");
+    it.done(&["import", "manifest", &manifest])
+        .shows(&["manifest: imported: "]);
+    let bad = it.file("bad.csv", "system,party,name,kind\nerp,C-9,,customer\n");
+    it.run(&["import", "parties", &bad])
+        .ends(REFUSED, &["line 2", "rows are bad"])
+        .shows(&["nothing imported"]);
+    it.done(&[
+        "orders",
+        "amend",
+        "SO-5003",
+        "--line",
+        "10",
+        "--quantity",
+        "2",
+    ])
+    .shows(&["SO-5003/10"]);
+    it.done(&["orders", "hold", "SO-5003"]);
+    it.done(&["orders", "release", "SO-5003"]);
+    it.done(&["orders", "cancel", "SO-5003", "--preview"]);
+    let policy = it.done(&["policies", "show", "volume"]).out;
+    let policy = it.file("volume.toml", &policy);
+    it.run(&["policies", "set", "volume", &policy])
+        .ends(0, &["volume/1 says so already"]);
+    it.done(&["policies", "set", "special", &policy]);
+    it.run(&["policies", "show", "special"])
+        .done()
+        .shows(&["# special/1"]);
+    let made = it.done(&["keys", "create", "second", "--role", "auditor"]);
+    assert!(made.out.starts_with("fgk_"), "{made:?}");
+    it.run_as(made.out.trim(), &["keys", "show"])
+        .done()
+        .shows(&["auditor"]);
+    it.done(&["keys", "revoke", "second"]);
+    it.run_as(made.out.trim(), &["keys", "show"])
+        .ends(CONFIG, &["The key was revoked"]);
+    it.done(&["parties", "merge", "C-101", "--into", "C-100", "--preview"]);
+    it.refused(
+        &["migration", "surrender", "old", "R-1"],
+        &["It is not to be done", "has no right \"R-1\""],
+    );
+}
+
+fn entitlements(it: &mut Elsewhere) {
+    let acts: &[&[&str]] = &[
+        &["suspend", "OLD-77"],
+        &["resume", "OLD-77"],
+        &["hold", "OLD-77"],
+        &["release", "OLD-77"],
+        &["revoke", "OLD-77", "--at", "2029-01-01"],
+        &["keep", "OLD-77"],
+        &["renew", "OLD-77", "--reference", "R-1", "--term", "P1Y"],
+        &["split", "OLD-77", "--units", "1", "--reference", "OLD-78"],
+        &["transfer", "OLD-78", "--to", "C-200"],
+        &["close", "OLD-78"],
+    ];
+    for act in acts {
+        it.done(&[&["entitlements"], *act].concat());
+    }
+    it.run(&["entitlements", "suspend", "OLD-77", "--preview"])
+        .ends(0, &["nothing was changed"]);
+    it.done(&["entitlements", "activate", "OLD-77"]);
+    let to = |act| {
+        [
+            "entitlements",
+            act,
+            "OLD-77",
+            "--to",
+            "NONE",
+            "--reference",
+            "U-1",
+        ]
+    };
+    it.refused(&to("upgrade"), &["NONE"]);
+    it.refused(&to("downgrade"), &["NONE"]);
+}
+
+fn devices(it: &mut Elsewhere) {
+    it.run(&["activations", "assign", DEVICE, ENTITLEMENT, "--preview"])
+        .ends(0, &["nothing was changed"])
+        .shows(&[DEVICE, "standard/1"]);
+    it.done(&["activations", "assign", DEVICE, ENTITLEMENT])
+        .shows(&["reserved"]);
+    let listed = it.json(&["activations", "list", "--device", DEVICE]);
+    let id = listed[0]["activation"].as_str().unwrap().to_owned();
+    it.done(&["activations", "show", &id]).shows(&[ENTITLEMENT]);
+    it.done(&["activations", "cancel", &id])
+        .shows(&["cancelled"]);
+    it.refused(&["activations", "revoke", &id], &[]);
+    it.refused(&["activations", "take-over", SPARE, &id], &[]);
+    it.refused(&["devices", "push", DEVICE], &["never admitted"]);
+    it.done(&["devices", "clear", DEVICE]);
+    it.refused(&["devices", "admit", DEVICE], &["no key of it is known"]);
+    it.done(&["devices", "transfer", DEVICE, "--to", "P-10", "--preview"]);
+    it.done(&["devices", "transfer", SPARE, "--to", "C-200"]);
+    it.refused(
+        &["devices", "show", "pump-none"],
+        &["there is no device pump-none"],
+    );
+}
+
+/// Two in the morning; what is left behind is for somebody else.
+async fn settles(it: &mut Elsewhere) {
+    it.done(&["activations", "assign", DEVICE, ENTITLEMENT]);
+    it.done(&["outage", DEVICE, SPARE]).shows(&["temporary"]);
+    let open = it.json(&["cases", "list", "--step", "approval"]);
+    let case = open[0]["case"].as_str().unwrap().to_owned();
+    it.done(&["cases", "show", &case]).shows(&["write-off/"]);
+    it.refused(
+        &["cases", "approve", &case],
+        &["Somebody else must decide it"],
+    );
+    let roles = Roles::of(&[Role::Approver]);
+    let approver = it.api.key_named("approver", roles, None).await;
+    it.run_as(&approver, &["cases", "approve", &case]).done();
+    it.refused(&["cases", "refuse", &case], &[]);
+    it.refused(&["activations", "temporary", DEVICE, ENTITLEMENT], &[]);
+    it.done(&["devices", "readmit", DEVICE]);
+    it.done(&["devices", "declare-dead", SPARE, "--preview"]);
+    it.run_as(&approver, &["devices", "push", SPARE])
+        .ends(REFUSED, &["The key may not do this", "operator"]);
+    it.done(&["parties", "erase", "P-10"]);
+}
+
+fn line(it: &mut Elsewhere) {
+    let device = "pump-SN-0003";
+    it.done(&["factory", "station", "add", "final", "--time-limit", "60"]);
+    it.done(&["factory", "station", "list"]).shows(&["final"]);
+    it.done(&["factory", "run", "open", device, "--station", "final"]);
+    it.done(&["factory", "run", "close"]);
+    it.done(&["factory", "run", "scrap", device]);
+    let reserve = [
+        "factory",
+        "reserve",
+        "--batch",
+        "B-26-09",
+        "--entitlement",
+        "GW-1",
+    ];
+    it.run(&[&reserve[..], &["--dry-run"]].concat())
+        .ends(0, &["would be reserved"]);
+    it.done(&reserve);
+}
+
+fn campaigns(it: &mut Elsewhere) {
+    it.done(&[
+        "campaigns",
+        "create",
+        "spring",
+        "--give",
+        "GW-1",
+        "--device",
+        DEVICE,
+    ]);
+    it.done(&["campaigns", "list"]).shows(&["spring"]);
+    it.done(&["campaigns", "show", "spring"])
+        .shows(&["preparing"]);
+    it.done(&["campaigns", "devices", "spring"]);
+    it.refused(&["campaigns", "start", "spring"], &[]);
+    it.refused(&["campaigns", "pause", "spring"], &[]);
+    it.refused(&["campaigns", "resume", "spring"], &[]);
+    it.done(&["campaigns", "abort", "spring"]);
+    it.refused(&["campaigns", "show", "no such"], &["no such"]);
+}
+
+fn webhooks(it: &mut Elsewhere) {
+    let made = it.done(&["webhooks", "add", "erp", "https://localhost:1/", "--all"]);
+    assert!(made.out.starts_with("whsec_"), "{made:?}");
+    it.done(&["webhooks", "show", "erp"])
+        .shows(&["https://localhost:1/", "all"]);
+    let rotated = it.done(&["webhooks", "rotate", "erp"]);
+    assert_ne!(made.out, rotated.out);
+    it.done(&["webhooks", "pause", "erp"]);
+    it.done(&["webhooks", "resume", "erp"]);
+    it.done(&["webhooks", "deliveries", "erp"]);
+    it.done(&["webhooks", "replay", "erp", "--since", "2026-01-01"]);
+    it.ran.push("webhooks test".to_owned());
+    it.run(&["webhooks", "test", "erp"])
+        .ends(UNAVAILABLE, &["was not answered"]);
+    it.done(&["webhooks", "remove", "erp"]);
+}
+
+/// What is shown of a ledger is the same, whichever way it is asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_shown_is_what_the_local_database_shows() {
+    let it = Elsewhere::with_samples().await;
+    let Some(database) = it.api.database() else {
+        return;
+    };
+    let text = format!(
+        "realm = \"test\"\n[database]\nurl = \"sqlite:{}\"\n",
+        database.display()
+    );
+    let here = Folder::with_config(&text);
+    it.run(&["activations", "assign", DEVICE, ENTITLEMENT])
+        .done();
+    let commands: &[&[&str]] = &[
+        &["parties", "list"],
+        &["parties", "list", "--kind", "partner"],
+        &["parties", "show", "C-200"],
+        &["products", "list", "--limit", "1"],
+        &["products", "show", "PUMP-PRO"],
+        &["models", "list"],
+        &["orders", "list"],
+        &["orders", "show", "SO-5001"],
+        &["entitlements", "list", "--limit", "2"],
+        &["entitlements", "list", "--owner", "Lakeside Clinic"],
+        &["entitlements", "show", ENTITLEMENT],
+        &["devices", "list", "--limit", "2"],
+        &["devices", "list", "--after", "pump-SN-0001"],
+        &["devices", "show", DEVICE],
+        &["activations", "list"],
+        &["activations", "list", "--entitlement", ENTITLEMENT],
+        &["cases", "list", "--all"],
+        &["policies", "list"],
+        &["keys", "list"],
+        &["codes", "list"],
+        &["campaigns", "list"],
+        &["webhooks", "list"],
+        &["report", "platforms"],
+        &["migration", "report"],
+    ];
+    for command in commands {
+        for output in ["table", "json", "csv"] {
+            let args = [*command, &["--output", output]].concat();
+            let (there, here) = (it.run(&args).done(), here.run(&args).done());
+            assert_eq!(there.out, here.out, "{args:?}");
+            assert_eq!(there.err, here.err, "{args:?}");
+        }
+    }
+    for command in [
+        &["report", "events", "--stream", "entitlement"][..],
+        &[
+            "report", "events", "--kind", "reserved", "--kind", "shipped",
+        ],
+        &["report", "events", "--limit", "3", "--output", "csv"],
+        &["history", "export", "--device", DEVICE],
+        &["policies", "show", "strategic"],
+        &["policies", "show", "strategic", "--json"],
+    ] {
+        let (there, here) = (it.run(command).done(), here.run(command).done());
+        assert_eq!(there.out, here.out, "{command:?}");
+    }
+    for command in [
+        &["devices", "show", "pump-none"][..],
+        &["entitlements", "show", "NONE"],
+        &["orders", "show", "NONE"],
+        &["devices", "list", "--owner", "Nobody"],
+        &["policies", "show", "none"],
+    ] {
+        let (there, here) = (it.run(command), here.run(command));
+        assert_eq!(
+            (there.code, &there.err),
+            (here.code, &here.err),
+            "{command:?}"
+        );
+        assert_eq!(there.code, REFUSED, "{command:?}");
+    }
+}
+
+/// A list of more rows than a page has comes whole, and a request that is sent again does one thing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_follow_each_other_and_a_name_does_one_thing() {
+    let it = Elsewhere::with_samples().await;
+    let rows: String = (0..2_500)
+        .map(|number| format!("erp,N-{number},Name {number},customer\n"))
+        .collect();
+    let file = it.file("many.csv", &format!("system,party,name,kind\n{rows}"));
+    it.run(&["import", "parties", &file]).done();
+    let all = it.run(&["parties", "list", "--limit", "100000", "--output", "csv"]);
+    assert_eq!(all.done().out.lines().count(), 1 + 4 + 2_500 + 1);
+    let part = it.run(&["parties", "list", "--limit", "1200", "--output", "csv"]);
+    let part = part.ends(0, &["more follow: go on with --after "]);
+    assert_eq!(part.out.lines().count(), 1 + 1_200);
+
+    let assign = [
+        "activations",
+        "assign",
+        DEVICE,
+        ENTITLEMENT,
+        "--idempotency-key",
+        "one",
+    ];
+    let first = it.run(&assign).done();
+    let second = it.run(&assign).done();
+    assert_eq!(first.out, second.out);
+    it.run(&[
+        "activations",
+        "assign",
+        SPARE,
+        ENTITLEMENT,
+        "--idempotency-key",
+        "one",
+    ])
+    .ends(REFUSED, &["The request has the name of another"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_asked_says_why() {
+    let it = Elsewhere::with_samples().await;
+    for command in [
+        &["factory", "grants", "--batch", "B-26-09", "--out", "x"][..],
+        &["history", "checkpoint"],
+    ] {
+        it.run(command)
+            .ends(LOCAL_ONLY, &["works on the local database only"]);
+    }
+    let server = format!("http://{}", it.api.address);
+    it.folder
+        .run(&["doctor", "--server", &server])
+        .ends(LOCAL_ONLY, &["--local"]);
+    let list = ["devices", "list", "--server"];
+    let run = |server: &str, variables: &[(&str, &str)]| {
+        it.folder
+            .run_with(&[&list[..], &[server]].concat(), variables)
+    };
+    let key = [("FLEETGRANT_KEY", it.key.as_str())];
+    run(&server, &[]).ends(CONFIG, &["wants a key", "--key-file"]);
+    run(&server, &[("FLEETGRANT_KEY", "two words")]).ends(CONFIG, &["one word"]);
+    run(&server, &[("FLEETGRANT_KEY", "fgk_none")]).ends(CONFIG, &["A key is needed"]);
+    run("http://192.0.2.1:8080", &key).ends(CONFIG, &["https only"]);
+    run("http://gateway.example.com", &key).ends(CONFIG, &["https only"]);
+    run("fleetgrant.example.com", &key).ends(CONFIG, &["no URL"]);
+    run("https://user:secret@example.com", &key).ends(CONFIG, &["user name"]);
+    run("http://127.0.0.1:1", &key).ends(UNAVAILABLE, &["cannot ask http://127.0.0.1:1"]);
+    it.folder
+        .run(&["devices", "list", "--server", &server, "--local"])
+        .ends(USAGE, &["--local"]);
+
+    let file = it.file("key", &format!("{}\n", it.key));
+    let with_file = [&list[..], &[&server, "--key-file", &file]].concat();
+    it.folder
+        .run(&with_file)
+        .ends(CONFIG, &["others can read the key", "chmod 600"]);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    it.folder.run(&with_file).done().shows(&[DEVICE]);
+    it.file(
+        "fleetgrant.toml",
+        &format!("[remote]\nserver = \"{server}\"\nkey_file = \"key\"\n"),
+    );
+    it.folder.run(&["devices", "list"]).done().shows(&[DEVICE]);
+    it.folder
+        .run(&["devices", "list", "--local"])
+        .ends(CONFIG, &["realm is not configured"]);
+}
