@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::crypto::P256PublicKey;
 use crate::gateway;
 use crate::history::checkpoint::{self, CheckpointError};
-use crate::history::subject::{self, Part, Subject};
+use crate::history::subject::{self, Subject};
 use crate::history::verify::{self, VerifyError};
 use crate::report::history::{self, Exported, HistoryFilter};
 use crate::store::Store;
@@ -164,15 +164,13 @@ fn export(ledger: &Ledger, args: &Export) -> Result<(), Failure> {
         Some(subject) => {
             let parts = ledger.read(move |db| subject::parts(db, &subject))?;
             let mut exported = 0;
-            for Part { stream, only } in parts {
+            for part in parts {
                 let filter = HistoryFilter {
-                    stream: Some(stream),
+                    stream: Some(part.stream.clone()),
                     ..HistoryFilter::default()
                 };
-                let only = only.map(|id| id.to_string());
                 exported += export_part(ledger, &filter, |event| {
-                    let about = event.body.get("entitlement").and_then(|id| id.as_str());
-                    only.is_none() || only.as_deref() == about
+                    part.has(event.body.get("entitlement").and_then(|id| id.as_str()))
                 })?;
             }
             if exported == 0 {

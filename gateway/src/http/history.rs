@@ -21,6 +21,8 @@ use crate::store::{Db, StoreError};
 
 /// How long the chains may take to be computed: less than an answer may.
 const LONGEST: Duration = Duration::from_secs(20);
+/// Events that are read at a time where most may be about something else.
+const READ_OVER: i64 = 500;
 
 /// Of what. One of these.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -94,32 +96,30 @@ fn events(
         if left <= 0 {
             break;
         }
-        found.extend(of_part(db, part, position, left)?);
+        found.extend(of_part(db, &part, position, left)?);
         position = 0;
     }
     Ok(found)
 }
 
-fn of_part(db: &mut Db, part: Part, after: i64, limit: i64) -> Result<Vec<Exported>, StoreError> {
+fn of_part(db: &mut Db, part: &Part, after: i64, limit: i64) -> Result<Vec<Exported>, StoreError> {
     let filter = HistoryFilter {
-        stream: Some(part.stream),
+        stream: Some(part.stream.clone()),
         ..HistoryFilter::default()
     };
-    let Some(only) = part.only.map(|id| id.to_string()) else {
+    if part.only.is_empty() {
         return history::page(db, &filter, after, limit);
-    };
+    }
     // Events about others are read over, since the index knows nothing of what they are about.
     let (mut found, mut after) = (Vec::new(), after);
     loop {
-        let page = history::page(db, &filter, after, limit)?;
+        let page = history::page(db, &filter, after, limit.max(READ_OVER))?;
         let Some(last) = page.last() else {
             return Ok(found);
         };
         after = last.position;
-        let about = |event: &Exported| {
-            let about = event.body.get("entitlement").and_then(|id| id.as_str());
-            about == Some(only.as_str())
-        };
+        let about =
+            |event: &Exported| part.has(event.body.get("entitlement").and_then(|id| id.as_str()));
         found.extend(page.into_iter().filter(about));
         let enough = usize::try_from(limit).unwrap_or(usize::MAX);
         if found.len() >= enough {

@@ -326,7 +326,7 @@ async fn a_replay_brings_what_was_before_the_webhook_and_of_its_party_only() {
         .read(move |db| {
             let mut count = 0;
             for part in subject::parts(db, &Subject::Party(party))? {
-                if part.only.is_none() {
+                if part.only.is_empty() {
                     count += event::of_named_stream(db, &part.stream)?.len();
                 }
             }

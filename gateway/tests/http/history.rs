@@ -51,6 +51,46 @@ async fn the_history_of_a_thing_is_read_a_page_at_a_time() {
 }
 
 #[tokio::test]
+async fn what_one_device_did_with_two_entitlements_of_an_order_is_told_once() {
+    let desk = Desk::open().await;
+    let auditor = desk.api.key(Role::Auditor).await;
+    let mut rights = Vec::new();
+    for product in ["PUMP-BASE", "PUMP-SCAN"] {
+        let path = format!("/api/v1/entitlements?reference=SO-5001/10/{product}/perpetual");
+        let found = desk.get(&path).await;
+        let right = found["items"][0]["id"].as_str().unwrap().to_owned();
+        let body = json!({"device": "pump-SN-0001", "entitlement": right, "units": 1});
+        let answer = desk.send(product, "/api/v1/activations", body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        rights.push(right);
+    }
+    let orders = desk.get("/api/v1/orders?reference=SO-5001").await;
+    let order = orders["items"][0]["id"].as_str().unwrap();
+    let get = async |rest: String| {
+        let path = format!("/api/v1/history?order={order}{rest}");
+        desk.api.get_as(&auditor, &path).await.json()
+    };
+    let whole = get("&limit=1000".to_owned()).await;
+    let whole = whole["items"].as_array().unwrap().clone();
+    let reserved: Vec<_> = whole
+        .iter()
+        .filter(|event| event["kind"] == "reserved")
+        .map(|event| event["body"]["entitlement"].as_str().unwrap())
+        .collect();
+    assert_eq!(reserved, rights, "{whole:?}");
+    let (mut read, mut cursor) = (Vec::new(), String::new());
+    while read.len() <= whole.len() {
+        let page = get(format!("&limit=1{cursor}")).await;
+        read.extend(page["items"].as_array().unwrap().clone());
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(read, whole);
+}
+
+#[tokio::test]
 async fn a_party_is_forgotten_and_another_becomes_part_of_one() {
     let desk = Desk::open().await;
     let admin = desk.api.key(Role::Admin).await;
