@@ -10,8 +10,9 @@ free_port() {
 broker=$(free_port)
 http=$(free_port)
 
-cargo build --locked --quiet
-"${CARGO_TARGET_DIR:-target}/debug/fleetgrant" quickstart --devices 20 --data "$data/quickstart" \
+# shellcheck source=tests/built.sh
+. tests/built.sh
+"$built/fleetgrant" quickstart --devices 20 --data "$data/quickstart" \
     --listen "127.0.0.1:$broker" --http "127.0.0.1:$http" >"$data/log" 2>&1 &
 gateway=$!
 

@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
-# release
 # The README's first command from beginning to end, twice: the second time finds everything done.
 set -euo pipefail
-# Whether it works is asked here, not how fast: this builds in half the time.
-export CARGO_PROFILE_RELEASE_OPT_LEVEL=1
+# shellcheck source=tests/built.sh
+. tests/built.sh
 
 data=$(mktemp -d)
 trap 'rm -rf "$data"' EXIT
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 
 run() {
-    cargo run --release --locked --quiet -- quickstart --devices 20 --exit \
+    "$built/fleetgrant" quickstart --devices 20 --exit \
         --data "$data/quickstart" --listen "127.0.0.1:$port" --http 127.0.0.1:0
 }
 
