@@ -53,12 +53,10 @@ impl Question {
 }
 
 /// A device's message on its way through the transaction, which may run more than once.
-#[derive(Clone)]
 struct Turn {
     sender: AuthenticatedDevice,
     question: Question,
     channel: Channel,
-    credential: Arc<Credential>,
     rules: Arc<Rules>,
     now: Timestamp,
 }
@@ -93,16 +91,15 @@ impl Recorder {
                 Question::Unfit(unfit)
             }
         };
-        let turn = Turn {
-            credential: Arc::new(credential(&opened.sender)),
+        let turn = Arc::new(Turn {
             sender: opened.sender,
             question,
             channel,
             rules: Arc::clone(&self.rules),
             now,
-        };
+        });
         for _ in 0..ATTEMPTS {
-            let turn = turn.clone();
+            let turn = Arc::clone(&turn);
             let recorded = self
                 .store
                 .transaction(turn.question.name(), move |db| turn.run(db))
@@ -277,7 +274,7 @@ impl Turn {
         }
         let key = self.sender.key_thumbprint();
         if outcome.device.key == Some(key) && basis.key() != Some(key) {
-            self.credential.record(db, self.sender.device(), self.now)?;
+            credential(&self.sender).record(db, self.sender.device(), self.now)?;
         }
         Ok(Verdict::Commit(Some(outcome)))
     }
