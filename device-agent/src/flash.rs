@@ -99,7 +99,7 @@ impl<F: NorFlash, B: AsMut<[u8]>> FlashStorage<F, B> {
 
     fn fetch(&mut self, record: Record) -> Result<usize, StorageError> {
         self.loaded = None;
-        let key = number(record);
+        let key = record.number();
         let fetched = self.log.fetch_item::<&[u8]>(self.buffer.as_mut(), &key);
         let fetched = embassy_futures::block_on(fetched).map_err(|reason| match reason {
             Error::Corrupted { .. } => StorageError::Damaged,
@@ -132,7 +132,7 @@ impl<F: NorFlash, B: AsMut<[u8]>> Storage for FlashStorage<F, B> {
         if len + OVERHEAD > F::ERASE_SIZE {
             return Err(StorageError::Full);
         }
-        let (key, parts) = (number(record), Parts(parts));
+        let (key, parts) = (record.number(), Parts(parts));
         let stored = self.log.store_item(self.buffer.as_mut(), &key, &parts);
         embassy_futures::block_on(stored).map_err(|reason| match reason {
             Error::FullStorage
@@ -141,16 +141,6 @@ impl<F: NorFlash, B: AsMut<[u8]>> Storage for FlashStorage<F, B> {
             | Error::SerializationError(_) => StorageError::Full,
             _ => StorageError::Write,
         })
-    }
-}
-
-/// What stands in flash never changes its meaning.
-const fn number(record: Record) -> Key {
-    match record {
-        Record::Set => 1,
-        Record::State => 2,
-        Record::Keys => 3,
-        Record::Usage => 4,
     }
 }
 

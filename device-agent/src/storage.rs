@@ -20,6 +20,16 @@ impl Record {
     /// All of them.
     pub const ALL: &'static [Self] = &[Self::Set, Self::State, Self::Keys, Self::Usage];
 
+    /// Its number where records are kept; it never changes its meaning.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Set => 1,
+            Self::State => 2,
+            Self::Keys => 3,
+            Self::Usage => 4,
+        }
+    }
+
     /// A name for a file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -62,6 +72,9 @@ pub enum StorageError {
     Damaged,
     /// A record is not the one that was written last: see [`crate::Guarded`].
     RolledBack,
+    /// A record was stored and is what counts from the next start on, but the hardware did not
+    /// count it: until it does, the record before could be put back. See [`crate::Guarded`].
+    Uncounted,
 }
 
 impl StorageError {
@@ -74,6 +87,7 @@ impl StorageError {
             Self::Full => "storage-full",
             Self::Damaged => "storage-damaged",
             Self::RolledBack => "storage-rolled-back",
+            Self::Uncounted => "storage-uncounted",
         }
     }
 }
@@ -86,6 +100,7 @@ impl core::fmt::Display for StorageError {
             Self::Full => "there is no room to store a record",
             Self::Damaged => "a stored record is damaged",
             Self::RolledBack => "a stored record is older than the last that was written",
+            Self::Uncounted => "a record was stored, but the hardware did not count it",
         })
     }
 }

@@ -69,6 +69,9 @@ enum fg_status
   FG_STATUS_STORAGE_DAMAGED = 43,
   // A stored record is older than the last that was written.
   FG_STATUS_STORAGE_ROLLED_BACK = 44,
+  // A record was stored and is what counts from the next start on, but the hardware did not count
+  // it: until it does, the record before could be put back.
+  FG_STATUS_STORAGE_UNCOUNTED = 45,
   // An earlier ask is not answered yet.
   FG_STATUS_OUTSTANDING = 50,
   // A request holds at most eight wants.

@@ -58,6 +58,9 @@ pub enum fg_status {
     StorageDamaged = 43,
     /// A stored record is older than the last that was written.
     StorageRolledBack = 44,
+    /// A record was stored and is what counts from the next start on, but the hardware did not count
+    /// it: until it does, the record before could be put back.
+    StorageUncounted = 45,
     /// An earlier ask is not answered yet.
     Outstanding = 50,
     /// A request holds at most eight wants.
@@ -197,6 +200,7 @@ impl fg_status {
         Self::StorageFull,
         Self::StorageDamaged,
         Self::StorageRolledBack,
+        Self::StorageUncounted,
         Self::Outstanding,
         Self::TooManyWants,
         Self::RepeatedWant,
@@ -281,6 +285,7 @@ impl fg_status {
             Self::StorageFull => c"storage-full",
             Self::StorageDamaged => c"storage-damaged",
             Self::StorageRolledBack => c"storage-rolled-back",
+            Self::StorageUncounted => c"storage-uncounted",
             Self::Outstanding => c"outstanding",
             Self::TooManyWants => c"too-many-wants",
             Self::RepeatedWant => c"repeated-want",
@@ -370,6 +375,7 @@ impl From<StorageError> for fg_status {
             StorageError::Full => Self::StorageFull,
             StorageError::Damaged => Self::StorageDamaged,
             StorageError::RolledBack => Self::StorageRolledBack,
+            StorageError::Uncounted => Self::StorageUncounted,
         }
     }
 }

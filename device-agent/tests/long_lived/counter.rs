@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use fleetgrant_agent::software::SoftwareKeys;
 use fleetgrant_agent::{
-    Agent, Event, Guarded, Instant, MonotonicCounter, Profile, Record, StorageError,
+    Agent, Event, Guarded, Instant, MonotonicCounter, Profile, Record, StorageError, UseError,
 };
 use fleetgrant_schemas::entitlement::{Entitlement, Model};
 use fleetgrant_schemas::grant::Grant;
@@ -51,7 +51,7 @@ fn start<'c>(
     seed: u64,
 ) -> GuardedAgent<'c> {
     let keys = SoftwareKeys::new(key(DEVICE_SEED), &[LEAF], random(seed));
-    let storage = Guarded::new(flash.clone(), counters.clone());
+    let storage = Guarded::new(flash.clone(), counters.clone(), [9; 32]);
     let mut scratch = vec![0; 4_096];
     Agent::start(profile, keys, storage, vec![0; 2_048], &mut scratch, NOW).unwrap()
 }
@@ -156,6 +156,96 @@ fn power_that_fails_between_record_and_count_loses_nothing() {
     assert_eq!(counters.counts.borrow()[&Record::Set], 2);
     let agent = start(&profile, &flash, &counters, 3);
     assert!(agent.is_on("decode", NOW).is_on());
+}
+
+#[test]
+fn a_record_that_was_changed_is_as_bad_as_an_old_one_whatever_count_it_bears() {
+    let factory = Factory::new();
+    let profile = factory.profile();
+    let (flash, counters) = (Flash::default(), Counters::default());
+    let mut agent = start(&profile, &flash, &counters, 1);
+    assert!(install(&mut agent, 1, &[prepaid()]));
+    agent.use_one("prepaid", NOW).unwrap();
+    let old = flash.bytes(Record::Usage).unwrap();
+    agent.use_one("prepaid", NOW).unwrap();
+    drop(agent);
+    let new = flash.bytes(Record::Usage).unwrap();
+
+    // The old one with the count of the new; what is cut short; what is blank; one bit.
+    let mut counted_anew = old.clone();
+    counted_anew[..8].copy_from_slice(&new[..8]);
+    let mut sealed_too = old.clone();
+    sealed_too[..40].copy_from_slice(&new[..40]);
+    let mut ahead = new.clone();
+    ahead[0] += 1;
+    let mut bit = new.clone();
+    *bit.last_mut().unwrap() ^= 1;
+    for forged in [
+        counted_anew,
+        sealed_too,
+        ahead,
+        bit,
+        new[..20].to_vec(),
+        vec![],
+    ] {
+        let copy = flash.copy();
+        copy.put(Record::Usage, forged.clone());
+        let mut agent = start(&profile, &copy, &counters, 2);
+        assert!(rolled_back(&mut agent, Record::Usage), "{forged:?}");
+        agent.use_one("prepaid", NOW).unwrap_err();
+        let counted = counters.counts.borrow()[&Record::Usage];
+        assert_eq!(counted, 2, "a forged count costs none");
+    }
+    // Nor with a record of another kind in its place.
+    let copy = flash.copy();
+    copy.put(Record::Usage, flash.bytes(Record::Set).unwrap());
+    assert!(rolled_back(
+        &mut start(&profile, &copy, &counters, 3),
+        Record::Usage
+    ));
+    // And another device's secret seals nothing here.
+    let keys = SoftwareKeys::new(key(DEVICE_SEED), &[LEAF], random(4));
+    let storage = Guarded::new(flash.clone(), counters.clone(), [8; 32]);
+    let mut scratch = vec![0; 4_096];
+    let other = Agent::start(&profile, keys, storage, vec![0; 2_048], &mut scratch, NOW);
+    assert!(rolled_back(&mut other.unwrap(), Record::Set));
+    let mut agent = start(&profile, &flash, &counters, 5);
+    agent.use_one("prepaid", NOW).unwrap();
+}
+
+#[test]
+fn a_count_that_failed_is_told_and_no_two_records_ever_bear_the_same() {
+    let factory = Factory::new();
+    let profile = factory.profile();
+    let (flash, counters) = (Flash::default(), Counters::default());
+    let mut agent = start(&profile, &flash, &counters, 1);
+    assert!(install(&mut agent, 1, &[prepaid()]));
+    agent.use_one("prepaid", NOW).unwrap();
+    let before = flash.bytes(Record::Usage).unwrap();
+    *counters.stuck.borrow_mut() = true;
+    let uncounted = Err(UseError::Storage(StorageError::Uncounted));
+    assert_eq!(agent.use_one("prepaid", NOW), uncounted);
+    let uncounted = flash.bytes(Record::Usage).unwrap();
+    assert_ne!(uncounted, before, "it was stored");
+    // While the hardware does not count, nothing is stored in its place.
+    let failed = agent.use_one("prepaid", NOW);
+    assert_eq!(failed, Err(UseError::Storage(StorageError::Write)));
+    assert_eq!(flash.bytes(Record::Usage).unwrap(), uncounted);
+    // Even if somebody takes it away meanwhile, its count is not given to another.
+    flash.put(Record::Usage, before);
+    *counters.stuck.borrow_mut() = false;
+    agent.use_one("prepaid", NOW).unwrap();
+    let after = flash.bytes(Record::Usage).unwrap();
+    assert_ne!(after[..8], uncounted[..8]);
+    drop(agent);
+    flash.put(Record::Usage, uncounted);
+    let mut agent = start(&profile, &flash, &counters, 2);
+    assert!(rolled_back(&mut agent, Record::Usage));
+    flash.put(Record::Usage, after);
+    let mut agent = start(&profile, &flash, &counters, 3);
+    assert!(!rolled_back(&mut agent, Record::Usage));
+    agent.use_one("prepaid", NOW).unwrap();
+    agent.use_one("prepaid", NOW).unwrap_err();
 }
 
 #[test]
