@@ -16,6 +16,9 @@ use crate::mqtt::{InboundMessage, PublishOutcome};
 /// Seconds that a device over its rate is told to wait.
 const RETRY_AFTER: u32 = 60;
 
+/// Key sets that a device should have had and could not read.
+const WITHHELD: &str = "fleetgrant_key_sets_withheld_total";
+
 /// A payload that is to be signed and sent.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -25,13 +28,26 @@ pub(super) struct Reply {
 }
 
 impl Conductor {
-    /// The key set, if this device says that it has an older one.
+    /// The key set, if this device says that it has an older one. One that it could not read is
+    /// withheld, which is told: such a device is lost when the key it knows ends.
     pub(super) fn keys_for(&self, opened: &Opened) -> Option<&PublishedKeySet> {
         let Said::Request(ask) = &opened.said else {
             return None;
         };
-        let key_set = self.key_set.as_ref();
-        key_set.filter(|set| set.is_due(ask.key_set, ask.max_down))
+        let set = self.key_set.as_ref();
+        let set = set.filter(|set| set.is_newer_than(ask.key_set))?;
+        if !set.fits(ask.max_down) {
+            metrics::counter!(WITHHELD).increment(1);
+            tracing::warn!(
+                device = %opened.sender.device(),
+                max_down = ask.max_down,
+                bytes = set.bytes().len(),
+                generation = set.generation(),
+                "the key set is larger than this device reads: sign one with fewer keys"
+            );
+            return None;
+        }
+        Some(set)
     }
 
     /// Passes the key set on. If it is lost, the device's next request says so.

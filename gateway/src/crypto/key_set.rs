@@ -125,10 +125,16 @@ impl PublishedKeySet {
         self.generation
     }
 
-    /// Whether a device that holds this generation, and reads so many bytes, is to get it.
+    /// Whether a device that holds this generation is to get it.
     #[must_use]
-    pub fn is_due(&self, held: u32, max_down: u16) -> bool {
-        held < self.generation && self.bytes.len() <= usize::from(max_down)
+    pub const fn is_newer_than(&self, held: u32) -> bool {
+        held < self.generation
+    }
+
+    /// Whether a device that reads so many bytes can read it.
+    #[must_use]
+    pub fn fits(&self, max_down: u16) -> bool {
+        self.bytes.len() <= usize::from(max_down)
     }
 
     /// The signed message.
@@ -186,9 +192,9 @@ mod tests {
         let set = PublishedKeySet::load(&folder.path().join("keys"), &realm("acme"), &key);
         let set = set.unwrap();
         assert_eq!(set.generation(), 4);
-        assert!(set.is_due(0, 4_096) && set.is_due(3, 512));
-        assert!(!set.is_due(4, 4_096) && !set.is_due(5, 4_096));
-        assert!(!set.is_due(0, 100), "it could not read it");
+        assert!(set.is_newer_than(0) && set.is_newer_than(3));
+        assert!(!set.is_newer_than(4) && !set.is_newer_than(5));
+        assert!(set.fits(4_096) && set.fits(512) && !set.fits(100));
     }
 
     #[test]

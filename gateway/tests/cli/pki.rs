@@ -185,6 +185,22 @@ fn a_root_signs_key_sets_but_none_that_no_device_would_take() {
     by("roots/root-1.pub").done().shows(&["message    keys"]);
     by("roots/root-2.pub").ends(REFUSED, &["the signature is not by"]);
 
+    // More keys than the smallest devices read: it is made, with a warning.
+    let mut many = Vec::new();
+    let named: Vec<_> = (2..7)
+        .map(|epoch| {
+            let epoch = epoch.to_string();
+            folder.run(&["pki", "authority", "--epoch", &epoch]).done();
+            KEY.replace(".pub,1,", &format!("-{epoch}.pub,{epoch},"))
+        })
+        .collect();
+    for key in &named {
+        many.extend(["--grants", key]);
+    }
+    keys(&many)
+        .ends(0, &["warning", "will not get it", "max_down"])
+        .shows(&["keys.cbor: generation 7, 5 keys"]);
+
     keys(&["--grants", KEY, "--notices", KEY]).ends(USAGE, &["no device would read it"]);
     let itself = ["--grants", KEY, "--retire", "roots/root-1.pub"];
     keys(&itself).ends(USAGE, &["a root cannot retire itself"]);

@@ -1,9 +1,10 @@
 //! `fleetgrant pki keys`: a key set, signed by a root.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use fleetgrant_schemas::keys::{AuthorityKey, Role};
+use fleetgrant_schemas::limits;
 
 use super::super::stdout::stdout;
 use super::super::{Failure, OrUnavailable};
@@ -113,5 +114,16 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         keys.len(),
         signed.len()
     )
-    .or_unavailable(|| "cannot write what was made".to_owned())
+    .or_unavailable(|| "cannot write what was made".to_owned())?;
+    if signed.len() > limits::MIN_DOWN {
+        // A warning that cannot be written is no reason to fail: the key set is there.
+        let _ = writeln!(
+            io::stderr(),
+            "warning: devices that read messages of {} bytes only, as some announce, will not get \
+             it: each needs room for {} bytes (max_down). Fewer keys make it smaller",
+            limits::MIN_DOWN,
+            signed.len()
+        );
+    }
+    Ok(())
 }
