@@ -2,6 +2,7 @@
 """Writes the corpora that the targets begin with: the vectors, good and bad, in the form that each
 target reads. usage: corpus.py VECTORS FOLDER"""
 
+import base64
 import json
 import pathlib
 import sys
@@ -58,6 +59,40 @@ for place, kind in enumerate(KINDS):
             # A record of a set: format, two floors, no removals, the grant.
             record = b"\1" + bytes(16) + b"\0" + message
             put("records", framed(1, record))
+
+def der(name):
+    """The certificates of a PEM file."""
+    pem = (vectors / "pki" / name).read_text()
+    bodies = pem.split("-----BEGIN CERTIFICATE-----")[1:]
+    return [base64.b64decode(body.split("-----END")[0]) for body in bodies]
+
+
+# A year after the vectors were made, so that what they certify is in force.
+NOW = (1_796_126_400).to_bytes(4, "big")
+names = ["device.pem", "issuing.pem", "root.pem"]
+certificates = [certificate for name in names for certificate in der(name)]
+for certificate in certificates:
+    put("certificate", b"\0" + NOW + certificate)
+    put("certificate", b"\1" + NOW + certificate)
+for kind in ["request"]:
+    for vector in json.loads((vectors / f"{kind}.json").read_text())["valid"]:
+        for certificate in vector.get("chain", []):
+            put("certificate", b"\0" + NOW + bytes.fromhex(certificate))
+put("certificate", b"\2" + NOW + b"".join(len(c).to_bytes(2, "big") + c for c in certificates[:2]))
+put("certificate", b"\2" + NOW + b"".join(len(c).to_bytes(2, "big") + c for c in certificates))
+
+# Requests and acknowledgements, one after the other, and time between.
+said = {}
+for kind, what in [("request", 1), ("ack", 3)]:
+    for vector in json.loads((vectors / f"{kind}.json").read_text())["valid"]:
+        said.setdefault(kind, []).append(framed(what, payload(bytes.fromhex(vector["message"]))))
+later = b"\0\0\x90"
+for request in said["request"]:
+    put("intake", request)
+    put("intake", request + later + request)
+    for ack in said["ack"]:
+        put("intake", request + ack + later + request)
+put("intake", later.join(said["request"] + said["ack"]))
 
 codes = json.loads((vectors / "codes.json").read_text())
 for vector in codes["valid"] + codes["invalid"]:

@@ -62,6 +62,24 @@ impl Vectors {
         &VECTORS
     }
 
+    /// The id of the device.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// The realm.
+    #[must_use]
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// The device's key.
+    #[must_use]
+    pub const fn device_key(&self) -> PublicKey {
+        self.key
+    }
+
     fn read() -> Self {
         let text = include_str!("../../schemas/vectors/material.json");
         let material: serde_json::Value = serde_json::from_str(text).unwrap_or_default();

@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../fuzz"
 
 seconds=${1:-6}
-targets=${2:-'message payload text line records device'}
+targets=${2:-'message payload text line records device certificate intake'}
 target=$PWD/../target/fuzz
 host=$(rustc --version --verbose | sed -n 's/^host: //p')
 
