@@ -87,22 +87,24 @@ impl Fields<'_> {
 }
 
 /// Puts fixed-size fields into a body, in order; what does not fit is left out.
-pub(crate) struct Body<const N: usize> {
-    bytes: [u8; N],
+pub(crate) struct Body<'b> {
+    bytes: &'b mut [u8],
     len: usize,
 }
 
-impl<const N: usize> Body<N> {
-    pub(crate) const fn new() -> Self {
-        Self {
-            bytes: [0; N],
-            len: 0,
-        }
+impl<'b> Body<'b> {
+    /// An empty one, which `bytes` has room for.
+    pub(crate) const fn new(bytes: &'b mut [u8]) -> Self {
+        Self { bytes, len: 0 }
     }
 
+    #[inline(never)]
     pub(crate) fn put(mut self, field: &[u8]) -> Self {
         let end = self.len + field.len();
-        debug_assert!(end <= N, "a record's body is as long as its fields");
+        debug_assert!(
+            end <= self.bytes.len(),
+            "a record's body is as long as its fields"
+        );
         if let Some(free) = self.bytes.get_mut(self.len..end) {
             free.copy_from_slice(field);
             self.len = end;

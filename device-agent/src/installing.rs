@@ -59,7 +59,8 @@ impl<'b, const RIGHTS: usize> Installing<'b, RIGHTS> {
     ) -> Result<Installed<'b, RIGHTS>, StorageError> {
         let (proven, claimed) = { *clock }.persist(now);
         let totals = self.removing.totals();
-        let head = Body::<HEAD>::new()
+        let mut bytes = [0; HEAD];
+        let head = Body::new(&mut bytes)
             .put(&proven.to_le_bytes())
             .put(&claimed.to_le_bytes())
             .put(&[totals.len() as u8]);

@@ -142,10 +142,12 @@ impl KeyRing {
                 retired_roots |= 1 << place;
             }
         }
-        let head = Body::<HEAD>::new()
+        let mut bytes = [0; HEAD];
+        let head = Body::new(&mut bytes)
             .put(&set.generation.to_le_bytes())
             .put(&[retired_roots]);
-        let mut body = Body::<{ MAX_ENTRIES * ENTRY }>::new();
+        let mut bytes = [0; MAX_ENTRIES * ENTRY];
+        let mut body = Body::new(&mut bytes);
         let mut holds_held = false;
         for authority in set.keys.iter() {
             let kid = authority.key.thumbprint().key_id();
@@ -208,12 +210,7 @@ const fn grants_epoch(authority: &AuthorityKey) -> u32 {
     }
 }
 
-fn encode<const N: usize>(
-    body: Body<N>,
-    kid: &KeyId,
-    authority: &AuthorityKey,
-    role: u8,
-) -> Body<N> {
+fn encode<'b>(body: Body<'b>, kid: &KeyId, authority: &AuthorityKey, role: u8) -> Body<'b> {
     body.put(&kid.0)
         .put(&authority.key.x)
         .put(&authority.key.y)

@@ -115,7 +115,8 @@ impl State {
     ) -> Result<(), StorageError> {
         let mut persisted = *clock;
         let (proven, claimed) = persisted.persist(now);
-        let body = Body::<LEN>::new()
+        let mut bytes = [0; LEN];
+        let body = Body::new(&mut bytes)
             .put(&self.reserved.to_le_bytes())
             .put(&self.boots.to_le_bytes())
             .put(&proven.to_le_bytes())

@@ -90,7 +90,7 @@ section() {
 # figures PROFILE: one line for each figure, `NAME VALUE`.
 figures() {
     local program
-    for program in crypto verifier verifier_se agent fleetgrant-firmware; do
+    for program in crypto verifier verifier_se agent agent_se fleetgrant-firmware; do
         echo "flash/$program $(section "$(elf "$1" $program)" .text .rodata .data)"
     done
     # Its buffers and its flash's page are static there, the agent's are not.
@@ -106,7 +106,9 @@ figures() {
 limits='
 flash/crypto 29500 34500
 flash/verifier 29500 34500
+flash/verifier_se 13000 13000
 flash/agent 70500 75500
+flash/agent_se 51000 51000
 flash/fleetgrant-firmware 84000 89000
 ram/agent 512 512
 bytes/agent 1400 1400

@@ -7,5 +7,6 @@ pub mod console;
 pub mod factory;
 pub mod image;
 pub mod measure;
+pub mod nowhere;
 pub mod sample;
 pub mod verifying;

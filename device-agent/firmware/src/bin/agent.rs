@@ -1,5 +1,4 @@
-//! The agent with all it can do, and nothing around it: what it sends, receives and stores goes
-//! nowhere. The size that it adds to a firmware that has a transport and a storage.
+//! The agent with the curve in software: what it takes without a transport and a storage.
 #![no_std]
 #![no_main]
 
@@ -7,28 +6,12 @@ use core::hint::black_box;
 
 use cortex_m_rt::entry;
 use fleetgrant_agent::software::SoftwareKeys;
-use fleetgrant_agent::{Agent, Ask, Instant, Record, Storage, StorageError};
-use fleetgrant_firmware::sample::{LEAF, RIGHTS, authority, key, profile, random};
-use fleetgrant_schemas::request::Reason;
-use fleetgrant_schemas::topic::MessageType;
+use fleetgrant_firmware::nowhere;
+use fleetgrant_firmware::sample::{LEAF, authority, key, random};
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
-}
-
-/// What the agent is given, and what it gives back, is of no account here.
-struct Nowhere;
-
-impl Storage for Nowhere {
-    fn load(&mut self, _: Record, _: usize, _: &mut [u8]) -> Result<usize, StorageError> {
-        black_box(Ok(0))
-    }
-
-    fn store(&mut self, _: Record, parts: &[&[u8]]) -> Result<(), StorageError> {
-        black_box(parts);
-        black_box(Ok(()))
-    }
 }
 
 #[entry]
@@ -39,30 +22,7 @@ fn main() -> ! {
 }
 
 fn run() -> Option<usize> {
-    let now = || black_box(Instant(0));
-    let (request, message): (&mut [u8], &mut [u8]) = black_box((&mut [], &mut []));
     let authority = authority(&key(black_box(1))?);
-    let profile = profile(&authority)?;
     let keys = SoftwareKeys::new(key(black_box(2))?, &[LEAF], random());
-    let mut agent =
-        Agent::<_, _, _, RIGHTS>::start(&profile, keys, Nowhere, request, message, now()).ok()?;
-    agent.set_clock(black_box(0), now());
-    agent.resend(now());
-    agent.withdraw(now());
-    let mut done = 0;
-    let ask = black_box(Ask::for_what_is_owed(Reason::Upgrade));
-    done += usize::from(agent.ask(&ask, now()).is_ok());
-    agent.handle_timeout(now());
-    let kind = black_box(MessageType::Grant);
-    done += usize::from(agent.handle_message(black_box(&[]), kind, now()).is_ok());
-    while let Some(transmit) = agent.poll_transmit(message) {
-        done += transmit.len;
-    }
-    while let Some(event) = agent.poll_event() {
-        black_box(event);
-    }
-    done += usize::from(agent.is_on(black_box("power"), now()).is_on());
-    done += usize::from(agent.use_one(black_box("power"), now()).is_ok());
-    done += usize::from(agent.poll_timeout() == Some(now()));
-    Some(done)
+    nowhere::run(keys, &authority)
 }
