@@ -6,5 +6,5 @@ mod reserve;
 pub mod yields;
 
 pub use grants::{Built, Line, NotBuilt};
-pub use line::{LineError, close_runs, open_run, put_station, scrap};
+pub use line::{Closed, LineError, close_runs, open_run, put_station, scrap};
 pub use reserve::{NotReserved, Reservation, Reserved};

@@ -97,17 +97,28 @@ impl Operator {
         effects: Effects,
     ) -> Result<Brought, NotBrought> {
         let transport = Arc::new(transport);
-        self.until_still(
-            "migration",
-            effects,
-            move |operator, db, now| match operator.bring_over_within(db, &transport, now) {
-                Ok(brought) => Ok(Attempt::Done(brought)),
-                Err(Stop::Stale) => Ok(Attempt::Stale),
-                Err(Stop::Refused(reason)) => Ok(Attempt::Refused(*reason)),
-                Err(Stop::Store(error)) => Err(error),
-            },
-        )
+        self.until_still("migration", effects, move |operator, db, now| {
+            operator.attempt_bring_over(db, &transport, now)
+        })
         .await
+    }
+
+    /// One try of [`bring_over`](Self::bring_over), within a transaction that the caller ends.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn attempt_bring_over(
+        &self,
+        db: &mut Db,
+        transport: &Transport,
+        now: Timestamp,
+    ) -> Result<Attempt<Brought, NotBrought>, StoreError> {
+        match self.bring_over_within(db, transport, now) {
+            Ok(brought) => Ok(Attempt::Done(brought)),
+            Err(Stop::Stale) => Ok(Attempt::Stale),
+            Err(Stop::Refused(reason)) => Ok(Attempt::Refused(*reason)),
+            Err(Stop::Store(error)) => Err(error),
+        }
     }
 
     fn bring_over_within(

@@ -82,13 +82,15 @@ impl Grant {
     /// They do not go together.
     pub fn new(roles: Roles, party: Option<PartyId>) -> Result<Self, KeyError> {
         let of_a_party = roles.iter().find(|role| role.is_of_a_party());
-        let of_the_maker = roles.iter().find(|role| !role.is_of_a_party());
+        let of_the_maker = roles.iter().find(|role| !role.may_be_of_a_party());
+        if roles == Roles::default() {
+            return Err(KeyError::NoRole);
+        }
         match (of_a_party, of_the_maker, party) {
-            (None, None, _) => Err(KeyError::NoRole),
             (Some(role), _, None) => Err(KeyError::NoParty(role)),
             (_, Some(role), Some(_)) => Err(KeyError::NotOfAParty(role)),
-            (None, Some(_), None) => Ok(Self::All(roles)),
-            (Some(_), None, Some(party)) => Ok(Self::Party(roles, party)),
+            (None, _, None) => Ok(Self::All(roles)),
+            (_, None, Some(party)) => Ok(Self::Party(roles, party)),
         }
     }
 

@@ -51,11 +51,13 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     if let Some(gateway) = Remote::of(global)? {
         let query = Query::default();
         let query = query.with("partner", gateway.party_if(args.partner.as_deref())?);
-        return show_list(args, gateway.get("/packs", &query)?);
+        let (packs, _) = gateway.pages("/packs", query, usize::MAX)?;
+        return show_list(args, packs);
     }
     let ledger = Ledger::open(global)?;
     let partners = ledger.parties(args.partner.as_deref())?;
-    let packs = ledger.read(move |db| activation_code::packs(db, partners.as_deref()))?;
+    let packs =
+        ledger.read(move |db| activation_code::packs(db, partners.as_deref(), None, i64::MAX))?;
     show_list(args, packs.into_iter().map(Pack::from).collect())
 }
 

@@ -1,16 +1,22 @@
 //! `fleetgrant policies contract`, `release` and `effective`: what one party's contract says
 //! otherwise than its tier.
 
+mod remote;
+
+pub(super) use remote::run as run_remote;
+
 use std::path::PathBuf;
 
 use anyhow::anyhow;
+use fleetgrant_core::tier::TierRules;
 
 use super::ledger::{Ledger, actor};
 use super::policies::read;
 use super::{Failure, Global, OrUnavailable, output};
 use crate::clock::Clock;
+use crate::http::contracts::{self as shown, EffectivePolicy};
 use crate::policy_file;
-use crate::store::contract::{self, Put};
+use crate::store::contract::{self, Put, Terms};
 use crate::store::event::Occasion;
 use crate::store::policy;
 
@@ -39,25 +45,31 @@ pub(super) struct Party {
     party: String,
 }
 
-pub(super) fn put(global: &Global, args: &Contract) -> Result<(), Failure> {
-    let text = read(&args.file)?;
+fn refused(args: &Contract, reason: &dyn std::fmt::Display) -> Failure {
     let file = args.file.display();
-    let refused = |reason: &dyn std::fmt::Display| {
-        Failure::refused(anyhow!("{file} is no part of a policy: {reason}"))
-    };
-    let terms = policy_file::parse_terms(&text).map_err(|reason| refused(&reason))?;
+    Failure::refused(anyhow!("{file} is no part of a policy: {reason}"))
+}
+
+/// What the file says.
+fn terms(args: &Contract) -> Result<Terms, Failure> {
+    let text = read(&args.file)?;
+    let terms = policy_file::parse_terms(&text).map_err(|reason| refused(args, &reason))?;
     if terms.is_empty() {
-        return Err(refused(
-            &"it says nothing; `policies release` ends a contract",
-        ));
+        let told = "it says nothing; `policies release` ends a contract";
+        return Err(refused(args, &told));
     }
+    Ok(terms)
+}
+
+pub(super) fn put(global: &Global, args: &Contract) -> Result<(), Failure> {
+    let terms = terms(args)?;
     let ledger = Ledger::open(global)?;
     let party = ledger.party(&args.party)?;
     let of_tier = ledger.read(move |db| policy::of_tier(db, Some(party)))?;
     let tier = of_tier.tag.tier.as_str();
     terms
         .laid_on(tier, &of_tier.rules)
-        .map_err(|reason| refused(&reason))?;
+        .map_err(|reason| refused(args, &reason))?;
     if args.dry_run {
         super::note("it can be put in force");
         return Ok(());
@@ -68,8 +80,8 @@ pub(super) fn put(global: &Global, args: &Contract) -> Result<(), Failure> {
     })?;
     let name = &args.reference;
     match put {
-        Put::InForce => super::note(&format!("{}+{name} is in force", of_tier.tag)),
-        Put::Unchanged => super::note(&format!("{name} says so already, and stays in force")),
+        Put::InForce => tell_of_put(args, &format!("{}+{name}", of_tier.tag), true),
+        Put::Unchanged => tell_of_put(args, name, false),
         Put::ReferenceTaken => {
             return Err(Failure::refused(anyhow!(
                 "{} has had a contract {name} that says something else: give this one another reference",
@@ -80,12 +92,25 @@ pub(super) fn put(global: &Global, args: &Contract) -> Result<(), Failure> {
     Ok(())
 }
 
+fn tell_of_put(args: &Contract, policy: &str, changed: bool) {
+    super::note(&if changed {
+        format!("{policy} is in force")
+    } else {
+        format!("{} says so already, and stays in force", args.reference)
+    });
+}
+
 pub(super) fn release(global: &Global, args: &Party) -> Result<(), Failure> {
     let ledger = Ledger::open(global)?;
     let party = ledger.party(&args.party)?;
     let ended = write(&ledger, move |db, occasion| {
         contract::end(db, party, occasion)
     })?;
+    tell_of_end(args, ended);
+    Ok(())
+}
+
+fn tell_of_end(args: &Party, ended: Option<String>) {
     super::note(&match ended {
         Some(reference) => format!(
             "{reference} has ended: {} is under its tier alone",
@@ -93,23 +118,26 @@ pub(super) fn release(global: &Global, args: &Party) -> Result<(), Failure> {
         ),
         None => format!("{} is under its tier alone already", args.party),
     });
-    Ok(())
 }
 
 pub(super) fn effective(ledger: &Ledger, args: &Party) -> Result<(), Failure> {
     let party = ledger.party(&args.party)?;
-    let (effective, contract) = ledger.read(move |db| {
-        let effective = policy::of_owner(db, Some(party))?;
-        Ok((effective, contract::of_party(db, party)?))
-    })?;
-    if let (None, Some(contract)) = (&effective.tag.contract, contract) {
+    let sheet = ledger.read(move |db| shown::sheet(db, party))?;
+    let gone = || Failure::refused(anyhow!("there is no party {party}"));
+    show(sheet.ok_or_else(gone)?)
+}
+
+fn show(sheet: EffectivePolicy) -> Result<(), Failure> {
+    if let Some(contract) = &sheet.contract
+        && !sheet.policy.ends_with(&format!("+{contract}"))
+    {
         super::note(&format!(
-            "{} contradicts the policy of the tier, which applies alone",
-            contract.reference
+            "{contract} contradicts the policy of the tier, which applies alone"
         ));
     }
-    let text = policy_file::to_toml(&effective.rules);
-    output::print_text(&format_args!("# {}\n{text}", effective.tag))
+    let rules = TierRules::try_from(sheet.rules.0).map_err(Failure::refused)?;
+    let text = policy_file::to_toml(&rules);
+    output::print_text(&format_args!("# {}\n{text}", sheet.policy))
         .or_unavailable(|| "cannot write the policy".to_owned())
 }
 
@@ -136,9 +164,9 @@ fn write<T: Send + 'static>(
 
 /// Part of what decisions are recorded under.
 fn reference(text: &str) -> Result<String, String> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    match text.chars().count() {
-        1..=64 if text.chars().all(is_plain) => Ok(text.to_owned()),
-        _ => Err("1 to 64 of A-Z a-z 0-9 - . _".to_owned()),
+    if contract::is_reference(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(contract::REFERENCE.to_owned())
     }
 }

@@ -15,8 +15,8 @@ use super::output;
 use super::stdout::stdout;
 use super::{Failure, Global, OrUnavailable, Remote};
 use crate::clock::Clock;
-use crate::http::imports::Imported;
-use crate::import::{self, ImportError, ImportOptions, IssuedCode, Kind};
+use crate::http::imports::{Imported, MadeCode};
+use crate::import::{self, ImportError, ImportOptions, Kind};
 
 /// Import a CSV file of the back office
 ///
@@ -58,13 +58,13 @@ enum Form {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
-    if let Some(gateway) = Remote::of(global)? {
-        return remote::run(&gateway, args);
-    }
     if args.kind == Kind::Codes && !args.dry_run && args.codes.is_none() {
         return Err(Failure::input(anyhow!(
             "say with --codes FILE where the codes are written: nothing else ever has their secrets"
         )));
+    }
+    if let Some(gateway) = Remote::of(global)? {
+        return remote::run(&gateway, args);
     }
     let ledger = Ledger::open(global)?;
     let reading = || format!("cannot read {}", args.file.display());
@@ -87,7 +87,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     progress.finish_and_clear();
     let report = imported.map_err(|cause| failure(&args.file, cause))?;
     if let (Some(codes), true) = (codes, report.committed) {
-        codes.fill(&report.codes)?;
+        let made: Vec<_> = report.codes.iter().map(MadeCode::from).collect();
+        codes.fill(&made)?;
     }
     conclude(args, &Imported::from(&report))
 }
@@ -171,7 +172,7 @@ impl<'a> CodesFile<'a> {
         })
     }
 
-    fn fill(mut self, codes: &[IssuedCode]) -> Result<(), Failure> {
+    fn fill(mut self, codes: &[MadeCode]) -> Result<(), Failure> {
         self.is_filled = !codes.is_empty();
         self.write(codes).or_unavailable(|| {
             format!(
@@ -181,12 +182,12 @@ impl<'a> CodesFile<'a> {
         })
     }
 
-    fn write(&self, codes: &[IssuedCode]) -> io::Result<()> {
+    fn write(&self, codes: &[MadeCode]) -> io::Result<()> {
         let mut csv = csv::Writer::from_writer(&self.file);
         csv.write_record(["pack", "entitlement", "code"])?;
         for issued in codes {
             let [pack, entitlement] = [&issued.pack, &issued.entitlement].map(|s| output::inert(s));
-            csv.write_record([pack, entitlement, issued.code.to_string()])?;
+            csv.write_record([&pack, &entitlement, &issued.code])?;
         }
         csv.flush()?;
         drop(csv);

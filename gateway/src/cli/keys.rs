@@ -41,7 +41,8 @@ struct Create {
     /// or admin; can be given again
     #[arg(long, required = true, value_name = "ROLE")]
     role: Vec<Role>,
-    /// Whose things it sees, for partner and customer: a name, or the id that some system calls it by
+    /// Whose things it sees, for partner and customer, and for the factory of a contract manufacturer: a
+    /// name, or the id that some system calls it by
     #[arg(long, value_name = "PARTY")]
     party: Option<String>,
     /// How long it lives, as 90d or 12h; five years at most

@@ -11,10 +11,10 @@ use super::output::{self, Format, row};
 use super::remote::{Body, Query};
 use super::{Failure, Global, OrUnavailable, Remote, note};
 use crate::clock::Clock;
-use crate::http::migrations::{Surrender as Given, Surrendered};
+use crate::http::migrations::{BroughtOver, LegacyExport, Surrender as Given, Surrendered};
 use crate::import::ImportOptions;
 use crate::legacy::{
-    self, Brought, Export, ExportError, MAX_MAPPING_BYTES, Mapping, MigrationProgress, NotBrought,
+    self, Export, ExportError, MAX_MAPPING_BYTES, Mapping, MigrationProgress, NotBrought,
     Transport, parse_mapping,
 };
 use crate::operator::Effects;
@@ -77,7 +77,7 @@ struct Surrender {
 row!(
     /// A word that the mapping lacks.
     UnmappedLine {
-        table: &'static str,
+        table: String,
         word: String,
         rows: u64,
     }
@@ -112,7 +112,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 /// The same, on another gateway.
 fn on(gateway: &Remote, args: &Args) -> Result<(), Failure> {
     match &args.command {
-        Command::Import(_) => Err(gateway.local_only()),
+        Command::Import(args) => import_on(gateway, args),
         Command::Report(args) => {
             show_progress(args, gateway.get("/reports/migration", &Query::default())?)
         }
@@ -129,43 +129,31 @@ fn on(gateway: &Remote, args: &Args) -> Result<(), Failure> {
     }
 }
 
+/// Looks first, so that what the mapping lacks is shown; then brings over, if that may be.
+fn import_on(gateway: &Remote, args: &Import) -> Result<(), Failure> {
+    let reading = |path: &Path| format!("cannot read {}", path.display());
+    let asked = LegacyExport {
+        mapping: read_text(&args.mapping)?,
+        export: std::fs::read_to_string(&args.export).or_unavailable(|| reading(&args.export))?,
+        skip_unmapped: args.skip_unmapped,
+    };
+    let send = |preview| {
+        let query = Query::preview(preview);
+        gateway.post::<BroughtOver>("/legacy-rights/import", &query, &Body::Json(&asked))
+    };
+    let looked = send(true)?;
+    tell_of_export(args, &looked)?;
+    let brought = if args.dry_run { looked } else { send(false)? };
+    conclude(args, &brought)
+}
+
 fn import(ledger: &Ledger, args: &Import) -> Result<(), Failure> {
     let mapping = read_mapping(&args.mapping)?;
     let reading = || format!("cannot read {}", args.export.display());
     let file = File::open(&args.export).or_unavailable(reading)?;
     let export = Export::read(file, &mapping).map_err(|error| unreadable(&args.export, error))?;
-    for fault in &export.faults {
-        note(&output::printable(&format!(
-            "{}: {fault}",
-            args.export.display()
-        )));
-    }
-    let words: Vec<_> = export
-        .unmapped
-        .iter()
-        .map(|((what, word), rows)| UnmappedLine {
-            table: what.table(),
-            word: word.clone(),
-            rows: *rows,
-        })
-        .collect();
-    if !words.is_empty() {
-        output::print(Format::Table, &words)
-            .or_unavailable(|| "cannot write the list".to_owned())?;
-    }
-    let (faults, left_out) = (export.faults.len(), export.left_out);
-    let units_left_out = export.units_left_out;
-    if faults > 0 {
-        return Err(Failure::refused(anyhow!(
-            "{faults} rows cannot be read, so nothing was brought over"
-        )));
-    }
-    if left_out > 0 && !args.skip_unmapped && !args.dry_run {
-        return Err(Failure::refused(anyhow!(
-            "the mapping lacks the words above, so nothing was brought over; add them, or leave out \
-             {left_out} rights of {units_left_out} units with --skip-unmapped"
-        )));
-    }
+    let looked = BroughtOver::of(&export);
+    tell_of_export(args, &looked)?;
     let config = ledger.config();
     let transport = Transport {
         mapping,
@@ -186,18 +174,54 @@ fn import(ledger: &Ledger, args: &Import) -> Result<(), Failure> {
     };
     let operator = ledger.operator()?;
     let brought = runtime()?.block_on(operator.bring_over(transport, effects))?;
-    tell(&brought, args.dry_run, left_out, units_left_out);
-    match left_out {
-        0 => Ok(()),
-        _ if args.skip_unmapped => Ok(()),
-        _ => Err(Failure::refused(anyhow!(
-            "the mapping lacks the words above: {left_out} rights of {units_left_out} units"
-        ))),
-    }
+    conclude(args, &looked.with(&brought))
 }
 
-fn tell(brought: &Brought, is_dry: bool, left_out: u64, units_left_out: u64) {
-    let would = if is_dry { "would be " } else { "" };
+/// Shows what the mapping lacks, and refuses what must not go on.
+fn tell_of_export(args: &Import, looked: &BroughtOver) -> Result<(), Failure> {
+    for fault in &looked.faults {
+        note(&output::printable(&format!(
+            "{}: {fault}",
+            args.export.display()
+        )));
+    }
+    let words: Vec<_> = looked
+        .unmapped
+        .iter()
+        .map(|unmapped| UnmappedLine {
+            table: unmapped.table.clone(),
+            word: unmapped.word.clone(),
+            rows: unmapped.rows,
+        })
+        .collect();
+    if !words.is_empty() {
+        output::print(Format::Table, &words)
+            .or_unavailable(|| "cannot write the list".to_owned())?;
+    }
+    if !looked.faults.is_empty() {
+        return Err(Failure::refused(anyhow!(
+            "{} rows cannot be read, so nothing was brought over",
+            looked.faults.len()
+        )));
+    }
+    if looked.left_out > 0 && !args.skip_unmapped && !args.dry_run {
+        return Err(Failure::refused(anyhow!(
+            "the mapping lacks the words above, so nothing was brought over; add them, or leave out \
+             {} rights of {} units with --skip-unmapped",
+            looked.left_out,
+            looked.units_left_out
+        )));
+    }
+    Ok(())
+}
+
+fn conclude(args: &Import, brought: &BroughtOver) -> Result<(), Failure> {
+    let BroughtOver {
+        left_out,
+        units_left_out,
+        ..
+    } = brought;
+    let would = if args.dry_run { "would be " } else { "" };
     note(&format!(
         "{} rights {would}brought over, {} were before, {left_out} left out",
         brought.new, brought.known
@@ -214,9 +238,21 @@ fn tell(brought: &Brought, is_dry: bool, left_out: u64, units_left_out: u64) {
         "{} units {would}reserved for devices",
         brought.reserved
     ));
+    match left_out {
+        0 => Ok(()),
+        _ if args.skip_unmapped => Ok(()),
+        _ => Err(Failure::refused(anyhow!(
+            "the mapping lacks the words above: {left_out} rights of {units_left_out} units"
+        ))),
+    }
 }
 
 fn read_mapping(path: &Path) -> Result<Mapping, Failure> {
+    parse_mapping(&read_text(path)?)
+        .map_err(|error| Failure::input(anyhow!(error).context(path.display().to_string())))
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
     let reading = || format!("cannot read {}", path.display());
     let file = File::open(path).or_unavailable(reading)?;
     let mut text = String::new();
@@ -232,8 +268,7 @@ fn read_mapping(path: &Path) -> Result<Mapping, Failure> {
             )));
         }
     }
-    parse_mapping(&text)
-        .map_err(|error| Failure::input(anyhow!(error).context(path.display().to_string())))
+    Ok(text)
 }
 
 fn unreadable(path: &Path, error: ExportError) -> Failure {

@@ -29,7 +29,7 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     List(List),
     Show(Show),
     Set(Set),
@@ -42,7 +42,7 @@ enum Command {
 
 /// List the versions of every tier's policy, the newest first
 #[derive(Debug, clap::Args)]
-struct List {
+pub(super) struct List {
     /// The form of the list
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
@@ -50,7 +50,7 @@ struct List {
 
 /// Show a policy, as a file that `set` takes
 #[derive(Debug, clap::Args)]
-struct Show {
+pub(super) struct Show {
     /// The tier
     tier: TierName,
     /// The version of this number [default: the one in force]
@@ -66,7 +66,7 @@ struct Show {
 /// Decisions from then on are made under it, for rights that are out already too. A policy that
 /// contradicts itself is refused with the line and the reason, and nothing changes.
 #[derive(Debug, clap::Args)]
-struct Set {
+pub(super) struct Set {
     /// The tier; a new one is made
     tier: TierName,
     /// The policy, as TOML or JSON; - for standard input

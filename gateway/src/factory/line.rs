@@ -1,11 +1,11 @@
 //! Tries of devices at the stations of a line.
 
-use fleetgrant_core::domain::{DeviceId, PartyId, RunState, Timestamp};
+use fleetgrant_core::domain::{DeviceId, PartyId, Timestamp};
 
 use crate::store::column::Octets;
 use crate::store::event::Occasion;
 use crate::store::station::{self, Run, Station};
-use crate::store::{Db, StoreError, device, party};
+use crate::store::{Db, StoreError, batch, device, party};
 
 /// Characters of a station's or an operator's name.
 const LONGEST_NAME: usize = 64;
@@ -72,7 +72,7 @@ pub fn put_station(
     Ok(station::put(db, name, manufacturer, time_limit, now)?)
 }
 
-/// Begins a try of a device at a station.
+/// Begins a try of a device at a station; of a manufacturer's own, if `whose` is one.
 ///
 /// # Errors
 /// See [`LineError`].
@@ -81,15 +81,18 @@ pub fn open_run(
     id: &DeviceId,
     at: &str,
     operator: Option<&str>,
+    whose: Option<PartyId>,
     occasion: Occasion<'_>,
 ) -> Result<(Run, Station), LineError> {
     if let Some(operator) = operator {
         check_name("operator", operator)?;
     }
-    let Some(station) = station::by_name(db, at)? else {
+    let station = station::by_name(db, at)?.filter(|station| is_of(station, whose));
+    let Some(station) = station else {
         return Err(LineError::NoStation(at.to_owned()));
     };
-    if device::find(db, id.as_str())?.is_none() {
+    let is_hidden = whose.is_some() && batch::manufacturer_of(db, id.as_str())? != whose;
+    if is_hidden || device::find(db, id.as_str())?.is_none() {
         return Err(LineError::NoDevice(id.clone()));
     }
     if let Some((_, at)) = station::open_run(db, id.as_str())? {
@@ -105,35 +108,70 @@ pub fn open_run(
     Ok((run, station))
 }
 
-/// Closes what is decided: all runs that passed, or whose time is over.
+/// Runs that one transaction closes, at most: devices wait meanwhile.
+const AT_ONCE: usize = 500;
+
+/// Runs that were closed.
+#[derive(Debug)]
+pub struct Closed {
+    /// The runs, and where they were.
+    pub runs: Vec<(Run, Station)>,
+    /// There may be others that are decided too.
+    pub more: bool,
+}
+
+/// Closes what is decided: runs that passed, or whose time is over, five hundred at most; at the
+/// stations of a manufacturer, if `whose` is one.
 ///
 /// # Errors
 /// The database failed.
-pub fn close_runs(db: &mut Db, occasion: Occasion<'_>) -> Result<Vec<(Run, Station)>, StoreError> {
+pub fn close_runs(
+    db: &mut Db,
+    whose: Option<PartyId>,
+    occasion: Occasion<'_>,
+) -> Result<Closed, StoreError> {
     let mut closed = Vec::new();
-    for (run, station) in station::open_runs(db)? {
-        let run = station::close(db, (run, &station), false, occasion)?;
-        if run.state.0 != RunState::Open {
-            closed.push((run, station));
+    let mut last: Option<Run> = None;
+    loop {
+        let open = station::open_runs(db, whose, last.as_ref(), AT_ONCE as i64)?;
+        let Some((run, _)) = open.last() else {
+            return Ok(Closed {
+                runs: closed,
+                more: false,
+            });
+        };
+        last = Some(run.clone());
+        closed.extend(station::close_decided(db, open, occasion)?);
+        if closed.len() >= AT_ONCE {
+            return Ok(Closed {
+                runs: closed,
+                more: true,
+            });
         }
     }
-    Ok(closed)
 }
 
-/// Scraps the device of a run that is open.
+/// Scraps the device of a run that is open; of a manufacturer's own, if `whose` is one.
 ///
 /// # Errors
 /// See [`LineError`].
 pub fn scrap(
     db: &mut Db,
     id: &DeviceId,
+    whose: Option<PartyId>,
     occasion: Occasion<'_>,
 ) -> Result<(Run, Station), LineError> {
-    let Some((run, station)) = station::open_run(db, id.as_str())? else {
+    let open = station::open_run(db, id.as_str())?;
+    let Some((run, station)) = open.filter(|(_, station)| is_of(station, whose)) else {
         return Err(LineError::AtNoStation(id.clone()));
     };
-    let run = station::close(db, (run, &station), true, occasion)?;
+    let run = station::scrap(db, (run, &station), occasion)?;
     Ok((run, station))
+}
+
+/// Whether a manufacturer may know of a station; nobody in particular knows of all.
+fn is_of(station: &Station, whose: Option<PartyId>) -> bool {
+    whose.is_none_or(|whose| station.manufacturer_id == Some(Octets(whose)))
 }
 
 fn check_name(what: &'static str, name: &str) -> Result<(), LineError> {

@@ -1,25 +1,23 @@
-//! What is done to devices before they are heard: rights reserved for batches, and tries on the line.
+//! Batches of devices, and rights that are reserved for them. A contract manufacturer sees its own.
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use fleetgrant_core::domain::{BatchId, DeviceId, EntitlementId, PartyId};
+use fleetgrant_core::domain::{BatchId, EntitlementId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::Api;
 use super::activation_acts::one;
+use super::caller::Caller;
 use super::page::{List, Page, PageParams};
 use super::problem::{Problem, ProblemKind, found};
-use super::query::{Named, Nothing, Query};
+use super::query::{Named, Query};
 use super::value::{Id, When};
 use super::write::{ActQuery, Step, Write, WriteParams};
-use super::{Api, word};
-use crate::factory::{self, LineError, NotReserved, Reservation};
+use crate::factory::{NotReserved, Reservation};
 use crate::operator::Attempt;
-use crate::store::StoreError;
 use crate::store::batch::{self, Batch as BatchRow};
-use crate::store::event::Occasion;
-use crate::store::station::{self, Run as RunRow, Station as StationRow};
 
 /// Which batches.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -61,72 +59,6 @@ pub(crate) struct BatchReserved {
     pub(crate) kept: u64,
 }
 
-/// A station of a line.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Station {
-    pub(crate) name: String,
-    /// Who runs it.
-    pub(crate) manufacturer: Option<Id>,
-    /// Seconds in which a device must have signed for its rights.
-    pub(crate) time_limit_seconds: i64,
-    pub(crate) created_at: When,
-}
-
-/// A station to be added, or to have another time limit.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewStation {
-    #[schema(min_length = 1, max_length = 64)]
-    pub(crate) name: String,
-    /// Who runs it: the party's id.
-    #[schema(inline)]
-    pub(crate) manufacturer: Option<Id>,
-    /// Seconds in which a device must have signed for its rights; 300, if it is not said.
-    #[serde(default = "usual_limit")]
-    #[schema(minimum = 1, maximum = 86400, default = 300)]
-    pub(crate) time_limit_seconds: u32,
-}
-
-const fn usual_limit() -> u32 {
-    300
-}
-
-/// A try of a device at a station, to be begun.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewRun {
-    /// The id of the device.
-    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    pub(crate) device: String,
-    /// The name of the station.
-    #[schema(min_length = 1, max_length = 64)]
-    pub(crate) station: String,
-    /// Who runs it.
-    #[schema(min_length = 1, max_length = 64)]
-    pub(crate) operator: Option<String>,
-}
-
-/// A device to be scrapped.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ScrappedDevice {
-    /// The id of the device.
-    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    pub(crate) device: String,
-}
-
-/// A try of a device at a station.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Run {
-    pub(crate) device: String,
-    pub(crate) station: String,
-    /// Counts the tries of the device at the station, from 1.
-    pub(crate) attempt: i64,
-    pub(crate) state: word::RunState,
-    pub(crate) opened_at: When,
-    pub(crate) closed_at: Option<When>,
-}
-
 impl From<BatchRow> for Batch {
     fn from(row: BatchRow) -> Self {
         Self {
@@ -134,30 +66,6 @@ impl From<BatchRow> for Batch {
             reference: row.reference,
             manufacturer: row.manufacturer_id.map(|id| Id(id.0.0)),
             created_at: When(row.created_at.0),
-        }
-    }
-}
-
-impl From<StationRow> for Station {
-    fn from(row: StationRow) -> Self {
-        Self {
-            name: row.name,
-            manufacturer: row.manufacturer_id.map(|id| Id(id.0.0)),
-            time_limit_seconds: row.time_limit_seconds,
-            created_at: When(row.created_at.0),
-        }
-    }
-}
-
-impl From<(RunRow, StationRow)> for Run {
-    fn from((row, station): (RunRow, StationRow)) -> Self {
-        Self {
-            device: row.device_id,
-            station: station.name,
-            attempt: row.attempt,
-            state: word::RunState(row.state.0),
-            opened_at: When(row.opened_at.0),
-            closed_at: row.closed_at.map(|at| When(at.0)),
         }
     }
 }
@@ -170,12 +78,14 @@ impl From<(RunRow, StationRow)> for Run {
 )]
 pub(super) async fn batches(
     State(api): State<Api>,
+    caller: Caller,
     list: List<BatchQuery>,
 ) -> Result<Json<Page<Batch>>, Problem> {
+    let own = caller.grant.party();
     let reference = list.filter.reference.clone();
     let (after, limit) = (list.after_id()?, list.rows_to_read());
     let rows = api
-        .read(move |db| batch::list(db, reference.as_deref(), after, limit))
+        .read(move |db| batch::list(db, reference.as_deref(), own, after, limit))
         .await?;
     Ok(Json(list.page(rows, |row| row.id.0.to_string())))
 }
@@ -222,154 +132,6 @@ pub(super) async fn reserve(
             Ok(step.kept_unless(how.preview))
         })
         .await
-}
-
-/// List the stations, by name
-#[utoipa::path(
-    get, path = "/stations", operation_id = "list_stations", tag = "factory",
-    responses((status = OK, body = Vec<Station>))
-)]
-pub(super) async fn stations(
-    State(api): State<Api>,
-    _: Query<Nothing>,
-) -> Result<Json<Vec<Station>>, Problem> {
-    let rows = api.read(station::all).await?;
-    Ok(Json(rows.into_iter().map(Station::from).collect()))
-}
-
-/// Add a station, or give one another time limit
-#[utoipa::path(
-    post, path = "/stations", operation_id = "put_station", tag = "factory",
-    params(ActQuery, WriteParams),
-    request_body = NewStation,
-    responses((status = OK, body = Station))
-)]
-pub(super) async fn put_station(
-    State(api): State<Api>,
-    Query(how): Query<ActQuery>,
-    write: Write,
-) -> Result<Response, Problem> {
-    let asked: NewStation = write.json()?;
-    write
-        .once(&api, move |db, now| {
-            let manufacturer = asked.manufacturer.map(|id| PartyId(id.0));
-            let limit = asked.time_limit_seconds;
-            match factory::put_station(db, &asked.name, manufacturer, limit, now) {
-                Ok(_) => {}
-                Err(error) => return refused(error),
-            }
-            let station = station::by_name(db, &asked.name)?;
-            let gone = || StoreError::Corrupt("a station is gone".to_owned());
-            let station = Station::from(station.ok_or_else(gone)?);
-            Ok(Step::Done(station).kept_unless(how.preview))
-        })
-        .await
-}
-
-/// Begin a try of a device at a station
-///
-/// It passes if the device signs for a set within the station's time, and fails if it does not.
-#[utoipa::path(
-    post, path = "/runs", operation_id = "open_run", tag = "factory",
-    params(ActQuery, WriteParams),
-    request_body = NewRun,
-    responses((status = OK, body = Run))
-)]
-pub(super) async fn open_run(
-    State(api): State<Api>,
-    Query(how): Query<ActQuery>,
-    write: Write,
-) -> Result<Response, Problem> {
-    let asked: NewRun = write.json()?;
-    let device = device(&asked.device)?;
-    let actor = write.actor();
-    write
-        .once(&api, move |db, now| {
-            let occasion = Occasion {
-                at: now,
-                actor: &actor,
-                cause: &[],
-            };
-            let by = asked.operator.as_deref();
-            match factory::open_run(db, &device, &asked.station, by, occasion) {
-                Ok(run) => Ok(Step::Done(Run::from(run)).kept_unless(how.preview)),
-                Err(error) => refused(error),
-            }
-        })
-        .await
-}
-
-/// Close what is decided: all runs that passed, or whose time is over
-#[utoipa::path(
-    post, path = "/runs/close", operation_id = "close_runs", tag = "factory",
-    params(ActQuery, WriteParams),
-    responses((status = OK, body = Vec<Run>))
-)]
-pub(super) async fn close_runs(
-    State(api): State<Api>,
-    Query(how): Query<ActQuery>,
-    write: Write,
-) -> Result<Response, Problem> {
-    write.no_body()?;
-    let actor = write.actor();
-    write
-        .once(&api, move |db, now| {
-            let occasion = Occasion {
-                at: now,
-                actor: &actor,
-                cause: &[],
-            };
-            let closed = factory::close_runs(db, occasion)?.into_iter();
-            let closed: Vec<_> = closed.map(Run::from).collect();
-            Ok(Step::Done(closed).kept_unless(how.preview))
-        })
-        .await
-}
-
-/// Scrap the device of a run that is open
-///
-/// What it holds stays taken: revoke it, or declare the device dead.
-#[utoipa::path(
-    post, path = "/runs/scrap", operation_id = "scrap_device", tag = "factory",
-    params(ActQuery, WriteParams),
-    request_body = ScrappedDevice,
-    responses((status = OK, body = Run))
-)]
-pub(super) async fn scrap(
-    State(api): State<Api>,
-    Query(how): Query<ActQuery>,
-    write: Write,
-) -> Result<Response, Problem> {
-    let asked: ScrappedDevice = write.json()?;
-    let device = device(&asked.device)?;
-    let actor = write.actor();
-    write
-        .once(&api, move |db, now| {
-            let occasion = Occasion {
-                at: now,
-                actor: &actor,
-                cause: &[],
-            };
-            match factory::scrap(db, &device, occasion) {
-                Ok(run) => Ok(Step::Done(Run::from(run)).kept_unless(how.preview)),
-                Err(error) => refused(error),
-            }
-        })
-        .await
-}
-
-fn device(id: &str) -> Result<DeviceId, Problem> {
-    DeviceId::new(id)
-        .map_err(|error| Problem::new(ProblemKind::BadBody, format!("device: {error}")))
-}
-
-fn refused<T>(error: LineError) -> Result<Step<T>, StoreError> {
-    let kind = match error {
-        LineError::Store(error) => return Err(error),
-        LineError::Name(_) | LineError::TimeLimit => ProblemKind::BadBody,
-        _ => ProblemKind::Refused,
-    };
-    Ok(Step::Refused(Problem::new(kind, error.to_string())))
 }
 
 impl From<NotReserved> for Problem {

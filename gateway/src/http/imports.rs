@@ -1,8 +1,8 @@
 //! Imports of the back office: a CSV file as the body.
 //!
 //! An import is one transaction on the thread that every device's messages wait for, so files over
-//! HTTP are small ones; `fleetgrant import` takes large ones. Codes are not made over HTTP: their
-//! secrets would have to be stored to be answered twice.
+//! HTTP are small ones; `fleetgrant import` takes large ones. The secrets of codes are in the first
+//! answer only, and not in the one that is stored.
 
 use std::io::Cursor;
 
@@ -16,7 +16,7 @@ use super::problem::{Problem, ProblemKind};
 use super::query::{Named, Query};
 use super::word;
 use super::write::{Step, Write, WriteParams};
-use crate::import::{self, ImportError, ImportOptions, ImportReport, Kind, RowError};
+use crate::import::{self, ImportError, ImportOptions, ImportReport, IssuedCode, Kind, RowError};
 use crate::store::{Db, StoreError};
 
 /// Bytes of a file over HTTP, at most: some thousand rows.
@@ -39,7 +39,7 @@ pub(super) struct ImportQuery {
 }
 
 /// What came of an import.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Imported {
     pub(crate) kind: String,
     /// Whether it was kept.
@@ -52,6 +52,31 @@ pub(crate) struct Imported {
     pub(crate) refused: u64,
     /// Why rows were refused.
     pub(crate) errors: Vec<ImportFault>,
+    /// The codes that a file of codes made, with their secrets. They are shown this once: the same
+    /// request again is answered without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub(crate) codes: Vec<MadeCode>,
+}
+
+/// A code that was made.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct MadeCode {
+    pub(crate) pack: String,
+    /// What a system calls the entitlement that it gives units of.
+    pub(crate) entitlement: String,
+    /// The code as it is typed, with its secret.
+    pub(crate) code: String,
+}
+
+impl From<&IssuedCode> for MadeCode {
+    fn from(issued: &IssuedCode) -> Self {
+        Self {
+            pack: issued.pack.clone(),
+            entitlement: issued.entitlement.clone(),
+            code: issued.code.to_string(),
+        }
+    }
 }
 
 /// Why a row was refused.
@@ -99,6 +124,7 @@ impl From<&ImportReport> for Imported {
             unchanged: report.unchanged,
             refused: report.refused,
             errors: report.errors.iter().map(ImportFault::from).collect(),
+            codes: Vec::new(),
         }
     }
 }
@@ -143,6 +169,13 @@ pub(super) async fn manifest(
     Query(how): Query<ImportQuery>,
     write: Write,
 ) -> Result<Response, Problem> {
+    if write.party().is_some() {
+        return Err(Problem::new(
+            ProblemKind::Forbidden,
+            "a contract manufacturer sees its own batches, and a manifest can name any: the maker \
+             imports it",
+        ));
+    }
     import(&api, Kind::Manifest, how, write).await
 }
 
@@ -153,12 +186,6 @@ async fn import(
     write: Write,
 ) -> Result<Response, Problem> {
     write.expect("text/csv")?;
-    if kind == Kind::Codes {
-        return Err(Problem::new(
-            ProblemKind::Refused,
-            "codes are made by `fleetgrant import codes`, which writes them to a file",
-        ));
-    }
     let options = ImportOptions {
         dry_run: how.dry_run,
         amend: how.amend,
@@ -198,7 +225,13 @@ fn attempt(
         }
     };
     let imported = Imported::from(&report);
-    Ok(if report.committed {
+    Ok(if report.committed && !report.codes.is_empty() {
+        let with_codes = Imported {
+            codes: report.codes.iter().map(MadeCode::from).collect(),
+            ..imported.clone()
+        };
+        Step::Secret(with_codes, imported)
+    } else if report.committed {
         Step::Done(imported)
     } else if options.dry_run {
         Step::Looked(imported)

@@ -47,7 +47,8 @@ pub(crate) struct NewApiKey {
     /// What it may do.
     #[schema(min_items = 1, max_items = 9)]
     pub(crate) roles: Vec<word::Role>,
-    /// Whose things it sees, for partner and customer: the party's id.
+    /// Whose things it sees, for partner and customer, and for the factory of a contract manufacturer:
+    /// the party's id.
     #[schema(inline)]
     pub(crate) party: Option<Id>,
     /// How long it lives, in seconds; a year, if it is not said, and five at most.

@@ -2,14 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
-use fleetgrant_core::domain::PartyId;
+use data_encoding::HEXLOWER;
+use fleetgrant_core::domain::{EntitlementId, PartyId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::caller::Caller;
+use super::page::{List, Page, PageParams};
 use super::problem::Problem;
-use super::query::Query;
 use super::value::Id;
 use crate::store::activation_code::{self, Pack as Row};
 
@@ -62,17 +63,25 @@ impl From<Row> for Pack {
 /// Nobody is named who used one: these are the figures that a partner is told.
 #[utoipa::path(
     get, path = "/packs", operation_id = "list_packs", tag = "packs",
-    params(PackQuery),
-    responses((status = OK, body = Vec<Pack>))
+    params(PackQuery, PageParams),
+    responses((status = OK, body = Page<Pack>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
-    Query(query): Query<PackQuery>,
-) -> Result<Json<Vec<Pack>>, Problem> {
-    let partners = caller.owners(query.partner.map(|id| PartyId(id.0)));
+    list: List<PackQuery>,
+) -> Result<Json<Page<Pack>>, Problem> {
+    let partners = caller.owners(list.filter.partner.map(|id| PartyId(id.0)));
+    let after = list.after(|key| {
+        let (entitlement, pack) = key.split_once(' ')?;
+        let id = HEXLOWER.decode(entitlement.as_bytes()).ok()?;
+        Some((pack.to_owned(), EntitlementId(id.try_into().ok()?)))
+    })?;
+    let limit = list.rows_to_read();
     let packs = api
-        .read(move |db| activation_code::packs(db, partners.as_deref()))
+        .read(move |db| activation_code::packs(db, partners.as_deref(), after.as_ref(), limit))
         .await?;
-    Ok(Json(packs.into_iter().map(Pack::from).collect()))
+    Ok(Json(list.page(packs, |row| {
+        format!("{} {}", row.entitlement_id, row.pack)
+    })))
 }

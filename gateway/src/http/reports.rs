@@ -13,6 +13,8 @@ use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 
+use super::caller::Caller;
+use super::page::{List, Page, PageParams};
 use super::problem::{Problem, ProblemKind};
 use super::query::{self, Nothing, Query};
 use super::value::{Id, When};
@@ -172,6 +174,7 @@ pub(super) async fn report<T: Send + 'static>(
 )]
 pub(super) async fn yields(
     State(api): State<Api>,
+    caller: Caller,
     Query(query): Query<YieldQuery>,
 ) -> Result<Json<Vec<YieldOf>>, Problem> {
     let from = query
@@ -179,10 +182,9 @@ pub(super) async fn yields(
         .map_or(Timestamp::from_micros(i64::MIN), |at| at.0);
     let to = query.to.map_or(Timestamp::from_micros(i64::MAX), |at| at.0);
     let by = query.by.unwrap_or_default();
-    let manufacturers = query.manufacturer.map(|id| [PartyId(id.0)]);
+    let manufacturers = caller.owners(query.manufacturer.map(|id| PartyId(id.0)));
     report(&api, move |db| {
-        let manufacturers = manufacturers.as_ref().map(<[_; 1]>::as_slice);
-        yields::read(db, by, manufacturers, (from, to))
+        yields::read(db, by, manufacturers.as_deref(), (from, to))
     })
     .await
 }
@@ -332,16 +334,26 @@ pub(super) async fn uses(
 /// List what ends soon, what ends first first
 #[utoipa::path(
     get, path = "/reports/expiring", operation_id = "report_expiring", tag = "reports",
-    params(ExpiringQuery),
-    responses((status = OK, body = Vec<Expiring>))
+    params(ExpiringQuery, PageParams),
+    responses((status = OK, body = Page<Expiring>))
 )]
 pub(super) async fn expiring(
     State(api): State<Api>,
-    Query(query): Query<ExpiringQuery>,
-) -> Result<Json<Vec<Expiring>>, Problem> {
+    list: List<ExpiringQuery>,
+) -> Result<Json<Page<Expiring>>, Problem> {
     let now = api.clock.now();
-    let until = now.plus_seconds(u64::from(query.days.unwrap_or(30)) * DAY);
-    report(&api, move |db| expiring::read(db, now, until)).await
+    let until = now.plus_seconds(u64::from(list.filter.days.unwrap_or(30)) * DAY);
+    let after = list.after(|key| {
+        let (at, id) = key.split_once(' ')?;
+        Some((at.parse::<i64>().ok()?, id.to_owned()))
+    })?;
+    let Json(mut soon) = report(&api, move |db| expiring::read(db, now, until)).await?;
+    let place = |row: &Expiring| (row.ends_at.micros(), row.id.clone());
+    soon.retain(|row| after.as_ref().is_none_or(|after| place(row) > *after));
+    Ok(Json(list.page(soon, |row| {
+        let (at, id) = place(row);
+        format!("{at} {id}")
+    })))
 }
 
 /// List parties that bought as much as another tier takes, or less than their own does

@@ -47,8 +47,10 @@ const MANAGERS: Roles = Roles::of(&[Operator, Integrator, Auditor, Admin]);
 /// Figures that say what to do next.
 const WATCHERS: Roles = Roles::of(&[Operator, Support, Auditor, Admin]);
 
-/// What is built, and where.
-const LINES: Roles = Roles::of(&[Operator, Support, Integrator, Auditor, Admin]);
+/// What is built, and where; a contract manufacturer sees its own.
+const BUILDERS: Roles = Roles::of(&[Factory, Operator, Support, Integrator, Auditor, Admin]);
+/// What is tried on a line; a contract manufacturer tries its own.
+const TESTERS: Roles = Roles::of(&[Factory, Operator, Admin]);
 /// What is sold on.
 const SELLERS: Roles = Roles::of(&[Operator, Support, Integrator, Auditor, Admin, Partner]);
 
@@ -80,6 +82,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/parties/{party}", STAFF),
     post("/api/v1/parties/{party}/merge", OPERATORS),
     post("/api/v1/parties/{party}/erase", ADMINS),
+    get("/api/v1/parties/{party}/policy", STAFF),
+    post("/api/v1/parties/{party}/contract", ADMINS),
+    post("/api/v1/parties/{party}/contract/end", ADMINS),
     get("/api/v1/products", STAFF),
     get("/api/v1/products/{product}", STAFF),
     get("/api/v1/license-models", STAFF),
@@ -129,14 +134,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
     post("/api/v1/campaigns/{campaign}/pause", OPERATORS),
     post("/api/v1/campaigns/{campaign}/resume", OPERATORS),
     post("/api/v1/campaigns/{campaign}/abort", OPERATORS),
-    get("/api/v1/batches", LINES),
+    get("/api/v1/batches", BUILDERS),
     post("/api/v1/batches/{batch}/reserve", OPERATORS),
-    get("/api/v1/stations", LINES),
+    get("/api/v1/stations", BUILDERS),
     post("/api/v1/stations", OPERATORS),
-    post("/api/v1/runs", OPERATORS),
-    post("/api/v1/runs/close", OPERATORS),
-    post("/api/v1/runs/scrap", OPERATORS),
+    post("/api/v1/runs", TESTERS),
+    post("/api/v1/runs/close", TESTERS),
+    post("/api/v1/runs/scrap", TESTERS),
     get("/api/v1/packs", SELLERS),
+    post("/api/v1/legacy-rights/import", CHANGERS),
     post("/api/v1/legacy-rights/surrender", CHANGERS),
     get("/api/v1/events", Roles::of(&[Auditor, Admin])),
     get("/api/v1/webhooks", MANAGERS),
@@ -163,8 +169,12 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/reports/expiring", MANAGERS),
     get("/api/v1/reports/tiers", MANAGERS),
     get("/api/v1/reports/stuck", WATCHERS),
-    get("/api/v1/reports/yield", MANAGERS),
+    get(
+        "/api/v1/reports/yield",
+        Roles::of(&[Factory, Operator, Integrator, Auditor, Admin]),
+    ),
     get("/api/v1/reports/migration", MANAGERS),
+    post("/api/v1/reports/reconcile", MANAGERS),
 ];
 
 const fn get(path: &'static str, roles: Roles) -> Endpoint {

@@ -14,9 +14,10 @@ use utoipa_axum::routes;
 use super::problem::{self, Problem, ProblemKind};
 use super::{
     Api, activation_acts, activations, bulk, caller, campaign_acts, campaigns, case_acts, cases,
-    device_acts, device_moves, devices, entitlement_acts, entitlements, events, factory, guard,
-    health, history, imports, key, keys, license_models, migrations, openapi, order_acts, orders,
-    packs, parties, party_acts, policies, products, reports, roles, webhook_acts, webhooks,
+    contracts, device_acts, device_moves, devices, entitlement_acts, entitlements, events, factory,
+    guard, health, history, imports, key, keys, license_models, line, migrations, openapi,
+    order_acts, orders, packs, parties, party_acts, policies, products, reconcile, reports, roles,
+    webhook_acts, webhooks,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -54,6 +55,8 @@ fn described() -> OpenApiRouter<Api> {
     let imports = OpenApiRouter::new()
         .routes(routes!(imports::any))
         .routes(routes!(imports::manifest))
+        .routes(routes!(migrations::bring_over))
+        .routes(routes!(reconcile::reconcile))
         .layer(DefaultBodyLimit::max(imports::MAX_FILE));
     let routes = OpenApiRouter::new()
         .routes(routes!(key::show))
@@ -94,6 +97,9 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(cases::show))
         .routes(routes!(case_acts::approve))
         .routes(routes!(case_acts::refuse))
+        .routes(routes!(contracts::effective))
+        .routes(routes!(contracts::put))
+        .routes(routes!(contracts::end))
         .routes(routes!(policies::list))
         .routes(routes!(policies::show, policies::put))
         .routes(routes!(policies::version))
@@ -109,10 +115,10 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(campaign_acts::abort))
         .routes(routes!(factory::batches))
         .routes(routes!(factory::reserve))
-        .routes(routes!(factory::stations, factory::put_station))
-        .routes(routes!(factory::open_run))
-        .routes(routes!(factory::close_runs))
-        .routes(routes!(factory::scrap))
+        .routes(routes!(line::stations, line::put_station))
+        .routes(routes!(line::open_run))
+        .routes(routes!(line::close_runs))
+        .routes(routes!(line::scrap))
         .routes(routes!(packs::list))
         .routes(routes!(migrations::surrender))
         .routes(routes!(events::list))

@@ -11,7 +11,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use fleetgrant_core::domain::Timestamp;
+use fleetgrant_core::domain::{PartyId, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -162,6 +162,11 @@ impl Write {
     /// Who acts, for the history.
     pub(super) fn actor(&self) -> String {
         self.caller.actor.clone()
+    }
+
+    /// The party whose things alone the caller sees.
+    pub(super) const fn party(&self) -> Option<PartyId> {
+        self.caller.grant.party()
     }
 
     /// Refuses a body of another type.

@@ -23,6 +23,8 @@ use crate::store::{Db, StoreError};
 /// An entitlement of which something ends soon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Expiring {
+    /// Its id.
+    pub id: String,
     /// What it is called.
     pub entitlement: String,
     /// Who owns it.
@@ -74,7 +76,7 @@ pub fn read(db: &mut Db, now: Timestamp, until: Timestamp) -> Result<Vec<Expirin
         };
         all.push(expiring);
     }
-    all.sort_by(|a, b| (a.ends_at, &a.entitlement).cmp(&(b.ends_at, &b.entitlement)));
+    all.sort_by(|a, b| (a.ends_at, &a.id).cmp(&(b.ends_at, &b.id)));
     Ok(all)
 }
 
@@ -95,6 +97,7 @@ impl Row {
     fn expiring(self, ends_at: Timestamp, own: Option<u64>) -> Expiring {
         let all = (!self.unlimited).then(|| self.units.unsigned_abs());
         Expiring {
+            id: self.id.0.to_string(),
             entitlement: self.reference,
             owner: self.owner,
             product: self.product,

@@ -1,7 +1,8 @@
 //! Activation codes. Of the secret half only its hash is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use diesel::dsl::count_star;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{CodeState, EntitlementId, PartyId};
 use fleetgrant_schemas::code::CodeKey;
@@ -67,46 +68,6 @@ pub fn insert(db: &mut Db, code: &ActivationCode) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// How often a code was used, and nobody's name but the partner's.
-#[derive(Clone, Debug, Queryable)]
-pub struct Use {
-    /// The codes it was made with.
-    pub pack: String,
-    /// Who hands it out.
-    pub partner: Option<String>,
-    /// What it gives units of.
-    pub entitlement: String,
-    /// Units a use gives.
-    pub units: i64,
-    /// How often it can be used.
-    pub uses: i64,
-    /// How often it was.
-    pub used: i64,
-}
-
-/// The use of every code, or of those that these partners hand out.
-pub fn uses(db: &mut Db, partners: Option<&[PartyId]>) -> Result<Vec<Use>, StoreError> {
-    Ok(on!(db, c => {
-        let mut query = table::table
-            .inner_join(entitlements::table)
-            .left_join(parties::table.on(parties::id.nullable().eq(table::partner_id)))
-            .select((
-                table::pack,
-                parties::name.nullable(),
-                entitlements::reference,
-                table::units,
-                table::uses,
-                table::used,
-            ))
-            .into_boxed();
-        if let Some(partners) = partners {
-            let partners: Vec<_> = partners.iter().copied().map(Octets).collect();
-            query = query.filter(table::partner_id.eq_any(partners));
-        }
-        query.load(c)
-    })?)
-}
-
 /// What became of the codes of a pack that give units of one entitlement.
 #[derive(Clone, Debug)]
 pub struct Pack {
@@ -116,6 +77,8 @@ pub struct Pack {
     pub partner: Option<String>,
     /// What it gives units of.
     pub entitlement: String,
+    /// The id of that.
+    pub entitlement_id: EntitlementId,
     /// Codes in it.
     pub codes: u64,
     /// How often they can be used, together.
@@ -126,24 +89,136 @@ pub struct Pack {
     pub units_used: i64,
 }
 
-/// Every pack, or those that these partners hand out; by name.
-pub fn packs(db: &mut Db, partners: Option<&[PartyId]>) -> Result<Vec<Pack>, StoreError> {
+/// Where a list of packs goes on: after a pack, and what of it gives units of an entitlement.
+pub type PackPlace = (String, EntitlementId);
+
+/// Up to `limit` packs after a place, or those that these partners hand out; by name, and by what
+/// they give units of.
+pub fn packs(
+    db: &mut Db,
+    partners: Option<&[PartyId]>,
+    after: Option<&PackPlace>,
+    limit: i64,
+) -> Result<Vec<Pack>, StoreError> {
+    let places = places(db, partners, after, limit)?;
+    let alike = alike(db, partners, &places)?;
+    let of: Vec<_> = places.iter().map(|(_, id)| *id).collect();
+    let references: HashMap<Octets<EntitlementId>, String> = on!(db, c => entitlements::table
+        .filter(entitlements::id.eq_any(&of))
+        .select((entitlements::id, entitlements::reference))
+        .load::<(Octets<EntitlementId>, String)>(c))?
+    .into_iter()
+    .collect();
+    let by: Vec<_> = alike.iter().filter_map(|row| row.partner).collect();
+    let names: HashMap<Octets<PartyId>, String> = on!(db, c => parties::table
+        .filter(parties::id.eq_any(&by))
+        .select((parties::id, parties::name))
+        .load::<(Octets<PartyId>, String)>(c))?
+    .into_iter()
+    .collect();
     let mut packs: BTreeMap<_, Pack> = BTreeMap::new();
-    for code in uses(db, partners)? {
-        let key = (code.pack.clone(), code.entitlement.clone());
-        let pack = packs.entry(key).or_insert_with(|| Pack {
-            pack: code.pack,
-            partner: code.partner,
-            entitlement: code.entitlement,
+    for row in alike {
+        let place = (row.pack.clone(), row.entitlement_id);
+        let pack = packs.entry(place).or_insert_with(|| Pack {
+            entitlement: references
+                .get(&row.entitlement_id)
+                .cloned()
+                .unwrap_or_default(),
+            entitlement_id: row.entitlement_id.0,
+            partner: row.partner.and_then(|id| names.get(&id).cloned()),
+            pack: row.pack,
             codes: 0,
             uses: 0,
             used: 0,
             units_used: 0,
         });
-        pack.codes += 1;
-        pack.uses += code.uses;
-        pack.used += code.used;
-        pack.units_used += code.used * code.units;
+        pack.codes += row.codes.unsigned_abs();
+        pack.uses += row.codes * row.uses;
+        pack.used += row.codes * row.used;
+        pack.units_used += row.codes * row.used * row.units;
     }
     Ok(packs.into_values().collect())
+}
+
+/// Packs, each with what it gives units of.
+fn places(
+    db: &mut Db,
+    partners: Option<&[PartyId]>,
+    after: Option<&PackPlace>,
+    limit: i64,
+) -> Result<Vec<(String, Octets<EntitlementId>)>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = table::table
+            .select((table::pack, table::entitlement_id))
+            .distinct()
+            .order((table::pack, table::entitlement_id))
+            .limit(limit)
+            .into_boxed();
+        if let Some(partners) = partners {
+            let partners: Vec<_> = partners.iter().copied().map(Octets).collect();
+            query = query.filter(table::partner_id.eq_any(partners));
+        }
+        if let Some((pack, entitlement)) = after {
+            query = query.filter(table::pack.gt(pack).or(
+                table::pack.eq(pack).and(table::entitlement_id.gt(Octets(*entitlement))),
+            ));
+        }
+        query.load(c)
+    })?)
+}
+
+/// Codes of a pack that stand alike.
+#[derive(Queryable)]
+struct Alike {
+    pack: String,
+    entitlement_id: Octets<EntitlementId>,
+    partner: Option<Octets<PartyId>>,
+    units: i64,
+    uses: i64,
+    used: i64,
+    codes: i64,
+}
+
+/// How many codes of these packs stand alike. What they sum up to is added by the caller: the
+/// databases differ in what a SUM of BIGINT is.
+fn alike(
+    db: &mut Db,
+    partners: Option<&[PartyId]>,
+    places: &[(String, Octets<EntitlementId>)],
+) -> Result<Vec<Alike>, StoreError> {
+    let packs: BTreeSet<_> = places.iter().map(|(pack, _)| pack).collect();
+    let found: Vec<Alike> = on!(db, c => {
+        let mut query = table::table
+            .group_by((
+                table::pack,
+                table::entitlement_id,
+                table::partner_id,
+                table::units,
+                table::uses,
+                table::used,
+            ))
+            .select((
+                table::pack,
+                table::entitlement_id,
+                table::partner_id,
+                table::units,
+                table::uses,
+                table::used,
+                count_star(),
+            ))
+            .filter(table::pack.eq_any(&packs))
+            .into_boxed();
+        if let Some(partners) = partners {
+            let partners: Vec<_> = partners.iter().copied().map(Octets).collect();
+            query = query.filter(table::partner_id.eq_any(partners));
+        }
+        query.load(c)
+    })?;
+    // A page may end in the middle of a pack.
+    let places: HashSet<_> = places
+        .iter()
+        .map(|(pack, id)| (pack.as_str(), *id))
+        .collect();
+    let is_of_page = |row: &Alike| places.contains(&(row.pack.as_str(), row.entitlement_id));
+    Ok(found.into_iter().filter(is_of_page).collect())
 }

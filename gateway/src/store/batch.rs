@@ -67,10 +67,23 @@ pub fn find(db: &mut Db, id: BatchId) -> Result<Option<Batch>, StoreError> {
         .optional())?)
 }
 
-/// Up to `limit` batches after an id, the oldest first; of this reference, if one is given.
+/// Who built a device, if it is of a batch.
+pub fn manufacturer_of(db: &mut Db, device: &str) -> Result<Option<PartyId>, StoreError> {
+    let found: Option<Option<Octets<PartyId>>> = on!(db, c => devices::table
+        .inner_join(table::table.on(table::id.nullable().eq(devices::batch_id)))
+        .filter(devices::id.eq(device))
+        .select(table::manufacturer_id)
+        .first(c)
+        .optional())?;
+    Ok(found.flatten().map(|party| party.0))
+}
+
+/// Up to `limit` batches after an id, the oldest first; of this reference and of this manufacturer,
+/// if one is given.
 pub fn list(
     db: &mut Db,
     reference: Option<&str>,
+    manufacturer: Option<PartyId>,
     after: Option<BatchId>,
     limit: i64,
 ) -> Result<Vec<Batch>, StoreError> {
@@ -82,6 +95,9 @@ pub fn list(
             .into_boxed();
         if let Some(reference) = reference {
             query = query.filter(table::reference.eq(reference));
+        }
+        if let Some(manufacturer) = manufacturer {
+            query = query.filter(table::manufacturer_id.eq(Octets(manufacturer)));
         }
         if let Some(after) = after {
             query = query.filter(table::id.gt(Octets(after)));

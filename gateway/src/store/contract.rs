@@ -39,6 +39,16 @@ pub enum TermsError {
     },
 }
 
+/// What [`is_reference`] takes.
+pub const REFERENCE: &str = "it has 1 to 64 of A-Z a-z 0-9 - . _";
+
+/// Whether a contract can be called so: part of what decisions are recorded under.
+#[must_use]
+pub fn is_reference(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    (1..=64).contains(&text.chars().count()) && text.chars().all(is_plain)
+}
+
 impl Terms {
     /// Reads them, as JSON.
     ///

@@ -1,6 +1,8 @@
 //! Stations of factory lines, and the runs of devices at them.
 
-use diesel::dsl::{max, min};
+use std::collections::HashMap;
+
+use diesel::dsl::max;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{DeviceId, PartyId, RunState, StationId, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
@@ -60,6 +62,29 @@ pub fn by_name(db: &mut Db, name: &str) -> Result<Option<Station>, StoreError> {
 /// Every station, by name.
 pub fn all(db: &mut Db) -> Result<Vec<Station>, StoreError> {
     Ok(on!(db, c => table::table.order(table::name).select(Station::as_select()).load(c))?)
+}
+
+/// Up to `limit` stations after a name, by name; of this manufacturer, if one is given.
+pub fn list(
+    db: &mut Db,
+    manufacturer: Option<PartyId>,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Station>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = table::table
+            .select(Station::as_select())
+            .order(table::name)
+            .limit(limit)
+            .into_boxed();
+        if let Some(manufacturer) = manufacturer {
+            query = query.filter(table::manufacturer_id.eq(Octets(manufacturer)));
+        }
+        if let Some(after) = after {
+            query = query.filter(table::name.gt(after));
+        }
+        query.load(c)
+    })?)
 }
 
 /// Adds a station, or gives one another time limit; whether it is new.
@@ -129,23 +154,47 @@ pub fn open(
     Ok(run)
 }
 
-/// Closes a run if it is decided by now, or as scrapped; the run as it is then.
-pub fn close(
+/// Closes a run as scrapped; the run as it is then.
+pub fn scrap(
     db: &mut Db,
     (run, station): (Run, &Station),
-    scrap: bool,
     occasion: Occasion<'_>,
 ) -> Result<Run, StoreError> {
-    let judged = if scrap {
-        Some((RunState::Scrapped, occasion.at))
-    } else {
-        let signed = acknowledged_since(db, &run)?;
+    close(
+        db,
+        (run, station),
+        (RunState::Scrapped, occasion.at),
+        occasion,
+    )
+}
+
+/// Closes those of some runs that are decided by now, and tells of these.
+pub fn close_decided(
+    db: &mut Db,
+    runs: Vec<(Run, Station)>,
+    occasion: Occasion<'_>,
+) -> Result<Vec<(Run, Station)>, StoreError> {
+    let signed = acknowledged(db, &runs)?;
+    let mut closed = Vec::new();
+    for (run, station) in runs {
+        let since = signed.get(&run.device_id).into_iter().flatten();
+        let first = since.filter(|at| **at >= run.opened_at).min();
         let limit = station.time_limit_seconds.unsigned_abs();
-        judge(run.opened_at.0, limit, signed, occasion.at)
-    };
-    let Some((state, at)) = judged else {
-        return Ok(run);
-    };
+        let opened = run.opened_at.0;
+        if let Some(judged) = judge(opened, limit, first.map(|at| at.0), occasion.at) {
+            let run = close(db, (run, &station), judged, occasion)?;
+            closed.push((run, station));
+        }
+    }
+    Ok(closed)
+}
+
+fn close(
+    db: &mut Db,
+    (run, station): (Run, &Station),
+    (state, at): (RunState, Timestamp),
+    occasion: Occasion<'_>,
+) -> Result<Run, StoreError> {
     let run = Run {
         state: Code(state),
         closed_at: Some(Micros(at)),
@@ -159,26 +208,63 @@ pub fn close(
     Ok(run)
 }
 
-/// When the device first signed for a set since the run was opened: of the history.
-fn acknowledged_since(db: &mut Db, run: &Run) -> Result<Option<Timestamp>, StoreError> {
-    let stream = Stream::Device(&run.device_id).to_string();
-    let at: Option<Micros> = on!(db, c => events::table
-        .filter(events::stream.eq(stream))
+/// When each device signed for sets since the first of these runs was opened: of the history.
+fn acknowledged(
+    db: &mut Db,
+    runs: &[(Run, Station)],
+) -> Result<HashMap<String, Vec<Micros>>, StoreError> {
+    let mut signed: HashMap<String, Vec<Micros>> = HashMap::new();
+    let Some(first) = runs.iter().map(|(run, _)| run.opened_at).min() else {
+        return Ok(signed);
+    };
+    let streams = runs
+        .iter()
+        .map(|(run, _)| Stream::Device(&run.device_id).to_string());
+    let devices: HashMap<String, &String> = streams
+        .zip(runs.iter().map(|(run, _)| &run.device_id))
+        .collect();
+    let found: Vec<(String, Micros)> = on!(db, c => events::table
+        .filter(events::stream.eq_any(devices.keys()))
         .filter(events::kind.eq(EventKind::Acknowledged.number()))
-        .filter(events::at.ge(run.opened_at))
-        .select(min(events::at))
-        .first(c))?;
-    Ok(at.map(|at| at.0))
+        .filter(events::at.ge(first))
+        .select((events::stream, events::at))
+        .load(c))?;
+    for (stream, at) in found {
+        if let Some(device) = devices.get(&stream) {
+            signed.entry((*device).clone()).or_default().push(at);
+        }
+    }
+    Ok(signed)
 }
 
-/// Every run that is open, with its station.
-pub fn open_runs(db: &mut Db) -> Result<Vec<(Run, Station)>, StoreError> {
-    Ok(on!(db, c => runs::table
-        .inner_join(table::table)
-        .filter(runs::closed_at.is_null())
-        .order(runs::opened_at)
-        .select((Run::as_select(), Station::as_select()))
-        .load(c))?)
+/// Up to `limit` runs that are open with their stations, after one of these, the oldest first; at the
+/// stations of a manufacturer, if one is given.
+pub fn open_runs(
+    db: &mut Db,
+    manufacturer: Option<PartyId>,
+    after: Option<&Run>,
+    limit: i64,
+) -> Result<Vec<(Run, Station)>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = runs::table
+            .inner_join(table::table)
+            .filter(runs::closed_at.is_null())
+            .order((runs::opened_at, runs::id))
+            .limit(limit)
+            .select((Run::as_select(), Station::as_select()))
+            .into_boxed();
+        if let Some(manufacturer) = manufacturer {
+            query = query.filter(table::manufacturer_id.eq(Octets(manufacturer)));
+        }
+        if let Some(after) = after {
+            query = query.filter(
+                runs::opened_at
+                    .gt(after.opened_at)
+                    .or(runs::opened_at.eq(after.opened_at).and(runs::id.gt(after.id))),
+            );
+        }
+        query.load(c)
+    })?)
 }
 
 /// Runs, with the batch of each device; of one manufacturer's stations, or of all.

@@ -1,8 +1,9 @@
 //! What is done to devices before they are heard.
 
+use fleetgrant_core::domain::{Role, Roles};
 use serde_json::json;
 
-use crate::desk::{DEVICE, Desk};
+use crate::desk::{DEVICE, Desk, JSON};
 
 #[tokio::test]
 async fn a_device_is_tried_on_the_line_and_scrapped() {
@@ -11,7 +12,7 @@ async fn a_device_is_tried_on_the_line_and_scrapped() {
     let put = desk.send("s", "/api/v1/stations", station).await;
     assert_eq!(put.json()["time_limit_seconds"], 60, "{put:?}");
     let stations = desk.get("/api/v1/stations").await;
-    assert_eq!(stations[0]["name"], "final");
+    assert_eq!(stations["items"][0]["name"], "final");
     let nobody = json!({"name": "x", "manufacturer": "00000000000000000000000000000000"});
     desk.send("n", "/api/v1/stations", nobody)
         .await
@@ -34,10 +35,11 @@ async fn a_device_is_tried_on_the_line_and_scrapped() {
     desk.send("r-3", "/api/v1/runs", elsewhere)
         .await
         .is_problem(409, "refused");
-    assert_eq!(desk.act("c", "/api/v1/runs/close").await.json(), json!([]));
+    let none = json!({"items": [], "more": false});
+    assert_eq!(desk.act("c", "/api/v1/runs/close").await.json(), none);
     desk.api.hands.advance(std::time::Duration::from_secs(61));
     let closed = desk.act("c-2", "/api/v1/runs/close").await.json();
-    assert_eq!(closed[0]["state"], "fail", "{closed}");
+    assert_eq!(closed["items"][0]["state"], "fail", "{closed}");
     let scrap = json!({"device": DEVICE});
     desk.send("x", "/api/v1/runs/scrap", scrap.clone())
         .await
@@ -79,4 +81,94 @@ async fn units_are_reserved_for_a_batch_or_for_none_of_it() {
     )
     .await
     .is_problem(404, "not-found");
+}
+
+/// Two contract manufacturers, each with a key: the other's batches, stations and devices do not exist.
+#[tokio::test]
+async fn a_contract_manufacturer_sees_its_own() {
+    let desk = Desk::open().await;
+    let admin = desk.api.key(Role::Admin).await;
+    let csv = async |name: &str, kind: &str, file: &str| {
+        let path = format!("/api/v1/imports/{kind}");
+        let answer = desk.api.post(&admin, name, &path, ("text/csv", file)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    let parties = "system,party,name,kind\nerp,M-2,Southern Assembly,manufacturer\n";
+    csv("p", "parties", parties).await;
+    let manifest = "serial,system,batch,manufacturer\nSN-0900,erp,S-26-01,M-2\n";
+    csv("m", "manifest", manifest).await;
+
+    let mut keys = Vec::new();
+    for (id, batch, device) in [
+        ("M-1", "B-26-09", DEVICE),
+        ("M-2", "S-26-01", "pump-SN-0900"),
+    ] {
+        let party = desk.api.party(id).await;
+        let factory = Roles::of(&[Role::Factory]);
+        let key = desk.api.key_named(id, factory, Some(party)).await;
+        let station = json!({"name": format!("final-{id}"), "manufacturer": party.to_string()});
+        let put = desk.send(id, "/api/v1/stations", station).await;
+        assert_eq!(put.status, 200, "{put:?}");
+        keys.push((id, key, batch, device));
+    }
+    let items = async |key: &str, path: &str, field: &str| {
+        let answer = desk.api.get_as(key, path).await.json();
+        let items = answer["items"].as_array().unwrap().clone();
+        let names = items
+            .iter()
+            .map(|item| item[field].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    for (index, (id, key, batch, device)) in keys.iter().enumerate() {
+        let (other, _, others, elsewhere) = &keys[1 - index];
+        let station = format!("final-{id}");
+        assert_eq!(items(key, "/api/v1/batches", "reference").await, [*batch]);
+        let theirs = format!("/api/v1/batches?reference={others}");
+        assert!(items(key, &theirs, "reference").await.is_empty());
+        assert_eq!(
+            items(key, "/api/v1/stations", "name").await,
+            [station.as_str()]
+        );
+        let open = async |name: &str, device: &str, station: &str| {
+            let body = json!({"device": device, "station": station}).to_string();
+            desk.api
+                .post(key, name, "/api/v1/runs", (JSON, &body))
+                .await
+        };
+        let there = open("1", device, &format!("final-{other}")).await;
+        there.is_problem(409, "refused");
+        assert!(there.body.contains("there is no station"), "{there:?}");
+        let hidden = open("2", elsewhere, &station).await;
+        hidden.is_problem(409, "refused");
+        assert!(hidden.body.contains("there is no device"), "{hidden:?}");
+        let opened = open("3", device, &station).await;
+        assert_eq!(opened.status, 200, "{opened:?}");
+    }
+    desk.api.hands.advance(std::time::Duration::from_secs(301));
+    for (index, (id, key, _, device)) in keys.iter().enumerate() {
+        let (_, _, _, elsewhere) = &keys[1 - index];
+        let scrap = json!({"device": elsewhere}).to_string();
+        let scrapped = desk
+            .api
+            .post(key, "4", "/api/v1/runs/scrap", (JSON, &scrap))
+            .await;
+        scrapped.is_problem(409, "refused");
+        let closed = desk
+            .api
+            .post(key, "5", "/api/v1/runs/close", ("", ""))
+            .await
+            .json();
+        assert_eq!(closed["items"].as_array().unwrap().len(), 1, "{closed}");
+        assert_eq!(closed["items"][0]["device"], *device);
+        let yields = desk.api.get_as(key, "/api/v1/reports/yield").await.json();
+        assert_eq!(yields.as_array().unwrap().len(), 1, "{yields}");
+        assert_eq!(yields[0]["of"], format!("final-{id}"));
+        let own = desk.api.party(keys[1 - index].0).await;
+        let path = format!("/api/v1/reports/yield?manufacturer={own}");
+        assert_eq!(desk.api.get_as(key, &path).await.json(), json!([]));
+        let path = "/api/v1/imports/manifest";
+        let manifest = ("text/csv", manifest);
+        let refused = desk.api.post(key, "6", path, manifest).await;
+        refused.is_problem(403, "forbidden");
+    }
 }

@@ -129,12 +129,13 @@ async fn nothing_is_given_up_that_is_not_there() {
         .is_problem(409, "refused");
     assert_eq!(desk.get("/api/v1/reports/migration").await, json!([]));
     let packs = desk.get("/api/v1/packs").await;
-    assert!(packs[0]["codes"].as_u64().unwrap() > 0, "{packs}");
+    assert!(packs["items"][0]["codes"].as_u64().unwrap() > 0, "{packs}");
     let own = desk.api.party("P-10").await;
     let partner = desk.api.key_for(Role::Partner, Some(own)).await;
     let seen = desk.api.get_as(&partner, "/api/v1/packs").await.json();
     assert!(
-        seen.as_array()
+        seen["items"]
+            .as_array()
             .unwrap()
             .iter()
             .all(|pack| pack["partner"] == "Medical Devices Trading"),

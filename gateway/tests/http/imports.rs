@@ -122,9 +122,6 @@ async fn what_is_no_file_is_refused_with_what_would_be() {
     let wrong = erp.send("a", "parties", "a,b\n1,2\n").await;
     wrong.is_problem(422, "import-refused");
     assert!(wrong.body.contains("header"), "{wrong:?}");
-    erp.send("a", "codes", &good)
-        .await
-        .is_problem(409, "refused");
     erp.send("a", "parties", &"x".repeat((1 << 20) + 1))
         .await
         .is_problem(413, "too-large");

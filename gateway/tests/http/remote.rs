@@ -179,6 +179,8 @@ fn looks(it: &mut Elsewhere) {
         .shows(&["Lakeside Clinic"]);
     it.done(&["devices", "list"]).shows(&[DEVICE]);
     it.done(&["devices", "show", DEVICE]).shows(&["expected"]);
+    let orders = format!("{SAMPLES}/orders.csv");
+    it.done(&["report", "reconcile", "--erp", &orders]);
     it.done(&["activations", "list"]);
     it.done(&["cases", "list"]);
     it.done(&["campaigns", "list"]);
@@ -274,11 +276,81 @@ fn back_office(it: &mut Elsewhere) {
     it.done(&["keys", "revoke", "second"]);
     it.run_as(made.out.trim(), &["keys", "show"])
         .ends(CONFIG, &["The key was revoked"]);
+    let codes = it.file(
+        "codes.csv",
+        "pack,system,entitlement,count,units,uses,expires_at,partner\nFAIR-1,crm,GW-1,3,1,1,,\n",
+    );
+    let made = it.folder.path().join("made.csv");
+    it.done(&["import", "codes", &codes, "--codes", made.to_str().unwrap()])
+        .shows(&["codes: imported: "]);
+    let secrets = fs::read_to_string(&made).unwrap();
+    assert_eq!(secrets.lines().count(), 1 + 3, "{secrets}");
+    let mode = fs::metadata(&made).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    it.run(&[
+        "report",
+        "reconcile",
+        "--erp",
+        &format!("{SAMPLES}/orders.csv"),
+    ])
+    .ends(REFUSED, &["differ in 1 places"])
+    .shows(&["quantity"]);
+    let terms = it.file("terms.toml", "grace_days = 45\n");
+    let contract = [
+        "policies",
+        "contract",
+        "C-200",
+        &terms,
+        "--reference",
+        "F-1",
+    ];
+    it.run(&[&contract[..], &["--dry-run"]].concat())
+        .ends(0, &["it can be put in force"]);
+    it.run(&["policies", "effective", "C-200"])
+        .done()
+        .shows(&["# standard/1\n"]);
+    it.done(&contract);
+    it.done(&["policies", "effective", "C-200"])
+        .shows(&["# standard/1+F-1\n", "grace_days = 45"]);
+    it.done(&["policies", "release", "C-200"]);
+    let bad = it.file("terms-2.toml", "grace = 45\n");
+    it.run(&["policies", "contract", "C-200", &bad, "--reference", "F-2"])
+        .ends(USAGE, &["The body cannot be understood", "grace"]);
+    migration(it);
     it.done(&["parties", "merge", "C-101", "--into", "C-100", "--preview"]);
     it.refused(
         &["migration", "surrender", "old", "R-1"],
         &["It is not to be done", "has no right \"R-1\""],
     );
+}
+
+fn migration(it: &mut Elsewhere) {
+    let mapping = it.file(
+        "mapping.toml",
+        "system = \"old\"\ncustomer_system = \"erp\"\nkind = \"site\"\ndate_format = \"%Y-%m-%d\"\n\
+         endless = [\"permanent\"]\n[columns]\nright = \"License\"\ncustomer = \"Account\"\n\
+         product = \"Feature\"\nunits = \"Seats\"\nlast_day = \"Expires\"\n[products]\n\
+         BASE = { product = \"PUMP-BASE\", perpetual = \"perpetual\" }\n[customers]\n\
+         Lakeside = \"C-200\"\n",
+    );
+    let heading = "License,Account,Feature,Seats,Expires\n";
+    let rights = "K-1,Lakeside,BASE,7,permanent\nK-2,Nobody,BASE,2,permanent\n";
+    let export = it.file("old.csv", &format!("{heading}{rights}"));
+    let import = ["migration", "import", &export, "--mapping", &mapping];
+    it.run(&import)
+        .ends(REFUSED, &["1 rights of 2 units"])
+        .shows(&["customers", "Nobody"]);
+    let skip = [&import[..], &["--skip-unmapped"]].concat();
+    it.run(&[&skip[..], &["--dry-run"]].concat())
+        .ends(0, &["1 rights would be brought over"]);
+    it.done(&skip);
+    it.run(&skip)
+        .ends(0, &["0 rights brought over, 1 were before, 1 left out"]);
+    it.run(&["entitlements", "show", "old:K-1"])
+        .done()
+        .shows(&["Lakeside Clinic"]);
+    it.done(&["migration", "report"]).shows(&["PUMP-BASE"]);
+    it.done(&["migration", "surrender", "old", "K-1"]);
 }
 
 fn entitlements(it: &mut Elsewhere) {

@@ -34,6 +34,12 @@ impl Role {
     pub const fn is_of_a_party(self) -> bool {
         matches!(self, Self::Partner | Self::Customer)
     }
+
+    /// Whether a party other than the maker can play it: of a contract manufacturer's lines, or of all.
+    #[must_use]
+    pub const fn may_be_of_a_party(self) -> bool {
+        self.is_of_a_party() || matches!(self, Self::Factory)
+    }
 }
 
 /// A set of roles.

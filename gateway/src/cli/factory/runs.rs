@@ -10,7 +10,7 @@ use crate::cli::output::{self, Format, row};
 use crate::cli::{Failure, Global, OrUnavailable, Remote, note};
 use crate::clock::Clock;
 use crate::factory::{self as line, LineError};
-use crate::http::factory::{Run, Station};
+use crate::http::line::{Run, Station};
 use crate::store::event::Occasion;
 use crate::store::station;
 use crate::store::{Db, StoreError};
@@ -198,7 +198,14 @@ fn open(ledger: &Ledger, args: &Open) -> Result<(), Failure> {
         args.operator.clone(),
     );
     let run = in_history(ledger, "run", move |db, occasion| {
-        settled(line::open_run(db, &id, &station, by.as_deref(), occasion))
+        settled(line::open_run(
+            db,
+            &id,
+            &station,
+            by.as_deref(),
+            None,
+            occasion,
+        ))
     })??;
     tell_of_run(&run.into());
     Ok(())
@@ -212,10 +219,16 @@ fn tell_of_run(run: &Run) {
 }
 
 fn close(ledger: &Ledger, args: &Close) -> Result<(), Failure> {
-    let closed = in_history(ledger, "runs", |db, occasion| {
-        line::close_runs(db, occasion)
-    })?;
-    show_runs(args, closed.into_iter().map(Run::from).collect())
+    let mut runs = Vec::new();
+    loop {
+        let closed = in_history(ledger, "runs", |db, occasion| {
+            line::close_runs(db, None, occasion)
+        })?;
+        runs.extend(closed.runs.into_iter().map(Run::from));
+        if !closed.more {
+            return show_runs(args, runs);
+        }
+    }
 }
 
 fn show_runs(args: &Close, runs: Vec<Run>) -> Result<(), Failure> {
@@ -226,7 +239,7 @@ fn show_runs(args: &Close, runs: Vec<Run>) -> Result<(), Failure> {
 fn scrap(ledger: &Ledger, args: &Scrap) -> Result<(), Failure> {
     let id = args.device.clone();
     in_history(ledger, "scrap", move |db, occasion| {
-        settled(line::scrap(db, &id, occasion))
+        settled(line::scrap(db, &id, None, occasion))
     })??;
     note(&format!("{} is scrapped", args.device));
     Ok(())

@@ -5,16 +5,12 @@ use std::io::Read as _;
 
 use axum::http::{Method, StatusCode};
 
-use super::{Args, Imported, Kind, OrUnavailable as _, conclude};
+use super::{Args, CodesFile, Imported, OrUnavailable as _, conclude};
 use crate::cli::remote::{Body, Query, Unmet};
 use crate::cli::{Failure, Remote};
 use crate::http::imports::MAX_FILE;
 
 pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
-    if args.kind == Kind::Codes {
-        // An answer with their secrets would be stored where the answer is.
-        return Err(gateway.local_only());
-    }
     let reading = || format!("cannot read {}", args.file.display());
     let mut file = Vec::new();
     File::open(&args.file)
@@ -30,6 +26,8 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
             args.file.display()
         )));
     }
+    // Made before anything is sent, since codes that cannot be written are lost.
+    let codes = args.codes.as_deref().map(CodesFile::create).transpose()?;
     let send = |dry_run| {
         let query = Query::default()
             .flag("dry_run", dry_run)
@@ -50,7 +48,16 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
         }
         sent => sent?,
     };
-    conclude(args, &imported)
+    if imported.imported
+        && let Some(codes) = codes
+    {
+        codes.fill(&imported.codes)?;
+    }
+    let told = Imported {
+        codes: Vec::new(),
+        ..imported
+    };
+    conclude(args, &told)
 }
 
 /// Of a file of which nothing can be told.
@@ -64,5 +71,6 @@ fn nothing(args: &Args) -> Imported {
         unchanged: 0,
         refused: 0,
         errors: Vec::new(),
+        codes: Vec::new(),
     }
 }

@@ -8,9 +8,11 @@ use anyhow::anyhow;
 
 use crate::cli::ledger::Ledger;
 use crate::cli::output::{self, Format, row};
-use crate::cli::{Failure, OrUnavailable, note};
+use crate::cli::remote::{Body, Query};
+use crate::cli::{Failure, OrUnavailable, Remote, note};
+use crate::http::reconcile::{ReconcileFinding, Reconciled};
 use crate::import::ImportError;
-use crate::import::reconcile::{self, Finding};
+use crate::import::reconcile;
 
 /// Hold an ERP's export of its orders against the ledger, line by line
 ///
@@ -38,14 +40,14 @@ row!(
     }
 );
 
-impl From<Finding> for FindingLine {
-    fn from(finding: Finding) -> Self {
+impl From<ReconcileFinding> for FindingLine {
+    fn from(finding: ReconcileFinding) -> Self {
         Self {
             file_line: finding.file_line,
             system: finding.system,
             order: finding.order,
             line: finding.line,
-            difference: finding.difference.as_str().to_owned(),
+            difference: finding.difference,
             here: finding.here,
             there: finding.there,
         }
@@ -60,6 +62,20 @@ pub(super) fn run(ledger: &Ledger, args: &Args) -> Result<(), Failure> {
     let found = ledger
         .read(move |db| Ok(reconcile::reconcile(db, &mut source, &zone)))?
         .map_err(unread)?;
+    show(args, found.into())
+}
+
+/// The same, on another gateway.
+pub(super) fn run_remote(gateway: &Remote, args: &Args) -> Result<(), Failure> {
+    let reading = || format!("cannot read {}", args.erp.display());
+    let file = std::fs::read(&args.erp).or_unavailable(reading)?;
+    show(
+        args,
+        gateway.post("/reports/reconcile", &Query::default(), &Body::Csv(file))?,
+    )
+}
+
+fn show(args: &Args, found: Reconciled) -> Result<(), Failure> {
     let lines: Vec<FindingLine> = found.findings.into_iter().map(Into::into).collect();
     output::print(args.output, &lines).or_unavailable(|| "cannot write the report".to_owned())?;
     if found.more > 0 {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::anyhow;
 use serde::de::DeserializeOwned;
 
-use super::{Activations, Args, Command, Delay, Expiring, Operations, Stuck, events, figures};
+use super::{
+    Activations, Args, Command, Delay, Expiring, Operations, Stuck, events, figures, reconcile,
+};
 use crate::cli::remote::Query;
 use crate::cli::{Failure, OrUnavailable as _, Remote};
 use crate::clock::Clock;
@@ -57,7 +59,7 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
             figures::print_uses(args.output.output, ask(gateway, "uses", &query)?)
         }
         Command::Expiring(args) => {
-            let soon = ask(gateway, "expiring", &expiring(args)?)?;
+            let (soon, _) = gateway.pages("/reports/expiring", expiring(args)?, usize::MAX)?;
             figures::print_expiring(args.output.output, soon)
         }
         Command::Tiers(args) => {
@@ -69,7 +71,8 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
             figures::print_stuck(args.output.output, stuck, Clock::system().now())
         }
         Command::Events(args) => return events::run_remote(gateway, args),
-        Command::Reconcile(_) | Command::Customer(_) => return Err(gateway.local_only()),
+        Command::Reconcile(args) => return reconcile::run_remote(gateway, args),
+        Command::Customer(_) => return Err(gateway.local_only()),
     }
     .or_unavailable(|| "cannot write the report".to_owned())
 }

@@ -6,13 +6,14 @@ use super::{
 };
 use crate::cli::remote::{Body, Query};
 use crate::cli::{Failure, Remote, note};
-use crate::http::factory::{NewRun, NewStation, Run, ScrappedDevice, Station};
+use crate::http::line::{NewRun, NewStation, Run, RunsClosed, ScrappedDevice, Station};
 
 pub(super) fn stations(gateway: &Remote, args: &StationArgs) -> Result<(), Failure> {
     match &args.command {
         StationCommand::Add(args) => add(gateway, args),
         StationCommand::List(args) => {
-            show_stations(args, gateway.get("/stations", &Query::default())?)
+            let (stations, _) = gateway.pages("/stations", Query::default(), usize::MAX)?;
+            show_stations(args, stations)
         }
     }
 }
@@ -41,8 +42,15 @@ pub(super) fn runs(gateway: &Remote, args: &RunArgs) -> Result<(), Failure> {
             Ok(())
         }
         RunCommand::Close(args) => {
-            let closed = gateway.post("/runs/close", &Query::default(), &Body::None)?;
-            show_runs(args, closed)
+            let mut runs = Vec::new();
+            loop {
+                let closed: RunsClosed =
+                    gateway.post("/runs/close", &Query::default(), &Body::None)?;
+                runs.extend(closed.items);
+                if !closed.more {
+                    return show_runs(args, runs);
+                }
+            }
         }
         RunCommand::Scrap(args) => {
             let asked = ScrappedDevice {

@@ -1,0 +1,44 @@
+//! The same, on another gateway.
+
+use super::{Contract, Party, show, tell_of_end, tell_of_put, terms};
+use crate::cli::policies::Command;
+use crate::cli::remote::{Body, Query};
+use crate::cli::{Failure, Remote, note};
+use crate::http::contracts::{ContractEnded, ContractInForce, NewContract};
+
+/// Of the commands that are about contracts; no others are passed on.
+pub(in crate::cli) fn run(gateway: &Remote, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Contract(args) => put(gateway, args),
+        Command::Release(args) => release(gateway, args),
+        Command::Effective(args) => {
+            let path = format!("/parties/{}/policy", gateway.party(&args.party)?);
+            show(gateway.get(&path, &Query::default())?)
+        }
+        Command::List(_) | Command::Show(_) | Command::Set(_) => Err(gateway.local_only()),
+    }
+}
+
+fn put(gateway: &Remote, args: &Contract) -> Result<(), Failure> {
+    let terms = terms(args)?.json()?;
+    let asked = NewContract {
+        reference: args.reference.clone(),
+        terms: serde_json::from_str(&terms).map_err(Failure::input)?,
+    };
+    let path = format!("/parties/{}/contract", gateway.party(&args.party)?);
+    let query = Query::preview(args.dry_run);
+    let put: ContractInForce = gateway.post(&path, &query, &Body::Json(&asked))?;
+    if args.dry_run {
+        note("it can be put in force");
+    } else {
+        tell_of_put(args, &put.policy, put.changed);
+    }
+    Ok(())
+}
+
+fn release(gateway: &Remote, args: &Party) -> Result<(), Failure> {
+    let path = format!("/parties/{}/contract/end", gateway.party(&args.party)?);
+    let ended: ContractEnded = gateway.post(&path, &Query::default(), &Body::None)?;
+    tell_of_end(args, ended.ended);
+    Ok(())
+}
