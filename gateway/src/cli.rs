@@ -81,8 +81,8 @@ struct Global {
     /// Sets a key over the file and the environment, as --set broker.address=host:8883
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Works on another gateway over HTTP, as https://fleetgrant.example.com, instead of on the local
-    /// database [env: FLEETGRANT_SERVER]
+    /// Works on the gateway at this address, over HTTP, instead of on the local database [env:
+    /// FLEETGRANT_SERVER]
     #[arg(long, global = true, value_name = "URL", conflicts_with = "local")]
     server: Option<String>,
     /// The roots that its certificate chains to [default: those of the system] [env:
