@@ -28,6 +28,7 @@ mod stock;
 mod term;
 
 use std::io::{Read, Seek};
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -222,6 +223,37 @@ where
         (None, Some(error)) => Err(error),
         (None, None) => Err(StoreError::Closed.into()),
     }
+}
+
+/// As [`run`], but so many rows in each transaction, so that what devices say is recorded in
+/// between, and so that an import that was cut off need not begin anew: what is there is unchanged.
+///
+/// It ends with the first part that has a bad row, unless bad rows are skipped; the parts before
+/// stay ([`ImportReport::kept`]).
+pub fn run_in_parts<R: Read>(
+    kind: Kind,
+    mut source: R,
+    options: &ImportOptions,
+    rows: NonZeroUsize,
+    store: &Store,
+) -> Result<ImportReport, ImportError> {
+    let mut whole = ImportReport::new(kind);
+    whole.committed = !options.dry_run;
+    rows::parts(kind, &mut source, rows.get(), |part| {
+        let options = options.clone();
+        let done = store.transaction_blocking("import", move |db| {
+            match rows::import_part(db, kind, &part, &options) {
+                Ok(report) if report.committed => Ok(Verdict::Commit(report)),
+                Ok(report) => Ok(Verdict::Rollback(report)),
+                Err(ImportError::Store(error)) => Err(error),
+                Err(other) => Err(StoreError::Corrupt(other.to_string())),
+            }
+        })?;
+        let goes_on = done.committed;
+        whole.add(done);
+        Ok(goes_on)
+    })?;
+    Ok(whole)
 }
 
 /// As [`run`], within a transaction that the caller ends: it is to be undone unless the report says

@@ -4,6 +4,7 @@ mod remote;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,10 @@ pub(super) struct Args {
     /// Leave bad rows out and import the rest, instead of nothing
     #[arg(long)]
     skip_bad: bool,
+    /// Keep what is imported after every so many rows, so that the gateway works on in between and an
+    /// import that was cut off goes on where it ended; one bad row undoes its part, and ends it
+    #[arg(long, value_name = "ROWS", conflicts_with = "dry_run")]
+    parts: Option<NonZeroUsize>,
     /// Where the activation codes are written that a codes file makes (CSV, mode 0600); nothing
     /// else ever has their secrets
     #[arg(long, value_name = "FILE")]
@@ -64,6 +69,12 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         )));
     }
     if let Some(gateway) = Remote::of(global)? {
+        if args.parts.is_some() {
+            return Err(Failure::input(anyhow!(
+                "--parts is for a database of one's own: a gateway takes a file whole; cut it, or \
+                 leave --parts out"
+            )));
+        }
         return remote::run(&gateway, args);
     }
     let ledger = Ledger::open(global)?;
@@ -83,18 +94,31 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         time_zone: config.time_zone.clone(),
     };
     let progress = ProgressBar::new(size).with_style(style());
-    let imported = import::run(args.kind, progress.wrap_read(file), options, ledger.store());
+    let source = progress.wrap_read(file);
+    let imported = match args.parts {
+        None => import::run(args.kind, source, options, ledger.store()),
+        Some(rows) => import::run_in_parts(args.kind, source, &options, rows, ledger.store()),
+    };
     progress.finish_and_clear();
     let report = imported.map_err(|cause| failure(&args.file, cause))?;
-    if let (Some(codes), true) = (codes, report.committed) {
+    if let (Some(codes), true) = (codes, report.committed || !report.codes.is_empty()) {
         let made: Vec<_> = report.codes.iter().map(MadeCode::from).collect();
         codes.fill(&made)?;
+    }
+    if !report.committed && report.kept > 0 {
+        told(args, &Imported::from(&report), report.kept)?;
+        return Err(Failure::refused(anyhow!(
+            "{} rows are bad: the {} rows before their part are imported, and the rest is not; \
+             repair them and import the file again",
+            report.refused,
+            report.kept
+        )));
     }
     conclude(args, &Imported::from(&report))
 }
 
 fn conclude(args: &Args, imported: &Imported) -> Result<(), Failure> {
-    tell(args, imported).or_unavailable(|| "cannot write the report".to_owned())?;
+    told(args, imported, 0)?;
     if imported.refused > 0 && !args.skip_bad {
         return Err(Failure::refused(anyhow!(
             "{} of {} rows are bad, so nothing was imported; repair them, or leave them out with \
@@ -120,7 +144,11 @@ fn failure(file: &Path, cause: ImportError) -> Failure {
     }
 }
 
-fn tell(args: &Args, report: &Imported) -> io::Result<()> {
+fn told(args: &Args, imported: &Imported, kept: u64) -> Result<(), Failure> {
+    tell(args, imported, kept).or_unavailable(|| "cannot write the report".to_owned())
+}
+
+fn tell(args: &Args, report: &Imported, kept: u64) -> io::Result<()> {
     if args.output == Form::Json {
         return output::print_json(report);
     }
@@ -135,6 +163,7 @@ fn tell(args: &Args, report: &Imported) -> io::Result<()> {
     }
     let what = match (report.imported, args.dry_run) {
         (true, _) => "imported",
+        (false, _) if kept > 0 => "imported in part",
         (false, true) => "dry run, nothing imported",
         (false, false) => "nothing imported",
     };

@@ -124,7 +124,7 @@ pub fn reconcile<R: Read>(
     let mut found = Reconciliation::default();
     let mut systems = BTreeSet::new();
     let mut seen: HashSet<OrderLineId> = HashSet::new();
-    rows::each(Kind::Orders, source, |header, record, file_line| {
+    rows::each(Kind::Orders, source, &mut |header, record, file_line| {
         found.rows += 1;
         let before = found.told();
         let mut cells = Cells::new(header, record, file_line);

@@ -24,6 +24,10 @@ pub struct ImportReport {
     /// Whether it was kept. It is not after a dry run, or where a row was refused and bad rows
     /// are not to be skipped.
     pub committed: bool,
+    /// Rows of earlier parts that were kept, where a later part was not: [`run_in_parts`].
+    ///
+    /// [`run_in_parts`]: super::run_in_parts
+    pub kept: u64,
     /// Codes that were made. Nothing else ever has their secrets.
     pub codes: Vec<IssuedCode>,
 }
@@ -67,8 +71,25 @@ impl ImportReport {
             refused: 0,
             errors: Vec::new(),
             committed: false,
+            kept: 0,
             codes: Vec::new(),
         }
+    }
+
+    /// Adds what came of the part after it.
+    pub(super) fn add(&mut self, part: Self) {
+        if part.committed {
+            self.kept += part.rows;
+        }
+        self.committed = part.committed;
+        self.rows += part.rows;
+        self.created += if part.committed { part.created } else { 0 };
+        self.amended += if part.committed { part.amended } else { 0 };
+        self.unchanged += if part.committed { part.unchanged } else { 0 };
+        self.refused += part.refused;
+        let room = MAX_REPORTED.saturating_sub(self.errors.len());
+        self.errors.extend(part.errors.into_iter().take(room));
+        self.codes.extend(part.codes);
     }
 
     /// Notes one refused row with all that is wrong with it.

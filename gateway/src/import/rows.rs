@@ -64,30 +64,113 @@ pub(super) fn import<R: Read + Seek>(
     source: &mut R,
     options: &ImportOptions,
 ) -> Result<ImportReport, ImportError> {
-    match kind {
-        Kind::Models => import_as::<models::ModelRow, R>(db, kind, source, options),
-        Kind::Products => import_as::<products::ProductRow, R>(db, kind, source, options),
-        Kind::Skus => import_as::<skus::SkuRow, R>(db, kind, source, options),
-        Kind::Parties => import_as::<parties::PartyRow, R>(db, kind, source, options),
-        Kind::Orders => import_as::<orders::OrderRow, R>(db, kind, source, options),
-        Kind::Shipments => import_as::<shipments::ShipmentRow, R>(db, kind, source, options),
-        Kind::Manifest => import_as::<manifest::ManifestRow, R>(db, kind, source, options),
-        Kind::Entitlements => {
-            import_as::<entitlements::EntitlementRow, R>(db, kind, source, options)
+    import_rows(db, kind, options, &mut |row| {
+        source
+            .seek(SeekFrom::Start(0))
+            .map_err(ImportError::Rewind)?;
+        each(kind, source, row)
+    })
+}
+
+/// Imports some rows of a file within a transaction.
+pub(super) fn import_part(
+    db: &mut Db,
+    kind: Kind,
+    part: &Part,
+    options: &ImportOptions,
+) -> Result<ImportReport, ImportError> {
+    import_rows(db, kind, options, &mut |row| {
+        let mut hash = Sha256::new();
+        for (record, line) in &part.rows {
+            hash.update(record.as_slice());
+            row(&part.header, record, *line)?;
         }
-        Kind::Codes => import_as::<codes::PackRow, R>(db, kind, source, options),
+        Ok(hash.finalize().into())
+    })
+}
+
+/// Rows of a file that are imported together.
+#[derive(Debug)]
+pub(super) struct Part {
+    header: Header,
+    /// Each with its line.
+    rows: Vec<(ByteRecord, u64)>,
+    bytes: usize,
+}
+
+/// Bytes of a part, whatever its rows.
+const MAX_PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// Cuts a file into parts of so many rows and gives each to `take`, until that says that it is
+/// enough.
+pub(super) fn parts<R: Read>(
+    kind: Kind,
+    source: &mut R,
+    rows: usize,
+    mut take: impl FnMut(Part) -> Result<bool, ImportError>,
+) -> Result<(), ImportError> {
+    let mut part: Option<Part> = None;
+    let mut refused = None;
+    let mut is_enough = false;
+    each(kind, source, &mut |header, record, line| {
+        if is_enough {
+            return Ok(());
+        }
+        let open = part.get_or_insert_with(|| Part {
+            header: header.clone(),
+            rows: Vec::new(),
+            bytes: 0,
+        });
+        open.rows.push((record.clone(), line));
+        open.bytes += record.as_slice().len();
+        if open.rows.len() >= rows || open.bytes >= MAX_PART_BYTES {
+            match part.take().map_or(Ok(true), &mut take) {
+                Ok(more) => is_enough = !more,
+                Err(error) => {
+                    is_enough = true;
+                    refused = Some(error);
+                }
+            }
+        }
+        Ok(())
+    })?;
+    match (refused, part) {
+        (Some(error), _) => Err(error),
+        (None, Some(rest)) if !is_enough => take(rest).map(drop),
+        (None, _) => Ok(()),
     }
 }
 
-fn import_as<T: Row, R: Read + Seek>(
+/// What a row is given to.
+type Take<'a> = dyn FnMut(&Header, &ByteRecord, u64) -> Result<(), StoreError> + 'a;
+/// What gives rows, and tells the digest of them all.
+type Feed<'a> = dyn FnMut(&mut Take<'_>) -> Result<[u8; 32], ImportError> + 'a;
+
+fn import_rows(
     db: &mut Db,
     kind: Kind,
-    source: &mut R,
     options: &ImportOptions,
+    feed: &mut Feed<'_>,
 ) -> Result<ImportReport, ImportError> {
-    source
-        .seek(SeekFrom::Start(0))
-        .map_err(ImportError::Rewind)?;
+    match kind {
+        Kind::Models => import_as::<models::ModelRow>(db, kind, options, feed),
+        Kind::Products => import_as::<products::ProductRow>(db, kind, options, feed),
+        Kind::Skus => import_as::<skus::SkuRow>(db, kind, options, feed),
+        Kind::Parties => import_as::<parties::PartyRow>(db, kind, options, feed),
+        Kind::Orders => import_as::<orders::OrderRow>(db, kind, options, feed),
+        Kind::Shipments => import_as::<shipments::ShipmentRow>(db, kind, options, feed),
+        Kind::Manifest => import_as::<manifest::ManifestRow>(db, kind, options, feed),
+        Kind::Entitlements => import_as::<entitlements::EntitlementRow>(db, kind, options, feed),
+        Kind::Codes => import_as::<codes::PackRow>(db, kind, options, feed),
+    }
+}
+
+fn import_as<T: Row>(
+    db: &mut Db,
+    kind: Kind,
+    options: &ImportOptions,
+    feed: &mut Feed<'_>,
+) -> Result<ImportReport, ImportError> {
     for (name, prefix) in &options.product_lines {
         product_line::ensure(db, name, prefix.as_str(), options.now)?;
     }
@@ -97,7 +180,7 @@ fn import_as<T: Row, R: Read + Seek>(
         codes: Vec::new(),
     };
     let mut report = ImportReport::new(kind);
-    let digest = each(kind, source, |header, record, line| {
+    let digest = feed(&mut |header, record, line| {
         report.rows += 1;
         apply::<T>(db, &mut run, header, record, line, &mut report)
     })?;
@@ -114,7 +197,7 @@ fn import_as<T: Row, R: Read + Seek>(
 pub(super) fn each<R: Read>(
     kind: Kind,
     source: &mut R,
-    mut row: impl FnMut(&Header, &ByteRecord, u64) -> Result<(), StoreError>,
+    row: &mut Take<'_>,
 ) -> Result<[u8; 32], ImportError> {
     let left = Arc::new(AtomicUsize::new(MAX_ROW_BYTES));
     let bounded = Bounded {

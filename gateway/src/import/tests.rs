@@ -3,6 +3,7 @@
 mod amendments;
 mod bad_rows;
 mod models;
+mod parts;
 mod requirements;
 mod samples;
 
