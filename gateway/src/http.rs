@@ -25,6 +25,7 @@ mod guard;
 mod health;
 pub(crate) mod history;
 pub(crate) mod imports;
+mod kept;
 pub(crate) mod key;
 pub(crate) mod keys;
 pub(crate) mod license_models;

@@ -15,7 +15,7 @@ use super::problem::{self, Problem, ProblemKind};
 use super::{
     Api, activation_acts, activations, bulk, caller, campaign_acts, campaigns, case_acts, cases,
     contracts, device_acts, device_moves, devices, entitlement_acts, entitlements, events, factory,
-    guard, health, history, imports, key, keys, license_models, line, migrations, openapi,
+    guard, health, history, imports, kept, key, keys, license_models, line, migrations, openapi,
     order_acts, orders, packs, parties, party_acts, policies, products, reconcile, reports, roles,
     webhook_acts, webhooks,
 };
@@ -58,6 +58,25 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(migrations::bring_over))
         .routes(routes!(reconcile::reconcile))
         .layer(DefaultBodyLimit::max(imports::MAX_FILE));
+    let reports = OpenApiRouter::new()
+        .routes(routes!(reports::activation))
+        .routes(routes!(reports::order_to_activation))
+        .routes(routes!(reports::shipment_to_activation))
+        .routes(routes!(reports::platforms))
+        .routes(routes!(reports::license_models))
+        .routes(routes!(reports::utilisation))
+        .routes(routes!(reports::activations))
+        .routes(routes!(reports::operations))
+        .routes(routes!(reports::uses))
+        .routes(routes!(reports::expiring))
+        .routes(routes!(reports::tiers))
+        .routes(routes!(reports::stuck))
+        .routes(routes!(reports::yields))
+        .routes(routes!(migrations::progress))
+        .layer(middleware::from_fn_with_state(
+            kept::Kept::default(),
+            kept::report,
+        ));
     let routes = OpenApiRouter::new()
         .routes(routes!(key::show))
         .merge(imports)
@@ -133,20 +152,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(webhook_acts::test))
         .routes(routes!(history::of))
         .routes(routes!(history::verify))
-        .routes(routes!(reports::activation))
-        .routes(routes!(reports::order_to_activation))
-        .routes(routes!(reports::shipment_to_activation))
-        .routes(routes!(reports::platforms))
-        .routes(routes!(reports::license_models))
-        .routes(routes!(reports::utilisation))
-        .routes(routes!(reports::activations))
-        .routes(routes!(reports::operations))
-        .routes(routes!(reports::uses))
-        .routes(routes!(reports::expiring))
-        .routes(routes!(reports::tiers))
-        .routes(routes!(reports::stuck))
-        .routes(routes!(reports::yields))
-        .routes(routes!(migrations::progress));
+        .merge(reports);
     OpenApiRouter::with_openapi(openapi::frame()).nest(roles::PREFIX, routes)
 }
 

@@ -1,0 +1,242 @@
+//! Reports that take long: each is made once for all who ask meanwhile, goes on when they have
+//! gone, and is kept for a while.
+//!
+//! A report over a large ledger may take longer than a caller waits. Made anew for each who asks
+//! again, none would ever be done, and they would take each other's time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt as _;
+use tokio::sync::watch;
+
+use super::problem::{Problem, ProblemKind};
+
+/// How long a caller waits before it is told to come back; shorter than an answer may take.
+const PATIENCE: Duration = Duration::from_secs(25);
+/// When to come back.
+const COME_BACK: Duration = Duration::from_secs(15);
+/// What took less is made anew each time.
+const WORTH: Duration = Duration::from_secs(5);
+/// So many times as long as it took to make is it kept, so that the same report takes a tenth of
+/// one processor at most; and no longer than this.
+const TIMES: u32 = 10;
+const LONGEST: Duration = Duration::from_secs(600);
+/// Reports that are kept or made at once.
+const MOST: usize = 64;
+/// Bytes of a report that is kept.
+const LARGEST: usize = 4 * 1024 * 1024;
+
+/// The reports that are being made, or were a while ago, by their address.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    patience: Duration,
+    worth: Duration,
+    reports: Arc<Mutex<HashMap<String, watch::Receiver<Option<Made>>>>>,
+}
+
+/// A report that was made.
+#[derive(Clone, Debug)]
+struct Made {
+    at: Instant,
+    took: Duration,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self::new(PATIENCE, WORTH)
+    }
+}
+
+impl Kept {
+    fn new(patience: Duration, worth: Duration) -> Self {
+        Self {
+            patience,
+            worth,
+            reports: Arc::default(),
+        }
+    }
+
+    /// Where the report comes: from whoever makes it already, or from a task of its own.
+    fn find(&self, request: Request, next: Next) -> watch::Receiver<Option<Made>> {
+        let key = request.uri().to_string();
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.retain(|_, report| self.is_good(report));
+        if let Some(report) = reports.get(&key) {
+            return report.clone();
+        }
+        let (tell, told) = watch::channel(None);
+        if reports.len() < MOST {
+            reports.insert(key, told.clone());
+        }
+        tokio::spawn(async move {
+            let made = make(request, next).await;
+            tell.send_replace(Some(made));
+        });
+        told
+    }
+
+    /// Whether it is being made, or may be told again.
+    fn is_good(&self, report: &watch::Receiver<Option<Made>>) -> bool {
+        match &*report.borrow() {
+            // Whoever makes it may have panicked.
+            None => report.has_changed().is_ok(),
+            Some(made) => {
+                let good_for = made.took.saturating_mul(TIMES).min(LONGEST);
+                made.status == StatusCode::OK
+                    && made.took >= self.worth
+                    && made.body.len() <= LARGEST
+                    && made.at.elapsed() < good_for
+            }
+        }
+    }
+}
+
+async fn make(request: Request, next: Next) -> Made {
+    let began = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status();
+    let headers = response.headers().clone();
+    // It is in memory already, so it does not fail.
+    let body = response.into_body().collect().await;
+    Made {
+        at: Instant::now(),
+        took: began.elapsed(),
+        status,
+        headers,
+        body: body.map(|body| body.to_bytes()).unwrap_or_default(),
+    }
+}
+
+impl IntoResponse for Made {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        if self.status == StatusCode::OK {
+            let age = HeaderValue::from(self.at.elapsed().as_secs());
+            response.headers_mut().insert(header::AGE, age);
+        }
+        response
+    }
+}
+
+/// Answers with the report as it was made a while ago, or waits until it is made.
+pub(super) async fn report(State(kept): State<Kept>, request: Request, next: Next) -> Response {
+    if request.method() != Method::GET {
+        return next.run(request).await;
+    }
+    let mut told = kept.find(request, next);
+    match tokio::time::timeout(kept.patience, told.wait_for(Option::is_some)).await {
+        Ok(Ok(made)) => match &*made {
+            Some(made) => made.clone().into_response(),
+            None => Problem::internal(&"a report that is made is none").into_response(),
+        },
+        Ok(Err(_)) => Problem::internal(&"whoever made the report has gone").into_response(),
+        Err(_) => Problem::new(
+            ProblemKind::Busy,
+            "the report takes long and is still being made; ask for the same again, and it is told \
+             as soon as it is there",
+        )
+        .after(COME_BACK)
+        .into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::middleware;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    /// A report that takes so long, and how often it was made.
+    fn served(takes: Duration, kept: Kept) -> (Router, Arc<AtomicUsize>) {
+        let made = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&made);
+        let slow = move || {
+            let counted = Arc::clone(&counted);
+            async move {
+                let number = counted.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(takes).await;
+                format!("report {number}")
+            }
+        };
+        let router = Router::new()
+            .route("/report", get(slow))
+            .layer(middleware::from_fn_with_state(kept, report));
+        (router, made)
+    }
+
+    async fn ask(router: &Router, address: &str) -> (u16, Option<String>, String) {
+        let request = Request::get(address).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let header = |name| {
+            response
+                .headers()
+                .get(name)
+                .map(|v| v.to_str().unwrap().to_owned())
+        };
+        let told = header(header::RETRY_AFTER).or_else(|| header(header::AGE));
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, told, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    const LONG: Duration = Duration::from_millis(400);
+
+    #[tokio::test]
+    async fn what_takes_longer_than_a_caller_waits_is_there_when_it_comes_back() {
+        let kept = Kept::new(Duration::from_millis(50), Duration::from_millis(100));
+        let (router, made) = served(LONG, kept);
+        for _ in 0..3 {
+            let (status, come_back, _) = ask(&router, "/report").await;
+            assert_eq!((status, come_back.as_deref()), (503, Some("15")));
+        }
+        tokio::time::sleep(LONG).await;
+        for _ in 0..3 {
+            let (status, age, body) = ask(&router, "/report").await;
+            assert_eq!(
+                (status, age.as_deref(), &*body),
+                (200, Some("0"), "report 0")
+            );
+        }
+        // It was made once, and another is another.
+        assert_eq!(made.load(Ordering::SeqCst), 1);
+        assert_eq!(ask(&router, "/report?by=owner").await.0, 503);
+        assert_eq!(made.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_quick_is_made_each_time_and_what_was_kept_long_enough_anew() {
+        let kept = Kept::new(PATIENCE, Duration::from_millis(100));
+        let (router, made) = served(Duration::from_millis(1), kept.clone());
+        for number in 0..3 {
+            let (status, _, body) = ask(&router, "/report").await;
+            assert_eq!((status, body), (200, format!("report {number}")));
+        }
+        assert_eq!(made.load(Ordering::SeqCst), 3);
+        let (router, made) = served(Duration::from_millis(100), kept);
+        assert_eq!(ask(&router, "/report").await.2, "report 0");
+        assert_eq!(ask(&router, "/report").await.2, "report 0");
+        // Ten times as long as it took.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert_eq!(ask(&router, "/report").await.2, "report 1");
+        assert_eq!(made.load(Ordering::SeqCst), 2);
+    }
+}
