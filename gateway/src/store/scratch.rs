@@ -64,6 +64,29 @@ impl Scratch {
         &self.location
     }
 
+    /// As a configuration names it; none on SQLite, where each has a place of its own.
+    #[allow(
+        dead_code,
+        reason = "for processes, which the library's own tests do not start"
+    )]
+    pub(crate) fn url(&self) -> Option<String> {
+        let (_, name) = self.made.as_ref()?;
+        let url = env::var(SERVER).unwrap();
+        let (server, _) = url.rsplit_once('/').unwrap();
+        Some(format!("{server}/{name}"))
+    }
+
+    /// A table of a configuration that names it; empty on SQLite.
+    #[allow(
+        dead_code,
+        reason = "for processes, which the library's own tests do not start"
+    )]
+    pub(crate) fn table(&self) -> String {
+        self.url().map_or_else(String::new, |url| {
+            format!("\n[database]\nurl = \"{url}\"\n")
+        })
+    }
+
     /// The same by way of a port of this machine.
     pub(crate) fn through(&self, port: u16) -> Location {
         let url = env::var(SERVER).unwrap();

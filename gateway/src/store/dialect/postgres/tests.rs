@@ -300,3 +300,57 @@ fn one_transaction_writes_at_a_time_whichever_gateway_it_is_of() {
         }
     });
 }
+
+/// The certificate is for `localhost`, as `tests/checks/postgres.sh` makes it.
+#[test]
+fn only_a_server_that_proves_its_name_is_connected_to() {
+    const CA: &str = "POSTGRES_CA_FOR_TESTS";
+    let (Some((scratch, server)), Some(ca)) = (on_postgres(), std::env::var_os(CA)) else {
+        println!("skipped: {CA} names no file with the root of a server's certificate");
+        return;
+    };
+    let ca = std::path::PathBuf::from(ca);
+    let other = ca.with_file_name("other.pem");
+    let url = scratch.url().unwrap();
+    let (user, rest) = url.rsplit_once('@').unwrap();
+    let (_, database) = rest.split_once('/').unwrap();
+    let at = |host: &str, query: String| {
+        let port = server.port();
+        Location::parse(&format!("{user}@{host}:{port}/{database}?{query}")).unwrap()
+    };
+    let verified =
+        |root: &std::path::Path| format!("sslmode=verify-full&sslrootcert={}", root.display());
+    let is_encrypted = |location: &Location| {
+        let mut db = location.connect().unwrap();
+        let Db::Pg(link) = &mut db else {
+            unreachable!("it is PostgreSQL")
+        };
+        let found: Encrypted = diesel::sql_query(
+            "SELECT ssl AS encrypted FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+        )
+        .get_result(&mut link.connection)
+        .unwrap();
+        found.encrypted
+    };
+    assert!(is_encrypted(&at("localhost", verified(&ca))));
+    assert!(is_encrypted(&at("localhost", "sslmode=require".to_owned())));
+    assert!(!is_encrypted(&at(
+        "localhost",
+        "sslmode=disable".to_owned()
+    )));
+    for (refused, reason) in [
+        // Another's name, and another's root.
+        (at("127.0.0.1", verified(&ca)), "not valid for name"),
+        (at("localhost", verified(&other)), "UnknownIssuer"),
+    ] {
+        let told = refused.connect().map(drop).unwrap_err().to_string();
+        assert!(told.contains("certificate"), "{told}");
+        assert!(told.contains(reason), "{told}");
+    }
+}
+
+#[derive(QueryableByName)]
+struct Encrypted {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    encrypted: bool,
+}
