@@ -13,9 +13,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use fleetgrant_core::domain::PartyId;
 use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 
+use super::caller::Caller;
 use super::problem::{Problem, ProblemKind};
 
 /// How long a caller waits before it is told to come back; shorter than an answer may take.
@@ -33,12 +35,20 @@ const MOST: usize = 64;
 /// Bytes of a report that is kept.
 const LARGEST: usize = 4 * 1024 * 1024;
 
-/// The reports that are being made, or were a while ago, by their address.
+/// The reports that are being made, or were a while ago.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     patience: Duration,
     worth: Duration,
-    reports: Arc<Mutex<HashMap<String, watch::Receiver<Option<Made>>>>>,
+    reports: Arc<Mutex<HashMap<Key, watch::Receiver<Option<Made>>>>>,
+}
+
+/// Which report: whoever sees one party's things only is told another than everybody else, under
+/// the same address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    party: Option<PartyId>,
+    address: String,
 }
 
 /// A report that was made.
@@ -67,8 +77,16 @@ impl Kept {
     }
 
     /// Where the report comes: from whoever makes it already, or from a task of its own.
-    fn find(&self, request: Request, next: Next) -> watch::Receiver<Option<Made>> {
-        let key = request.uri().to_string();
+    fn find(
+        &self,
+        party: Option<PartyId>,
+        request: Request,
+        next: Next,
+    ) -> watch::Receiver<Option<Made>> {
+        let key = Key {
+            party,
+            address: request.uri().to_string(),
+        };
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         reports.retain(|_, report| self.is_good(report));
         if let Some(report) = reports.get(&key) {
@@ -132,10 +150,12 @@ impl IntoResponse for Made {
 
 /// Answers with the report as it was made a while ago, or waits until it is made.
 pub(super) async fn report(State(kept): State<Kept>, request: Request, next: Next) -> Response {
-    if request.method() != Method::GET {
+    let caller = request.extensions().get::<Caller>();
+    let (&Method::GET, Some(caller)) = (request.method(), caller) else {
         return next.run(request).await;
-    }
-    let mut told = kept.find(request, next);
+    };
+    let party = caller.grant.party();
+    let mut told = kept.find(party, request, next);
     match tokio::time::timeout(kept.patience, told.wait_for(Option::is_some)).await {
         Ok(Ok(made)) => match &*made {
             Some(made) => made.clone().into_response(),
@@ -161,7 +181,10 @@ mod tests {
     use axum::Router;
     use axum::middleware;
     use axum::routing::get;
+    use fleetgrant_core::domain::{ApiKeyId, Role, Roles, Timestamp};
     use tower::ServiceExt as _;
+
+    use crate::access::Grant;
 
     use super::*;
 
@@ -184,7 +207,21 @@ mod tests {
     }
 
     async fn ask(router: &Router, address: &str) -> (u16, Option<String>, String) {
-        let request = Request::get(address).body(Body::empty()).unwrap();
+        ask_as(Grant::All(Roles::of(&[Role::Auditor])), router, address).await
+    }
+
+    async fn ask_as(grant: Grant, router: &Router, address: &str) -> (u16, Option<String>, String) {
+        let (created_at, expires_at) = (Timestamp::from_micros(0), Timestamp::from_micros(1));
+        let caller = Caller {
+            id: ApiKeyId([0; 16]),
+            name: "tester".to_owned(),
+            actor: "key tester".to_owned(),
+            grant,
+            created_at,
+            expires_at,
+        };
+        let request = Request::get(address).extension(caller);
+        let request = request.body(Body::empty()).unwrap();
         let response = router.clone().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let header = |name| {
@@ -238,5 +275,20 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         assert_eq!(ask(&router, "/report").await.2, "report 1");
         assert_eq!(made.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_for_one_party_is_told_to_no_other() {
+        let kept = Kept::new(PATIENCE, Duration::from_millis(1));
+        let (router, _) = served(Duration::from_millis(20), kept);
+        let manufacturer = |id| Grant::Party(Roles::of(&[Role::Factory]), PartyId([id; 16]));
+        let asked = async |grant| ask_as(grant, &router, "/report").await.2;
+        assert_eq!(asked(manufacturer(1)).await, "report 0");
+        assert_eq!(asked(manufacturer(2)).await, "report 1");
+        assert_eq!(
+            asked(Grant::All(Roles::of(&[Role::Admin]))).await,
+            "report 2"
+        );
+        assert_eq!(asked(manufacturer(1)).await, "report 0");
     }
 }
