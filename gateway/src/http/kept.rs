@@ -15,7 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use fleetgrant_core::domain::PartyId;
 use http_body_util::BodyExt as _;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::caller::Caller;
 use super::problem::{Problem, ProblemKind};
@@ -40,6 +40,9 @@ const LARGEST: usize = 4 * 1024 * 1024;
 pub(super) struct Kept {
     patience: Duration,
     worth: Duration,
+    /// One is made at a time, so that it leaves a reader of the database to everything else, the
+    /// messages of devices among it.
+    turn: Arc<Semaphore>,
     reports: Arc<Mutex<HashMap<Key, watch::Receiver<Option<Made>>>>>,
 }
 
@@ -72,17 +75,19 @@ impl Kept {
         Self {
             patience,
             worth,
+            turn: Arc::new(Semaphore::new(1)),
             reports: Arc::default(),
         }
     }
 
-    /// Where the report comes: from whoever makes it already, or from a task of its own.
+    /// Where the report comes: from whoever makes it already, or from a task of its own. None, if
+    /// there is no room for one more.
     fn find(
         &self,
         party: Option<PartyId>,
         request: Request,
         next: Next,
-    ) -> watch::Receiver<Option<Made>> {
+    ) -> Option<watch::Receiver<Option<Made>>> {
         let key = Key {
             party,
             address: request.uri().to_string(),
@@ -90,17 +95,24 @@ impl Kept {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         reports.retain(|_, report| self.is_good(report));
         if let Some(report) = reports.get(&key) {
-            return report.clone();
+            return Some(report.clone());
+        }
+        if reports.len() >= MOST {
+            reports.retain(|_, report| report.borrow().is_none());
+        }
+        if reports.len() >= MOST {
+            return None;
         }
         let (tell, told) = watch::channel(None);
-        if reports.len() < MOST {
-            reports.insert(key, told.clone());
-        }
+        reports.insert(key, told.clone());
+        let turn = Arc::clone(&self.turn);
         tokio::spawn(async move {
+            // It is never closed.
+            let _turn = turn.acquire().await;
             let made = make(request, next).await;
             tell.send_replace(Some(made));
         });
-        told
+        Some(told)
     }
 
     /// Whether it is being made, or may be told again.
@@ -155,7 +167,14 @@ pub(super) async fn report(State(kept): State<Kept>, request: Request, next: Nex
         return next.run(request).await;
     };
     let party = caller.grant.party();
-    let mut told = kept.find(party, request, next);
+    let Some(mut told) = kept.find(party, request, next) else {
+        return Problem::new(
+            ProblemKind::Busy,
+            "many other reports wait to be made; ask again later",
+        )
+        .after(COME_BACK)
+        .into_response();
+    };
     match tokio::time::timeout(kept.patience, told.wait_for(Option::is_some)).await {
         Ok(Ok(made)) => match &*made {
             Some(made) => made.clone().into_response(),
@@ -290,5 +309,17 @@ mod tests {
             "report 2"
         );
         assert_eq!(asked(manufacturer(1)).await, "report 0");
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_more_than_is_kept_is_told_to_come_back() {
+        let kept = Kept::new(Duration::from_millis(1), Duration::from_millis(1));
+        let (router, made) = served(LONG, kept);
+        for number in 0..=MOST {
+            let (status, come_back, _) = ask(&router, &format!("/report?number={number}")).await;
+            assert_eq!((status, come_back.as_deref()), (503, Some("15")));
+        }
+        // All but the first wait for their turn, and the last is not even noted.
+        assert_eq!(made.load(Ordering::SeqCst), 1);
     }
 }
