@@ -46,7 +46,7 @@ impl ListArgs {
         if rows.len() > self.limit() {
             rows.truncate(self.limit());
             if let Some(last) = rows.last() {
-                self.tell_of_more(&key(last));
+                Self::tell_of_more(&key(last));
             }
         }
         rows
@@ -58,8 +58,7 @@ impl ListArgs {
     }
 
     /// Tells how to go on after the last row that is shown.
-    #[allow(clippy::unused_self, reason = "what lists say is said here")]
-    pub(super) fn tell_of_more(&self, key: &str) {
+    pub(super) fn tell_of_more(key: &str) {
         super::note(&format!("more follow: go on with --after {key}"));
     }
 }

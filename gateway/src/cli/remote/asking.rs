@@ -220,7 +220,7 @@ impl Remote {
     ) -> Result<Vec<T>, Failure> {
         let (rows, more) = self.pages(path, query.with("after", after), list.limit())?;
         if let (true, Some(last)) = (more, rows.last()) {
-            list.tell_of_more(&key(last));
+            ListArgs::tell_of_more(&key(last));
         }
         Ok(rows)
     }
