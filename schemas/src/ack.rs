@@ -14,21 +14,34 @@
 use crate::closed::closed;
 use crate::id::{ActivationId, DeviceId};
 use crate::limits;
-use crate::malformed::Malformed;
-use crate::message::{
-    CLAIM_AUD, CLAIM_IAT, CLAIM_ISS, CLAIM_PRIVATE, Held, Message, Usage, VERSION, count,
-    read_device, read_instant, read_realm, read_version, required,
-};
+use crate::message::{CLAIM_AUD, CLAIM_IAT, CLAIM_ISS, Held, Message, Usage, VERSION};
+use crate::seq::private::Codec;
 use crate::seq::{self, Seq};
-use crate::strict::Reader;
+use crate::shape::{Field, List, Range, Shape};
 use crate::topic::MessageType;
-use crate::writer::Writer;
+use crate::values::{Value, Values};
 
-const N: i64 = 1;
-const HELD: i64 = 2;
-const EXCEPTIONS: i64 = 3;
-const SHOWN_GRANT: i64 = 6;
-const USAGE: i64 = 7;
+const ACK: &[Field] = &[
+    Field::new(CLAIM_ISS, Shape::DEVICE),
+    Field::new(CLAIM_AUD, Shape::REALM),
+    Field::optional(CLAIM_IAT, Shape::INSTANT),
+    Field::private(&PRIVATE),
+];
+const PRIVATE: &[Field] = &[
+    Field::new(VERSION, Shape::VERSION),
+    Field::new(1, Shape::Uint(&Range(1, u32::MAX as u64))),
+    Field::new(2, Held::SHAPE),
+    Field::new(3, Shape::List(&EXCEPTIONS)),
+    Field::optional(6, Shape::Bytes(1, limits::MAX_DOWN as u16)),
+    Field::new(7, Shape::List(&Usage::LIST)),
+];
+const EXCEPTIONS: List = List {
+    min: 0,
+    max: limits::MAX_LISTED as u8,
+    of: Shape::Array(&EXCEPTION),
+    subject: 1,
+};
+const EXCEPTION: &[Shape] = &[Shape::ID, Outcome::SHAPE, OutcomeReason::SHAPE];
 
 closed! {
     /// What a device did with an activation it did not simply put in force.
@@ -75,20 +88,21 @@ pub struct Exception {
     pub reason: OutcomeReason,
 }
 
-impl<'b> seq::private::Codec<'b> for Exception {
-    fn read(reader: &mut Reader<'b>) -> Result<Self, Malformed> {
-        reader.tuple(3)?;
-        Ok(Self {
-            activation: ActivationId(reader.array_of_bytes()?),
-            outcome: Outcome::read(reader)?,
-            reason: OutcomeReason::read(reader)?,
-        })
+impl<'b> Codec<'b> for Exception {
+    const SHAPE: &'static Shape = &Shape::Array(&EXCEPTION);
+
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_bytes(&self.activation.0);
+        values.put_uint(self.outcome.number());
+        values.put_uint(self.reason.number());
     }
 
-    fn write(&self, writer: &mut Writer<'_>) {
-        writer.array(3).bytes(&self.activation.0);
-        writer.uint(self.outcome.number().into());
-        writer.uint(self.reason.number().into());
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        Some(Self {
+            activation: ActivationId(values.array()?),
+            outcome: Outcome::from_number(values.uint()?)?,
+            reason: OutcomeReason::from_number(values.uint()?)?,
+        })
     }
 }
 impl<'b> seq::Item<'b> for Exception {}
@@ -116,96 +130,32 @@ pub struct Ack<'b> {
 
 impl<'b> Message<'b> for Ack<'b> {
     const TYPE: MessageType = MessageType::Ack;
-
-    fn encode(&self, w: &mut Writer<'_>) {
-        w.map(3 + count(&[self.issued_at.is_some()]));
-        w.int(CLAIM_ISS).text(self.device.as_str());
-        w.int(CLAIM_AUD).text(self.realm);
-        w.optional_uint(CLAIM_IAT, self.issued_at);
-        w.int(CLAIM_PRIVATE);
-        w.map(5 + count(&[self.shown_grant.is_some()]));
-        w.int(VERSION).uint(limits::VERSION.into());
-        w.int(N).uint(self.n.into());
-        w.int(HELD);
-        self.held.write(w);
-        w.int(EXCEPTIONS);
-        self.exceptions.write(w);
-        if let Some(grant) = self.shown_grant {
-            w.int(SHOWN_GRANT).bytes(grant);
-        }
-        w.int(USAGE);
-        self.usage.write(w);
-    }
-
-    fn decode(payload: &'b [u8]) -> Result<Self, Malformed> {
-        Reader::whole(payload, read)
-    }
 }
 
-fn read<'b>(r: &mut Reader<'b>) -> Result<Ack<'b>, Malformed> {
-    let (mut device, mut realm, mut issued_at, mut private) = (None, None, None, None);
-    let mut keys = r.map()?;
-    while let Some(key) = r.key(&mut keys)? {
-        match key {
-            CLAIM_ISS => device = Some(read_device(r)?),
-            CLAIM_AUD => realm = Some(read_realm(r)?),
-            CLAIM_IAT => issued_at = Some(read_instant(r)?),
-            CLAIM_PRIVATE => private = Some(read_private(r)?),
-            _ => return Err(Malformed::UnknownKey),
-        }
+impl<'b> Codec<'b> for Ack<'b> {
+    const SHAPE: &'static Shape = &Shape::Map(&ACK);
+
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_text(self.device.as_str());
+        values.put_text(self.realm);
+        values.put_uint_if(self.issued_at);
+        values.put_uint(self.n);
+        self.held.put(values);
+        values.put_list(&self.exceptions);
+        values.put_if(self.shown_grant, Value::Bytes);
+        values.put_list(&self.usage);
     }
-    let private = required(private)?;
-    Ok(Ack {
-        device: required(device)?,
-        realm: required(realm)?,
-        issued_at,
-        n: private.n,
-        held: private.held,
-        exceptions: private.exceptions,
-        shown_grant: private.shown_grant,
-        usage: private.usage,
-    })
-}
 
-struct Private<'b> {
-    n: u32,
-    held: Held,
-    exceptions: Seq<'b, Exception>,
-    shown_grant: Option<&'b [u8]>,
-    usage: Seq<'b, Usage>,
-}
-
-fn read_private<'b>(r: &mut Reader<'b>) -> Result<Private<'b>, Malformed> {
-    let (mut version, mut n, mut held, mut exceptions) = (None, None, None, None);
-    let (mut shown_grant, mut usage) = (None, None);
-    let mut keys = r.map()?;
-    while let Some(key) = r.key(&mut keys)? {
-        match key {
-            VERSION => version = Some(read_version(r)?),
-            N => n = Some(read_n(r)?),
-            HELD => held = Some(Held::read(r)?),
-            EXCEPTIONS => {
-                let list: Seq<'_, Exception> = Seq::read(r, limits::MAX_LISTED)?;
-                exceptions = Some(list.distinct(|exception| exception.activation)?);
-            }
-            SHOWN_GRANT => shown_grant = Some(r.bytes_within(1, limits::MAX_DOWN)?),
-            USAGE => usage = Some(Usage::read_list(r)?),
-            _ => return Err(Malformed::UnknownKey),
-        }
-    }
-    required(version)?;
-    Ok(Private {
-        n: required(n)?,
-        held: required(held)?,
-        exceptions: required(exceptions)?,
-        shown_grant,
-        usage: required(usage)?,
-    })
-}
-
-fn read_n(r: &mut Reader<'_>) -> Result<u32, Malformed> {
-    match r.u32()? {
-        0 => Err(Malformed::OutOfRange),
-        n => Ok(n),
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        Some(Self {
+            device: DeviceId::new(values.text()?).ok()?,
+            realm: values.text()?,
+            issued_at: values.uint(),
+            n: values.u32()?,
+            held: Held::take(values)?,
+            exceptions: values.list(),
+            shown_grant: values.bytes(),
+            usage: values.list(),
+        })
     }
 }

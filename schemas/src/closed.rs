@@ -32,12 +32,14 @@ macro_rules! closed {
                 match number { $($number => Some(Self::$variant),)* _ => None }
             }
 
-            #[allow(dead_code, reason = "not every list is read from a message")]
-            pub(crate) fn read(
-                reader: &mut $crate::strict::Reader<'_>,
-            ) -> Result<Self, $crate::malformed::Malformed> {
-                Self::from_number(reader.u64()?).ok_or($crate::malformed::Malformed::OutOfRange)
-            }
+            /// Its number in a message.
+            #[allow(dead_code, reason = "not every list stands in a message")]
+            pub(crate) const SHAPE: $crate::shape::Shape = {
+                // Numbers have no gap: those between would be read and be nothing.
+                let (first, last) = (Self::ALL[0] as u8, Self::ALL[Self::ALL.len() - 1] as u8);
+                assert!((last - first) as usize + 1 == Self::ALL.len());
+                $crate::shape::Shape::Code(first, last)
+            };
         }
 
         impl core::fmt::Display for $name {

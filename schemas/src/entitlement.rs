@@ -12,23 +12,31 @@
 use crate::closed::closed;
 use crate::id::ActivationId;
 use crate::limits;
-use crate::malformed::Malformed;
-use crate::message::{count, read_instant, required};
 use crate::seq;
-use crate::strict::Reader;
-use crate::writer::Writer;
+use crate::seq::private::Codec;
+use crate::shape::{Field, List, Shape};
+use crate::values::{Value, Values};
 
-const ACTIVATION: i64 = 0;
-const FEATURE: i64 = 1;
-const VERSION_CEILING: i64 = 2;
-const MODEL: i64 = 3;
-const START: i64 = 4;
-const END: i64 = 5;
-const COUNT: i64 = 6;
-const GRACE: i64 = 7;
-const VENDOR_DATA: i64 = 8;
-const USAGE_BASE: i64 = 9;
-const LEASE_END: i64 = 10;
+const ENTITLEMENT: &[Field] = &[
+    Field::new(0, Shape::ID),
+    Field::new(1, Shape::FEATURE),
+    Field::optional(2, Shape::name(limits::MAX_VERSION_CEILING)),
+    Field::new(3, Model::SHAPE),
+    Field::optional(4, Shape::INSTANT),
+    Field::optional(5, Shape::INSTANT),
+    Field::optional(6, Shape::U64),
+    Field::optional(7, Shape::U32),
+    Field::optional(8, Shape::Bytes(1, limits::MAX_VENDOR_DATA as u16)),
+    Field::optional(9, Shape::U64),
+    Field::optional(10, Shape::INSTANT),
+];
+/// One right for each activation and feature.
+pub(crate) const LIST: List = List {
+    min: 0,
+    max: limits::MAX_ENTITLEMENTS as u8,
+    of: Shape::Map(&ENTITLEMENT),
+    subject: 2,
+};
 
 closed! {
     /// Under which licence model a right runs.
@@ -77,73 +85,37 @@ pub struct Entitlement<'b> {
     pub lease_end: Option<u64>,
 }
 
-impl<'b> seq::private::Codec<'b> for Entitlement<'b> {
-    fn read(r: &mut Reader<'b>) -> Result<Self, Malformed> {
-        let (mut activation, mut feature, mut version_ceiling) = (None, None, None);
-        let (mut model, mut start, mut end, mut uses) = (None, None, None, None);
-        let (mut grace, mut vendor_data, mut usage_base, mut lease_end) = (None, None, None, None);
-        let mut keys = r.map()?;
-        while let Some(key) = r.key(&mut keys)? {
-            match key {
-                ACTIVATION => activation = Some(ActivationId(r.array_of_bytes()?)),
-                FEATURE => feature = Some(r.name(limits::MAX_FEATURE)?),
-                VERSION_CEILING => {
-                    version_ceiling = Some(r.name(limits::MAX_VERSION_CEILING)?);
-                }
-                MODEL => model = Some(Model::read(r)?),
-                START => start = Some(read_instant(r)?),
-                END => end = Some(read_instant(r)?),
-                COUNT => uses = Some(r.u64()?),
-                GRACE => grace = Some(r.u32()?),
-                VENDOR_DATA => vendor_data = Some(r.bytes_within(1, limits::MAX_VENDOR_DATA)?),
-                USAGE_BASE => usage_base = Some(r.u64()?),
-                LEASE_END => lease_end = Some(read_instant(r)?),
-                _ => return Err(Malformed::UnknownKey),
-            }
-        }
-        Ok(Self {
-            activation: required(activation)?,
-            feature: required(feature)?,
-            version_ceiling,
-            model: required(model)?,
-            start,
-            end,
-            count: uses,
-            grace,
-            vendor_data,
-            usage_base,
-            lease_end,
-        })
+impl<'b> Codec<'b> for Entitlement<'b> {
+    const SHAPE: &'static Shape = &Shape::Map(&ENTITLEMENT);
+
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_bytes(&self.activation.0);
+        values.put_text(self.feature);
+        values.put_if(self.version_ceiling, Value::Text);
+        values.put_uint(self.model.number());
+        values.put_uint_if(self.start);
+        values.put_uint_if(self.end);
+        values.put_uint_if(self.count);
+        values.put_uint_if(self.grace);
+        values.put_if(self.vendor_data, Value::Bytes);
+        values.put_uint_if(self.usage_base);
+        values.put_uint_if(self.lease_end);
     }
 
-    fn write(&self, w: &mut Writer<'_>) {
-        w.map(
-            3 + count(&[
-                self.version_ceiling.is_some(),
-                self.start.is_some(),
-                self.end.is_some(),
-                self.count.is_some(),
-                self.grace.is_some(),
-                self.vendor_data.is_some(),
-                self.usage_base.is_some(),
-                self.lease_end.is_some(),
-            ]),
-        );
-        w.int(ACTIVATION).bytes(&self.activation.0);
-        w.int(FEATURE).text(self.feature);
-        if let Some(ceiling) = self.version_ceiling {
-            w.int(VERSION_CEILING).text(ceiling);
-        }
-        w.int(MODEL).uint(self.model.number().into());
-        for (key, value) in [(START, self.start), (END, self.end), (COUNT, self.count)] {
-            w.optional_uint(key, value);
-        }
-        w.optional_uint(GRACE, self.grace.map(u64::from));
-        if let Some(data) = self.vendor_data {
-            w.int(VENDOR_DATA).bytes(data);
-        }
-        w.optional_uint(USAGE_BASE, self.usage_base);
-        w.optional_uint(LEASE_END, self.lease_end);
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        Some(Self {
+            activation: ActivationId(values.array()?),
+            feature: values.text()?,
+            version_ceiling: values.text(),
+            model: Model::from_number(values.uint()?)?,
+            start: values.uint(),
+            end: values.uint(),
+            count: values.uint(),
+            grace: values.u32(),
+            vendor_data: values.bytes(),
+            usage_base: values.uint(),
+            lease_end: values.uint(),
+        })
     }
 }
 impl<'b> seq::Item<'b> for Entitlement<'b> {}

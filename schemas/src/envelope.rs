@@ -39,19 +39,35 @@ use crate::id::{CertificateThumbprint, KeyId, MessageDigest};
 use crate::limits;
 use crate::malformed::Malformed;
 use crate::message::Message;
+use crate::seq::private::Codec;
 use crate::seq::{self, Seq};
+use crate::shape::{Field, List, Shape};
 use crate::strict::Reader;
 use crate::topic::MessageType;
+use crate::values::{Value, Values};
 use crate::writer::Writer;
 
 const TAG_SIGN1: u64 = 18;
-const ALG_ES256: i64 = -7;
-const HASH_SHA256: i64 = -16;
-const HEADER_ALG: i64 = 1;
-const HEADER_KID: i64 = 4;
-const HEADER_TYP: i64 = 16;
-const HEADER_X5CHAIN: i64 = 33;
-const HEADER_X5T: i64 = 34;
+const ES256: i8 = -7;
+const SHA_256: i8 = -16;
+
+/// alg, kid, typ, x5chain, x5t: which of them make a header is for [`read_header`] to say.
+const HEADER: &[Field] = &[
+    Field::new(1, Shape::Is(ES256, Malformed::Algorithm)),
+    Field::optional(4, Shape::KID),
+    Field::optional(16, Shape::printable(64)),
+    Field::optional(33, Shape::Some(&CHAIN)),
+    Field::optional(34, Shape::Array(&X5T)),
+];
+/// One certificate is a byte string, several are an array (RFC 9360 section 2).
+const CHAIN: List = List {
+    min: 2,
+    max: limits::MAX_CHAIN as u8,
+    of: CERTIFICATE,
+    subject: 0,
+};
+const CERTIFICATE: Shape = Shape::Bytes(1, limits::MAX_CERTIFICATE as u16);
+const X5T: &[Shape] = &[Shape::Is(SHA_256, Malformed::Algorithm), Shape::HASH];
 
 /// `r ‖ s`, 32 bytes each, big-endian (RFC 9053 section 2.1). High and low s are both valid.
 pub type Signature = [u8; 64];
@@ -77,12 +93,15 @@ impl Signer<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Certificate<'b>(pub &'b [u8]);
 
-impl<'b> seq::private::Codec<'b> for Certificate<'b> {
-    fn read(reader: &mut Reader<'b>) -> Result<Self, Malformed> {
-        reader.bytes_within(1, limits::MAX_CERTIFICATE).map(Self)
+impl<'b> Codec<'b> for Certificate<'b> {
+    const SHAPE: &'static Shape = &CERTIFICATE;
+
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_bytes(self.0);
     }
-    fn write(&self, writer: &mut Writer<'_>) {
-        writer.bytes(self.0);
+
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        values.bytes().map(Self)
     }
 }
 impl<'b> seq::Item<'b> for Certificate<'b> {}
@@ -122,7 +141,9 @@ impl<'b> Envelope<'b> {
         if bytes.len() > limits::MAX_UP {
             return Err(Malformed::Oversize);
         }
-        let envelope = Reader::whole(bytes, Self::read)?;
+        let mut reader = Reader::new(bytes);
+        let envelope = Self::read(&mut reader)?;
+        reader.finish()?;
         if bytes.len() > envelope.message.max_len() {
             return Err(Malformed::Oversize);
         }
@@ -140,12 +161,12 @@ impl<'b> Envelope<'b> {
             _ => return Err(Malformed::NotSign1),
         }
         let protected = reader.bytes()?;
-        if !reader.map()?.is_empty() {
+        if !reader.map_head()?.is_empty() {
             return Err(Malformed::UnprotectedHeader);
         }
         let payload = reader.bytes()?;
         let signature = reader.bytes()?;
-        let (message, signer) = Reader::whole(protected, read_header)?;
+        let (message, signer) = read_header(protected)?;
         Ok(Self {
             message,
             signer,
@@ -224,62 +245,27 @@ impl<'b> Verified<'b> {
     }
 }
 
-fn read_header<'b>(reader: &mut Reader<'b>) -> Result<(MessageType, Signer<'b>), Malformed> {
-    let mut algorithm = false;
-    let mut message = None;
-    let mut signer = None;
-    let mut keys = reader.map()?;
-    while let Some(key) = reader.key(&mut keys)? {
-        let found = match key {
-            HEADER_ALG => {
-                if reader.int()? != ALG_ES256 {
-                    return Err(Malformed::Algorithm);
-                }
-                algorithm = true;
-                continue;
-            }
-            HEADER_TYP => {
-                let text = reader.text_within(1, 64)?;
-                message = Some(MessageType::of_media_type(text).ok_or(Malformed::Type)?);
-                continue;
-            }
-            HEADER_KID => Signer::Key(KeyId(reader.array_of_bytes()?)),
-            HEADER_X5CHAIN => Signer::Chain(read_chain(reader)?),
-            HEADER_X5T => Signer::Thumbprint(read_thumbprint(reader)?),
-            _ => return Err(Malformed::UnknownKey),
-        };
-        if signer.replace(found).is_some() {
-            return Err(Malformed::Signer);
-        }
-    }
-    if !algorithm {
-        return Err(Malformed::Algorithm);
-    }
+fn read_header(bytes: &[u8]) -> Result<(MessageType, Signer<'_>), Malformed> {
+    let mut header = Reader::whole(bytes, &Shape::Map(&HEADER)).map_err(|reason| match reason {
+        // No other key must be there.
+        Malformed::MissingKey => Malformed::Algorithm,
+        reason => reason,
+    })?;
+    let (kid, typ) = (header.array(), header.text());
+    let (chain, x5t) = (header.some(), header.array());
+    let message = typ.and_then(MessageType::of_media_type);
     let message = message.ok_or(Malformed::Type)?;
-    match signer {
-        Some(signer) if signer.is_device() == message.is_up() => Ok((message, signer)),
-        _ => Err(Malformed::Signer),
+    let signer = match (kid, chain, x5t) {
+        (Some(kid), None, None) => Signer::Key(KeyId(kid)),
+        (None, Some(chain), None) => Signer::Chain(chain),
+        (None, None, Some(digest)) => Signer::Thumbprint(CertificateThumbprint(digest)),
+        _ => return Err(Malformed::Signer),
+    };
+    if signer.is_device() == message.is_up() {
+        Ok((message, signer))
+    } else {
+        Err(Malformed::Signer)
     }
-}
-
-/// One certificate is a byte string, several are an array (RFC 9360 section 2).
-fn read_chain<'b>(reader: &mut Reader<'b>) -> Result<Seq<'b, Certificate<'b>>, Malformed> {
-    if reader.is_bytes() {
-        return Seq::read_single(reader);
-    }
-    let chain = Seq::read(reader, limits::MAX_CHAIN)?;
-    if chain.len() < 2 {
-        return Err(Malformed::WrongLength);
-    }
-    Ok(chain)
-}
-
-fn read_thumbprint(reader: &mut Reader<'_>) -> Result<CertificateThumbprint, Malformed> {
-    reader.tuple(2)?;
-    if reader.int()? != HASH_SHA256 {
-        return Err(Malformed::Algorithm);
-    }
-    Ok(CertificateThumbprint(reader.array_of_bytes()?))
 }
 
 /// `["Signature1", protected, h'', payload]` (RFC 9052 section 4.4), never laid out whole.
@@ -322,7 +308,7 @@ impl<'b> SigStructure<'b> {
             let mut head = [0; 9];
             let mut writer = Writer::new(&mut head);
             let len = writer.bytes_head(bytes.len()).position();
-            part(&head[..len]);
+            part(head.get(..len).unwrap_or_default());
             part(bytes);
         }
     }
@@ -356,8 +342,7 @@ impl<'a> Draft<'a> {
         signer: &Signer<'_>,
         message: &M,
     ) -> Result<Self, BufferTooSmall> {
-        let len = Writer::measure(|w| message.encode(w));
-        Self::lay_out(buffer, M::TYPE, signer, len, |w| message.encode(w))
+        Self::lay_out(buffer, M::TYPE, signer, &|w| message.encode(w))
     }
 
     /// Lays out a payload that was encoded before.
@@ -367,7 +352,7 @@ impl<'a> Draft<'a> {
         signer: &Signer<'_>,
         payload: &[u8],
     ) -> Result<Self, BufferTooSmall> {
-        Self::lay_out(buffer, message, signer, payload.len(), |w| {
+        Self::lay_out(buffer, message, signer, &|w| {
             w.raw(payload);
         })
     }
@@ -376,27 +361,22 @@ impl<'a> Draft<'a> {
         buffer: &'a mut [u8],
         message: MessageType,
         signer: &Signer<'_>,
-        payload_len: usize,
-        write_payload: impl FnOnce(&mut Writer<'_>),
+        write_payload: &dyn Fn(&mut Writer<'_>),
     ) -> Result<Self, BufferTooSmall> {
-        let protected_len = Writer::measure(|w| write_header(w, message, signer));
+        let write_header = |w: &mut Writer<'_>| write_header(w, message, signer);
         let mut w = Writer::new(buffer);
-        let protected = w
-            .tag(TAG_SIGN1)
-            .array(4)
-            .bytes_head(protected_len)
-            .position();
-        write_header(&mut w, message, signer);
-        let payload = w.map(0).bytes_head(payload_len).position();
-        write_payload(&mut w);
+        w.tag(TAG_SIGN1).array(4);
+        let protected = w.wrapped(&write_header);
+        w.map(0);
+        let payload = w.wrapped(write_payload);
         let signature = w.bytes_head(64).position();
         if buffer.len() < signature + 64 {
             return Err(BufferTooSmall);
         }
         Ok(Self {
             buffer,
-            protected: protected..protected + protected_len,
-            payload: payload..payload + payload_len,
+            protected,
+            payload,
             signature,
         })
     }
@@ -420,25 +400,13 @@ impl<'a> Draft<'a> {
 }
 
 fn write_header(w: &mut Writer<'_>, message: MessageType, signer: &Signer<'_>) {
-    w.map(3).int(HEADER_ALG).int(ALG_ES256);
-    if let Signer::Key(kid) = signer {
-        w.int(HEADER_KID).bytes(&kid.0);
-    }
-    w.int(HEADER_TYP).text(message.media_type());
-    match signer {
-        Signer::Key(_) => {}
-        Signer::Chain(chain) => {
-            w.int(HEADER_X5CHAIN);
-            match chain.len() {
-                1 => chain.iter().for_each(|c| {
-                    w.bytes(c.0);
-                }),
-                _ => chain.write(w),
-            }
-        }
-        Signer::Thumbprint(thumbprint) => {
-            w.int(HEADER_X5T).array(2).int(HASH_SHA256);
-            w.bytes(&thumbprint.0);
-        }
-    }
+    let mut header = Values::new();
+    let (kid, chain, x5t) = match signer {
+        Signer::Key(kid) => (Value::Bytes(&kid.0), Value::Absent, Value::Absent),
+        Signer::Chain(chain) => (Value::Absent, Value::List(chain), Value::Absent),
+        Signer::Thumbprint(digest) => (Value::Absent, Value::Absent, Value::Bytes(&digest.0)),
+    };
+    header.put(kid).put_text(message.media_type());
+    header.put(chain).put(x5t);
+    w.shaped(&Shape::Map(&HEADER), header.rewind());
 }

@@ -14,28 +14,39 @@
 //! flags = 1
 //! ```
 
-use crate::entitlement::Entitlement;
+use crate::entitlement::{self, Entitlement};
 use crate::id::{Challenge, Cti, DeviceId, DeviceNonce, KeyThumbprint};
-use crate::limits;
-use crate::malformed::Malformed;
 use crate::message::{
-    CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_IAT, CLAIM_ISS, CLAIM_NONCE, CLAIM_PRIVATE, CLAIM_SUB,
-    Held, Message, VERSION, count, read_confirmation, read_device, read_instant, read_realm,
-    read_version, required, write_confirmation,
+    CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_IAT, CLAIM_ISS, CLAIM_NONCE, CLAIM_SUB, CONFIRMATION,
+    Held, Message, VERSION,
 };
 use crate::seq::Seq;
-use crate::strict::Reader;
+use crate::seq::private::Codec;
+use crate::shape::{Field, Shape};
 use crate::topic::MessageType;
-use crate::want::Denial;
-use crate::writer::Writer;
+use crate::values::{Value, Values};
+use crate::want::{self, Denial};
 
-const EPOCH: i64 = 1;
-const GENERATION: i64 = 2;
-const RENEW_AFTER: i64 = 3;
-const ENTITLEMENTS: i64 = 4;
-const NEXT_CHALLENGE: i64 = 5;
-const DENIALS: i64 = 6;
-const FLAGS: i64 = 7;
+const GRANT: &[Field] = &[
+    Field::new(CLAIM_ISS, Shape::REALM),
+    Field::new(CLAIM_SUB, Shape::DEVICE),
+    Field::new(CLAIM_EXP, Shape::INSTANT),
+    Field::new(CLAIM_IAT, Shape::INSTANT),
+    Field::new(CLAIM_CTI, Shape::ID),
+    Field::new(CLAIM_CNF, CONFIRMATION),
+    Field::optional(CLAIM_NONCE, Shape::ID),
+    Field::private(&PRIVATE),
+];
+const PRIVATE: &[Field] = &[
+    Field::new(VERSION, Shape::VERSION),
+    Field::new(1, Shape::U32),
+    Field::new(2, Shape::COUNTER),
+    Field::new(3, Shape::U32),
+    Field::new(4, Shape::List(&entitlement::LIST)),
+    Field::new(5, Shape::ID),
+    Field::optional(6, Shape::List(&want::DENIALS)),
+    Field::optional(7, Shape::Code(Flags::FACTORY, Flags::FACTORY)),
+];
 
 /// Flags of a grant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,18 +57,7 @@ pub struct Flags {
 }
 
 impl Flags {
-    const FACTORY: u32 = 1;
-
-    fn bits(self) -> u32 {
-        if self.factory { Self::FACTORY } else { 0 }
-    }
-
-    fn from_bits(bits: u32) -> Result<Self, Malformed> {
-        match bits {
-            Self::FACTORY => Ok(Self { factory: true }),
-            _ => Err(Malformed::OutOfRange),
-        }
-    }
+    const FACTORY: u8 = 1;
 }
 
 /// A grant set. Instants are seconds since 1970.
@@ -107,121 +107,46 @@ impl Grant<'_> {
 
 impl<'b> Message<'b> for Grant<'b> {
     const TYPE: MessageType = MessageType::Grant;
-
-    fn encode(&self, w: &mut Writer<'_>) {
-        w.map(7 + count(&[self.nonce.is_some()]));
-        w.int(CLAIM_ISS).text(self.realm);
-        w.int(CLAIM_SUB).text(self.device.as_str());
-        w.int(CLAIM_EXP).uint(self.install_until);
-        w.int(CLAIM_IAT).uint(self.issued_at);
-        w.int(CLAIM_CTI).bytes(&self.cti.0);
-        w.int(CLAIM_CNF);
-        write_confirmation(w, &self.confirmation);
-        if let Some(nonce) = self.nonce {
-            w.int(CLAIM_NONCE).bytes(&nonce.0);
-        }
-        w.int(CLAIM_PRIVATE);
-        let flags = self.flags.bits();
-        w.map(6 + count(&[!self.denials.is_empty(), flags != 0]));
-        w.int(VERSION).uint(limits::VERSION.into());
-        w.int(EPOCH).uint(self.epoch.into());
-        w.int(GENERATION).uint(self.generation);
-        w.int(RENEW_AFTER).uint(self.renew_after.into());
-        w.int(ENTITLEMENTS);
-        self.entitlements.write(w);
-        w.int(NEXT_CHALLENGE).bytes(&self.next_challenge.0);
-        if !self.denials.is_empty() {
-            w.int(DENIALS);
-            self.denials.write(w);
-        }
-        if flags != 0 {
-            w.int(FLAGS).uint(flags.into());
-        }
-    }
-
-    fn decode(payload: &'b [u8]) -> Result<Self, Malformed> {
-        Reader::whole(payload, read)
-    }
 }
 
-fn read<'b>(r: &mut Reader<'b>) -> Result<Grant<'b>, Malformed> {
-    let (mut realm, mut device, mut install_until, mut issued_at) = (None, None, None, None);
-    let (mut cti, mut confirmation, mut nonce, mut private) = (None, None, None, None);
-    let mut keys = r.map()?;
-    while let Some(key) = r.key(&mut keys)? {
-        match key {
-            CLAIM_ISS => realm = Some(read_realm(r)?),
-            CLAIM_SUB => device = Some(read_device(r)?),
-            CLAIM_EXP => install_until = Some(read_instant(r)?),
-            CLAIM_IAT => issued_at = Some(read_instant(r)?),
-            CLAIM_CTI => cti = Some(Cti(r.array_of_bytes()?)),
-            CLAIM_CNF => confirmation = Some(read_confirmation(r)?),
-            CLAIM_NONCE => nonce = Some(DeviceNonce(r.array_of_bytes()?)),
-            CLAIM_PRIVATE => private = Some(read_private(r)?),
-            _ => return Err(Malformed::UnknownKey),
-        }
-    }
-    let private = required(private)?;
-    Ok(Grant {
-        realm: required(realm)?,
-        device: required(device)?,
-        install_until: required(install_until)?,
-        issued_at: required(issued_at)?,
-        cti: required(cti)?,
-        confirmation: required(confirmation)?,
-        nonce,
-        epoch: private.epoch,
-        generation: private.generation,
-        renew_after: private.renew_after,
-        entitlements: private.entitlements,
-        next_challenge: private.next_challenge,
-        denials: private.denials,
-        flags: private.flags,
-    })
-}
+impl<'b> Codec<'b> for Grant<'b> {
+    const SHAPE: &'static Shape = &Shape::Map(&GRANT);
 
-struct Private<'b> {
-    epoch: u32,
-    generation: u64,
-    renew_after: u32,
-    entitlements: Seq<'b, Entitlement<'b>>,
-    next_challenge: Challenge,
-    denials: Seq<'b, Denial<'b>>,
-    flags: Flags,
-}
-
-fn read_private<'b>(r: &mut Reader<'b>) -> Result<Private<'b>, Malformed> {
-    let (mut version, mut epoch, mut generation, mut renew_after) = (None, None, None, None);
-    let (mut entitlements, mut next_challenge) = (None, None);
-    let (mut denials, mut flags) = (Seq::empty(), Flags::default());
-    let mut keys = r.map()?;
-    while let Some(key) = r.key(&mut keys)? {
-        match key {
-            VERSION => version = Some(read_version(r)?),
-            EPOCH => epoch = Some(r.u32()?),
-            GENERATION => generation = Some(r.up_to(limits::MAX_COUNTER)?),
-            RENEW_AFTER => renew_after = Some(r.u32()?),
-            ENTITLEMENTS => {
-                let list: Seq<'_, Entitlement<'_>> = Seq::read(r, limits::MAX_ENTITLEMENTS)?;
-                entitlements = Some(list.distinct(|e| (e.activation, e.feature))?);
-            }
-            NEXT_CHALLENGE => next_challenge = Some(Challenge(r.array_of_bytes()?)),
-            DENIALS => {
-                let list: Seq<'_, Denial<'_>> = Seq::read_some(r, limits::MAX_WANTS)?;
-                denials = list.distinct(|denial| denial.want.subject())?;
-            }
-            FLAGS => flags = Flags::from_bits(r.u32()?)?,
-            _ => return Err(Malformed::UnknownKey),
-        }
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_text(self.realm);
+        values.put_text(self.device.as_str());
+        values.put_uint(self.install_until);
+        values.put_uint(self.issued_at);
+        values.put_bytes(&self.cti.0);
+        values.put_bytes(&self.confirmation.0);
+        values.put_if(self.nonce.as_ref(), |nonce| Value::Bytes(&nonce.0));
+        values.put_uint(self.epoch);
+        values.put_uint(self.generation);
+        values.put_uint(self.renew_after);
+        values.put_list(&self.entitlements);
+        values.put_bytes(&self.next_challenge.0);
+        values.put_some(&self.denials);
+        values.put_uint_if(self.flags.factory.then_some(Flags::FACTORY));
     }
-    required(version)?;
-    Ok(Private {
-        epoch: required(epoch)?,
-        generation: required(generation)?,
-        renew_after: required(renew_after)?,
-        entitlements: required(entitlements)?,
-        next_challenge: required(next_challenge)?,
-        denials,
-        flags,
-    })
+
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        Some(Self {
+            realm: values.text()?,
+            device: DeviceId::new(values.text()?).ok()?,
+            install_until: values.uint()?,
+            issued_at: values.uint()?,
+            cti: Cti(values.array()?),
+            confirmation: KeyThumbprint(values.array()?),
+            nonce: values.array().map(DeviceNonce),
+            epoch: values.u32()?,
+            generation: values.uint()?,
+            renew_after: values.u32()?,
+            entitlements: values.list(),
+            next_challenge: Challenge(values.array()?),
+            denials: values.list(),
+            flags: Flags {
+                factory: values.uint().is_some(),
+            },
+        })
+    }
 }

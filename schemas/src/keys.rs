@@ -11,26 +11,50 @@ use crate::closed::closed;
 use crate::id::{KeyId, KeyThumbprint};
 use crate::limits;
 use crate::malformed::Malformed;
-use crate::message::{
-    CLAIM_IAT, CLAIM_ISS, CLAIM_PRIVATE, Message, VERSION, count, read_instant, read_realm,
-    read_version, required,
-};
+use crate::message::{self, CLAIM_IAT, CLAIM_ISS, Message, VERSION};
+use crate::seq::private::Codec;
 use crate::seq::{self, Seq};
-use crate::strict::Reader;
+use crate::shape::{Field, List, Shape};
 use crate::topic::MessageType;
-use crate::writer::Writer;
+use crate::values::Values;
 
-const GENERATION: i64 = 1;
-const KEYS: i64 = 2;
-const RETIRED_ROOTS: i64 = 3;
-
-/// COSE key parameters (RFC 9052 section 7.1, RFC 9053 section 7.1.1).
-const COSE_KTY: i64 = 1;
-const COSE_CRV: i64 = -1;
-const COSE_X: i64 = -2;
-const COSE_Y: i64 = -3;
-const KTY_EC2: i64 = 2;
-const CRV_P256: i64 = 1;
+const KEYS: &[Field] = &[
+    Field::new(CLAIM_ISS, Shape::REALM),
+    Field::new(CLAIM_IAT, Shape::INSTANT),
+    Field::private(&PRIVATE),
+];
+const PRIVATE: &[Field] = &[
+    Field::new(VERSION, Shape::VERSION),
+    Field::new(1, Shape::U32),
+    Field::new(2, Shape::List(&AUTHORITY_KEYS)),
+    Field::optional(3, Shape::List(&RETIRED_ROOTS)),
+];
+const AUTHORITY_KEYS: List = List {
+    min: 1,
+    max: limits::MAX_KEYS as u8,
+    of: Shape::Array(&AUTHORITY_KEY),
+    subject: 2,
+};
+const RETIRED_ROOTS: List = List {
+    min: 1,
+    max: limits::MAX_RETIRED_ROOTS as u8,
+    of: Shape::KID,
+    subject: 1,
+};
+const AUTHORITY_KEY: &[Shape] = &[
+    Shape::Map(&COSE_KEY),
+    Shape::INSTANT,
+    Shape::INSTANT,
+    Shape::U32,
+    Role::SHAPE,
+];
+/// kty: EC2, crv: P-256, x, y (RFC 9052 section 7.1, RFC 9053 section 7.1.1).
+const COSE_KEY: &[Field] = &[
+    Field::new(1, Shape::Is(2, Malformed::Algorithm)),
+    Field::new(-1, Shape::Is(1, Malformed::Algorithm)),
+    Field::new(-2, Shape::HASH),
+    Field::new(-3, Shape::HASH),
+];
 
 closed! {
     /// What a key of the authority may sign.
@@ -98,64 +122,45 @@ pub struct AuthorityKey {
     pub role: Role,
 }
 
-impl<'b> seq::private::Codec<'b> for AuthorityKey {
-    fn read(reader: &mut Reader<'b>) -> Result<Self, Malformed> {
-        reader.tuple(5)?;
-        let key = read_cose_key(reader)?;
-        let (not_before, not_after) = (read_instant(reader)?, read_instant(reader)?);
-        if not_after <= not_before {
-            return Err(Malformed::OutOfRange);
-        }
-        Ok(Self {
-            key,
-            not_before,
-            not_after,
-            epoch: reader.u32()?,
-            role: Role::read(reader)?,
-        })
+impl<'b> Codec<'b> for AuthorityKey {
+    const SHAPE: &'static Shape = &Shape::Array(&AUTHORITY_KEY);
+
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_bytes(&self.key.x).put_bytes(&self.key.y);
+        values.put_uint(self.not_before).put_uint(self.not_after);
+        values.put_uint(self.epoch).put_uint(self.role.number());
     }
 
-    fn write(&self, w: &mut Writer<'_>) {
-        w.array(5).map(4).int(COSE_KTY).int(KTY_EC2);
-        w.int(COSE_CRV).int(CRV_P256);
-        w.int(COSE_X)
-            .bytes(&self.key.x)
-            .int(COSE_Y)
-            .bytes(&self.key.y);
-        w.uint(self.not_before).uint(self.not_after);
-        w.uint(self.epoch.into()).uint(self.role.number().into());
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        Some(Self {
+            key: PublicKey::take(values)?,
+            not_before: values.uint()?,
+            not_after: values.uint()?,
+            epoch: values.u32()?,
+            role: Role::from_number(values.uint()?)?,
+        })
     }
 }
 impl<'b> seq::Item<'b> for AuthorityKey {}
 
-fn read_cose_key(reader: &mut Reader<'_>) -> Result<PublicKey, Malformed> {
-    let (mut kty, mut crv, mut x, mut y) = (None, None, None, None);
-    let mut keys = reader.map()?;
-    while let Some(key) = reader.key(&mut keys)? {
-        match key {
-            COSE_KTY => kty = Some(reader.int()?),
-            COSE_CRV => crv = Some(reader.int()?),
-            COSE_X => x = Some(reader.array_of_bytes()?),
-            COSE_Y => y = Some(reader.array_of_bytes()?),
-            _ => return Err(Malformed::UnknownKey),
-        }
+impl PublicKey {
+    fn take(values: &mut Values<'_>) -> Option<Self> {
+        Some(Self {
+            x: values.array()?,
+            y: values.array()?,
+        })
     }
-    if required(kty)? != KTY_EC2 || required(crv)? != CRV_P256 {
-        return Err(Malformed::Algorithm);
-    }
-    Ok(PublicKey {
-        x: required(x)?,
-        y: required(y)?,
-    })
 }
 
-impl<'b> seq::private::Codec<'b> for KeyId {
-    fn read(reader: &mut Reader<'b>) -> Result<Self, Malformed> {
-        reader.array_of_bytes().map(Self)
+impl<'b> Codec<'b> for KeyId {
+    const SHAPE: &'static Shape = &Shape::KID;
+
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_bytes(&self.0);
     }
 
-    fn write(&self, writer: &mut Writer<'_>) {
-        writer.bytes(&self.0);
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        values.array().map(Self)
     }
 }
 impl<'b> seq::Item<'b> for KeyId {}
@@ -178,67 +183,39 @@ pub struct KeySet<'b> {
 impl<'b> Message<'b> for KeySet<'b> {
     const TYPE: MessageType = MessageType::Keys;
 
-    fn encode(&self, w: &mut Writer<'_>) {
-        w.map(3).int(CLAIM_ISS).text(self.realm);
-        w.int(CLAIM_IAT).uint(self.issued_at).int(CLAIM_PRIVATE);
-        w.map(3 + count(&[!self.retired_roots.is_empty()]));
-        w.int(VERSION).uint(limits::VERSION.into());
-        w.int(GENERATION).uint(self.generation.into());
-        w.int(KEYS);
-        self.keys.write(w);
-        if !self.retired_roots.is_empty() {
-            w.int(RETIRED_ROOTS);
-            self.retired_roots.write(w);
-        }
-    }
-
     fn decode(payload: &'b [u8]) -> Result<Self, Malformed> {
-        Reader::whole(payload, read)
+        let set = message::decode::<Self>(payload)?;
+        let kids = || set.keys.iter().map(|key| key.key.thumbprint().key_id());
+        for (place, (key, kid)) in set.keys.iter().zip(kids()).enumerate() {
+            if key.not_after <= key.not_before {
+                return Err(Malformed::OutOfRange);
+            }
+            if kids().take(place).any(|other| other == kid) {
+                return Err(Malformed::Repeated);
+            }
+        }
+        Ok(set)
     }
 }
 
-fn read<'b>(r: &mut Reader<'b>) -> Result<KeySet<'b>, Malformed> {
-    let (mut realm, mut issued_at, mut private) = (None, None, None);
-    let mut keys = r.map()?;
-    while let Some(key) = r.key(&mut keys)? {
-        match key {
-            CLAIM_ISS => realm = Some(read_realm(r)?),
-            CLAIM_IAT => issued_at = Some(read_instant(r)?),
-            CLAIM_PRIVATE => private = Some(read_private(r)?),
-            _ => return Err(Malformed::UnknownKey),
-        }
-    }
-    let (generation, keys, retired_roots) = required(private)?;
-    Ok(KeySet {
-        realm: required(realm)?,
-        issued_at: required(issued_at)?,
-        generation,
-        keys,
-        retired_roots,
-    })
-}
+impl<'b> Codec<'b> for KeySet<'b> {
+    const SHAPE: &'static Shape = &Shape::Map(&KEYS);
 
-type Private<'b> = (u32, Seq<'b, AuthorityKey>, Seq<'b, KeyId>);
-
-fn read_private<'b>(r: &mut Reader<'b>) -> Result<Private<'b>, Malformed> {
-    let (mut version, mut generation, mut list) = (None, None, None);
-    let mut retired_roots = Seq::empty();
-    let mut keys = r.map()?;
-    while let Some(key) = r.key(&mut keys)? {
-        match key {
-            VERSION => version = Some(read_version(r)?),
-            GENERATION => generation = Some(r.u32()?),
-            KEYS => {
-                let keys: Seq<'_, AuthorityKey> = Seq::read_some(r, limits::MAX_KEYS)?;
-                list = Some(keys.distinct(|key| key.key.thumbprint().key_id())?);
-            }
-            RETIRED_ROOTS => {
-                let roots: Seq<'_, KeyId> = Seq::read_some(r, limits::MAX_RETIRED_ROOTS)?;
-                retired_roots = roots.distinct(|root| *root)?;
-            }
-            _ => return Err(Malformed::UnknownKey),
-        }
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_text(self.realm);
+        values.put_uint(self.issued_at);
+        values.put_uint(self.generation);
+        values.put_list(&self.keys);
+        values.put_some(&self.retired_roots);
     }
-    required(version)?;
-    Ok((required(generation)?, required(list)?, retired_roots))
+
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        Some(Self {
+            realm: values.text()?,
+            issued_at: values.uint()?,
+            generation: values.u32()?,
+            keys: values.list(),
+            retired_roots: values.list(),
+        })
+    }
 }

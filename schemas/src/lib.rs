@@ -11,7 +11,9 @@
 mod closed;
 mod message;
 mod platform;
+mod shape;
 mod strict;
+mod values;
 mod want;
 mod writer;
 
@@ -32,5 +34,6 @@ pub mod topic;
 pub use malformed::Malformed;
 pub use message::{Held, Message, Usage};
 pub use platform::{OemId, Platform};
+pub use strict::is_printable;
 pub use want::{Denial, Want};
 pub use writer::Writer;

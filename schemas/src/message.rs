@@ -19,45 +19,58 @@
 //! u64 = uint .size 8
 //! ```
 
-use crate::id::{ActivationId, Cti, DeviceId, KeyThumbprint};
+use crate::id::{ActivationId, Cti};
 use crate::limits;
 use crate::malformed::Malformed;
-use crate::seq::{self, Seq};
+use crate::seq;
+use crate::seq::private::Codec;
+use crate::shape::{Field, List, Shape};
 use crate::strict::Reader;
 use crate::topic::MessageType;
+use crate::values::Values;
 use crate::writer::Writer;
 
 /// `iss` (RFC 8392).
-pub(crate) const CLAIM_ISS: i64 = 1;
+pub(crate) const CLAIM_ISS: i16 = 1;
 /// `sub` (RFC 8392).
-pub(crate) const CLAIM_SUB: i64 = 2;
+pub(crate) const CLAIM_SUB: i16 = 2;
 /// `aud` (RFC 8392).
-pub(crate) const CLAIM_AUD: i64 = 3;
+pub(crate) const CLAIM_AUD: i16 = 3;
 /// `exp` (RFC 8392).
-pub(crate) const CLAIM_EXP: i64 = 4;
+pub(crate) const CLAIM_EXP: i16 = 4;
 /// `iat` (RFC 8392).
-pub(crate) const CLAIM_IAT: i64 = 6;
+pub(crate) const CLAIM_IAT: i16 = 6;
 /// `cti` (RFC 8392).
-pub(crate) const CLAIM_CTI: i64 = 7;
+pub(crate) const CLAIM_CTI: i16 = 7;
 /// `cnf` (RFC 8747).
-pub(crate) const CLAIM_CNF: i64 = 8;
+pub(crate) const CLAIM_CNF: i16 = 8;
 /// `nonce` (RFC 9711).
-pub(crate) const CLAIM_NONCE: i64 = 10;
+pub(crate) const CLAIM_NONCE: i16 = 10;
 /// What is ours.
 pub(crate) const CLAIM_PRIVATE: i64 = -65537;
 /// Key 0 of the private claim, in every message.
-pub(crate) const VERSION: i64 = 0;
+pub(crate) const VERSION: i16 = 0;
 
 /// The payload of one of the five messages.
-pub trait Message<'b>: Sized {
+pub trait Message<'b>: Codec<'b> {
     /// Which of the five.
     const TYPE: MessageType;
 
     /// Writes the claim set, deterministically encoded.
-    fn encode(&self, writer: &mut Writer<'_>);
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.whole(self);
+    }
 
     /// Reads the claim set; `payload` must be nothing else.
-    fn decode(payload: &'b [u8]) -> Result<Self, Malformed>;
+    fn decode(payload: &'b [u8]) -> Result<Self, Malformed> {
+        decode(payload)
+    }
+}
+
+pub(crate) fn decode<'b, T: Codec<'b>>(payload: &'b [u8]) -> Result<T, Malformed> {
+    let mut values = Reader::whole(payload, T::SHAPE)?;
+    // One key without another that it is nothing without.
+    T::take(&mut values).ok_or(Malformed::MissingKey)
 }
 
 /// A grant set named by what orders it and by what identifies it.
@@ -76,23 +89,25 @@ pub struct Held {
 }
 
 impl Held {
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        reader.tuple(3)?;
-        Ok(Self {
-            epoch: reader.u32()?,
-            generation: reader.up_to(limits::MAX_COUNTER)?,
-            cti: Cti(reader.array_of_bytes()?),
-        })
+    pub(crate) const SHAPE: Shape = Shape::Array(&HELD);
+
+    pub(crate) fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_uint(self.epoch).put_uint(self.generation);
+        values.put_bytes(&self.cti.0);
     }
 
-    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
-        writer
-            .array(3)
-            .uint(self.epoch.into())
-            .uint(self.generation);
-        writer.bytes(&self.cti.0);
+    /// All of it, or nothing.
+    pub(crate) fn take(values: &mut Values<'_>) -> Option<Self> {
+        let (epoch, generation, cti) = (values.u32(), values.uint(), values.array());
+        Some(Self {
+            epoch: epoch?,
+            generation: generation?,
+            cti: Cti(cti?),
+        })
     }
 }
+
+const HELD: &[Shape] = &[Shape::U32, Shape::COUNTER, Shape::ID];
 
 /// What was used of one activation, in total since it began.
 ///
@@ -108,82 +123,46 @@ pub struct Usage {
 }
 
 impl Usage {
-    pub(crate) fn read_list<'b>(reader: &mut Reader<'b>) -> Result<Seq<'b, Self>, Malformed> {
-        Seq::read(reader, limits::MAX_LISTED)?.distinct(|usage: &Self| usage.activation)
-    }
+    /// At most one for each right.
+    pub(crate) const LIST: List = List {
+        min: 0,
+        max: limits::MAX_LISTED as u8,
+        of: Shape::Array(&USAGE),
+        subject: 1,
+    };
 }
 
-impl<'b> seq::private::Codec<'b> for Usage {
-    fn read(reader: &mut Reader<'b>) -> Result<Self, Malformed> {
-        reader.tuple(2)?;
-        Ok(Self {
-            activation: ActivationId(reader.array_of_bytes()?),
-            total: reader.u64()?,
-        })
+const USAGE: &[Shape] = &[Shape::ID, Shape::U64];
+
+impl<'b> Codec<'b> for Usage {
+    const SHAPE: &'static Shape = &Shape::Array(&USAGE);
+
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_bytes(&self.activation.0).put_uint(self.total);
     }
 
-    fn write(&self, writer: &mut Writer<'_>) {
-        writer.array(2).bytes(&self.activation.0).uint(self.total);
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        Some(Self {
+            activation: ActivationId(values.array()?),
+            total: values.uint()?,
+        })
     }
 }
 impl<'b> seq::Item<'b> for Usage {}
 
-impl<'b> seq::private::Codec<'b> for ActivationId {
-    fn read(reader: &mut Reader<'b>) -> Result<Self, Malformed> {
-        reader.array_of_bytes().map(Self)
+impl<'b> Codec<'b> for ActivationId {
+    const SHAPE: &'static Shape = &Shape::ID;
+
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_bytes(&self.0);
     }
 
-    fn write(&self, writer: &mut Writer<'_>) {
-        writer.bytes(&self.0);
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        values.array().map(Self)
     }
 }
 impl<'b> seq::Item<'b> for ActivationId {}
 
-pub(crate) fn read_device<'b>(reader: &mut Reader<'b>) -> Result<DeviceId<'b>, Malformed> {
-    let text = reader.text_within(1, limits::MAX_DEVICE_ID)?;
-    DeviceId::new(text).map_err(|_| Malformed::OutOfRange)
-}
-
-pub(crate) fn read_realm<'b>(reader: &mut Reader<'b>) -> Result<&'b str, Malformed> {
-    reader.text_within(1, limits::MAX_REALM)
-}
-
-pub(crate) fn read_instant(reader: &mut Reader<'_>) -> Result<u64, Malformed> {
-    reader.up_to(limits::MAX_INSTANT)
-}
-
 /// `{5: thumbprint}`: the key, by its COSE Key Thumbprint (RFC 9679 section 5.6).
-const CONFIRM_THUMBPRINT: i64 = 5;
-
-pub(crate) fn read_confirmation(reader: &mut Reader<'_>) -> Result<KeyThumbprint, Malformed> {
-    let mut thumbprint = None;
-    let mut keys = reader.map()?;
-    while let Some(key) = reader.key(&mut keys)? {
-        match key {
-            CONFIRM_THUMBPRINT => thumbprint = Some(KeyThumbprint(reader.array_of_bytes()?)),
-            _ => return Err(Malformed::UnknownKey),
-        }
-    }
-    required(thumbprint)
-}
-
-pub(crate) fn write_confirmation(writer: &mut Writer<'_>, thumbprint: &KeyThumbprint) {
-    writer.map(1).int(CONFIRM_THUMBPRINT).bytes(&thumbprint.0);
-}
-
-pub(crate) fn read_version(reader: &mut Reader<'_>) -> Result<(), Malformed> {
-    match reader.u64()? {
-        version if version == u64::from(limits::VERSION) => Ok(()),
-        _ => Err(Malformed::Version),
-    }
-}
-
-/// The value of a key that every such map holds.
-pub(crate) fn required<T>(value: Option<T>) -> Result<T, Malformed> {
-    value.ok_or(Malformed::MissingKey)
-}
-
-/// How many of these keys a map will hold.
-pub(crate) fn count(present: &[bool]) -> usize {
-    present.iter().filter(|&&is_there| is_there).count()
-}
+pub(crate) const CONFIRMATION: Shape = Shape::Map(&CONFIRM_THUMBPRINT);
+const CONFIRM_THUMBPRINT: &[Field] = &[Field::new(5, Shape::HASH)];

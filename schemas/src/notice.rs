@@ -16,21 +16,32 @@
 use crate::closed::closed;
 use crate::id::{Challenge, Cti, DeviceId, DeviceNonce, KeyThumbprint};
 use crate::limits;
-use crate::malformed::Malformed;
 use crate::message::{
-    CLAIM_CNF, CLAIM_CTI, CLAIM_IAT, CLAIM_ISS, CLAIM_NONCE, CLAIM_PRIVATE, CLAIM_SUB, Message,
-    VERSION, count, read_confirmation, read_device, read_instant, read_realm, read_version,
-    required, write_confirmation,
+    CLAIM_CNF, CLAIM_CTI, CLAIM_IAT, CLAIM_ISS, CLAIM_NONCE, CLAIM_SUB, CONFIRMATION, Message,
+    VERSION,
 };
-use crate::strict::Reader;
+use crate::seq::private::Codec;
+use crate::shape::{Field, Shape};
 use crate::topic::MessageType;
-use crate::writer::Writer;
+use crate::values::{Value, Values};
 
-const CODE: i64 = 1;
-const SEQ_EXPECTED: i64 = 2;
-const RETRY_AFTER: i64 = 3;
-const TEXT: i64 = 4;
-const CHALLENGE: i64 = 5;
+const NOTICE: &[Field] = &[
+    Field::new(CLAIM_ISS, Shape::REALM),
+    Field::new(CLAIM_SUB, Shape::DEVICE),
+    Field::new(CLAIM_IAT, Shape::INSTANT),
+    Field::new(CLAIM_CTI, Shape::ID),
+    Field::optional(CLAIM_CNF, CONFIRMATION),
+    Field::optional(CLAIM_NONCE, Shape::ID),
+    Field::private(&PRIVATE),
+];
+const PRIVATE: &[Field] = &[
+    Field::new(VERSION, Shape::VERSION),
+    Field::new(1, NoticeCode::SHAPE),
+    Field::optional(2, Shape::COUNTER),
+    Field::optional(3, Shape::U32),
+    Field::optional(4, Shape::printable(limits::MAX_NOTICE_TEXT)),
+    Field::optional(5, Shape::ID),
+];
 
 closed! {
     /// What the gateway has to say.
@@ -93,119 +104,53 @@ pub struct Notice<'b> {
     pub challenge: Option<Challenge>,
 }
 
+impl Notice<'_> {
+    /// What the code is nothing without.
+    fn is_complete(&self) -> bool {
+        match self.code {
+            NoticeCode::StaleSeq => self.seq_expected.is_some() && self.challenge.is_some(),
+            NoticeCode::Challenge => self.challenge.is_some(),
+            NoticeCode::RetryLater => self.retry_after.is_some(),
+            _ => true,
+        }
+    }
+}
+
 impl<'b> Message<'b> for Notice<'b> {
     const TYPE: MessageType = MessageType::Notice;
-
-    fn encode(&self, w: &mut Writer<'_>) {
-        w.map(5 + count(&[self.confirmation.is_some(), self.nonce.is_some()]));
-        w.int(CLAIM_ISS).text(self.realm);
-        w.int(CLAIM_SUB).text(self.device.as_str());
-        w.int(CLAIM_IAT).uint(self.issued_at);
-        w.int(CLAIM_CTI).bytes(&self.cti.0);
-        if let Some(thumbprint) = &self.confirmation {
-            w.int(CLAIM_CNF);
-            write_confirmation(w, thumbprint);
-        }
-        if let Some(nonce) = self.nonce {
-            w.int(CLAIM_NONCE).bytes(&nonce.0);
-        }
-        w.int(CLAIM_PRIVATE);
-        w.map(
-            2 + count(&[
-                self.seq_expected.is_some(),
-                self.retry_after.is_some(),
-                self.text.is_some(),
-                self.challenge.is_some(),
-            ]),
-        );
-        w.int(VERSION).uint(limits::VERSION.into());
-        w.int(CODE).uint(self.code.number().into());
-        w.optional_uint(SEQ_EXPECTED, self.seq_expected);
-        w.optional_uint(RETRY_AFTER, self.retry_after.map(u64::from));
-        if let Some(text) = self.text {
-            w.int(TEXT).text(text);
-        }
-        if let Some(challenge) = self.challenge {
-            w.int(CHALLENGE).bytes(&challenge.0);
-        }
-    }
-
-    fn decode(payload: &'b [u8]) -> Result<Self, Malformed> {
-        Reader::whole(payload, read)
-    }
 }
 
-fn read<'b>(r: &mut Reader<'b>) -> Result<Notice<'b>, Malformed> {
-    let (mut realm, mut device, mut issued_at, mut cti) = (None, None, None, None);
-    let (mut confirmation, mut nonce, mut private) = (None, None, None);
-    let mut keys = r.map()?;
-    while let Some(key) = r.key(&mut keys)? {
-        match key {
-            CLAIM_ISS => realm = Some(read_realm(r)?),
-            CLAIM_SUB => device = Some(read_device(r)?),
-            CLAIM_IAT => issued_at = Some(read_instant(r)?),
-            CLAIM_CTI => cti = Some(Cti(r.array_of_bytes()?)),
-            CLAIM_CNF => confirmation = Some(read_confirmation(r)?),
-            CLAIM_NONCE => nonce = Some(DeviceNonce(r.array_of_bytes()?)),
-            CLAIM_PRIVATE => private = Some(read_private(r)?),
-            _ => return Err(Malformed::UnknownKey),
-        }
-    }
-    let private = required(private)?;
-    Ok(Notice {
-        realm: required(realm)?,
-        device: required(device)?,
-        issued_at: required(issued_at)?,
-        cti: required(cti)?,
-        confirmation,
-        nonce,
-        code: private.code,
-        seq_expected: private.seq_expected,
-        retry_after: private.retry_after,
-        text: private.text,
-        challenge: private.challenge,
-    })
-}
+impl<'b> Codec<'b> for Notice<'b> {
+    const SHAPE: &'static Shape = &Shape::Map(&NOTICE);
 
-struct Private<'b> {
-    code: NoticeCode,
-    seq_expected: Option<u64>,
-    retry_after: Option<u32>,
-    text: Option<&'b str>,
-    challenge: Option<Challenge>,
-}
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_text(self.realm);
+        values.put_text(self.device.as_str());
+        values.put_uint(self.issued_at);
+        values.put_bytes(&self.cti.0);
+        values.put_if(self.confirmation.as_ref(), |key| Value::Bytes(&key.0));
+        values.put_if(self.nonce.as_ref(), |nonce| Value::Bytes(&nonce.0));
+        values.put_uint(self.code.number());
+        values.put_uint_if(self.seq_expected);
+        values.put_uint_if(self.retry_after);
+        values.put_if(self.text, Value::Text);
+        values.put_if(self.challenge.as_ref(), |it| Value::Bytes(&it.0));
+    }
 
-fn read_private<'b>(r: &mut Reader<'b>) -> Result<Private<'b>, Malformed> {
-    let (mut version, mut code, mut seq_expected) = (None, None, None);
-    let (mut retry_after, mut text, mut challenge) = (None, None, None);
-    let mut keys = r.map()?;
-    while let Some(key) = r.key(&mut keys)? {
-        match key {
-            VERSION => version = Some(read_version(r)?),
-            CODE => code = Some(NoticeCode::read(r)?),
-            SEQ_EXPECTED => seq_expected = Some(r.up_to(limits::MAX_COUNTER)?),
-            RETRY_AFTER => retry_after = Some(r.u32()?),
-            TEXT => text = Some(r.text_within(1, limits::MAX_NOTICE_TEXT)?),
-            CHALLENGE => challenge = Some(Challenge(r.array_of_bytes()?)),
-            _ => return Err(Malformed::UnknownKey),
-        }
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        let notice = Self {
+            realm: values.text()?,
+            device: DeviceId::new(values.text()?).ok()?,
+            issued_at: values.uint()?,
+            cti: Cti(values.array()?),
+            confirmation: values.array().map(KeyThumbprint),
+            nonce: values.array().map(DeviceNonce),
+            code: NoticeCode::from_number(values.uint()?)?,
+            seq_expected: values.uint(),
+            retry_after: values.u32(),
+            text: values.text(),
+            challenge: values.array().map(Challenge),
+        };
+        notice.is_complete().then_some(notice)
     }
-    required(version)?;
-    let code = required(code)?;
-    let is_complete = match code {
-        NoticeCode::StaleSeq => seq_expected.is_some() && challenge.is_some(),
-        NoticeCode::Challenge => challenge.is_some(),
-        NoticeCode::RetryLater => retry_after.is_some(),
-        _ => true,
-    };
-    if !is_complete {
-        return Err(Malformed::MissingKey);
-    }
-    Ok(Private {
-        code,
-        seq_expected,
-        retry_after,
-        text,
-        challenge,
-    })
 }

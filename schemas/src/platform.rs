@@ -11,16 +11,18 @@
 //! ```
 
 use crate::limits;
-use crate::malformed::Malformed;
-use crate::message::count;
-use crate::strict::Reader;
-use crate::writer::Writer;
+use crate::shape::Shape;
+use crate::values::{Value, Values};
 
-const OEM_ID: i64 = 258;
-const HW_MODEL: i64 = 259;
-const BOOT_COUNT: i64 = 267;
-const SW_NAME: i64 = 270;
-const SW_VERSION: i64 = 271;
+pub(crate) const OEM_ID: i16 = 258;
+pub(crate) const HW_MODEL: i16 = 259;
+pub(crate) const BOOT_COUNT: i16 = 267;
+pub(crate) const SW_NAME: i16 = 270;
+pub(crate) const SW_VERSION: i16 = 271;
+
+pub(crate) const SOFTWARE: Shape = Shape::printable(limits::MAX_SOFTWARE);
+/// The version alone, its scheme left out.
+pub(crate) const VERSION_OF_SOFTWARE: &[Shape] = &[SOFTWARE];
 
 /// The maker of the hardware (RFC 9711 section 4.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,71 +49,35 @@ pub struct Platform<'b> {
 }
 
 impl<'b> Platform<'b> {
-    pub(crate) fn len(&self) -> usize {
-        count(&[
-            self.oem_id.is_some(),
-            self.hw_model.is_some(),
-            self.boot_count.is_some(),
-            self.sw_name.is_some(),
-            self.sw_version.is_some(),
-        ])
+    pub(crate) fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_if(self.oem_id, |id| match id {
+            OemId::Pen(number) => Value::Uint(number.into()),
+            OemId::Bytes(bytes) => Value::Bytes(bytes),
+        });
+        values.put_if(self.hw_model, Value::Bytes);
+        values.put_uint_if(self.boot_count);
+        values.put_if(self.sw_name, Value::Text);
+        values.put_if(self.sw_version, Value::Text);
     }
 
-    pub(crate) fn write(&self, w: &mut Writer<'_>) {
-        match self.oem_id {
-            Some(OemId::Pen(number)) => drop(w.int(OEM_ID).uint(number.into())),
-            Some(OemId::Bytes(bytes)) => drop(w.int(OEM_ID).bytes(bytes)),
-            None => {}
-        }
-        if let Some(model) = self.hw_model {
-            w.int(HW_MODEL).bytes(model);
-        }
-        if let Some(count) = self.boot_count {
-            w.int(BOOT_COUNT).uint(count.into());
-        }
-        if let Some(name) = self.sw_name {
-            w.int(SW_NAME).text(name);
-        }
-        if let Some(version) = self.sw_version {
-            w.int(SW_VERSION).array(1).text(version);
-        }
-    }
-
-    /// Reads the value of one claim.
-    pub(crate) fn read(&mut self, claim: i64, r: &mut Reader<'b>) -> Result<(), Malformed> {
-        match claim {
-            OEM_ID => self.oem_id = Some(read_oem_id(r)?),
-            HW_MODEL => self.hw_model = Some(r.bytes_within(1, limits::MAX_HWMODEL)?),
-            BOOT_COUNT => self.boot_count = Some(r.u32()?),
-            SW_NAME => self.sw_name = Some(r.text_within(1, limits::MAX_SOFTWARE)?),
-            SW_VERSION => {
-                r.tuple(1)?;
-                self.sw_version = Some(r.text_within(1, limits::MAX_SOFTWARE)?);
-            }
-            _ => return Err(Malformed::UnknownKey),
-        }
-        Ok(())
+    pub(crate) fn take(values: &mut Values<'b>) -> Option<Self> {
+        let platform = Self {
+            oem_id: match values.take() {
+                Value::Uint(number) => Some(OemId::Pen(number as u32)),
+                Value::Bytes(bytes) => Some(OemId::Bytes(bytes)),
+                _ => None,
+            },
+            hw_model: values.bytes(),
+            boot_count: values.u32(),
+            sw_name: values.text(),
+            sw_version: values.text(),
+        };
+        platform.is_complete().then_some(platform)
     }
 
     /// `hwmodel` needs `oemid`, `swversion` needs `swname` (RFC 9711 sections 4.2.4, 4.2.7).
-    pub(crate) fn check(&self) -> Result<(), Malformed> {
-        let model_alone = self.hw_model.is_some() && self.oem_id.is_none();
-        let version_alone = self.sw_version.is_some() && self.sw_name.is_none();
-        if model_alone || version_alone {
-            Err(Malformed::MissingKey)
-        } else {
-            Ok(())
-        }
-    }
-}
-
-fn read_oem_id<'b>(r: &mut Reader<'b>) -> Result<OemId<'b>, Malformed> {
-    if !r.is_bytes() {
-        return r.u32().map(OemId::Pen);
-    }
-    let bytes = r.bytes()?;
-    match bytes.len() {
-        3 | 16 => Ok(OemId::Bytes(bytes)),
-        _ => Err(Malformed::WrongLength),
+    const fn is_complete(&self) -> bool {
+        (self.hw_model.is_none() || self.oem_id.is_some())
+            && (self.sw_version.is_none() || self.sw_name.is_some())
     }
 }

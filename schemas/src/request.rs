@@ -17,27 +17,55 @@
 use crate::closed::closed;
 use crate::id::{ActivationId, Challenge, DeviceId, DeviceNonce};
 use crate::limits;
-use crate::malformed::Malformed;
 use crate::message::{
     CLAIM_AUD, CLAIM_IAT, CLAIM_ISS, CLAIM_NONCE, CLAIM_PRIVATE, Held, Message, Usage, VERSION,
-    count, read_device, read_instant, read_realm, read_version, required,
 };
-use crate::platform::Platform;
+use crate::platform::{
+    BOOT_COUNT, HW_MODEL, OEM_ID, Platform, SOFTWARE, SW_NAME, SW_VERSION, VERSION_OF_SOFTWARE,
+};
 use crate::seq::Seq;
+use crate::seq::private::Codec;
+use crate::shape::{Field, List, Range, Shape};
 use crate::strict::Reader;
 use crate::topic::MessageType;
-use crate::want::Want;
-use crate::writer::Writer;
+use crate::values::{Value, Values};
+use crate::want::{self, Want};
 
-const SEQ: i64 = 1;
-const HELD: i64 = 2;
-const KEY_SET: i64 = 3;
-const REASON: i64 = 4;
-const NONCE: i64 = 5;
-const WANTS: i64 = 6;
-const USAGE: i64 = 7;
-const CONCERNED: i64 = 8;
-const RECEIVER: i64 = 9;
+const REQUEST: &[Field] = &[
+    Field::new(CLAIM_ISS, Shape::DEVICE),
+    Field::new(CLAIM_AUD, Shape::REALM),
+    Field::optional(CLAIM_IAT, Shape::INSTANT),
+    Field::optional(CLAIM_NONCE, Shape::ID),
+    Field::optional(OEM_ID, Shape::OemId),
+    Field::optional(HW_MODEL, Shape::Bytes(1, limits::MAX_HWMODEL as u16)),
+    Field::optional(BOOT_COUNT, Shape::U32),
+    Field::optional(SW_NAME, SOFTWARE),
+    Field::optional(SW_VERSION, Shape::Array(&VERSION_OF_SOFTWARE)),
+    Field::private(&PRIVATE),
+];
+const PRIVATE: &[Field] = &[
+    Field::new(VERSION, Shape::VERSION),
+    Field::new(1, Shape::COUNTER),
+    Field::new(2, Shape::OrNull(&Held::SHAPE)),
+    Field::new(3, Shape::U32),
+    Field::new(4, Reason::SHAPE),
+    Field::new(NONCE, Shape::ID),
+    Field::new(6, Shape::List(&want::LIST)),
+    Field::new(7, Shape::List(&Usage::LIST)),
+    Field::optional(8, Shape::List(&CONCERNED)),
+    Field::new(9, Shape::Array(&RECEIVER)),
+];
+const NONCE: i16 = 5;
+const CONCERNED: List = List {
+    min: 1,
+    max: limits::MAX_LISTED as u8,
+    of: Shape::ID,
+    subject: 1,
+};
+const RECEIVER: &[Shape] = &[
+    Shape::Uint(&Range(limits::MIN_DOWN as u64, limits::MAX_DOWN as u64)),
+    Shape::U32,
+];
 
 closed! {
     /// Why a device asks.
@@ -105,48 +133,52 @@ pub struct Request<'b> {
 
 impl<'b> Message<'b> for Request<'b> {
     const TYPE: MessageType = MessageType::Request;
+}
 
-    fn encode(&self, w: &mut Writer<'_>) {
-        let optional = count(&[self.issued_at.is_some(), self.challenge.is_some()]);
-        w.map(3 + optional + self.platform.len());
-        w.int(CLAIM_ISS).text(self.device.as_str());
-        w.int(CLAIM_AUD).text(self.realm);
-        if let Some(instant) = self.issued_at {
-            w.int(CLAIM_IAT).uint(instant);
-        }
-        if let Some(challenge) = self.challenge {
-            w.int(CLAIM_NONCE).bytes(&challenge.0);
-        }
-        self.platform.write(w);
-        w.int(CLAIM_PRIVATE);
-        w.map(9 + count(&[!self.concerned.is_empty()]));
-        w.int(VERSION).uint(limits::VERSION.into());
-        w.int(SEQ).uint(self.seq);
-        w.int(HELD);
+impl<'b> Codec<'b> for Request<'b> {
+    const SHAPE: &'static Shape = &Shape::Map(&REQUEST);
+
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
+        values.put_text(self.device.as_str());
+        values.put_text(self.realm);
+        values.put_uint_if(self.issued_at);
+        values.put_if(self.challenge.as_ref(), |it| Value::Bytes(&it.0));
+        self.platform.put(values);
+        values.put_uint(self.seq);
         match &self.held {
-            Some(held) => held.write(w),
-            None => {
-                w.null();
-            }
+            Some(held) => held.put(values),
+            None => drop(values.skip(Held::SHAPE.values())),
         }
-        w.int(KEY_SET).uint(self.key_set.into());
-        w.int(REASON).uint(self.reason.number().into());
-        w.int(NONCE).bytes(&self.nonce.0);
-        w.int(WANTS);
-        self.wants.write(w);
-        w.int(USAGE);
-        self.usage.write(w);
-        if !self.concerned.is_empty() {
-            w.int(CONCERNED);
-            self.concerned.write(w);
-        }
-        w.int(RECEIVER).array(2);
-        w.uint(self.receiver.max_down.into());
-        w.uint(self.receiver.capabilities.into());
+        values.put_uint(self.key_set);
+        values.put_uint(self.reason.number());
+        values.put_bytes(&self.nonce.0);
+        values.put_list(&self.wants);
+        values.put_list(&self.usage);
+        values.put_some(&self.concerned);
+        values.put_uint(self.receiver.max_down);
+        values.put_uint(self.receiver.capabilities);
     }
 
-    fn decode(payload: &'b [u8]) -> Result<Self, Malformed> {
-        Reader::whole(payload, read)
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        Some(Self {
+            device: DeviceId::new(values.text()?).ok()?,
+            realm: values.text()?,
+            issued_at: values.uint(),
+            challenge: values.array().map(Challenge),
+            platform: Platform::take(values)?,
+            seq: values.uint()?,
+            held: Held::take(values),
+            key_set: values.u32()?,
+            reason: Reason::from_number(values.uint()?)?,
+            nonce: DeviceNonce(values.array()?),
+            wants: values.list(),
+            usage: values.list(),
+            concerned: values.list(),
+            receiver: Receiver {
+                max_down: values.u32()? as u16,
+                capabilities: values.u32()?,
+            },
+        })
     }
 }
 
@@ -156,116 +188,23 @@ impl<'b> Message<'b> for Request<'b> {
 pub fn nonce_of_refused(payload: &[u8]) -> Option<DeviceNonce> {
     let mut reader = Reader::new(payload);
     reader.seek(CLAIM_PRIVATE)?;
-    reader.seek(NONCE)?;
-    reader.array_of_bytes().ok().map(DeviceNonce)
-}
-
-fn read<'b>(r: &mut Reader<'b>) -> Result<Request<'b>, Malformed> {
-    let (mut device, mut realm, mut issued_at, mut challenge) = (None, None, None, None);
-    let mut platform = Platform::default();
-    let mut private = None;
-    let mut keys = r.map()?;
-    while let Some(key) = r.key(&mut keys)? {
-        match key {
-            CLAIM_ISS => device = Some(read_device(r)?),
-            CLAIM_AUD => realm = Some(read_realm(r)?),
-            CLAIM_IAT => issued_at = Some(read_instant(r)?),
-            CLAIM_NONCE => challenge = Some(Challenge(r.array_of_bytes()?)),
-            CLAIM_PRIVATE => private = Some(read_private(r)?),
-            _ => platform.read(key, r)?,
-        }
-    }
-    platform.check()?;
-    let private = required(private)?;
-    Ok(Request {
-        device: required(device)?,
-        realm: required(realm)?,
-        issued_at,
-        challenge,
-        platform,
-        seq: private.seq,
-        held: private.held,
-        key_set: private.key_set,
-        reason: private.reason,
-        nonce: private.nonce,
-        wants: private.wants,
-        usage: private.usage,
-        concerned: private.concerned,
-        receiver: private.receiver,
-    })
-}
-
-struct Private<'b> {
-    seq: u64,
-    held: Option<Held>,
-    key_set: u32,
-    reason: Reason,
-    nonce: DeviceNonce,
-    wants: Seq<'b, Want<'b>>,
-    usage: Seq<'b, Usage>,
-    concerned: Seq<'b, ActivationId>,
-    receiver: Receiver,
-}
-
-fn read_private<'b>(r: &mut Reader<'b>) -> Result<Private<'b>, Malformed> {
-    let (mut version, mut seq, mut held, mut key_set) = (None, None, None, None);
-    let (mut reason, mut nonce, mut wants, mut usage) = (None, None, None, None);
-    let (mut concerned, mut receiver) = (Seq::empty(), None);
-    let mut keys = r.map()?;
-    while let Some(key) = r.key(&mut keys)? {
-        match key {
-            VERSION => version = Some(read_version(r)?),
-            SEQ => seq = Some(r.up_to(limits::MAX_COUNTER)?),
-            HELD if r.null() => held = Some(None),
-            HELD => held = Some(Some(Held::read(r)?)),
-            KEY_SET => key_set = Some(r.u32()?),
-            REASON => reason = Some(Reason::read(r)?),
-            NONCE => nonce = Some(DeviceNonce(r.array_of_bytes()?)),
-            WANTS => wants = Some(Seq::read(r, limits::MAX_WANTS)?.distinct(Want::subject)?),
-            USAGE => usage = Some(Usage::read_list(r)?),
-            CONCERNED => concerned = Seq::read_some(r, limits::MAX_LISTED)?.distinct(|id| *id)?,
-            RECEIVER => receiver = Some(read_receiver(r)?),
-            _ => return Err(Malformed::UnknownKey),
-        }
-    }
-    required(version)?;
-    Ok(Private {
-        seq: required(seq)?,
-        held: required(held)?,
-        key_set: required(key_set)?,
-        reason: required(reason)?,
-        nonce: required(nonce)?,
-        wants: required(wants)?,
-        usage: required(usage)?,
-        concerned,
-        receiver: required(receiver)?,
-    })
-}
-
-fn read_receiver(r: &mut Reader<'_>) -> Result<Receiver, Malformed> {
-    r.tuple(2)?;
-    let max_down = r.up_to(limits::MAX_DOWN as u64)? as u16;
-    if usize::from(max_down) < limits::MIN_DOWN {
-        return Err(Malformed::OutOfRange);
-    }
-    Ok(Receiver {
-        max_down,
-        capabilities: r.u32()?,
-    })
+    reader.seek(NONCE.into())?;
+    reader.bytes().ok()?.try_into().ok().map(DeviceNonce)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Writer;
 
     /// `{259: h'…' (too long), -65537: {0: 9, 5: nonce, 6: "x"}}`, cut off where `end` says.
     fn refused(end: usize) -> Option<DeviceNonce> {
         let mut payload = [0; 96];
         let mut w = Writer::new(&mut payload);
         w.map(2).int(259).bytes(&[7; 40]).int(CLAIM_PRIVATE).map(3);
-        w.int(VERSION).uint(9);
-        w.int(NONCE).bytes(&[5; 16]);
-        w.int(WANTS).text("x");
+        w.int(VERSION.into()).uint(9);
+        w.int(NONCE.into()).bytes(&[5; 16]);
+        w.int(6).text("x");
         let written = w.position();
         assert!(Request::decode(&payload[..written]).is_err());
         nonce_of_refused(&payload[..written - end])

@@ -2,26 +2,31 @@
 
 use core::fmt;
 
-use crate::malformed::Malformed;
 use crate::strict::Reader;
+use crate::values::Elements;
 use crate::writer::Writer;
 
 /// What can stand in a [`Seq`].
 pub trait Item<'b>: Copy + private::Codec<'b> {}
 
 pub(crate) mod private {
-    use super::{Malformed, Reader, Writer};
+    use crate::shape::Shape;
+    use crate::values::Values;
 
-    /// How an item is read and written; outside this crate nobody implements it.
+    /// How a message or an item is read and written; outside this crate nobody implements it.
     #[allow(
         private_interfaces,
         reason = "the trait cannot be named outside this crate"
     )]
     pub trait Codec<'b>: Sized {
-        /// Reads one.
-        fn read(reader: &mut Reader<'b>) -> Result<Self, Malformed>;
-        /// Writes one.
-        fn write(&self, writer: &mut Writer<'_>);
+        /// What it looks like.
+        const SHAPE: &'static Shape;
+
+        /// Puts in what that carries.
+        fn put<'s>(&'s self, values: &mut Values<'s>);
+
+        /// Takes it out; `None` if values that each are right do not belong together.
+        fn take(values: &mut Values<'b>) -> Option<Self>;
     }
 }
 
@@ -48,6 +53,10 @@ impl<'b, T: Item<'b>> Seq<'b, T> {
         Self(Repr::Slice(&[]))
     }
 
+    pub(crate) const fn of_read(items: &'b [u8], len: usize) -> Self {
+        Self(Repr::Wire { items, len })
+    }
+
     /// How many elements.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -64,63 +73,52 @@ impl<'b, T: Item<'b>> Seq<'b, T> {
     }
 
     /// The elements in order.
-    pub fn iter(&self) -> impl Iterator<Item = T> + use<'b, T> {
-        let (mut wire, slice): (_, &'b [T]) = match self.0 {
-            Repr::Wire { items, len } => ((Reader::new(items), len), &[]),
-            Repr::Slice(items) => ((Reader::new(&[]), 0), items),
-        };
-        core::iter::from_fn(move || {
-            wire.1 = wire.1.checked_sub(1)?;
-            T::read(&mut wire.0).ok()
-        })
-        .chain(slice.iter().copied())
-    }
-
-    pub(crate) fn read(reader: &mut Reader<'b>, max: usize) -> Result<Self, Malformed> {
-        let len = reader.array(max)?;
-        let start = reader.position();
-        for _ in 0..len {
-            T::read(reader)?;
-        }
-        let items = reader.since(start);
-        Ok(Self(Repr::Wire { items, len }))
-    }
-
-    /// A list that is left out rather than empty.
-    pub(crate) fn read_some(reader: &mut Reader<'b>, max: usize) -> Result<Self, Malformed> {
-        match Self::read(reader, max)? {
-            list if list.is_empty() => Err(Malformed::WrongLength),
-            list => Ok(list),
+    #[must_use]
+    pub const fn iter(&self) -> Iter<'b, T> {
+        match self.0 {
+            Repr::Wire { items, .. } => Iter {
+                wire: Reader::new(items),
+                slice: &[],
+            },
+            Repr::Slice(slice) => Iter {
+                wire: Reader::new(&[]),
+                slice,
+            },
         }
     }
+}
 
-    /// The list, if no two of its elements have the same key.
-    pub(crate) fn distinct<K: Ord>(self, key: impl Fn(&T) -> K) -> Result<Self, Malformed> {
-        let keys = || self.iter().map(|item| key(&item));
-        if keys().is_sorted_by(|a, b| a < b) {
-            return Ok(self);
+/// The elements of a [`Seq`].
+#[derive(Clone, Debug)]
+pub struct Iter<'b, T> {
+    wire: Reader<'b>,
+    slice: &'b [T],
+}
+
+impl<'b, T: Item<'b>> Iterator for Iter<'b, T> {
+    type Item = T;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<T> {
+        if let Some((first, rest)) = self.slice.split_first() {
+            self.slice = rest;
+            return Some(*first);
         }
-        // Nothing can be remembered without allocation, and the lists are short.
-        for (position, one) in keys().enumerate() {
-            if keys().skip(position + 1).any(|other| other == one) {
-                return Err(Malformed::Repeated);
-            }
-        }
-        Ok(self)
+        let mut values = self.wire.values(T::SHAPE).ok()?;
+        T::take(&mut values)
+    }
+}
+
+impl<'b, T: Item<'b>> Elements for Seq<'b, T> {
+    fn len(&self) -> usize {
+        self.len()
     }
 
-    /// One element that stands without an array around it.
-    pub(crate) fn read_single(reader: &mut Reader<'b>) -> Result<Self, Malformed> {
-        let start = reader.position();
-        T::read(reader)?;
-        let items = reader.since(start);
-        Ok(Self(Repr::Wire { items, len: 1 }))
-    }
-
-    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
-        writer.array(self.len());
-        for item in self.iter() {
-            item.write(writer);
+    fn write(&self, writer: &mut Writer<'_>) {
+        match self.0 {
+            // What is read by the rules is written by them.
+            Repr::Wire { items, .. } => drop(writer.raw(items)),
+            Repr::Slice(items) => items.iter().for_each(|item| writer.whole(item)),
         }
     }
 }

@@ -1,19 +1,34 @@
 //! The decoder with one reading only.
 //!
-//! Every value is read by its type and nothing is skipped (but by [`Reader::seek`], in what was
-//! refused already), so depth is bounded by the shape of the messages. Refused: trailing bytes, indefinite lengths, heads that are not the
-//! shortest, map keys out of bytewise order or twice (RFC 8949 section 4.2.1).
+//! Every value is read as its [`Shape`] says and nothing is skipped (but by [`Reader::seek`], in
+//! what was refused already), so depth is bounded by the shape of the messages. Refused: trailing
+//! bytes, indefinite lengths, heads that are not the shortest, map keys out of bytewise order or
+//! twice (RFC 8949 section 4.2.1).
 
-use minicbor::Decoder;
-use minicbor::data::Type;
-use minicbor::decode::Error;
-
+use crate::id::DeviceId;
 use crate::malformed::Malformed;
+use crate::shape::{Characters, Field, List, Range, Shape};
+use crate::values::{Value, Values};
+
+/// Major types (RFC 8949 section 3.1).
+pub(crate) mod major {
+    pub(crate) const UINT: u8 = 0;
+    pub(crate) const NEGATIVE: u8 = 1;
+    pub(crate) const BYTES: u8 = 2;
+    pub(crate) const TEXT: u8 = 3;
+    pub(crate) const ARRAY: u8 = 4;
+    pub(crate) const MAP: u8 = 5;
+    pub(crate) const TAG: u8 = 6;
+}
+use major::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UINT};
+
+pub(crate) const NULL: u8 = 0xf6;
 
 /// Reads deterministic CBOR and nothing else.
 #[derive(Clone, Debug)]
-pub struct Reader<'b> {
-    decoder: Decoder<'b>,
+pub(crate) struct Reader<'b> {
+    input: &'b [u8],
+    position: usize,
 }
 
 /// The keys of a map still to come.
@@ -30,172 +45,279 @@ impl MapKeys {
 }
 
 impl<'b> Reader<'b> {
-    pub(crate) fn new(bytes: &'b [u8]) -> Self {
-        Self {
-            decoder: Decoder::new(bytes),
-        }
+    pub(crate) const fn new(input: &'b [u8]) -> Self {
+        Self { input, position: 0 }
     }
 
-    /// Reads one value that must be all there is.
-    pub(crate) fn whole<T>(
-        bytes: &'b [u8],
-        read: impl FnOnce(&mut Self) -> Result<T, Malformed>,
-    ) -> Result<T, Malformed> {
+    /// Reads a value that must be all there is.
+    #[inline(never)]
+    pub(crate) fn whole(bytes: &'b [u8], shape: &Shape) -> Result<Values<'b>, Malformed> {
         let mut reader = Self::new(bytes);
-        let value = read(&mut reader)?;
+        let values = reader.values(shape)?;
         reader.finish()?;
-        Ok(value)
+        Ok(values)
     }
 
-    pub(crate) fn finish(&self) -> Result<(), Malformed> {
-        if self.decoder.position() == self.decoder.input().len() {
+    pub(crate) const fn finish(&self) -> Result<(), Malformed> {
+        if self.position == self.input.len() {
             Ok(())
         } else {
             Err(Malformed::TrailingBytes)
         }
     }
 
-    pub(crate) fn position(&self) -> usize {
-        self.decoder.position()
+    /// Reads one value, the values in it to be taken out.
+    #[inline(never)]
+    pub(crate) fn values(&mut self, shape: &Shape) -> Result<Values<'b>, Malformed> {
+        let mut values = Values::new();
+        self.value(shape, &mut values)?;
+        values.rewind();
+        Ok(values)
+    }
+
+    fn value(&mut self, shape: &Shape, out: &mut Values<'b>) -> Result<(), Malformed> {
+        let value = match *shape {
+            Shape::Uint(range) => Value::Uint(self.uint(range)?),
+            Shape::Code(first, last) => Value::Uint(self.uint(&Range(first.into(), last.into()))?),
+            Shape::Is(number, reason) => {
+                let is_it = self.int()? == i64::from(number);
+                return if is_it { Ok(()) } else { Err(reason) };
+            }
+            Shape::Bytes(min, max) => {
+                Value::Bytes(self.string(BYTES, usize::from(min), usize::from(max))?)
+            }
+            Shape::OemId => self.oem_id()?,
+            Shape::Text(max, characters) => Value::Text(self.text(max.into(), characters)?),
+            Shape::Map(fields) => return self.map(fields, out),
+            Shape::Array(shapes) => {
+                self.tuple(shapes.len())?;
+                return self.each(shapes, out);
+            }
+            Shape::Cases(cases) => return self.cases(cases, out),
+            Shape::OrNull(of) => {
+                if !self.null() {
+                    return self.value(of, out);
+                }
+                out.skip(of.values());
+                return Ok(());
+            }
+            Shape::List(list) => self.list(list)?,
+            Shape::Some(list) => self.some(list)?,
+        };
+        out.put(value);
+        Ok(())
+    }
+
+    fn each(&mut self, shapes: &[Shape], out: &mut Values<'b>) -> Result<(), Malformed> {
+        shapes.iter().try_for_each(|shape| self.value(shape, out))
+    }
+
+    fn map(&mut self, fields: &[Field], out: &mut Values<'b>) -> Result<(), Malformed> {
+        let mut keys = self.map_head()?;
+        let mut key = self.key(&mut keys)?;
+        let mut is_complete = true;
+        for field in fields {
+            if key == Some(field.key()) {
+                self.value(&field.of, out)?;
+                key = self.key(&mut keys)?;
+            } else {
+                is_complete &= field.is_optional;
+                out.skip(field.of.values());
+            }
+        }
+        match key {
+            Some(_) => Err(Malformed::UnknownKey),
+            None if is_complete => Ok(()),
+            None => Err(Malformed::MissingKey),
+        }
+    }
+
+    fn cases(&mut self, cases: &[&[Shape]], out: &mut Values<'b>) -> Result<(), Malformed> {
+        let len = cases.first().map_or(0, |case| case.len());
+        self.tuple(1 + len)?;
+        let number = self.head(UINT)?;
+        let case = usize::try_from(number).ok().and_then(|n| cases.get(n));
+        let case = case.ok_or(Malformed::OutOfRange)?;
+        out.put(Value::Uint(number));
+        self.each(case, out)
+    }
+
+    fn list(&mut self, list: &List) -> Result<Value<'b>, Malformed> {
+        let len = self.array(list.max.into())?;
+        if len < list.min.into() {
+            return Err(Malformed::WrongLength);
+        }
+        let start = self.position;
+        let subject = usize::from(list.subject);
+        let mut is_sorted = true;
+        let mut last = Values::new();
+        for place in 0..len {
+            let item = self.values(&list.of)?;
+            is_sorted &= place == 0 || last.compare(&item, subject).is_lt();
+            last = item;
+        }
+        let items = self.since(start);
+        if subject > 0 && !is_sorted {
+            distinct(items, len, list)?;
+        }
+        Ok(Value::Read(items, len))
+    }
+
+    fn some(&mut self, list: &List) -> Result<Value<'b>, Malformed> {
+        if self.major() == Some(ARRAY) {
+            return self.list(list);
+        }
+        let start = self.position;
+        self.values(&list.of)?;
+        Ok(Value::Read(self.since(start), 1))
     }
 
     /// The bytes read since `start`.
-    pub(crate) fn since(&self, start: usize) -> &'b [u8] {
-        self.decoder
-            .input()
-            .get(start..self.position())
-            .unwrap_or_default()
+    fn since(&self, start: usize) -> &'b [u8] {
+        self.input.get(start..self.position).unwrap_or_default()
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
-        let start = self.position();
-        let value = self.decoder.u64().map_err(|e| self.reason(&e, start))?;
-        self.shortest(start, value, 0)?;
-        Ok(value)
+    fn major(&self) -> Option<u8> {
+        self.input.get(self.position).map(|first| first >> 5)
     }
 
-    pub(crate) fn up_to(&mut self, max: u64) -> Result<u64, Malformed> {
-        let value = self.u64()?;
-        if value <= max {
-            Ok(value)
+    fn take(&mut self, len: usize) -> Result<&'b [u8], Malformed> {
+        let rest = self.input.get(self.position..).unwrap_or_default();
+        let taken = rest.get(..len).ok_or(Malformed::Truncated)?;
+        self.position += len;
+        Ok(taken)
+    }
+
+    /// Reads a head of this major type; its argument (RFC 8949 section 3).
+    #[inline(never)]
+    fn head(&mut self, major: u8) -> Result<u64, Malformed> {
+        let first = *self.input.get(self.position).ok_or(Malformed::Truncated)?;
+        if matches!(first, 0x5f | 0x7f | 0x9f | 0xbf) {
+            return Err(Malformed::Indefinite);
+        }
+        if first >> 5 != major {
+            return Err(Malformed::WrongType);
+        }
+        self.position += 1;
+        let short = first & 0x1f;
+        let len = match short {
+            0..=23 => return Ok(short.into()),
+            24..=27 => 1 << (short - 24),
+            _ => return Err(Malformed::WrongType),
+        };
+        let bytes = self.take(len)?;
+        let argument = bytes
+            .iter()
+            .fold(0, |argument, byte| argument << 8 | u64::from(*byte));
+        // 24, or what the next shorter head cannot hold.
+        let least = if len == 1 { 24 } else { 1 << (4 * len) };
+        if argument >= least {
+            Ok(argument)
         } else {
-            Err(Malformed::OutOfRange)
+            Err(Malformed::NotShortest)
         }
     }
 
-    pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
-        u32::try_from(self.u64()?).map_err(|_| Malformed::OutOfRange)
+    fn uint(&mut self, range: &Range) -> Result<u64, Malformed> {
+        match self.head(UINT)? {
+            value if (range.0..=range.1).contains(&value) => Ok(value),
+            _ => Err(Malformed::OutOfRange),
+        }
     }
 
-    pub(crate) fn int(&mut self) -> Result<i64, Malformed> {
-        let start = self.position();
-        let value = self.decoder.i64().map_err(|e| self.reason(&e, start))?;
-        let argument = if value < 0 { -1 - value } else { value };
-        self.shortest(start, argument.unsigned_abs(), 0)?;
-        Ok(value)
+    fn int(&mut self) -> Result<i64, Malformed> {
+        let is_negative = self.major() == Some(NEGATIVE);
+        let argument = self.head(u8::from(is_negative))?;
+        let value = i64::try_from(argument).map_err(|_| Malformed::WrongType)?;
+        Ok(if is_negative { -1 - value } else { value })
+    }
+
+    /// The bytes of a string of either kind.
+    #[inline(never)]
+    fn string(&mut self, major: u8, min: usize, max: usize) -> Result<&'b [u8], Malformed> {
+        let len = usize::try_from(self.head(major)?).map_err(|_| Malformed::Truncated)?;
+        let value = self.take(len)?;
+        if (min..=max).contains(&len) {
+            Ok(value)
+        } else {
+            Err(Malformed::WrongLength)
+        }
     }
 
     pub(crate) fn bytes(&mut self) -> Result<&'b [u8], Malformed> {
-        let start = self.position();
-        let value = self.decoder.bytes().map_err(|e| self.reason(&e, start))?;
-        self.shortest(start, value.len() as u64, value.len())?;
-        Ok(value)
+        self.string(BYTES, 0, usize::MAX)
     }
 
-    pub(crate) fn bytes_within(&mut self, min: usize, max: usize) -> Result<&'b [u8], Malformed> {
-        let value = self.bytes()?;
-        within(value.len(), min, max)?;
-        Ok(value)
-    }
-
-    pub(crate) fn array_of_bytes<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        self.bytes()?.try_into().map_err(|_| Malformed::WrongLength)
-    }
-
-    /// Reads text without control characters; lengths are bytes of UTF-8.
-    pub(crate) fn text_within(&mut self, min: usize, max: usize) -> Result<&'b str, Malformed> {
-        let start = self.position();
-        let value = self
-            .decoder
-            .str()
-            .map_err(|e| match self.reason(&e, start) {
-                Malformed::WrongType if !e.is_type_mismatch() => Malformed::InvalidUtf8,
-                reason => reason,
-            })?;
-        self.shortest(start, value.len() as u64, value.len())?;
-        within(value.len(), min, max)?;
-        if value.chars().any(char::is_control) {
+    /// Lengths are bytes of UTF-8.
+    fn text(&mut self, max: usize, characters: Characters) -> Result<&'b str, Malformed> {
+        let text = self.string(TEXT, 0, usize::MAX)?;
+        let text = core::str::from_utf8(text).map_err(|_| Malformed::InvalidUtf8)?;
+        if !(1..=max).contains(&text.len()) {
+            return Err(Malformed::WrongLength);
+        }
+        if !is_printable(text) {
             return Err(Malformed::ControlCharacter);
         }
-        Ok(value)
-    }
-
-    /// Reads a name: up to `max` of the visible characters of ASCII.
-    pub(crate) fn name(&mut self, max: usize) -> Result<&'b str, Malformed> {
-        let value = self.text_within(1, max)?;
-        if value.bytes().all(|b| b.is_ascii_graphic()) {
-            Ok(value)
+        let is_good = match characters {
+            Characters::Printable => true,
+            Characters::Visible => text.bytes().all(|byte| byte.is_ascii_graphic()),
+            Characters::DeviceId => text.bytes().all(DeviceId::is_allowed),
+        };
+        if is_good {
+            Ok(text)
         } else {
             Err(Malformed::OutOfRange)
+        }
+    }
+
+    fn oem_id(&mut self) -> Result<Value<'b>, Malformed> {
+        if self.major() != Some(BYTES) {
+            return self.uint(&Range(0, u32::MAX.into())).map(Value::Uint);
+        }
+        let bytes = self.bytes()?;
+        match bytes.len() {
+            3 | 16 => Ok(Value::Bytes(bytes)),
+            _ => Err(Malformed::WrongLength),
         }
     }
 
     /// Reads `null` if it stands here.
-    pub(crate) fn null(&mut self) -> bool {
-        let is_null = matches!(self.decoder.datatype(), Ok(Type::Null));
-        is_null && self.decoder.null().is_ok()
-    }
-
-    pub(crate) fn is_bytes(&self) -> bool {
-        matches!(self.decoder.datatype(), Ok(Type::Bytes))
+    fn null(&mut self) -> bool {
+        let is_null = self.input.get(self.position) == Some(&NULL);
+        self.position += usize::from(is_null);
+        is_null
     }
 
     pub(crate) fn tag(&mut self) -> Result<u64, Malformed> {
-        let start = self.position();
-        let value = self.decoder.tag().map_err(|e| self.reason(&e, start))?;
-        self.shortest(start, value.as_u64(), 0)?;
-        Ok(value.as_u64())
+        self.head(TAG)
     }
 
     /// Reads the head of an array of at most `max` elements.
     pub(crate) fn array(&mut self, max: usize) -> Result<usize, Malformed> {
-        let start = self.position();
-        let len = self
-            .decoder
-            .array()
-            .map_err(|e| self.reason(&e, start))?
-            .ok_or(Malformed::Indefinite)?;
-        self.shortest(start, len, 0)?;
-        match usize::try_from(len) {
+        match usize::try_from(self.head(ARRAY)?) {
             Ok(len) if len <= max => Ok(len),
             _ => Err(Malformed::TooMany),
         }
     }
 
     /// Reads the head of an array of exactly `len` elements.
-    pub(crate) fn tuple(&mut self, len: usize) -> Result<(), Malformed> {
+    fn tuple(&mut self, len: usize) -> Result<(), Malformed> {
         match self.array(usize::MAX)? {
             found if found == len => Ok(()),
             _ => Err(Malformed::WrongLength),
         }
     }
 
-    pub(crate) fn map(&mut self) -> Result<MapKeys, Malformed> {
-        let start = self.position();
-        let remaining = self
-            .decoder
-            .map()
-            .map_err(|e| self.reason(&e, start))?
-            .ok_or(Malformed::Indefinite)?;
-        self.shortest(start, remaining, 0)?;
+    pub(crate) fn map_head(&mut self) -> Result<MapKeys, Malformed> {
         Ok(MapKeys {
-            remaining,
+            remaining: self.head(MAP)?,
             last: None,
         })
     }
 
     /// The next key of a map, or `None` after the last; the caller reads its value.
-    pub(crate) fn key(&mut self, keys: &mut MapKeys) -> Result<Option<i64>, Malformed> {
+    #[inline(never)]
+    fn key(&mut self, keys: &mut MapKeys) -> Result<Option<i64>, Malformed> {
         if keys.remaining == 0 {
             return Ok(None);
         }
@@ -212,59 +334,49 @@ impl<'b> Reader<'b> {
     /// Goes to the value of this key, in the map that stands here. What is before it is not read;
     /// it is `None` if that is no CBOR, or the key is not there.
     pub(crate) fn seek(&mut self, wanted: i64) -> Option<()> {
-        let mut keys = self.map().ok()?;
+        let mut keys = self.map_head().ok()?;
         while let Some(key) = self.key(&mut keys).ok()? {
             if key == wanted {
                 return Some(());
             }
-            self.decoder.skip().ok()?;
+            // What is refused may be any CBOR, which a library knows.
+            let mut decoder = minicbor::Decoder::new(self.input.get(self.position..)?);
+            decoder.skip().ok()?;
+            self.position += decoder.position();
         }
         None
     }
+}
 
-    fn shortest(&self, start: usize, argument: u64, content: usize) -> Result<(), Malformed> {
-        if self.position() - start - content == head_len(argument) {
-            Ok(())
-        } else {
-            Err(Malformed::NotShortest)
+/// Refuses a list in which two elements are about the same thing. Nothing can be remembered without
+/// allocation, and the lists are short.
+#[inline(never)]
+fn distinct(items: &[u8], len: usize, list: &List) -> Result<(), Malformed> {
+    let mut reader = Reader::new(items);
+    for place in 0..len {
+        let item = reader.values(&list.of)?;
+        let mut earlier = Reader::new(items);
+        for _ in 0..place {
+            let other = earlier.values(&list.of)?;
+            if other.compare(&item, list.subject.into()).is_eq() {
+                return Err(Malformed::Repeated);
+            }
         }
     }
+    Ok(())
+}
 
-    /// Names what the library's decoder refused: it stops at the first byte of the value.
-    fn reason(&self, error: &Error, start: usize) -> Malformed {
-        if error.is_end_of_input() {
-            return Malformed::Truncated;
-        }
-        if matches!(
-            self.decoder.input().get(start),
-            Some(0x5f | 0x7f | 0x9f | 0xbf)
-        ) {
-            return Malformed::Indefinite;
-        }
-        Malformed::WrongType
-    }
+/// Whether no character is a control character: U+0000 to U+001F, U+007F to U+009F.
+#[must_use]
+pub fn is_printable(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_ascii_control = bytes.iter().any(u8::is_ascii_control);
+    // U+0080 to U+009F are two bytes in UTF-8.
+    let is_control = |pair: &[u8]| matches!(pair, [0xc2, 0x80..=0x9f]);
+    !is_ascii_control && !bytes.windows(2).any(is_control)
 }
 
 /// Bytewise order of the encoded key: all of 0.. before −1, −2, …
 fn rank(key: i64) -> (bool, u64) {
     (key < 0, key.unsigned_abs())
-}
-
-fn within(len: usize, min: usize, max: usize) -> Result<(), Malformed> {
-    if (min..=max).contains(&len) {
-        Ok(())
-    } else {
-        Err(Malformed::WrongLength)
-    }
-}
-
-/// Bytes of the shortest head with this argument (RFC 8949 section 3).
-pub(crate) const fn head_len(argument: u64) -> usize {
-    match argument {
-        0..=23 => 1,
-        24..=0xff => 2,
-        0x100..=0xffff => 3,
-        0x1_0000..=0xffff_ffff => 5,
-        _ => 9,
-    }
 }

@@ -3,13 +3,38 @@
 use crate::code::CodeClaim;
 use crate::id::{CodeId, CodeProof};
 use crate::limits;
-use crate::malformed::Malformed;
 use crate::seq;
-use crate::strict::Reader;
-use crate::writer::Writer;
+use crate::seq::private::Codec;
+use crate::shape::{List, Shape};
+use crate::values::Values;
 
+const WANT: Shape = Shape::Cases(&CASES);
+const CASES: &[&[Shape]] = &[
+    &[Shape::FEATURE, Shape::U32],
+    &[Shape::Bytes(5, 5), Shape::HASH],
+];
 const BY_FEATURE: u64 = 0;
 const BY_CODE: u64 = 1;
+/// No request asks twice for one feature or code.
+pub(crate) const LIST: List = List {
+    min: 0,
+    max: limits::MAX_WANTS as u8,
+    of: WANT,
+    subject: 2,
+};
+
+const DENIAL: &[Shape] = &[
+    WANT,
+    Shape::name(limits::MAX_RULE),
+    Shape::OrNull(&Shape::U32),
+];
+/// No grant denies one feature or code twice.
+pub(crate) const DENIALS: List = List {
+    min: 1,
+    max: limits::MAX_WANTS as u8,
+    of: Shape::Array(&DENIAL),
+    subject: 2,
+};
 
 /// One thing a device asks for.
 ///
@@ -30,50 +55,33 @@ pub enum Want<'b> {
     Code(CodeClaim),
 }
 
-/// What a want is about, whatever its total or proof.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Subject<'b> {
-    Feature(&'b str),
-    Code(CodeId),
-}
+impl<'b> Codec<'b> for Want<'b> {
+    const SHAPE: &'static Shape = &WANT;
 
-impl<'b> Want<'b> {
-    /// No request asks twice, and no grant denies twice, for one subject.
-    pub(crate) const fn subject(&self) -> Subject<'b> {
-        match self {
-            Self::Feature { feature, .. } => Subject::Feature(feature),
-            Self::Code(claim) => Subject::Code(claim.id),
-        }
-    }
-}
-
-impl<'b> seq::private::Codec<'b> for Want<'b> {
-    fn read(reader: &mut Reader<'b>) -> Result<Self, Malformed> {
-        reader.tuple(3)?;
-        match reader.u64()? {
-            BY_FEATURE => Ok(Self::Feature {
-                feature: reader.name(limits::MAX_FEATURE)?,
-                total: reader.u32()?,
-            }),
-            BY_CODE => Ok(Self::Code(CodeClaim {
-                id: CodeId(reader.array_of_bytes()?),
-                proof: CodeProof(reader.array_of_bytes()?),
-            })),
-            _ => Err(Malformed::OutOfRange),
-        }
-    }
-
-    fn write(&self, writer: &mut Writer<'_>) {
-        writer.array(3);
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
         match self {
             Self::Feature { feature, total } => {
-                writer.uint(BY_FEATURE).text(feature).uint((*total).into());
+                values.put_uint(BY_FEATURE).put_text(feature);
+                values.put_uint(*total);
             }
             Self::Code(claim) => {
-                writer.uint(BY_CODE).bytes(&claim.id.0);
-                writer.bytes(&claim.proof.0);
+                values.put_uint(BY_CODE).put_bytes(&claim.id.0);
+                values.put_bytes(&claim.proof.0);
             }
         }
+    }
+
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        Some(match values.uint()? {
+            BY_FEATURE => Self::Feature {
+                feature: values.text()?,
+                total: values.u32()?,
+            },
+            _ => Self::Code(CodeClaim {
+                id: CodeId(values.array()?),
+                proof: CodeProof(values.array()?),
+            }),
+        })
     }
 }
 impl<'b> seq::Item<'b> for Want<'b> {}
@@ -94,28 +102,21 @@ pub struct Denial<'b> {
     pub retry_after: Option<u32>,
 }
 
-impl<'b> seq::private::Codec<'b> for Denial<'b> {
-    fn read(reader: &mut Reader<'b>) -> Result<Self, Malformed> {
-        reader.tuple(3)?;
-        Ok(Self {
-            want: Want::read(reader)?,
-            rule: reader.name(limits::MAX_RULE)?,
-            retry_after: if reader.null() {
-                None
-            } else {
-                Some(reader.u32()?)
-            },
-        })
+impl<'b> Codec<'b> for Denial<'b> {
+    const SHAPE: &'static Shape = &Shape::Array(&DENIAL);
+
+    fn put<'s>(&'s self, values: &mut Values<'s>) {
+        self.want.put(values);
+        values.put_text(self.rule);
+        values.put_uint_if(self.retry_after);
     }
 
-    fn write(&self, writer: &mut Writer<'_>) {
-        writer.array(3);
-        self.want.write(writer);
-        writer.text(self.rule);
-        match self.retry_after {
-            Some(seconds) => writer.uint(seconds.into()),
-            None => writer.null(),
-        };
+    fn take(values: &mut Values<'b>) -> Option<Self> {
+        Some(Self {
+            want: Want::take(values)?,
+            rule: values.text()?,
+            retry_after: values.u32(),
+        })
     }
 }
 impl<'b> seq::Item<'b> for Denial<'b> {}
