@@ -29,13 +29,6 @@ const TRY_AGAIN_SECS: u64 = 60;
 /// A clock that is that far ahead of what was known is not believed without asking: one day.
 const CLOCK_JUMP_SECS: u64 = 86_400;
 
-/// Signature checks: one a second, ten at once.
-pub(crate) type Checks = Bucket<10, 1_000>;
-/// Requests of its own accord: one per 10 s, five at once.
-pub(crate) type Requests = Bucket<5, 10_000>;
-/// What the device answers without having asked: 20 a day.
-pub(crate) type Unsolicited = Bucket<20, { 86_400_000 / 20 }>;
-
 /// A device's side of the protocol. `RIGHTS` is the number of rights it has room for, 1 to 64,
 /// at 72 bytes each; `buffer` holds the request that is outstanding: 512 bytes for one by
 /// thumbprint with few wants, 2 kB with a chain of P-256 certificates, 6 kB with RSA issuers.
@@ -59,9 +52,12 @@ pub struct Agent<'c, K, S, B, const RIGHTS: usize> {
     /// When to ask again after a refusal.
     pub(crate) ask_again_at: Option<Instant>,
     pub(crate) acks: AckTurn,
-    pub(crate) checks: Checks,
-    pub(crate) requests: Requests,
-    pub(crate) unsolicited: Unsolicited,
+    /// Checks of signatures: one a second, ten at once.
+    pub(crate) checks: Bucket,
+    /// Requests of its own accord: one per 10 s, five at once.
+    pub(crate) requests: Bucket,
+    /// What it answers without having asked: 20 a day.
+    pub(crate) unsolicited: Bucket,
     pub(crate) gates: Gates,
     pub(crate) events: Events,
     pub(crate) now: Instant,
@@ -181,10 +177,8 @@ where
     pub fn poll_timeout(&self) -> Option<Instant> {
         let change = rights::next_change(&self.enforcing.rights, self.clock.secs(self.now));
         let change = change.map(|secs| self.clock.reaches(secs));
-        [Some(self.clock.persist_at()), self.contact_due(), change]
-            .into_iter()
-            .flatten()
-            .min()
+        let dues = [self.contact_due(), change].into_iter().flatten();
+        Some(dues.fold(self.clock.persist_at(), Instant::min))
     }
 
     /// Sends what is outstanding at once, unless the gateway said when. Call it when a connection

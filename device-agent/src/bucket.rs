@@ -4,36 +4,39 @@ use crate::time::Instant;
 
 const HOUR_MILLIS: u64 = 3_600_000;
 
-/// A token bucket: `BURST` at once, one more every `REFILL` milliseconds.
+/// A token bucket: `burst` at once, one more every `refill` milliseconds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bucket<const BURST: u8, const REFILL: u64> {
+pub(crate) struct Bucket {
+    burst: u8,
     tokens: u8,
+    refill: u32,
     refilled: Instant,
 }
 
-impl<const BURST: u8, const REFILL: u64> Bucket<BURST, REFILL> {
-    pub(crate) const fn full(now: Instant) -> Self {
+impl Bucket {
+    pub(crate) const fn full(burst: u8, refill: u32, now: Instant) -> Self {
         Self {
-            tokens: BURST,
+            burst,
+            tokens: burst,
+            refill,
             refilled: now,
         }
     }
 
     /// When the next token comes, if there is none.
     pub(crate) fn next(&self) -> Instant {
-        self.refilled.plus_millis(REFILL)
+        self.refilled.plus_millis(self.refill.into())
     }
 
     /// Takes a token if there is one.
+    #[inline(never)]
     pub(crate) fn take(&mut self, now: Instant) -> bool {
-        let earned = now.millis_since(self.refilled) / REFILL;
-        let free = u64::from(BURST - self.tokens);
-        if earned >= free {
-            self.tokens = BURST;
+        while self.tokens < self.burst && self.next() <= now {
+            self.tokens += 1;
+            self.refilled = self.next();
+        }
+        if self.tokens == self.burst {
             self.refilled = now;
-        } else {
-            self.tokens += earned as u8;
-            self.refilled = self.refilled.plus_millis(earned * REFILL);
         }
         let has_token = self.tokens > 0;
         self.tokens -= u8::from(has_token);
@@ -49,6 +52,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// Passes if it is open, and closes it.
+    #[inline(never)]
     pub(crate) fn pass(&mut self, now: Instant) -> bool {
         let is_open = now >= self.opens;
         if is_open {
@@ -64,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_burst_passes_then_one_for_each_interval() {
-        let mut bucket = Bucket::<3, 1_000>::full(Instant(0));
+        let mut bucket = Bucket::full(3, 1_000, Instant(0));
         let mut passed = |at: u64, tries: usize| -> usize {
             (0..tries).filter(|_| bucket.take(Instant(at))).count()
         };

@@ -8,7 +8,7 @@
 
 use fleetgrant_schemas::limits::MAX_INSTANT;
 
-use crate::time::Instant;
+use crate::time::{self, Instant};
 
 const MINUTE_MILLIS: u64 = 60_000;
 const PERSIST_EVERY_MILLIS: u64 = 15 * MINUTE_MILLIS;
@@ -35,28 +35,33 @@ impl ClockFloor {
     }
 
     /// The floor, in seconds since 1970.
+    #[inline(never)]
     pub(crate) fn secs(&self, now: Instant) -> u64 {
-        let millis = self.proven.max(self.claimed);
         // A later one could not be written into a request.
-        (millis.saturating_add(now.millis_since(self.at)) / 1_000).min(MAX_INSTANT)
+        self.secs_of(self.proven.max(self.claimed), now)
+            .min(MAX_INSTANT)
     }
 
     /// The floor without what is only claimed.
     pub(crate) fn proven_secs(&self, now: Instant) -> u64 {
-        self.proven.saturating_add(now.millis_since(self.at)) / 1_000
+        self.secs_of(self.proven, now)
+    }
+
+    fn secs_of(&self, floor: u64, now: Instant) -> u64 {
+        time::secs(Instant(floor).plus_millis(now.millis_since(self.at)).0)
     }
 
     /// An `iat` (seconds) that answers a live nonce.
     pub(crate) fn prove(&mut self, issued_at: u64, now: Instant) {
         self.advance(now);
-        self.proven = self.proven.max(issued_at.saturating_mul(1_000));
+        self.proven = self.proven.max(time::millis(issued_at));
         self.claimed = 0;
     }
 
     /// Something else that says that it is at least this late (seconds).
     pub(crate) fn claim(&mut self, unix_secs: u64, now: Instant) {
         self.advance(now);
-        self.claimed = self.claimed.max(unix_secs.saturating_mul(1_000));
+        self.claimed = self.claimed.max(time::millis(unix_secs));
     }
 
     /// What to persist: proven, claimed.
@@ -78,9 +83,9 @@ impl ClockFloor {
 
     /// When the floor reaches this second.
     pub(crate) fn reaches(&self, secs: u64) -> Instant {
-        let millis = secs.saturating_mul(1_000);
         let floor = self.proven.max(self.claimed);
-        self.at.plus_millis(millis.saturating_sub(floor))
+        self.at
+            .plus_millis(time::millis(secs).saturating_sub(floor))
     }
 
     fn advance(&mut self, now: Instant) {

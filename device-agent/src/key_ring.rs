@@ -120,10 +120,10 @@ impl KeyRing {
     }
 
     /// The root with this id, unless it was retired.
-    pub(crate) fn root(&self, kid: &KeyId, profile: &Profile<'_>) -> Option<PublicKey> {
+    pub(crate) fn root<'c>(&self, kid: &KeyId, profile: &Profile<'c>) -> Option<&'c PublicKey> {
         let mut roots = profile.roots.iter().zip(0_u8..);
         let (root, place) = roots.find(|(root, _)| root.thumbprint().key_id() == *kid)?;
-        (self.retired_roots >> place & 1 == 0).then_some(*root)
+        (self.retired_roots >> place & 1 == 0).then_some(root)
     }
 
     /// Replaces the key set. `held` is the id and key that signed the set in force.

@@ -102,7 +102,7 @@ impl Profile<'_> {
 }
 
 fn is_text(text: &str, max: usize) -> bool {
-    (1..=max).contains(&text.len()) && !text.chars().any(char::is_control)
+    (1..=max).contains(&text.len()) && fleetgrant_schemas::is_printable(text)
 }
 
 /// Features are also bits of a `u64`.

@@ -20,11 +20,12 @@ use crate::time::Instant;
 use crate::verify::{AcceptedGrant, Answers, Authentic, GrantVerdict, Nonces, Verifier};
 
 /// A grant that says less is asked about no sooner.
-const MIN_RENEW_SECS: u64 = 60;
+const MIN_RENEW_SECS: u32 = 60;
+const MAX_RETRY_SECS: u32 = limits::MAX_RETRY_AFTER as u32;
 /// After a refusal without a time of its own.
-const ASK_AGAIN_SECS: u64 = 6 * 3_600;
+const ASK_AGAIN_SECS: u32 = 6 * 3_600;
 /// After the grant was shown, the gateway has something to think over.
-const AFTER_SHOWING_SECS: u64 = 60;
+const AFTER_SHOWING_SECS: u32 = 60;
 
 /// What is done once an hour at most, whoever asks for it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -148,7 +149,7 @@ where
         self.enforcing
             .enforce(&grant, signer, self.profile, &installed.removing);
         self.challenge = Some(grant.next_challenge);
-        let renew = u64::from(grant.renew_after).max(MIN_RENEW_SECS);
+        let renew = grant.renew_after.max(MIN_RENEW_SECS);
         self.enforcing.renew_at = Some(retry::around_secs(now, renew, self.random()));
         self.settle(answers);
         if let Contact::Asking(asking) = &mut self.contact {
@@ -236,8 +237,8 @@ where
             }
             NoticeCode::Challenge => self.ask_anew(now),
             NoticeCode::RetryLater => {
-                let secs = notice.retry_after.map_or(MIN_RENEW_SECS, u64::from);
-                let secs = secs.min(limits::MAX_RETRY_AFTER);
+                let secs = notice.retry_after.unwrap_or(MIN_RENEW_SECS);
+                let secs = secs.min(MAX_RETRY_SECS);
                 let at = retry::after_secs(now, secs, self.random());
                 if let Contact::Asking(asking) = &mut self.contact {
                     asking.hold_until(at);
@@ -269,11 +270,11 @@ where
     fn refused_until(
         &mut self,
         retry_after: Option<u32>,
-        default_secs: u64,
+        default_secs: u32,
         now: Instant,
     ) -> Instant {
-        let secs = retry_after.map_or(default_secs, u64::from);
-        let secs = secs.clamp(MIN_RENEW_SECS, limits::MAX_RETRY_AFTER);
+        let secs = retry_after.unwrap_or(default_secs);
+        let secs = secs.clamp(MIN_RENEW_SECS, MAX_RETRY_SECS);
         retry::after_secs(now, secs, self.random())
     }
 

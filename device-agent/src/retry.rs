@@ -35,22 +35,21 @@ impl Backoff {
 }
 
 /// `secs` after now and up to a tenth more.
-pub(crate) fn after_secs(now: Instant, secs: u64, random: u32) -> Instant {
-    let millis = secs.saturating_mul(1_000);
-    now.plus_millis(millis)
-        .plus_millis(scale(millis / 10, random))
+pub(crate) fn after_secs(now: Instant, secs: u32, random: u32) -> Instant {
+    let secs = u64::from(secs);
+    now.plus_millis(secs * 1_000 + scale(secs * 100, random))
 }
 
 /// `secs` after now, give or take a tenth.
-pub(crate) fn around_secs(now: Instant, secs: u64, random: u32) -> Instant {
-    let millis = secs.saturating_mul(1_000);
-    now.plus_millis(millis - millis / 10)
-        .plus_millis(scale(millis / 5, random))
+pub(crate) fn around_secs(now: Instant, secs: u32, random: u32) -> Instant {
+    let secs = u64::from(secs);
+    now.plus_millis(secs * 900 + scale(secs * 200, random))
 }
 
 /// A fraction `random / 2^32` of `range`.
 fn scale(range: u64, random: u32) -> u64 {
-    ((u128::from(range) * u128::from(random)) >> 32) as u64
+    let random = u64::from(random);
+    (range >> 32) * random + ((range & 0xffff_ffff) * random >> 32)
 }
 
 #[cfg(test)]
@@ -82,6 +81,6 @@ mod tests {
         assert_eq!(around_secs(Instant(0), 1_000, 0), Instant(900_000));
         assert_eq!(around_secs(Instant(0), 1_000, u32::MAX), Instant(1_099_999));
         assert_eq!(after_secs(Instant(0), 1_000, u32::MAX), Instant(1_099_999));
-        assert!(around_secs(Instant(0), u64::MAX, 1).0 > 0);
+        assert!(around_secs(Instant(0), u32::MAX, 1).0 > 0);
     }
 }

@@ -169,7 +169,7 @@ impl Right {
 
     fn status(&self, now: u64) -> Status {
         let remaining = (self.limit != u64::MAX).then(|| self.limit.saturating_sub(self.used));
-        let grace_end = self.end.saturating_add(self.grace.into());
+        let grace_end = self.grace_end();
         match self.kind {
             Kind::Refused(OutcomeReason::VersionCeiling) => Status::Off(Off::VersionCeiling),
             Kind::InForce if now < self.start => Status::Off(Off::NotStarted),
@@ -191,6 +191,18 @@ impl Right {
         }
     }
 
+    const fn grace_end(&self) -> u64 {
+        self.end.saturating_add(self.grace as u64)
+    }
+
+    fn is_in_force(&self) -> bool {
+        self.kind == Kind::InForce
+    }
+
+    fn is_refused(&self) -> bool {
+        matches!(self.kind, Kind::Refused(_))
+    }
+
     fn has_usage(&self) -> bool {
         match self.kind {
             Kind::InForce => self.counted,
@@ -202,12 +214,14 @@ impl Right {
 
 /// The status of the feature at this place of the profile's list.
 pub(crate) fn status(rights: &[Right], feature: u8, now: u64) -> Status {
-    rights
-        .iter()
-        .filter(|right| right.feature == feature)
-        .map(|right| right.status(now))
-        .max_by_key(Status::rank)
-        .unwrap_or(Status::Off(Off::NotGranted))
+    let mut best = Status::Off(Off::NotGranted);
+    for right in rights.iter().filter(|right| right.feature == feature) {
+        let status = right.status(now);
+        if status.rank() >= best.rank() {
+            best = status;
+        }
+    }
+    best
 }
 
 /// The features that are on, as bits.
@@ -220,15 +234,15 @@ pub(crate) fn features_on(rights: &[Right], now: u64) -> u64 {
 
 /// The next instant at which time alone changes a status.
 pub(crate) fn next_change(rights: &[Right], now: u64) -> Option<u64> {
-    rights
-        .iter()
-        .filter(|right| right.kind == Kind::InForce)
-        .flat_map(|right| {
-            let grace_end = right.end.saturating_add(right.grace.into());
-            [right.start, right.end, grace_end, right.lease_end]
-        })
-        .filter(|instant| *instant > now && *instant != u64::MAX)
-        .min()
+    let mut next = u64::MAX;
+    for right in rights.iter().filter(|right| right.kind == Kind::InForce) {
+        for instant in [right.start, right.end, right.grace_end(), right.lease_end] {
+            if instant > now {
+                next = next.min(instant);
+            }
+        }
+    }
+    (next != u64::MAX).then_some(next)
 }
 
 /// Counts one use of a feature that is on, and tells the activation that bears it; none if it
@@ -241,14 +255,23 @@ pub(crate) fn use_one(
     if let Status::Off(reason) = status(rights, feature, now) {
         return Err(reason);
     }
-    let usable = |right: &&Right| right.feature == feature && right.status(now).is_on();
-    if rights.iter().filter(usable).any(|right| !right.counted) {
-        return Ok(None);
+    let mut bearer: Option<&Right> = None;
+    for right in rights.iter().filter(|right| right.feature == feature) {
+        if !right.status(now).is_on() {
+            continue;
+        }
+        if !right.counted {
+            return Ok(None);
+        }
+        if bearer.is_none_or(|first| right.end < first.end) {
+            bearer = Some(right);
+        }
     }
-    let bearer = rights.iter().filter(usable).min_by_key(|right| right.end);
     let bearer = bearer.map(|right| right.activation);
     if let Some(activation) = bearer {
-        add_usage(rights, activation, 1);
+        for right in of_activation(rights, activation) {
+            right.used = right.used.saturating_add(1);
+        }
     }
     Ok(bearer)
 }
@@ -272,12 +295,6 @@ pub(crate) fn restore_usage(rights: &mut [Right], usage: &Usage) {
 pub(crate) fn use_up(rights: &mut [Right]) {
     for right in rights.iter_mut().filter(|right| right.limit != u64::MAX) {
         right.limit = right.used;
-    }
-}
-
-fn add_usage(rights: &mut [Right], activation: ActivationId, uses: u64) {
-    for right in of_activation(rights, activation) {
-        right.used = right.used.saturating_add(uses);
     }
 }
 

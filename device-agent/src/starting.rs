@@ -5,8 +5,9 @@ use fleetgrant_schemas::grant::Grant;
 use fleetgrant_schemas::id::KeyId;
 use fleetgrant_schemas::request::Reason;
 
-use crate::agent::{AckTurn, Agent, Checks, Requests, StartError, Unsolicited};
+use crate::agent::{AckTurn, Agent, StartError};
 use crate::asking::{Contact, Wanting, Wish};
+use crate::bucket::Bucket;
 use crate::clock_floor::ClockFloor;
 use crate::crypto::KeyOperations;
 use crate::enforcing::Enforcing;
@@ -20,6 +21,8 @@ use crate::rights::{self, USAGE_LEN};
 use crate::state::State;
 use crate::storage::{Record, Storage, StorageError};
 use crate::time::Instant;
+
+const DAY_MILLIS: u32 = 86_400_000;
 
 impl<'c, K, S, B, const RIGHTS: usize> Agent<'c, K, S, B, RIGHTS>
 where
@@ -77,9 +80,9 @@ where
             challenge: None,
             ask_again_at: None,
             acks: AckTurn::default(),
-            checks: Checks::full(now),
-            requests: Requests::full(now),
-            unsolicited: Unsolicited::full(now),
+            checks: Bucket::full(10, 1_000, now),
+            requests: Bucket::full(5, 10_000, now),
+            unsolicited: Bucket::full(20, DAY_MILLIS / 20, now),
             gates: Gates::default(),
             events: Events::new(),
             now,

@@ -176,7 +176,7 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
             .root(&kid, self.profile)
             .ok_or(Refusal::UnknownRoot)?;
         let verified = envelope
-            .verify(|signed, signature| self.keys.verify(&root, signed, signature))
+            .verify(|signed, signature| self.keys.verify(root, signed, signature))
             .map_err(|_| Refusal::BadSignature)?;
         let set: KeySet<'b> = verified.read()?;
         if set.realm != self.profile.realm {
@@ -273,11 +273,7 @@ fn issued_within(issued_at: u64, authority: &AuthorityKey) -> Result<(), Refusal
 
 fn is_consistent(set: &KeySet<'_>, signer: &KeyId, current_epoch: u32) -> bool {
     let mut highest = None;
-    for (place, authority) in set.keys.iter().enumerate() {
-        let is_repeated = set.keys.iter().take(place).any(|k| k.key == authority.key);
-        if is_repeated {
-            return false;
-        }
+    for authority in set.keys.iter() {
         if authority.role == Role::Grants {
             highest = highest.max(Some(authority.epoch));
         }

@@ -7,7 +7,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{KeyInit, Mac, SimpleHmac};
 use sha2::{Digest, Sha256};
 
 use crate::id::{CodeId, CodeProof, DeviceNonce, KeyThumbprint};
@@ -111,7 +111,7 @@ impl CodeKey {
     }
 
     /// HMAC-SHA-256 over `["fg-code-v1", realm, thumbprint, nonce]` in deterministic CBOR.
-    fn mac(&self, realm: &str, device: &KeyThumbprint, nonce: &DeviceNonce) -> Hmac<Sha256> {
+    fn mac(&self, realm: &str, device: &KeyThumbprint, nonce: &DeviceNonce) -> SimpleHmac<Sha256> {
         let mut head = [0; 32];
         let mut writer = Writer::new(&mut head);
         let len = writer
@@ -122,7 +122,7 @@ impl CodeKey {
         // HMAC pads a short key with zeros to the hash's block (RFC 2104 section 2).
         let mut key = [0; 64];
         key[..32].copy_from_slice(&self.0);
-        let mut mac = Hmac::<Sha256>::new(&key.into());
+        let mut mac = SimpleHmac::<Sha256>::new(&key.into());
         mac.update(&head[..len]);
         mac.update(realm.as_bytes());
         mac.update(&[0x58, 32]);

@@ -167,22 +167,21 @@ impl Wish {
         claim: Option<CodeClaim>,
         wants: &mut [Want<'c>; limits::MAX_WANTS],
     ) -> usize {
-        let features = self.features.iter().zip(&self.totals);
-        let features = features.take(self.len.into()).map(|(feature, total)| {
-            let names = profile.features;
-            Want::Feature {
-                feature: names
-                    .get(usize::from(*feature))
-                    .copied()
-                    .unwrap_or_default(),
+        let len = usize::from(self.len);
+        let features = self.features.iter().zip(&self.totals).take(len);
+        for ((feature, total), want) in features.zip(wants.iter_mut()) {
+            let name = profile.features.get(usize::from(*feature));
+            *want = Want::Feature {
+                feature: name.copied().unwrap_or_default(),
                 total: *total,
-            }
-        });
-        let mut len = 0;
-        for (want, slot) in features.chain(claim.map(Want::Code)).zip(wants) {
-            *slot = want;
-            len += 1;
+            };
         }
-        len
+        match (claim, wants.get_mut(len)) {
+            (Some(claim), Some(want)) => {
+                *want = Want::Code(claim);
+                len + 1
+            }
+            _ => len,
+        }
     }
 }

@@ -13,12 +13,8 @@ pub(crate) const USAGE_LEN: usize = 24;
 /// The usage totals to report, each activation once; how many.
 pub(crate) fn usage(rights: &[Right], totals: &mut [Usage]) -> usize {
     collect(totals, |list| {
-        for (place, right) in rights.iter().enumerate() {
-            let is_first = !rights
-                .iter()
-                .take(place)
-                .any(|earlier| earlier.has_usage() && earlier.activation == right.activation);
-            if right.has_usage() && is_first {
+        for right in rights {
+            if right.has_usage() && is_first(right, rights, Right::has_usage) {
                 list.push(Usage {
                     activation: right.activation,
                     total: right.used,
@@ -31,17 +27,12 @@ pub(crate) fn usage(rights: &[Right], totals: &mut [Usage]) -> usize {
 /// The exceptions to acknowledge: activations none of whose features is in force.
 pub(crate) fn exceptions(rights: &[Right], exceptions: &mut [Exception]) -> usize {
     collect(exceptions, |list| {
-        for (place, right) in rights.iter().enumerate() {
+        for right in rights {
             let Kind::Refused(reason) = right.kind else {
                 continue;
             };
-            let is_used = rights
-                .iter()
-                .any(|other| other.activation == right.activation && other.kind == Kind::InForce);
-            let is_first = !rights.iter().take(place).any(|earlier| {
-                matches!(earlier.kind, Kind::Refused(_)) && earlier.activation == right.activation
-            });
-            if is_first && !is_used {
+            let is_used = first(rights, right.activation, Right::is_in_force).is_some();
+            if !is_used && is_first(right, rights, Right::is_refused) {
                 list.push(Exception {
                     activation: right.activation,
                     outcome: Outcome::Refused,
@@ -65,17 +56,13 @@ pub(crate) fn leaving(
         entitlements.any(|entitlement| entitlement.activation == activation)
     };
     collect(totals, |list| {
-        for (place, right) in rights.iter().enumerate() {
+        for right in rights {
             let leaves = match right.kind {
                 Kind::InForce => right.counted && right.used > 0,
                 Kind::Removed => !were_reported,
                 _ => false,
             };
-            let is_first = !rights
-                .iter()
-                .take(place)
-                .any(|earlier| earlier.has_usage() && earlier.activation == right.activation);
-            if leaves && is_first && !stays(right.activation) {
+            if leaves && is_first(right, rights, Right::has_usage) && !stays(right.activation) {
                 list.push(Usage {
                     activation: right.activation,
                     total: right.used,
@@ -83,6 +70,18 @@ pub(crate) fn leaving(
             }
         }
     })
+}
+
+/// The first right of an activation of which `is` holds.
+#[inline(never)]
+fn first(rights: &[Right], activation: ActivationId, is: fn(&Right) -> bool) -> Option<&Right> {
+    let mut of_activation = rights.iter().filter(|right| right.activation == activation);
+    of_activation.find(|right| is(right))
+}
+
+fn is_first(right: &Right, rights: &[Right], is: fn(&Right) -> bool) -> bool {
+    let first = first(rights, right.activation, is);
+    first.is_some_and(|first| core::ptr::eq(first, right))
 }
 
 /// Bits of the slots that hold one of these activations; `None` if one is not held.
