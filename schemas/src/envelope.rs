@@ -119,8 +119,7 @@ pub struct Envelope<'b> {
 #[derive(Clone, Copy, Debug)]
 pub struct Verified<'b> {
     message: MessageType,
-    payload: &'b [u8],
-    digest: MessageDigest,
+    signed: SigStructure<'b>,
 }
 
 /// The signature does not fit.
@@ -207,8 +206,7 @@ impl<'b> Envelope<'b> {
         if is_good(&self.signed, self.signature) {
             Ok(Verified {
                 message: self.message,
-                payload: self.signed.payload,
-                digest: self.signed.digest(),
+                signed: self.signed,
             })
         } else {
             Err(BadSignature)
@@ -219,8 +217,8 @@ impl<'b> Envelope<'b> {
 impl<'b> Verified<'b> {
     /// What identifies this message: a signature's bytes can be changed, what was signed cannot.
     #[must_use]
-    pub const fn digest(&self) -> MessageDigest {
-        self.digest
+    pub fn digest(&self) -> MessageDigest {
+        self.signed.digest()
     }
 
     /// Which of the five.
@@ -232,13 +230,13 @@ impl<'b> Verified<'b> {
     /// The payload's CBOR.
     #[must_use]
     pub const fn payload(&self) -> &'b [u8] {
-        self.payload
+        self.signed.payload
     }
 
     /// Reads the payload as `M`; [`Malformed::Type`] when the header names another message.
     pub fn read<M: Message<'b>>(&self) -> Result<M, Malformed> {
         if self.message == M::TYPE {
-            M::decode(self.payload)
+            M::decode(self.signed.payload)
         } else {
             Err(Malformed::Type)
         }
@@ -246,11 +244,12 @@ impl<'b> Verified<'b> {
 }
 
 fn read_header(bytes: &[u8]) -> Result<(MessageType, Signer<'_>), Malformed> {
-    let mut header = Reader::whole(bytes, &Shape::Map(&HEADER)).map_err(|reason| match reason {
+    let mut header = Values::new();
+    match Reader::whole(bytes, &Shape::Map(&HEADER), &mut header) {
         // No other key must be there.
-        Malformed::MissingKey => Malformed::Algorithm,
-        reason => reason,
-    })?;
+        Err(Malformed::MissingKey) => return Err(Malformed::Algorithm),
+        read => read?,
+    }
     let (kid, typ) = (header.array(), header.text());
     let (chain, x5t) = (header.some(), header.array());
     let message = typ.and_then(MessageType::of_media_type);

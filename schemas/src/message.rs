@@ -68,7 +68,8 @@ pub trait Message<'b>: Codec<'b> {
 }
 
 pub(crate) fn decode<'b, T: Codec<'b>>(payload: &'b [u8]) -> Result<T, Malformed> {
-    let mut values = Reader::whole(payload, T::SHAPE)?;
+    let mut values = Values::new();
+    Reader::whole(payload, T::SHAPE, &mut values)?;
     // One key without another that it is nothing without.
     T::take(&mut values).ok_or(Malformed::MissingKey)
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::strict::Reader;
-use crate::values::Elements;
+use crate::values::{Elements, Values};
 use crate::writer::Writer;
 
 /// What can stand in a [`Seq`].
@@ -104,7 +104,8 @@ impl<'b, T: Item<'b>> Iterator for Iter<'b, T> {
             self.slice = rest;
             return Some(*first);
         }
-        let mut values = self.wire.values(T::SHAPE).ok()?;
+        let mut values = Values::new();
+        self.wire.values(T::SHAPE, &mut values).ok()?;
         T::take(&mut values)
     }
 }

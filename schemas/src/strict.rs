@@ -8,7 +8,7 @@
 use crate::id::DeviceId;
 use crate::malformed::Malformed;
 use crate::shape::{Characters, Field, List, Range, Shape};
-use crate::values::{Value, Values};
+use crate::values::{NO_SUBJECT, Subject, Value, Values, compare};
 
 /// Major types (RFC 8949 section 3.1).
 pub(crate) mod major {
@@ -50,12 +50,14 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads a value that must be all there is.
-    #[inline(never)]
-    pub(crate) fn whole(bytes: &'b [u8], shape: &Shape) -> Result<Values<'b>, Malformed> {
+    pub(crate) fn whole(
+        bytes: &'b [u8],
+        shape: &Shape,
+        out: &mut Values<'b>,
+    ) -> Result<(), Malformed> {
         let mut reader = Self::new(bytes);
-        let values = reader.values(shape)?;
-        reader.finish()?;
-        Ok(values)
+        reader.values(shape, out)?;
+        reader.finish()
     }
 
     pub(crate) const fn finish(&self) -> Result<(), Malformed> {
@@ -66,13 +68,11 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// Reads one value, the values in it to be taken out.
-    #[inline(never)]
-    pub(crate) fn values(&mut self, shape: &Shape) -> Result<Values<'b>, Malformed> {
-        let mut values = Values::new();
-        self.value(shape, &mut values)?;
-        values.rewind();
-        Ok(values)
+    /// Reads one value; what it carries is then to be taken out.
+    pub(crate) fn values(&mut self, shape: &Shape, out: &mut Values<'b>) -> Result<(), Malformed> {
+        self.value(shape, out)?;
+        out.rewind();
+        Ok(())
     }
 
     fn value(&mut self, shape: &Shape, out: &mut Values<'b>) -> Result<(), Malformed> {
@@ -148,16 +148,15 @@ impl<'b> Reader<'b> {
             return Err(Malformed::WrongLength);
         }
         let start = self.position;
-        let subject = usize::from(list.subject);
         let mut is_sorted = true;
-        let mut last = Values::new();
+        let mut last = NO_SUBJECT;
         for place in 0..len {
-            let item = self.values(&list.of)?;
-            is_sorted &= place == 0 || last.compare(&item, subject).is_lt();
-            last = item;
+            let subject = self.element(list)?;
+            is_sorted &= place == 0 || compare(&last, &subject).is_lt();
+            last = subject;
         }
         let items = self.since(start);
-        if subject > 0 && !is_sorted {
+        if list.subject > 0 && !is_sorted {
             distinct(items, len, list)?;
         }
         Ok(Value::Read(items, len))
@@ -168,8 +167,17 @@ impl<'b> Reader<'b> {
             return self.list(list);
         }
         let start = self.position;
-        self.values(&list.of)?;
+        self.element(list)?;
         Ok(Value::Read(self.since(start), 1))
+    }
+
+    /// Reads an element; what it is about. In a function of its own, so that its values are on the
+    /// stack once only.
+    #[inline(never)]
+    fn element(&mut self, list: &List) -> Result<Subject<'b>, Malformed> {
+        let mut values = Values::new();
+        self.value(&list.of, &mut values)?;
+        Ok(values.subject(list.subject))
     }
 
     /// The bytes read since `start`.
@@ -354,11 +362,10 @@ impl<'b> Reader<'b> {
 fn distinct(items: &[u8], len: usize, list: &List) -> Result<(), Malformed> {
     let mut reader = Reader::new(items);
     for place in 0..len {
-        let item = reader.values(&list.of)?;
+        let subject = reader.element(list)?;
         let mut earlier = Reader::new(items);
         for _ in 0..place {
-            let other = earlier.values(&list.of)?;
-            if other.compare(&item, list.subject.into()).is_eq() {
+            if compare(&earlier.element(list)?, &subject).is_eq() {
                 return Err(Malformed::Repeated);
             }
         }

@@ -151,7 +151,7 @@ impl<'b> Values<'b> {
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.bytes()?.try_into().ok()
+        self.bytes()?.first_chunk().copied()
     }
 
     #[inline(never)]
@@ -175,22 +175,30 @@ impl<'b> Values<'b> {
         }
     }
 
-    /// Orders by the first `count`.
-    #[inline(never)]
-    pub(crate) fn compare(&self, other: &Self, count: usize) -> Ordering {
-        for (one, other) in self.values.iter().zip(&other.values).take(count) {
-            let order = one.key().cmp(&other.key());
-            if order.is_ne() {
-                return order;
-            }
+    /// So many of the first, which say what an element is about.
+    pub(crate) fn subject(&self, count: u8) -> Subject<'b> {
+        let mut subject = NO_SUBJECT;
+        let values = self.values.iter().take(count.into());
+        for (slot, value) in subject.iter_mut().zip(values) {
+            *slot = *value;
         }
-        Ordering::Equal
+        subject
     }
 }
 
+/// What an element is about: one value, two, or nothing.
+pub(crate) type Subject<'b> = [Value<'b>; 2];
+
+pub(crate) const NO_SUBJECT: Subject<'_> = [Value::Absent; 2];
+
+#[inline(never)]
+pub(crate) fn compare(one: &Subject<'_>, other: &Subject<'_>) -> Ordering {
+    one.map(Value::key).cmp(&other.map(Value::key))
+}
+
 impl<'b> Value<'b> {
-    fn key(&self) -> (u64, &'b [u8]) {
-        match *self {
+    fn key(self) -> (u64, &'b [u8]) {
+        match self {
             Self::Uint(value) => (value, &[]),
             Self::Bytes(value) => (0, value),
             Self::Text(value) => (0, value.as_bytes()),
