@@ -9,7 +9,7 @@ use fleetgrant_schemas::notice::Notice;
 use fleetgrant_schemas::request::Reason;
 use fleetgrant_schemas::topic::MessageType;
 
-use crate::asking::{Ask, AskError, Asking, Contact, Wanting, Wish};
+use crate::asking::{Ask, AskError, Contact, Wish};
 use crate::bucket::Bucket;
 use crate::clock_floor::ClockFloor;
 use crate::crypto::KeyOperations;
@@ -135,8 +135,7 @@ where
             return Err(AskError::Outstanding);
         }
         let wish = Wish::new(ask, self.profile, &self.enforcing.rights)?;
-        self.contact = Contact::Asking(self.make_request(wish, now)?);
-        Ok(())
+        self.make_request(&wish, now)
     }
 
     /// Takes a message from the authority. Call it for every message that comes in on one of the
@@ -185,9 +184,7 @@ where
     /// is there (again).
     pub fn resend(&mut self, now: Instant) {
         self.now = now;
-        if let Contact::Asking(asking) = &mut self.contact {
-            asking.hurry();
-        }
+        self.contact.hurry();
     }
 
     /// Gives up what was asked, if that is not answered yet; another ask may follow. The gateway
@@ -195,8 +192,7 @@ where
     pub fn withdraw(&mut self, now: Instant) {
         self.now = now;
         if self.contact.is_explicit() {
-            let wish = Wish::routine(Reason::Renew);
-            self.contact = Contact::Wanting(Wanting { wish, at: now });
+            self.contact.want(&Wish::routine(Reason::Renew), now);
         }
     }
 
@@ -267,42 +263,38 @@ where
     }
 
     fn contact_due(&self) -> Option<Instant> {
-        match &self.contact {
+        if self.contact.is_idle() {
             // A refusal that says when outlasts a renewal that is due.
-            Contact::Idle => self.ask_again_at.or(self.enforcing.renew_at),
-            Contact::Wanting(wanting) => Some(wanting.at),
-            Contact::Asking(asking) => asking.due(),
+            return self.ask_again_at.or(self.enforcing.renew_at);
         }
+        self.contact.due()
     }
 
     fn contact_is_due(&mut self, now: Instant) {
-        let wish = match &mut self.contact {
-            Contact::Asking(asking) => {
-                asking.resend();
-                return;
-            }
-            Contact::Wanting(wanting) => wanting.wish,
-            Contact::Idle => Wish::routine(Reason::Renew),
-        };
+        if self.contact.is_asking() {
+            self.contact.resend();
+            return;
+        }
+        if self.contact.is_idle() {
+            self.contact.want(&Wish::routine(Reason::Renew), now);
+        }
         self.ask_again_at = None;
-        match self.make_request(wish, now) {
-            Ok(asking) => self.contact = Contact::Asking(asking),
-            Err(reason) => {
-                let at = now.plus_secs(TRY_AGAIN_SECS);
-                self.contact = Contact::Wanting(Wanting { wish, at });
-                self.events.push(Event::CannotAsk(reason));
-            }
+        let wish = *self.contact.wish();
+        if let Err(reason) = self.make_request(&wish, now) {
+            self.contact.want(&wish, now.plus_secs(TRY_AGAIN_SECS));
+            self.events.push(Event::CannotAsk(reason));
         }
     }
 
-    fn make_request(&mut self, wish: Wish, now: Instant) -> Result<Asking, AskError> {
+    #[inline(never)]
+    fn make_request(&mut self, wish: &Wish, now: Instant) -> Result<(), AskError> {
         // A device that holds nothing is not known by its thumbprint yet.
         let with_chain = wish.with_chain || self.enforcing.held.is_none();
         let nonce = self.nonce()?;
         let seq = self.take_seq(now)?;
         let parts = crate::asking::RequestParts {
             profile: self.profile,
-            wish: &wish,
+            wish,
             rights: &self.enforcing.rights,
             held: self.enforcing.held,
             challenge: self.challenge,
@@ -314,7 +306,8 @@ where
             with_chain,
         };
         let len = parts.write::<K, RIGHTS>(&mut self.keys, self.request.as_mut())?;
-        Ok(Asking::new(wish, nonce, len))
+        self.contact.asked(wish, nonce, len);
+        Ok(())
     }
 
     /// Stores the counters; a failure is an event, and is tried again with the next change.
@@ -330,6 +323,7 @@ where
         self.events.push(Event::Storage { record, reason });
     }
 
+    #[inline(never)]
     pub(crate) fn tell_changes(&mut self, now: Instant) {
         let floor = self.clock.secs(now);
         while let Some((feature, on)) = self.enforcing.change(floor) {

@@ -13,53 +13,25 @@ use crate::retry::Backoff;
 use crate::time::Instant;
 
 /// Where the agent stands with the gateway.
-pub(crate) enum Contact {
-    /// Nothing is asked.
-    Idle,
-    /// A request is due.
-    Wanting(Wanting),
-    /// A request is out.
-    Asking(Asking),
-}
-
-impl Contact {
-    /// What was asked on purpose and is not answered yet.
-    pub(crate) const fn is_explicit(&self) -> bool {
-        match self {
-            Self::Idle => false,
-            Self::Wanting(wanting) => wanting.wish.is_explicit,
-            Self::Asking(asking) => asking.is_explicit(),
-        }
-    }
-
-    pub(crate) const fn nonce(&self) -> Option<DeviceNonce> {
-        match self {
-            Self::Asking(asking) => Some(asking.nonce),
-            _ => None,
-        }
-    }
-}
-
-/// A request to be made at its time.
-pub(crate) struct Wanting {
-    pub(crate) wish: Wish,
-    pub(crate) at: Instant,
-}
-
-/// A request that is out, its bytes kept until it is answered.
-pub(crate) struct Asking {
+pub(crate) struct Contact {
+    stage: Stage,
+    /// What is wanted or asked.
     wish: Wish,
+    /// Of the request that is out; its bytes are kept until it is answered.
     nonce: DeviceNonce,
     len: usize,
     /// It reported the usage of the set that is in force.
-    pub(crate) is_of_current_set: bool,
-    turn: Turn,
+    is_of_current_set: bool,
     backoff: Backoff,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    /// It is to be sent.
+enum Stage {
+    /// Nothing is asked.
+    Idle,
+    /// A request is to be made then.
+    Want(Instant),
+    /// The request that is out is to be sent.
     Send,
     /// If nothing comes until then, it is sent again; a new connection is reason enough too.
     Wait(Instant),
@@ -67,56 +39,110 @@ enum Turn {
     Hold(Instant),
 }
 
-impl Asking {
-    pub(crate) fn new(wish: Wish, nonce: DeviceNonce, len: usize) -> Self {
+impl Contact {
+    /// Something is wanted then.
+    pub(crate) const fn new(wish: Wish, at: Instant) -> Self {
         Self {
+            stage: Stage::Want(at),
             wish,
-            nonce,
-            len,
-            is_of_current_set: true,
-            turn: Turn::Send,
-            backoff: Backoff::default(),
+            nonce: DeviceNonce([0; 16]),
+            len: 0,
+            is_of_current_set: false,
+            backoff: Backoff::NEW,
         }
     }
 
-    pub(crate) const fn is_explicit(&self) -> bool {
-        self.wish.is_explicit
+    pub(crate) fn is_idle(&self) -> bool {
+        self.stage == Stage::Idle
     }
 
-    /// The bytes' length, if it is to be sent.
+    /// A request is out.
+    pub(crate) const fn is_asking(&self) -> bool {
+        matches!(self.stage, Stage::Send | Stage::Wait(_) | Stage::Hold(_))
+    }
+
+    /// It was asked on purpose and is not answered yet.
+    pub(crate) fn is_explicit(&self) -> bool {
+        self.wish.is_explicit && !self.is_idle()
+    }
+
+    /// A request is out, and reported the usage of the set that is in force.
+    pub(crate) const fn has_reported(&self) -> bool {
+        self.is_asking() && self.is_of_current_set
+    }
+
+    pub(crate) fn nonce(&self) -> Option<&DeviceNonce> {
+        self.is_asking().then_some(&self.nonce)
+    }
+
+    pub(crate) const fn wish(&self) -> &Wish {
+        &self.wish
+    }
+
+    /// What was wanted or asked is no longer.
+    pub(crate) fn settle(&mut self) {
+        self.stage = Stage::Idle;
+    }
+
+    /// This is wanted then.
+    pub(crate) fn want(&mut self, wish: &Wish, at: Instant) {
+        self.stage = Stage::Want(at);
+        self.wish = *wish;
+    }
+
+    /// A request was made for it.
+    pub(crate) fn asked(&mut self, wish: &Wish, nonce: DeviceNonce, len: usize) {
+        *self = Self {
+            nonce,
+            len,
+            stage: Stage::Send,
+            is_of_current_set: true,
+            ..Self::new(*wish, Instant(0))
+        };
+    }
+
+    /// The request's length, if it is to be sent.
     pub(crate) fn to_send(&self) -> Option<usize> {
-        (self.turn == Turn::Send).then_some(self.len)
+        (self.stage == Stage::Send).then_some(self.len)
     }
 
     /// It was sent.
     pub(crate) fn sent(&mut self, now: Instant, random: u32) {
-        self.turn = Turn::Wait(self.backoff.next(now, random));
+        self.stage = Stage::Wait(self.backoff.next(now, random));
     }
 
     /// There may be a better chance now than when it was sent: a lost connection explains the
     /// silence so far, so that the windows start anew.
     pub(crate) fn hurry(&mut self) {
-        if let Turn::Wait(_) = self.turn {
-            self.turn = Turn::Send;
-            self.backoff = Backoff::default();
+        if let Stage::Wait(_) = self.stage {
+            self.stage = Stage::Send;
+            self.backoff = Backoff::NEW;
         }
     }
 
     /// Its time has come.
     pub(crate) fn resend(&mut self) {
-        self.turn = Turn::Send;
+        self.stage = Stage::Send;
     }
 
     /// Sends it again then, not earlier.
     pub(crate) fn hold_until(&mut self, at: Instant) {
-        self.turn = Turn::Hold(at);
+        if self.is_asking() {
+            self.stage = Stage::Hold(at);
+        }
     }
 
-    pub(crate) fn due(&self) -> Option<Instant> {
-        match self.turn {
-            Turn::Send => None,
-            Turn::Wait(at) | Turn::Hold(at) => Some(at),
+    /// When something is to be done.
+    pub(crate) const fn due(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Idle | Stage::Send => None,
+            Stage::Want(at) | Stage::Wait(at) | Stage::Hold(at) => Some(at),
         }
+    }
+
+    /// What is wanted is wanted now.
+    pub(crate) fn bring_forward(&mut self, now: Instant) {
+        self.stage = Stage::Want(now);
     }
 
     /// Asked anew, it bears the chain.
@@ -125,19 +151,26 @@ impl Asking {
     }
 
     pub(crate) fn set_changed(&mut self) {
-        self.is_of_current_set = false;
-        self.wish.forget_concerned();
+        if self.is_asking() {
+            self.is_of_current_set = false;
+            self.wish.forget_concerned();
+        }
     }
 
-    /// What it asked, when the answer leaves that open.
-    pub(crate) const fn into_wish(self) -> Wish {
-        self.wish
+    /// It was answered in a way that leaves the wish open: it is asked again then, unless something
+    /// else is wanted before.
+    pub(crate) fn keep_until(&mut self, at: Instant) {
+        if self.is_asking() {
+            self.wish.give_way();
+            self.stage = Stage::Want(at);
+        }
     }
 
     /// It was answered by a reason to ask anew: another seq, another nonce, the same wish.
-    pub(crate) fn ask_anew(self, now: Instant, random: u32) -> Wanting {
-        let mut wish = self.wish;
-        let at = wish.asked_anew.next_but_first_at_once(now, random);
-        Wanting { wish, at }
+    pub(crate) fn ask_anew(&mut self, now: Instant, random: u32) {
+        if self.is_asking() {
+            let at = self.wish.asked_anew.next_but_first_at_once(now, random);
+            self.stage = Stage::Want(at);
+        }
     }
 }

@@ -13,6 +13,9 @@ use crate::time::{self, Instant};
 const MINUTE_MILLIS: u64 = 60_000;
 const PERSIST_EVERY_MILLIS: u64 = 15 * MINUTE_MILLIS;
 
+/// What is persisted of them: proven, claimed.
+pub(crate) type Floors = (u64, u64);
+
 /// The floors, in milliseconds since 1970, as they were at one moment of the uptime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ClockFloor {
@@ -64,8 +67,8 @@ impl ClockFloor {
         self.claimed = self.claimed.max(time::millis(unix_secs));
     }
 
-    /// What to persist: proven, claimed.
-    pub(crate) fn persist(&mut self, now: Instant) -> (u64, u64) {
+    /// What to persist.
+    pub(crate) fn persist(&mut self, now: Instant) -> Floors {
         self.advance(now);
         self.persisted = now;
         (self.proven, self.claimed)

@@ -75,14 +75,31 @@ pub(crate) fn read<S: Storage>(
     Ok(())
 }
 
-/// Takes fixed-size fields off a body.
+/// Takes fixed-size fields off a body that has them all; others would be zero.
 pub(crate) struct Fields<'b>(pub(crate) &'b [u8]);
 
 impl Fields<'_> {
-    pub(crate) fn take<const N: usize>(&mut self) -> Result<[u8; N], StorageError> {
-        let (field, rest) = self.0.split_first_chunk().ok_or(StorageError::Damaged)?;
+    /// A number of so many bytes, little-endian.
+    #[inline(never)]
+    pub(crate) fn number(&mut self, len: usize) -> u64 {
+        let (field, rest) = self.0.split_at_checked(len).unwrap_or_default();
         self.0 = rest;
-        Ok(*field)
+        let bytes = field.iter().rev();
+        bytes.fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
+    pub(crate) fn u32(&mut self) -> u32 {
+        self.number(4) as u32
+    }
+
+    pub(crate) fn u64(&mut self) -> u64 {
+        self.number(8)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> [u8; N] {
+        let (field, rest) = self.0.split_first_chunk().unwrap_or((&[0; N], &[]));
+        self.0 = rest;
+        *field
     }
 }
 
@@ -99,7 +116,7 @@ impl<'b> Body<'b> {
     }
 
     #[inline(never)]
-    pub(crate) fn put(mut self, field: &[u8]) -> Self {
+    pub(crate) fn put(&mut self, field: &[u8]) -> &mut Self {
         let end = self.len + field.len();
         debug_assert!(
             end <= self.bytes.len(),
@@ -110,6 +127,17 @@ impl<'b> Body<'b> {
             self.len = end;
         }
         self
+    }
+
+    /// A number, little-endian.
+    #[inline(never)]
+    pub(crate) fn put_u64(&mut self, number: u64) -> &mut Self {
+        self.put(&number.to_le_bytes())
+    }
+
+    #[inline(never)]
+    pub(crate) fn put_u32(&mut self, number: u32) -> &mut Self {
+        self.put(&number.to_le_bytes())
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

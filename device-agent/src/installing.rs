@@ -4,14 +4,12 @@
 //! happened or nothing. That an ack is due follows from it: the last one was for another set.
 
 use fleetgrant_schemas::envelope::Envelope;
-use fleetgrant_schemas::grant::Grant;
 
-use crate::clock_floor::ClockFloor;
+use crate::clock_floor::Floors;
 use crate::frame::{self, Body, Fields};
 use crate::removing::Removing;
 use crate::rights::{self, USAGE_LEN};
 use crate::storage::{Record, Storage, StorageError};
-use crate::time::Instant;
 use crate::verify::AcceptedGrant;
 
 /// The body of the record, all numbers little-endian:
@@ -24,65 +22,34 @@ use crate::verify::AcceptedGrant;
 /// | the rest | the signed grant |
 const HEAD: usize = 17;
 
-/// A grant that passed every check, on its way into storage.
-pub(crate) struct Installing<'b, const RIGHTS: usize> {
-    grant: AcceptedGrant<'b>,
-    bytes: &'b [u8],
-    removing: Removing<RIGHTS>,
+/// Stores a grant with what it removes and the clock's floor, in one step.
+pub(crate) fn store<S: Storage, const RIGHTS: usize>(
+    storage: &mut S,
+    grant: &AcceptedGrant<'_, '_>,
+    removing: &Removing<RIGHTS>,
+    (proven, claimed): Floors,
+) -> Result<(), StorageError> {
+    let totals = removing.totals();
+    let mut bytes = [0; HEAD];
+    let mut head = Body::new(&mut bytes);
+    head.put_u64(proven).put_u64(claimed);
+    head.put(&[totals.len() as u8]);
+    let mut removals = [[0; USAGE_LEN]; RIGHTS];
+    let len = rights::encode_usage(totals, &mut removals);
+    let removals = removals.as_flattened().get(..len).unwrap_or_default();
+    frame::store(
+        storage,
+        Record::Set,
+        [head.bytes(), removals, grant.signed()],
+    )
 }
 
-/// A grant that is stored.
-pub(crate) struct Installed<'b, const RIGHTS: usize> {
-    pub(crate) grant: Grant<'b>,
-    pub(crate) removing: Removing<RIGHTS>,
-}
-
-impl<'b, const RIGHTS: usize> Installing<'b, RIGHTS> {
-    pub(crate) const fn new(
-        grant: AcceptedGrant<'b>,
-        bytes: &'b [u8],
-        removing: Removing<RIGHTS>,
-    ) -> Self {
-        Self {
-            grant,
-            bytes,
-            removing,
-        }
-    }
-
-    /// Stores it, in one step.
-    pub(crate) fn store<S: Storage>(
-        self,
-        storage: &mut S,
-        clock: &ClockFloor,
-        now: Instant,
-    ) -> Result<Installed<'b, RIGHTS>, StorageError> {
-        let (proven, claimed) = { *clock }.persist(now);
-        let totals = self.removing.totals();
-        let mut bytes = [0; HEAD];
-        let head = Body::new(&mut bytes)
-            .put(&proven.to_le_bytes())
-            .put(&claimed.to_le_bytes())
-            .put(&[totals.len() as u8]);
-        let mut removals = [[0; USAGE_LEN]; RIGHTS];
-        let len = rights::encode_usage(totals, &mut removals);
-        let removals = removals.as_flattened().get(..len).unwrap_or_default();
-        frame::store(storage, Record::Set, [head.bytes(), removals, self.bytes])?;
-        Ok(Installed {
-            grant: self.grant.into_grant(),
-            removing: self.removing,
-        })
-    }
-}
-
-/// The clock's floor in the record, proven and claimed.
-pub(crate) fn floors<S: Storage>(storage: &mut S) -> Result<(u64, u64), StorageError> {
+/// The clock's floor in the record.
+pub(crate) fn floors<S: Storage>(storage: &mut S) -> Result<Floors, StorageError> {
     let mut head = [0; HEAD];
     frame::read(storage, Record::Set, 0, &mut head)?;
     let mut fields = Fields(&head);
-    let proven = u64::from_le_bytes(fields.take()?);
-    let claimed = u64::from_le_bytes(fields.take()?);
-    Ok((proven, claimed))
+    Ok((fields.u64(), fields.u64()))
 }
 
 /// What was removed when the set was installed.

@@ -35,20 +35,11 @@ pub(crate) struct KeyRing {
 }
 
 /// A key that was looked up.
-pub(crate) enum Found {
-    /// It may sign what its role says.
-    Current(AuthorityKey),
-    /// It only vouches for the set in force.
-    Held(PublicKey),
-}
-
-impl Found {
-    pub(crate) const fn key(&self) -> &PublicKey {
-        match self {
-            Self::Current(authority) => &authority.key,
-            Self::Held(key) => key,
-        }
-    }
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) authority: AuthorityKey,
+    /// It signs what its role says; otherwise it only vouches for the set in force.
+    pub(crate) is_current: bool,
 }
 
 impl KeyRing {
@@ -66,8 +57,8 @@ impl KeyRing {
         frame::read(storage, Record::Keys, 0, &mut head)?;
         let mut fields = Fields(&head);
         Ok(Self {
-            generation: u32::from_le_bytes(fields.take()?),
-            retired_roots: fields.take::<1>()?[0],
+            generation: fields.u32(),
+            retired_roots: fields.number(1) as u8,
             entries: entries.min(MAX_ENTRIES) as u8,
         })
     }
@@ -82,14 +73,15 @@ impl KeyRing {
         if self.generation == 0 {
             let mut built_in = profile.authority_keys.iter();
             let found = built_in.find(|authority| authority.key.thumbprint().key_id() == *kid);
-            return Ok(found.copied().map(Found::Current));
+            return Ok(found.map(|authority| Found {
+                authority: *authority,
+                is_current: true,
+            }));
         }
-        for entry in 0..usize::from(self.entries) {
-            let mut bytes = [0; ENTRY];
-            frame::read(storage, Record::Keys, HEAD + entry * ENTRY, &mut bytes)?;
-            let mut fields = Fields(&bytes);
-            if fields.take()? == kid.0 {
-                return decode(fields).map(Some);
+        for place in 0..self.entries {
+            let (id, found) = entry(storage, place)?;
+            if id == *kid {
+                return Ok(Some(found));
             }
         }
         Ok(None)
@@ -107,14 +99,10 @@ impl KeyRing {
                 highest = highest.max(grants_epoch(authority));
             }
         }
-        for entry in 0..usize::from(self.entries) {
-            let mut bytes = [0; ENTRY];
-            frame::read(storage, Record::Keys, HEAD + entry * ENTRY, &mut bytes)?;
-            let mut fields = Fields(&bytes);
-            fields.take::<8>()?;
-            if let Found::Current(authority) = decode(fields)? {
-                highest = highest.max(grants_epoch(&authority));
-            }
+        // One that only vouches has epoch 0.
+        for place in 0..self.entries {
+            let (_, found) = entry(storage, place)?;
+            highest = highest.max(grants_epoch(&found.authority));
         }
         Ok(highest)
     }
@@ -130,7 +118,7 @@ impl KeyRing {
     pub(crate) fn replace<S: Storage, K: KeyOperations>(
         &self,
         set: &KeySet<'_>,
-        held: Option<(KeyId, PublicKey)>,
+        held: Option<(&KeyId, &PublicKey)>,
         profile: &Profile<'_>,
         storage: &mut S,
         keys: &mut K,
@@ -143,26 +131,25 @@ impl KeyRing {
             }
         }
         let mut bytes = [0; HEAD];
-        let head = Body::new(&mut bytes)
-            .put(&set.generation.to_le_bytes())
-            .put(&[retired_roots]);
+        let mut head = Body::new(&mut bytes);
+        head.put_u32(set.generation).put(&[retired_roots]);
         let mut bytes = [0; MAX_ENTRIES * ENTRY];
         let mut body = Body::new(&mut bytes);
         let mut holds_held = false;
         for authority in set.keys.iter() {
             let kid = authority.key.thumbprint().key_id();
-            holds_held |= held.is_some_and(|(id, _)| id == kid);
-            body = encode(body, &kid, &authority, authority.role.number());
+            holds_held |= held.is_some_and(|(id, _)| *id == kid);
+            encode(&mut body, &kid, &authority, authority.role.number());
         }
         if let Some((kid, key)) = held.filter(|_| !holds_held) {
             let vouching = AuthorityKey {
-                key,
+                key: *key,
                 not_before: 0,
                 not_after: 0,
                 epoch: 0,
                 role: Role::Grants,
             };
-            body = encode(body, &kid, &vouching, ROLE_HELD);
+            encode(&mut body, kid, &vouching, ROLE_HELD);
         }
         let mut digest = Sha256::new();
         digest.update(head.bytes());
@@ -210,33 +197,44 @@ const fn grants_epoch(authority: &AuthorityKey) -> u32 {
     }
 }
 
-fn encode<'b>(body: Body<'b>, kid: &KeyId, authority: &AuthorityKey, role: u8) -> Body<'b> {
-    body.put(&kid.0)
-        .put(&authority.key.x)
-        .put(&authority.key.y)
-        .put(&authority.not_before.to_le_bytes())
-        .put(&authority.not_after.to_le_bytes())
-        .put(&authority.epoch.to_le_bytes())
-        .put(&[role])
+fn encode(body: &mut Body<'_>, kid: &KeyId, authority: &AuthorityKey, role: u8) {
+    body.put(&kid.0);
+    body.put(&authority.key.x).put(&authority.key.y);
+    body.put_u64(authority.not_before);
+    body.put_u64(authority.not_after);
+    body.put_u32(authority.epoch).put(&[role]);
 }
 
-/// The fields of an entry after its kid.
-fn decode(mut fields: Fields<'_>) -> Result<Found, StorageError> {
+/// One entry of the record: its id and the rest.
+#[inline(never)]
+fn entry<S: Storage>(storage: &mut S, place: u8) -> Result<(KeyId, Found), StorageError> {
+    let mut bytes = [0; ENTRY];
+    let offset = HEAD + usize::from(place) * ENTRY;
+    frame::read(storage, Record::Keys, offset, &mut bytes)?;
+    let mut fields = Fields(&bytes);
+    let kid = KeyId(fields.array());
     let key = PublicKey {
-        x: fields.take()?,
-        y: fields.take()?,
+        x: fields.array(),
+        y: fields.array(),
     };
-    let not_before = u64::from_le_bytes(fields.take()?);
-    let not_after = u64::from_le_bytes(fields.take()?);
-    let epoch = u32::from_le_bytes(fields.take()?);
-    match fields.take::<1>()? {
-        [ROLE_HELD] => Ok(Found::Held(key)),
-        [role] => Ok(Found::Current(AuthorityKey {
-            key,
-            not_before,
-            not_after,
-            epoch,
-            role: Role::from_number(role.into()).ok_or(StorageError::Damaged)?,
-        })),
-    }
+    let (not_before, not_after, epoch) = (fields.u64(), fields.u64(), fields.u32());
+    let role = fields.number(1);
+    let is_current = role != u64::from(ROLE_HELD);
+    let role = if is_current {
+        role
+    } else {
+        Role::Notices.number().into()
+    };
+    let authority = AuthorityKey {
+        key,
+        not_before,
+        not_after,
+        epoch,
+        role: Role::from_number(role).ok_or(StorageError::Damaged)?,
+    };
+    let found = Found {
+        authority,
+        is_current,
+    };
+    Ok((kid, found))
 }

@@ -1,23 +1,23 @@
 //! What the agent does with a message that passed every check.
 
-use fleetgrant_schemas::envelope::{Envelope, Signer};
+use fleetgrant_schemas::grant::Grant;
 use fleetgrant_schemas::limits;
 use fleetgrant_schemas::notice::{Notice, NoticeCode};
 use fleetgrant_schemas::request::Reason;
 use fleetgrant_schemas::topic::MessageType;
 
 use crate::agent::{Agent, Taken};
-use crate::asking::{Contact, Wanting, Wish};
+use crate::asking::Wish;
 use crate::bucket::Gate;
 use crate::crypto::KeyOperations;
 use crate::event::Event;
-use crate::installing::Installing;
+use crate::installing;
 use crate::refusal::Refusal;
 use crate::removing::Removing;
 use crate::retry;
-use crate::storage::Storage;
+use crate::storage::{Record, Storage};
 use crate::time::Instant;
-use crate::verify::{AcceptedGrant, Answers, Authentic, GrantVerdict, Nonces, Verifier};
+use crate::verify::{AcceptedGrant, Answers, Authentic, GrantVerdict};
 
 /// A grant that says less is asked about no sooner.
 const MIN_RENEW_SECS: u32 = 60;
@@ -51,10 +51,10 @@ where
     ) -> Result<Taken<'b>, Refusal> {
         let taken = match message {
             MessageType::Grant | MessageType::Notice => {
-                match self.verifier(now).authenticate(bytes, message) {
+                match self.authenticate(bytes, message, now) {
                     Err(reason) => Err(reason),
                     Ok(authentic) if message == MessageType::Grant => {
-                        self.receive_grant(&authentic, bytes, now)
+                        self.receive_grant(&authentic, now)
                     }
                     Ok(authentic) => self.receive_notice(&authentic, now),
                 }
@@ -68,34 +68,20 @@ where
         taken
     }
 
-    fn verifier(&mut self, now: Instant) -> Verifier<'_, K, S> {
-        Verifier {
-            profile: self.profile,
-            ring: &self.ring,
-            keys: &mut self.keys,
-            storage: &mut self.storage,
-            clock: &self.clock,
-            now,
-            nonces: Nonces {
-                online: self.contact.nonce(),
-                file: self.state.file_nonce,
-            },
-            held: self.enforcing.held,
-            room: RIGHTS,
-        }
-    }
-
     #[inline(never)]
     fn receive_grant<'b>(
         &mut self,
         authentic: &Authentic<'b>,
-        bytes: &'b [u8],
         now: Instant,
     ) -> Result<Taken<'b>, Refusal> {
-        let (verdict, answers) = self.verifier(now).grant(authentic)?;
+        let grant: Grant<'b> = authentic.read()?;
+        let (verdict, answers) = self.check_grant(&grant, authentic, now)?;
         match verdict {
-            GrantVerdict::Newer(grant) => self.install(grant, answers, bytes, now),
-            GrantVerdict::Again(grant) => {
+            GrantVerdict::Newer(accepted) => {
+                self.install(&accepted, answers, now)?;
+                Ok(Taken::Installed(grant))
+            }
+            GrantVerdict::Again => {
                 if answers != Answers::Nothing {
                     self.clock.prove(grant.issued_at, now);
                     self.settle(answers);
@@ -117,49 +103,39 @@ where
     }
 
     #[inline(never)]
-    fn install<'b>(
+    fn install(
         &mut self,
-        accepted: AcceptedGrant<'b>,
+        accepted: &AcceptedGrant<'_, '_>,
         answers: Answers,
-        bytes: &'b [u8],
         now: Instant,
-    ) -> Result<Taken<'b>, Refusal> {
-        let issued_at = accepted.grant().issued_at;
+    ) -> Result<(), Refusal> {
+        let grant = accepted.grant();
         let mut clock = self.clock;
         match answers {
             // A recorded grant may be old, but never from the future.
-            Answers::Nothing => clock.claim(issued_at, now),
-            _ => clock.prove(issued_at, now),
+            Answers::Nothing => clock.claim(grant.issued_at, now),
+            _ => clock.prove(grant.issued_at, now),
         }
-        let were_reported = answers == Answers::Online
-            && matches!(&self.contact, Contact::Asking(asking) if asking.is_of_current_set);
-        let removing = Removing::by(&self.enforcing.rights, accepted.grant(), were_reported);
-        let installed = Installing::<RIGHTS>::new(accepted, bytes, removing)
-            .store(&mut self.storage, &clock, now)
-            .inspect_err(|reason| {
-                self.events.push(Event::Storage {
-                    record: crate::Record::Set,
-                    reason: *reason,
-                });
-            })?;
-        let grant = installed.grant;
+        let were_reported = answers == Answers::Online && self.contact.has_reported();
+        let removing = Removing::<RIGHTS>::by(&self.enforcing.rights, grant, were_reported);
+        let floors = { clock }.persist(now);
+        installing::store(&mut self.storage, accepted, &removing, floors)
+            .inspect_err(|reason| self.storage_failed(Record::Set, *reason))?;
 
         self.clock = clock;
-        let signer = signer(bytes);
+        let signed_by = Some(accepted.signed_by());
         self.enforcing
-            .enforce(&grant, signer, self.profile, &installed.removing);
+            .enforce(grant, signed_by, self.profile, &removing);
         self.challenge = Some(grant.next_challenge);
         let renew = grant.renew_after.max(MIN_RENEW_SECS);
         self.enforcing.renew_at = Some(retry::around_secs(now, renew, self.random()));
         self.settle(answers);
-        if let Contact::Asking(asking) = &mut self.contact {
-            asking.set_changed();
-        }
+        self.contact.set_changed();
         self.events.push(Event::Installed {
             generation: grant.generation,
             denied: grant.denials.len() as u8,
         });
-        Ok(Taken::Installed(grant))
+        Ok(())
     }
 
     /// The request that was answered is no longer outstanding.
@@ -167,7 +143,7 @@ where
         match answers {
             Answers::Nothing => {}
             Answers::Online => {
-                self.contact = Contact::Idle;
+                self.contact.settle();
                 self.ask_again_at = None;
             }
             Answers::File => self.state.file_nonce = None,
@@ -180,8 +156,8 @@ where
         authentic: &Authentic<'b>,
         now: Instant,
     ) -> Result<Taken<'b>, Refusal> {
-        let (accepted, answers) = self.verifier(now).notice(authentic)?;
-        let notice = accepted.0;
+        let notice: Notice<'b> = authentic.read()?;
+        let answers = self.check_notice(&notice, authentic)?;
         match answers {
             Answers::Nothing => self.unsolicited_notice(notice.code, now)?,
             Answers::Online | Answers::File => {
@@ -207,10 +183,12 @@ where
                 if !self.gates.poke.pass(now) {
                     return Err(Refusal::TooSoon);
                 }
-                match &mut self.contact {
-                    Contact::Idle => self.want(Wish::routine(Reason::Renew), now),
-                    Contact::Wanting(wanting) => wanting.at = now,
-                    Contact::Asking(asking) => asking.hurry(),
+                if self.contact.is_asking() {
+                    self.contact.hurry();
+                } else if self.contact.is_idle() {
+                    self.want(Reason::Renew, now);
+                } else {
+                    self.contact.bring_forward(now);
                 }
                 Ok(())
             }
@@ -240,19 +218,17 @@ where
                 let secs = notice.retry_after.unwrap_or(MIN_RENEW_SECS);
                 let secs = secs.min(MAX_RETRY_SECS);
                 let at = retry::after_secs(now, secs, self.random());
-                if let Contact::Asking(asking) = &mut self.contact {
-                    asking.hold_until(at);
-                }
+                self.contact.hold_until(at);
             }
             NoticeCode::ShowGrant => {
                 self.acks.show = self.enforcing.held.is_some();
                 let at = self.refused_until(notice.retry_after, AFTER_SHOWING_SECS, now);
-                self.keep_wish_until(at);
+                self.contact.keep_until(at);
             }
             NoticeCode::Poke => self.ask_anew(now),
             NoticeCode::NotAdmitted | NoticeCode::Quarantined => {
                 let at = self.refused_until(notice.retry_after, ASK_AGAIN_SECS, now);
-                self.keep_wish_until(at);
+                self.contact.keep_until(at);
             }
             NoticeCode::Revoked
             | NoticeCode::Denied
@@ -278,32 +254,20 @@ where
         retry::after_secs(now, secs, self.random())
     }
 
-    /// The wish is left open: it is asked again, unless something else is wanted before.
-    fn keep_wish_until(&mut self, at: Instant) {
-        self.contact = match core::mem::replace(&mut self.contact, Contact::Idle) {
-            Contact::Asking(asking) => {
-                let mut wish = asking.into_wish();
-                wish.give_way();
-                Contact::Wanting(Wanting { wish, at })
-            }
-            contact => contact,
-        };
-    }
-
     /// The wish is denied, and not repeated; the device asks for what it is owed by then.
     fn forget_wish_until(&mut self, at: Instant) {
-        self.contact = Contact::Idle;
+        self.contact.settle();
         self.ask_again_at = Some(at);
     }
 
     fn send_chain(&mut self, now: Instant) -> Result<(), Refusal> {
-        let Contact::Asking(asking) = &mut self.contact else {
+        if !self.contact.is_asking() {
             return Err(Refusal::NotAsked);
-        };
+        }
         if !self.gates.send_chain.pass(now) {
             return Err(Refusal::TooSoon);
         }
-        asking.add_chain();
+        self.contact.add_chain();
         self.ask_anew(now);
         Ok(())
     }
@@ -311,56 +275,46 @@ where
     /// The same wish in a new request.
     pub(crate) fn ask_anew(&mut self, now: Instant) {
         let random = self.random();
-        self.contact = match core::mem::replace(&mut self.contact, Contact::Idle) {
-            Contact::Asking(asking) => Contact::Wanting(asking.ask_anew(now, random)),
-            contact => contact,
-        };
+        self.contact.ask_anew(now, random);
     }
 
     #[inline(never)]
     fn receive_keys<'b>(&mut self, bytes: &'b [u8], now: Instant) -> Result<Taken<'b>, Refusal> {
-        let set = self.verifier(now).key_set(bytes)?.0;
+        let set = self.check_keys(bytes)?;
         let held = match &self.enforcing.signed_by {
             Some(kid) => {
                 let found = self.ring.find(kid, self.profile, &mut self.storage)?;
-                found.map(|found| (*kid, *found.key()))
+                found.map(|found| (kid, found.authority.key))
             }
             None => None,
         };
+        let held = held.as_ref().map(|(kid, key)| (*kid, key));
         self.ring =
             self.ring
                 .replace(&set, held, self.profile, &mut self.storage, &mut self.keys)?;
         self.events.push(Event::KeysInstalled {
             generation: set.generation,
         });
-        match &self.contact {
-            Contact::Idle => self.want(Wish::routine(Reason::Keys), now),
-            Contact::Wanting(_) => {}
-            Contact::Asking(_) => self.ask_anew(now),
+        self.ask_anew(now);
+        if self.contact.is_idle() {
+            self.want(Reason::Keys, now);
         }
         Ok(Taken::Keys(set))
     }
 
     fn ask_for_keys(&mut self, now: Instant) {
-        if matches!(self.contact, Contact::Idle) && self.gates.keys.pass(now) {
-            self.want(Wish::routine(Reason::Keys), now);
+        if self.contact.is_idle() && self.gates.keys.pass(now) {
+            self.want(Reason::Keys, now);
         }
     }
 
     pub(crate) fn ask_for_time(&mut self, now: Instant) {
-        if matches!(self.contact, Contact::Idle) && self.gates.clock.pass(now) {
-            self.want(Wish::routine(Reason::Renew), now);
+        if self.contact.is_idle() && self.gates.clock.pass(now) {
+            self.want(Reason::Renew, now);
         }
     }
 
-    fn want(&mut self, wish: Wish, now: Instant) {
-        self.contact = Contact::Wanting(Wanting { wish, at: now });
-    }
-}
-
-fn signer(bytes: &[u8]) -> Option<fleetgrant_schemas::id::KeyId> {
-    match Envelope::parse(bytes).ok()?.signer() {
-        Signer::Key(kid) => Some(kid),
-        _ => None,
+    fn want(&mut self, reason: Reason, now: Instant) {
+        self.contact.want(&Wish::routine(reason), now);
     }
 }

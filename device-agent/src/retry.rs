@@ -11,12 +11,14 @@ const MAX_WINDOW_MILLIS: u64 = 3_600_000;
 const MIN_WAIT_MILLIS: u64 = 1_000;
 
 /// How often something was tried in vain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Backoff {
     tries: u8,
 }
 
 impl Backoff {
+    pub(crate) const NEW: Self = Self { tries: 0 };
+
     /// When to try again if nothing comes, uniformly drawn from a window that doubles each time.
     pub(crate) fn next(&mut self, now: Instant, random: u32) -> Instant {
         let window = (FIRST_WINDOW_MILLIS << self.tries.min(16)).min(MAX_WINDOW_MILLIS);
@@ -49,7 +51,7 @@ pub(crate) fn around_secs(now: Instant, secs: u32, random: u32) -> Instant {
 /// A fraction `random / 2^32` of `range`.
 fn scale(range: u64, random: u32) -> u64 {
     let random = u64::from(random);
-    (range >> 32) * random + ((range & 0xffff_ffff) * random >> 32)
+    (range >> 32) * random + (((range & 0xffff_ffff) * random) >> 32)
 }
 
 #[cfg(test)]
@@ -58,8 +60,8 @@ mod tests {
 
     #[test]
     fn windows_double_up_to_an_hour_and_the_draw_covers_all_of_one() {
-        let mut least = Backoff::default();
-        let mut most = Backoff::default();
+        let mut least = Backoff::NEW;
+        let mut most = Backoff::NEW;
         let mut windows = [0; 12];
         for window in &mut windows {
             assert_eq!(least.next(Instant(0), 0), Instant(1_000));
@@ -71,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_first_answer_is_followed_at_once_and_no_loop_is_tight() {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::NEW;
         assert_eq!(backoff.next_but_first_at_once(Instant(5), 0), Instant(5));
         assert!(backoff.next_but_first_at_once(Instant(5), 0) > Instant(5));
     }

@@ -267,13 +267,13 @@ pub(crate) fn use_one(
             bearer = Some(right);
         }
     }
-    let bearer = bearer.map(|right| right.activation);
-    if let Some(activation) = bearer {
-        for right in of_activation(rights, activation) {
-            right.used = right.used.saturating_add(1);
-        }
+    let Some(Right { activation, .. }) = bearer.copied() else {
+        return Ok(None);
+    };
+    for right in of_activation(rights, activation) {
+        right.used = right.used.saturating_add(1);
     }
-    Ok(bearer)
+    Ok(Some(activation))
 }
 
 /// Takes back what [`use_one`] counted.

@@ -6,9 +6,9 @@ use fleetgrant_schemas::id::KeyId;
 use fleetgrant_schemas::request::Reason;
 
 use crate::agent::{AckTurn, Agent, StartError};
-use crate::asking::{Contact, Wanting, Wish};
+use crate::asking::{Contact, Wish};
 use crate::bucket::Bucket;
-use crate::clock_floor::ClockFloor;
+use crate::clock_floor::{ClockFloor, Floors};
 use crate::crypto::KeyOperations;
 use crate::enforcing::Enforcing;
 use crate::event::Events;
@@ -73,10 +73,7 @@ where
             clock: ClockFloor::restore(0, 0, now),
             ring: KeyRing::default(),
             enforcing: Enforcing::blank(),
-            contact: Contact::Wanting(Wanting {
-                wish: Wish::routine(Reason::Boot),
-                at: now,
-            }),
+            contact: Contact::new(Wish::routine(Reason::Boot), now),
             challenge: None,
             ask_again_at: None,
             acks: AckTurn::default(),
@@ -89,39 +86,47 @@ where
         }
     }
 
-    fn load_state(&mut self) -> Result<(u64, u64), StartError> {
-        let loaded = State::load(&mut self.storage);
-        let loaded = self.or_damaged(Record::State, loaded)?;
-        let (state, proven, claimed) = loaded.unwrap_or_default();
-        self.state = state;
-        Ok((proven, claimed))
+    fn load_state(&mut self) -> Result<Floors, StartError> {
+        match self.state.load(&mut self.storage) {
+            Ok(floors) => Ok(floors),
+            Err(reason) => self.told(Record::State, reason).map(|()| Floors::default()),
+        }
     }
 
     fn load_keys(&mut self) -> Result<(), StartError> {
-        let loaded = KeyRing::load(&mut self.storage, &mut self.keys);
-        self.ring = self.or_damaged(Record::Keys, loaded)?.unwrap_or_default();
+        match KeyRing::load(&mut self.storage, &mut self.keys) {
+            Ok(ring) => self.ring = ring,
+            Err(reason) => self.told(Record::Keys, reason)?,
+        }
         Ok(())
     }
 
-    /// The stored grant must verify again: whoever can write to the storage still cannot sign.
-    fn load_set(&mut self, scratch: &mut [u8]) -> Result<(u64, u64), StartError> {
-        let place = installing::locate(&mut self.storage);
-        let Some(place) = self.or_damaged(Record::Set, place)?.flatten() else {
-            return Ok((0, 0));
-        };
-        let floors = installing::floors(&mut self.storage);
-        let floors = self.or_damaged(Record::Set, floors)?.unwrap_or_default();
-        let enforced = match self.authenticate_stored(&place, scratch) {
+    fn load_set(&mut self, scratch: &mut [u8]) -> Result<Floors, StartError> {
+        let mut floors = Floors::default();
+        match self.enforce_stored(scratch, &mut floors) {
+            Ok(()) => {}
             Err(StorageError::Full) => return Err(StartError::ScratchTooSmall),
-            Err(reason) => Err(reason),
-            Ok((verified, kid)) => self.enforce_stored(&verified, kid, &place),
-        };
-        self.or_damaged(Record::Set, enforced)?;
+            Err(reason) => self.told(Record::Set, reason)?,
+        }
         Ok(floors)
     }
 
-    #[inline(never)]
+    /// The stored grant must verify again: whoever can write to the storage still cannot sign.
     fn enforce_stored(
+        &mut self,
+        scratch: &mut [u8],
+        floors: &mut Floors,
+    ) -> Result<(), StorageError> {
+        let Some(place) = installing::locate(&mut self.storage)? else {
+            return Ok(());
+        };
+        *floors = installing::floors(&mut self.storage)?;
+        let (verified, kid) = self.authenticate_stored(&place, scratch)?;
+        self.enforce_verified(&verified, kid, &place)
+    }
+
+    #[inline(never)]
+    fn enforce_verified(
         &mut self,
         verified: &Verified<'_>,
         kid: KeyId,
@@ -170,17 +175,18 @@ where
         };
         let found = self.ring.find(&kid, self.profile, &mut self.storage)?;
         let found = found.ok_or(StorageError::Damaged)?;
+        let key = &found.authority.key;
         let verified = envelope
-            .verify(|signed, signature| self.keys.verify(found.key(), signed, signature))
+            .verify(|signed, signature| self.keys.verify(key, signed, signature))
             .map_err(|_| StorageError::Damaged)?;
         Ok((verified, kid))
     }
 
     fn read_stored<'b>(&self, verified: &Verified<'b>) -> Result<Grant<'b>, StorageError> {
         let grant: Grant<'b> = verified.read().map_err(|_| StorageError::Damaged)?;
-        let is_mine = grant.device == self.profile.device
-            && grant.realm == self.profile.realm
-            && grant.confirmation == self.keys.public_key().thumbprint();
+        let is_mine = self
+            .addressed(grant.realm, grant.device, Some(&grant.confirmation))
+            .is_ok();
         if is_mine && grant.entitlements.len() <= RIGHTS {
             Ok(grant)
         } else {
@@ -189,13 +195,15 @@ where
     }
 
     fn load_usage(&mut self) -> Result<(), StartError> {
-        let body = frame::check(&mut self.storage, Record::Usage);
-        if matches!(body, Err(StorageError::RolledBack)) {
-            // Whoever puts an old record back, or erases it, has no use again by it.
-            rights::use_up(&mut self.enforcing.rights);
-        }
-        let Some(len) = self.or_damaged(Record::Usage, body)?.flatten() else {
-            return Ok(());
+        let len = match frame::check(&mut self.storage, Record::Usage) {
+            Ok(len) => len.unwrap_or(0),
+            Err(reason) => {
+                if reason == StorageError::RolledBack {
+                    // Whoever puts an old record back, or erases it, has no use again by it.
+                    rights::use_up(&mut self.enforcing.rights);
+                }
+                return self.told(Record::Usage, reason);
+            }
         };
         for place in 0..len / USAGE_LEN {
             let mut total = [0; USAGE_LEN];
@@ -212,18 +220,13 @@ where
     }
 
     /// Damage is told, and the record counts as absent; what cannot be read ends the start.
-    fn or_damaged<T>(
-        &mut self,
-        record: Record,
-        loaded: Result<T, StorageError>,
-    ) -> Result<Option<T>, StartError> {
-        match loaded {
-            Ok(loaded) => Ok(Some(loaded)),
-            Err(reason @ (StorageError::Damaged | StorageError::RolledBack)) => {
+    fn told(&mut self, record: Record, reason: StorageError) -> Result<(), StartError> {
+        match reason {
+            StorageError::Damaged | StorageError::RolledBack => {
                 self.storage_failed(record, reason);
-                Ok(None)
+                Ok(())
             }
-            Err(reason) => Err(StartError::Storage(reason)),
+            _ => Err(StartError::Storage(reason)),
         }
     }
 }

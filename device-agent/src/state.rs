@@ -4,7 +4,7 @@ use fleetgrant_schemas::Held;
 use fleetgrant_schemas::id::DeviceNonce;
 use fleetgrant_schemas::limits;
 
-use crate::clock_floor::ClockFloor;
+use crate::clock_floor::{ClockFloor, Floors};
 use crate::frame::{self, Body, Fields};
 use crate::storage::{Record, Storage, StorageError};
 use crate::time::Instant;
@@ -74,36 +74,29 @@ impl Acked {
 }
 
 impl State {
-    /// Loads the record; the floors come apart, proven and claimed.
-    pub(crate) fn load<S: Storage>(storage: &mut S) -> Result<(Self, u64, u64), StorageError> {
+    /// Loads the record, if there is one; the floors come apart.
+    pub(crate) fn load<S: Storage>(&mut self, storage: &mut S) -> Result<Floors, StorageError> {
         match frame::check(storage, Record::State)? {
-            None => return Ok((Self::default(), 0, 0)),
+            None => return Ok(Floors::default()),
             Some(LEN) => {}
             Some(_) => return Err(StorageError::Damaged),
         }
         let mut body = [0; LEN];
         frame::read(storage, Record::State, 0, &mut body)?;
         let mut fields = Fields(&body);
-        let reserved = u64::from_le_bytes(fields.take()?);
-        let boots = u32::from_le_bytes(fields.take()?);
-        let proven = u64::from_le_bytes(fields.take()?);
-        let claimed = u64::from_le_bytes(fields.take()?);
-        let acked = Acked {
-            epoch: u32::from_le_bytes(fields.take()?),
-            generation: u64::from_le_bytes(fields.take()?),
-            n: u32::from_le_bytes(fields.take()?),
-            exceptions: u32::from_le_bytes(fields.take()?),
+        self.reserved = fields.u64();
+        self.seq = self.reserved;
+        self.boots = fields.u32();
+        let floors = (fields.u64(), fields.u64());
+        self.acked = Acked {
+            epoch: fields.u32(),
+            generation: fields.u64(),
+            n: fields.u32(),
+            exceptions: fields.u32(),
         };
-        let [has_nonce] = fields.take()?;
-        let nonce = DeviceNonce(fields.take()?);
-        let state = Self {
-            seq: reserved,
-            reserved,
-            boots,
-            acked,
-            file_nonce: (has_nonce != 0).then_some(nonce),
-        };
-        Ok((state, proven, claimed))
+        let has_nonce = fields.number(1) != 0;
+        self.file_nonce = has_nonce.then(|| DeviceNonce(fields.array()));
+        Ok(floors)
     }
 
     /// Stores the record.
@@ -116,17 +109,16 @@ impl State {
         let mut persisted = *clock;
         let (proven, claimed) = persisted.persist(now);
         let mut bytes = [0; LEN];
-        let body = Body::new(&mut bytes)
-            .put(&self.reserved.to_le_bytes())
-            .put(&self.boots.to_le_bytes())
-            .put(&proven.to_le_bytes())
-            .put(&claimed.to_le_bytes())
-            .put(&self.acked.epoch.to_le_bytes())
-            .put(&self.acked.generation.to_le_bytes())
-            .put(&self.acked.n.to_le_bytes())
-            .put(&self.acked.exceptions.to_le_bytes())
-            .put(&[u8::from(self.file_nonce.is_some())])
-            .put(&self.file_nonce.unwrap_or(DeviceNonce([0; 16])).0);
+        let mut body = Body::new(&mut bytes);
+        body.put_u64(self.reserved).put_u32(self.boots);
+        body.put_u64(proven).put_u64(claimed);
+        body.put_u32(self.acked.epoch)
+            .put_u64(self.acked.generation);
+        body.put_u32(self.acked.n).put_u32(self.acked.exceptions);
+        match &self.file_nonce {
+            Some(nonce) => body.put(&[1]).put(&nonce.0),
+            None => body.put(&[0; 17]),
+        };
         frame::store(storage, Record::State, [body.bytes(), &[], &[]])?;
         *clock = persisted;
         Ok(())

@@ -8,7 +8,7 @@ use fleetgrant_schemas::seq::Seq;
 use fleetgrant_schemas::topic::MessageType;
 
 use crate::agent::{AckTurn, Agent, Transmit};
-use crate::asking::{self, Ask, AskError, Contact, NO_USAGE, RequestParts, Wish};
+use crate::asking::{self, Ask, AskError, NO_USAGE, RequestParts, Wish};
 use crate::crypto::KeyOperations;
 use crate::event::Event;
 use crate::frame::{self, Crc};
@@ -52,22 +52,14 @@ where
     }
 
     fn write_request(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
-        let len = match &mut self.contact {
-            Contact::Asking(asking) => {
-                let len = asking.to_send()?;
-                // What someone asked for goes out; the gateway may tell it to wait.
-                if !self.requests.take(self.now) && !asking.is_explicit() {
-                    asking.hold_until(self.requests.next());
-                    return None;
-                }
-                len
-            }
-            _ => return None,
-        };
-        let random = self.random();
-        if let Contact::Asking(asking) = &mut self.contact {
-            asking.sent(self.now, random);
+        let len = self.contact.to_send()?;
+        // What someone asked for goes out; the gateway may tell it to wait.
+        if !self.requests.take(self.now) && !self.contact.is_explicit() {
+            self.contact.hold_until(self.requests.next());
+            return None;
         }
+        let random = self.random();
+        self.contact.sent(self.now, random);
         let request = self.request.as_ref().get(..len)?;
         let Some(free) = buffer.get_mut(..len) else {
             self.events.push(Event::CannotAsk(AskError::BufferTooSmall));

@@ -1,5 +1,5 @@
 //! The checks of a message from the authority, in order. What comes out is typed: nothing else
-//! can make an [`AcceptedGrant`], an [`AcceptedNotice`] or an [`AcceptedKeys`].
+//! can make an [`Authentic`] or an [`AcceptedGrant`].
 
 use fleetgrant_schemas::envelope::{Envelope, Signer, Verified};
 use fleetgrant_schemas::grant::Grant;
@@ -7,36 +7,14 @@ use fleetgrant_schemas::id::{DeviceId, DeviceNonce, KeyId, KeyThumbprint};
 use fleetgrant_schemas::keys::{AuthorityKey, KeySet, Role};
 use fleetgrant_schemas::notice::Notice;
 use fleetgrant_schemas::topic::MessageType;
-use fleetgrant_schemas::{Held, Malformed};
+use fleetgrant_schemas::{Held, Malformed, Message};
 
-use crate::clock_floor::ClockFloor;
+use crate::agent::Agent;
 use crate::crypto::KeyOperations;
-use crate::key_ring::{Found, KeyRing};
-use crate::profile::Profile;
+use crate::key_ring::Found;
 use crate::refusal::Refusal;
 use crate::storage::Storage;
 use crate::time::Instant;
-
-/// What a message is checked against.
-pub(crate) struct Verifier<'a, K, S> {
-    pub(crate) profile: &'a Profile<'a>,
-    pub(crate) ring: &'a KeyRing,
-    pub(crate) keys: &'a mut K,
-    pub(crate) storage: &'a mut S,
-    pub(crate) clock: &'a ClockFloor,
-    pub(crate) now: Instant,
-    pub(crate) nonces: Nonces,
-    pub(crate) held: Option<Held>,
-    /// Rights there is room for.
-    pub(crate) room: usize,
-}
-
-/// The nonces that are open.
-#[derive(Clone, Copy)]
-pub(crate) struct Nonces {
-    pub(crate) online: Option<DeviceNonce>,
-    pub(crate) file: Option<DeviceNonce>,
-}
 
 /// Which open request a message answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,72 +24,76 @@ pub(crate) enum Answers {
     File,
 }
 
-impl Answers {
-    fn of(nonce: Option<DeviceNonce>, open: Nonces) -> Self {
-        match nonce {
-            Some(_) if nonce == open.online => Self::Online,
-            Some(_) if nonce == open.file => Self::File,
-            _ => Self::Nothing,
-        }
-    }
-}
-
 /// A message that the authority signed, and the key it was signed with.
 ///
 /// The signature is checked by a function of its own and what the payload says by the next, so
 /// that the two never need the stack at the same time.
 pub(crate) struct Authentic<'b> {
+    bytes: &'b [u8],
     verified: Verified<'b>,
+    kid: KeyId,
     authority: AuthorityKey,
 }
 
-/// A grant that passed every check and is newer than the set in force.
-pub(crate) struct AcceptedGrant<'b> {
-    grant: Grant<'b>,
+impl<'b> Authentic<'b> {
+    pub(crate) fn read<M: Message<'b>>(&self) -> Result<M, Malformed> {
+        self.verified.read()
+    }
 }
 
-impl<'b> AcceptedGrant<'b> {
-    pub(crate) const fn grant(&self) -> &Grant<'b> {
-        &self.grant
+/// A grant that passed every check and is newer than the set in force.
+pub(crate) struct AcceptedGrant<'g, 'b> {
+    grant: &'g Grant<'b>,
+    authentic: &'g Authentic<'b>,
+}
+
+impl<'g, 'b> AcceptedGrant<'g, 'b> {
+    pub(crate) const fn grant(&self) -> &'g Grant<'b> {
+        self.grant
     }
 
-    pub(crate) const fn into_grant(self) -> Grant<'b> {
-        self.grant
+    /// The message that it came in.
+    pub(crate) const fn signed(&self) -> &'b [u8] {
+        self.authentic.bytes
+    }
+
+    /// The key that signed it.
+    pub(crate) const fn signed_by(&self) -> KeyId {
+        self.authentic.kid
     }
 }
 
 /// A grant that passed every check.
-pub(crate) enum GrantVerdict<'b> {
+pub(crate) enum GrantVerdict<'g, 'b> {
     /// It is newer than the set in force.
-    Newer(AcceptedGrant<'b>),
+    Newer(AcceptedGrant<'g, 'b>),
     /// It is the set in force.
-    Again(Grant<'b>),
+    Again,
     /// It answers an open request, and a newer set is in force by now.
     Overtaken,
 }
 
-/// A notice that passed every check.
-pub(crate) struct AcceptedNotice<'b>(pub(crate) Notice<'b>);
-
-/// A key set that passed every check.
-pub(crate) struct AcceptedKeys<'b>(pub(crate) KeySet<'b>);
-
-impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
+impl<K, S, B, const RIGHTS: usize> Agent<'_, K, S, B, RIGHTS>
+where
+    K: KeyOperations,
+    S: Storage,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+{
     /// Checks what a grant says.
-    pub(crate) fn grant<'b>(
-        self,
-        authentic: &Authentic<'b>,
-    ) -> Result<(GrantVerdict<'b>, Answers), Refusal> {
-        let Authentic {
-            verified,
-            authority,
-        } = authentic;
-        let grant: Grant<'b> = verified.read()?;
-        self.addressed(grant.realm, grant.device, Some(grant.confirmation))?;
-        let answers = Answers::of(grant.nonce, self.nonces);
+    #[inline(never)]
+    pub(crate) fn check_grant<'g, 'b>(
+        &self,
+        grant: &'g Grant<'b>,
+        authentic: &'g Authentic<'b>,
+        now: Instant,
+    ) -> Result<(GrantVerdict<'g, 'b>, Answers), Refusal> {
+        self.addressed(grant.realm, grant.device, Some(&grant.confirmation))?;
+        let answers = self.answers(grant.nonce);
+        let authority = &authentic.authority;
+        let held = self.enforcing.held.as_ref();
 
         // Even if it is too old to be installed, since then it is what every repeat would get.
-        if answers != Answers::Nothing && self.held.is_some_and(|held| is_before(&grant, &held)) {
+        if answers != Answers::Nothing && held.is_some_and(|held| is_before(grant, held)) {
             return Ok((GrantVerdict::Overtaken, answers));
         }
         if grant.epoch != authority.epoch {
@@ -120,8 +102,8 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
         issued_within(grant.issued_at, authority)?;
         // What answers a live nonce tells the time itself.
         let floor = match answers {
-            Answers::Nothing => self.clock.secs(self.now),
-            _ => self.clock.proven_secs(self.now).max(grant.issued_at),
+            Answers::Nothing => self.clock.secs(now),
+            _ => self.clock.proven_secs(now).max(grant.issued_at),
         };
         if floor >= authority.not_after {
             return Err(Refusal::KeyExpired);
@@ -132,13 +114,13 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
         if grant.flags.factory && grant.generation != 1 {
             return Err(Refusal::FactoryGeneration);
         }
-        if let Some(held) = self.held {
-            if is_before(&grant, &held) {
+        if let Some(held) = held {
+            if is_before(grant, held) {
                 return Err(Refusal::Superseded);
             }
-            if order(&grant.held()) == order(&held) {
+            if (grant.epoch, grant.generation) == (held.epoch, held.generation) {
                 return if grant.cti == held.cti {
-                    Ok((GrantVerdict::Again(grant), answers))
+                    Ok((GrantVerdict::Again, answers))
                 } else {
                     Err(Refusal::Conflict)
                 };
@@ -146,30 +128,26 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
         } else if answers == Answers::Nothing && !grant.flags.factory {
             return Err(Refusal::BlankWithoutNonce);
         }
-        if grant.entitlements.len() > self.room {
+        if grant.entitlements.len() > RIGHTS {
             return Err(Refusal::SetTooLarge);
         }
-        Ok((GrantVerdict::Newer(AcceptedGrant { grant }), answers))
+        let accepted = AcceptedGrant { grant, authentic };
+        Ok((GrantVerdict::Newer(accepted), answers))
     }
 
     /// Checks what a notice says.
-    pub(crate) fn notice<'b>(
-        self,
-        authentic: &Authentic<'b>,
-    ) -> Result<(AcceptedNotice<'b>, Answers), Refusal> {
-        let Authentic {
-            verified,
-            authority,
-        } = authentic;
-        let notice: Notice<'b> = verified.read()?;
-        self.addressed(notice.realm, notice.device, notice.confirmation)?;
-        issued_within(notice.issued_at, authority)?;
-        let answers = Answers::of(notice.nonce, self.nonces);
-        Ok((AcceptedNotice(notice), answers))
+    pub(crate) fn check_notice(
+        &self,
+        notice: &Notice<'_>,
+        authentic: &Authentic<'_>,
+    ) -> Result<Answers, Refusal> {
+        self.addressed(notice.realm, notice.device, notice.confirmation.as_ref())?;
+        issued_within(notice.issued_at, &authentic.authority)?;
+        Ok(self.answers(notice.nonce))
     }
 
     /// Checks a key set.
-    pub(crate) fn key_set<'b>(self, bytes: &'b [u8]) -> Result<AcceptedKeys<'b>, Refusal> {
+    pub(crate) fn check_keys<'b>(&mut self, bytes: &'b [u8]) -> Result<KeySet<'b>, Refusal> {
         let (envelope, kid) = self.open(bytes, MessageType::Keys)?;
         let root = self
             .ring
@@ -186,9 +164,9 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
         if set.generation < oldest.max(self.profile.min_key_set) {
             return Err(Refusal::OldKeySet);
         }
-        let current = self.ring.epoch(self.profile, self.storage)?;
+        let current = self.ring.epoch(self.profile, &mut self.storage)?;
         if is_consistent(&set, &kid, current) {
-            Ok(AcceptedKeys(set))
+            Ok(set)
         } else {
             Err(Refusal::BadKeySet)
         }
@@ -197,26 +175,33 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
     /// The checks that need no payload, the signature last.
     #[inline(never)]
     pub(crate) fn authenticate<'b>(
-        self,
+        &mut self,
         bytes: &'b [u8],
         message: MessageType,
+        now: Instant,
     ) -> Result<Authentic<'b>, Refusal> {
         let (envelope, kid) = self.open(bytes, message)?;
-        let authority = match self.ring.find(&kid, self.profile, self.storage)? {
-            Some(Found::Current(authority)) => authority,
-            Some(Found::Held(_)) | None => return Err(Refusal::UnknownKey),
+        let found = self.ring.find(&kid, self.profile, &mut self.storage)?;
+        let authority = match found {
+            Some(Found {
+                authority,
+                is_current: true,
+            }) => authority,
+            _ => return Err(Refusal::UnknownKey),
         };
         if message == MessageType::Grant && authority.role != Role::Grants {
             return Err(Refusal::KeyRole);
         }
-        if self.clock.proven_secs(self.now) >= authority.not_after {
+        if self.clock.proven_secs(now) >= authority.not_after {
             return Err(Refusal::KeyExpired);
         }
         let verified = envelope
             .verify(|signed, signature| self.keys.verify(&authority.key, signed, signature))
             .map_err(|_| Refusal::BadSignature)?;
         Ok(Authentic {
+            bytes,
             verified,
+            kid,
             authority,
         })
     }
@@ -236,11 +221,12 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
         }
     }
 
-    fn addressed(
+    #[inline(never)]
+    pub(crate) fn addressed(
         &self,
         realm: &str,
         device: DeviceId<'_>,
-        key: Option<KeyThumbprint>,
+        key: Option<&KeyThumbprint>,
     ) -> Result<(), Refusal> {
         if realm != self.profile.realm {
             return Err(Refusal::OtherRealm);
@@ -249,18 +235,22 @@ impl<K: KeyOperations, S: Storage> Verifier<'_, K, S> {
             return Err(Refusal::OtherDevice);
         }
         match key {
-            Some(key) if key != self.keys.public_key().thumbprint() => Err(Refusal::OtherKey),
+            Some(key) if *key != self.keys.public_key().thumbprint() => Err(Refusal::OtherKey),
             _ => Ok(()),
+        }
+    }
+
+    fn answers(&self, nonce: Option<DeviceNonce>) -> Answers {
+        match nonce.as_ref() {
+            Some(nonce) if self.contact.nonce() == Some(nonce) => Answers::Online,
+            Some(nonce) if self.state.file_nonce.as_ref() == Some(nonce) => Answers::File,
+            _ => Answers::Nothing,
         }
     }
 }
 
-const fn order(set: &Held) -> (u32, u64) {
-    (set.epoch, set.generation)
-}
-
 fn is_before(grant: &Grant<'_>, held: &Held) -> bool {
-    order(&grant.held()) < order(held)
+    (grant.epoch, grant.generation) < (held.epoch, held.generation)
 }
 
 fn issued_within(issued_at: u64, authority: &AuthorityKey) -> Result<(), Refusal> {

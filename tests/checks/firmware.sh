@@ -105,11 +105,11 @@ figures() {
 # where those are met. `start` is the first start of a device; `start-again` checks the stored grant.
 limits='
 flash/crypto 29500 34500
-flash/verifier 29500 34500
-flash/verifier_se 13000 13000
-flash/agent 70500 75500
-flash/agent_se 51000 51000
-flash/fleetgrant-firmware 84000 89000
+flash/verifier 25500 30000
+flash/verifier_se 9500 9500
+flash/agent 57344 63000
+flash/agent_se 37800 37800
+flash/fleetgrant-firmware 72500 77500
 ram/agent 512 512
 bytes/agent 1400 1400
 stack/verify 4500 4500

@@ -110,7 +110,7 @@ pub(crate) struct Wish {
 
 impl Wish {
     /// For whatever is owed, at the agent's own initiative.
-    pub(crate) fn routine(reason: Reason) -> Self {
+    pub(crate) const fn routine(reason: Reason) -> Self {
         Self {
             reason,
             features: [0; limits::MAX_WANTS],
@@ -120,7 +120,7 @@ impl Wish {
             with_chain: false,
             code: None,
             concerned: 0,
-            asked_anew: Backoff::default(),
+            asked_anew: Backoff::NEW,
         }
     }
 
