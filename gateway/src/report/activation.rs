@@ -3,21 +3,22 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-use fleetgrant_core::domain::{ActivationState, DeviceState, Purpose, Timestamp};
+use fleetgrant_core::domain::{ActivationId, ActivationState, DeviceState, Purpose, Timestamp};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::first::{self, Activated};
+use super::first::{self, Lineages};
 use super::refusal::{Refusals, refusals};
-use super::wait::{DataError, Summary, Wait};
+use super::wait::{DataError, DataErrors, Summary, Wait, Waits};
 use super::{Lines, written};
-use crate::store::column::{Code, Micros};
+use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
-use crate::store::schema::{activations, conversations, devices};
+use crate::store::schema::{activations, conversations, devices, entitlements};
 use crate::store::{Db, StoreError};
 
 const HOUR: u64 = 3_600;
@@ -51,8 +52,10 @@ pub struct ActivationReport {
     pub unauthenticated: Option<BTreeMap<String, u64>>,
     /// Devices, from their first authenticated request to the first activation on them.
     pub contact_to_activation: Summary,
-    /// Devices whose dates contradict each other.
+    /// Devices whose dates contradict each other. The first hundred.
     pub data_errors: Vec<DataError>,
+    /// How many such there are.
+    pub data_errors_in_all: u64,
 }
 
 /// Units activated for the first time.
@@ -73,23 +76,24 @@ pub fn read(
     since: Option<Timestamp>,
     zone: &TimeZone,
 ) -> Result<ActivationReport, StoreError> {
-    let firsts = first::firsts(db)?;
-    let contacts = contacts(db, since)?;
-    let (contact_to_activation, data_errors) = contact_to_activation(contacts, &firsts, now);
+    let lineages = Lineages::read(db, true)?;
+    let (contact_to_activation, data_errors) = contact_to_activation(db, &lineages, since, now)?;
+    let always = Timestamp::from_micros(i64::MIN);
     Ok(ActivationReport {
         at: now,
         since,
         devices: devices_by_state(db)?,
         units: units_by_state(db)?,
         activated: Activations {
-            units: units_since(&firsts, since),
-            last_hour: units_since(&firsts, Some(now.minus_seconds(HOUR))),
-            last_day: units_since(&firsts, Some(now.minus_seconds(DAY))),
+            units: lineages.units_since(db, since.unwrap_or(always))?,
+            last_hour: lineages.units_since(db, now.minus_seconds(HOUR))?,
+            last_day: lineages.units_since(db, now.minus_seconds(DAY))?,
         },
         refusals: refusals(db, since, zone)?,
         unauthenticated: None,
         contact_to_activation,
-        data_errors,
+        data_errors: data_errors.first,
+        data_errors_in_all: data_errors.all,
     })
 }
 
@@ -132,8 +136,8 @@ impl ActivationReport {
         }
         let waited = self.contact_to_activation.lines("devices");
         lines.extend(waited.map(|(item, value)| ("contact to activation", item, value)));
-        if !self.data_errors.is_empty() {
-            let errors = self.data_errors.len();
+        if self.data_errors_in_all > 0 {
+            let errors = self.data_errors_in_all;
             lines.push(("data errors", "devices".to_owned(), errors.to_string()));
         }
         Lines(lines)
@@ -175,56 +179,94 @@ fn units_by_state(db: &mut Db) -> Result<BTreeMap<ActivationState, u64>, StoreEr
         .collect())
 }
 
-fn units_since(firsts: &[Activated], since: Option<Timestamp>) -> u64 {
-    firsts
-        .iter()
-        .filter(|first| since.is_none_or(|since| first.at() >= since))
-        .map(Activated::units)
-        .sum()
-}
+/// Devices that are looked at together.
+const PORTION: i64 = 2_000;
 
 type Contact = (String, Micros);
 
-/// Production devices with their first authenticated request.
-fn contacts(db: &mut Db, since: Option<Timestamp>) -> Result<Vec<Contact>, StoreError> {
+/// Production devices with their first authenticated request, some of those after an id.
+fn contacts(
+    db: &mut Db,
+    since: Option<Timestamp>,
+    after: &str,
+) -> Result<Vec<Contact>, StoreError> {
     let since = since.map_or(i64::MIN, Timestamp::micros);
     Ok(on!(db, c => conversations::table
         .inner_join(devices::table)
         .filter(devices::purpose.eq(Code(Purpose::Production)))
         .filter(conversations::first_contact_at.ge(Micros(Timestamp::from_micros(since))))
-        .select((devices::id, conversations::first_contact_at.assume_not_null()))
-        .order(devices::id)
+        .filter(conversations::device_id.gt(after))
+        .select((conversations::device_id, conversations::first_contact_at.assume_not_null()))
+        .order(conversations::device_id)
+        .limit(PORTION)
         .load(c))?)
 }
 
+/// The first activation on each of the devices after an id and up to another.
+fn activated(
+    db: &mut Db,
+    lineages: &Lineages,
+    after: &str,
+    until: &str,
+) -> Result<HashMap<String, Timestamp>, StoreError> {
+    type Row = (String, Octets<ActivationId>, Micros);
+    let mut activated = HashMap::new();
+    on!(db, c => {
+        let rows = activations::table
+            .inner_join(entitlements::table)
+            .filter(first::Counts)
+            .filter(entitlements::purpose.eq(Code(Purpose::Production)))
+            .filter(activations::device_id.gt(after))
+            .filter(activations::device_id.le(until))
+            .select((
+                activations::device_id,
+                activations::lineage_id,
+                activations::activated_at.assume_not_null(),
+            ))
+            .load_iter::<Row, DefaultLoadingMode>(c)?;
+        for row in rows {
+            let (device, lineage, at) = row?;
+            if lineages.is_first(lineage, at) {
+                let first = activated.entry(device).or_insert(at.0);
+                *first = at.0.min(*first);
+            }
+        }
+    });
+    Ok(activated)
+}
+
 fn contact_to_activation(
-    contacts: Vec<Contact>,
-    firsts: &[Activated],
+    db: &mut Db,
+    lineages: &Lineages,
+    since: Option<Timestamp>,
     now: Timestamp,
-) -> (Summary, Vec<DataError>) {
-    let mut activated: HashMap<&str, Timestamp> = HashMap::new();
-    // The oldest come first.
-    for first in firsts {
-        activated.entry(&first.device).or_insert(first.at());
-    }
-    let mut waits = Vec::with_capacity(contacts.len());
-    let mut errors = Vec::new();
-    for (device, contact) in contacts {
-        let from = contact.0;
-        let wait = match activated.get(device.as_str()) {
-            Some(at) => Wait::over(from, *at, 1),
-            None => Wait::ongoing(from, now, 1),
+) -> Result<(Summary, DataErrors), StoreError> {
+    let mut waits = Waits::default();
+    let mut errors = DataErrors::default();
+    let mut after = String::new();
+    loop {
+        let contacts = contacts(db, since, &after)?;
+        let Some((last, _)) = contacts.last() else {
+            return Ok((waits.summary(), errors));
         };
-        match wait {
-            Ok(wait) => waits.push(wait),
-            Err(negative) => errors.push(DataError {
-                subject: "first contact".to_owned(),
-                device: Some(device),
-                units: 1,
-                from: negative.from,
-                to: negative.to,
-            }),
+        let activated = activated(db, lineages, &after, last)?;
+        after.clone_from(last);
+        for (device, contact) in contacts {
+            let from = contact.0;
+            let wait = match activated.get(&device) {
+                Some(at) => Wait::over(from, *at, 1),
+                None => Wait::ongoing(from, now, 1),
+            };
+            match wait {
+                Ok(wait) => waits.add(wait),
+                Err(negative) => errors.add(DataError {
+                    subject: "first contact".to_owned(),
+                    device: Some(device),
+                    units: 1,
+                    from: negative.from,
+                    to: negative.to,
+                }),
+            }
         }
     }
-    (Summary::of(waits), errors)
 }

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::group::{GroupBy, Groups, Names};
 use super::lag::{Batch, Lags, lags};
-use super::purchase::{Purchase, Purchases};
-use super::wait::{DataError, Summary, Wait};
+use super::purchase::{Portion, Portions, Purchase};
+use super::wait::{DataError, DataErrors, Summary, Waits};
 use super::{Lines, written};
 use crate::store::{Db, StoreError};
 
@@ -29,8 +29,10 @@ pub struct DelayReport {
     pub at: Timestamp,
     /// By group, all of them last.
     pub groups: Vec<Delay>,
-    /// Units whose dates contradict each other; in no group.
+    /// Units whose dates contradict each other; in no group. The first hundred.
     pub data_errors: Vec<DataError>,
+    /// How many such there are.
+    pub data_errors_in_all: u64,
     /// Units that were activated beyond those ordered or shipped; in no group.
     pub surplus: u64,
 }
@@ -62,10 +64,10 @@ pub fn order_to_activation(
     cohort: Cohort,
     by: GroupBy,
 ) -> Result<DelayReport, StoreError> {
-    let purchases = Purchases::ordered(db)?;
-    Ok(report(&purchases, now, cohort, by, |purchase| {
-        vec![Purchases::order_of(purchase)]
-    }))
+    let portions = Portions::ordered(db)?;
+    report(db, portions, now, cohort, by, |_, purchase| {
+        vec![Portion::order_of(purchase)]
+    })
 }
 
 /// From the shipment, or from the later making of the right, to the first activation in the
@@ -76,50 +78,54 @@ pub fn shipment_to_activation(
     cohort: Cohort,
     by: GroupBy,
 ) -> Result<DelayReport, StoreError> {
-    let purchases = Purchases::shipped(db)?;
-    Ok(report(&purchases, now, cohort, by, |purchase| {
-        purchases.shipments_of(purchase)
-    }))
+    let portions = Portions::shipped(db)?;
+    report(db, portions, now, cohort, by, Portion::shipments_of)
 }
 
 fn report(
-    purchases: &Purchases,
+    db: &mut Db,
+    mut portions: Portions,
     now: Timestamp,
     cohort: Cohort,
     by: GroupBy,
-    batches: impl Fn(&Purchase) -> Vec<Batch>,
-) -> DelayReport {
-    let mut groups = Groups::<Vec<Wait>>::new(by);
-    let mut data_errors = Vec::new();
+    batches: impl Fn(&Portion, &Purchase) -> Vec<Batch>,
+) -> Result<DelayReport, StoreError> {
+    let mut groups = Groups::<Waits>::new(by);
+    let mut data_errors = DataErrors::default();
     let mut surplus = 0;
-    for purchase in &purchases.all {
-        let firsts = purchases.firsts.get(&purchase.entitlement);
-        let Lags {
-            waits,
-            errors,
-            surplus: beyond,
-        } = lags(batches(purchase), firsts.into_iter().flatten(), now);
-        let names = Names {
-            product: &purchase.product,
-            model: &purchase.model,
-            owner: purchase.owner.as_deref(),
-        };
-        let waits = waits.into_iter().filter(|wait| cohort.has(wait.from()));
-        for wait in waits {
-            groups.add(names, |waits| waits.push(wait));
+    while let Some(portion) = portions.next(db)? {
+        for purchase in &portion.purchases {
+            let Lags {
+                waits,
+                errors,
+                surplus: beyond,
+            } = lags(
+                batches(&portion, purchase),
+                portion.firsts_of(purchase),
+                now,
+            );
+            let names = Names {
+                product: &purchase.product,
+                model: &purchase.model,
+                owner: purchase.owner.as_deref(),
+            };
+            let waits = waits.into_iter().filter(|wait| cohort.has(wait.from()));
+            groups.add_each(names, waits, |all, wait| all.add(wait));
+            let errors = errors.into_iter().filter(|error| cohort.has(error.from));
+            errors.for_each(|error| data_errors.add(error));
+            surplus += beyond;
         }
-        data_errors.extend(errors.into_iter().filter(|error| cohort.has(error.from)));
-        surplus += beyond;
     }
-    DelayReport {
+    Ok(DelayReport {
         at: now,
         groups: groups.into_rows(|group, waits| Delay {
             group,
-            summary: Summary::of(waits),
+            summary: waits.summary(),
         }),
-        data_errors,
+        data_errors: data_errors.first,
+        data_errors_in_all: data_errors.all,
         surplus,
-    }
+    })
 }
 
 impl Cohort {

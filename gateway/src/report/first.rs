@@ -3,26 +3,35 @@
 //! A unit that moves, is renewed or is upgraded goes on in activations of the same lineage; only
 //! the first of them that was activated counts, of those with purpose production and kind normal.
 
+//! F is looked up a portion of entitlements at a time, so that no report holds more of the ledger
+//! than that: only what is known of moved units is held for all, since their lineages cross
+//! entitlements.
+
 use std::collections::HashMap;
 
+use diesel::connection::DefaultLoadingMode;
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Bool, Nullable};
 use fleetgrant_core::domain::{
     ActivationId, ActivationKind, EntitlementId, Origin, Purpose, Timestamp,
 };
 
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
+use crate::store::prepared::condition;
 use crate::store::schema::{activations, entitlements};
 use crate::store::{Db, StoreError};
 
-/// An activation that a device has signed for.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+/// Entitlements that are looked at together.
+pub(super) const PORTION: i64 = 500;
+
+/// Before the id of every entitlement.
+pub(super) const BEFORE_ALL: Octets<EntitlementId> = Octets(EntitlementId([0; 16]));
+
+/// A first activation: a device has signed for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Activated {
-    /// The first activation of its unit's lineage.
-    pub(super) lineage: Octets<ActivationId>,
-    /// Whose units they are.
-    pub(super) entitlement: Octets<EntitlementId>,
     /// On which device.
     pub(super) device: String,
     /// Units.
@@ -53,67 +62,174 @@ impl Activated {
     }
 }
 
-/// The first activations of all lineages, the oldest first.
-pub(super) fn firsts(db: &mut Db) -> Result<Vec<Activated>, StoreError> {
-    firsts_of(db, true)
+condition!(
+    /// It counts, and is not the first of its lineage to be made. No index is of use for what is
+    /// compared with another column, and the plus keeps SQLite from trying one.
+    IsMoved = "activations.id <> activations.lineage_id AND activations.kind = 1 AND +activations.activated_at IS NOT NULL"
+);
+
+condition!(
+    /// It counts, found by whatever else is asked.
+    pub(super) Counts = "activations.kind = 1 AND +activations.activated_at IS NOT NULL"
+);
+
+/// An activation that counts: its lineage, when, and units.
+type Counted = (Octets<ActivationId>, Micros, i64);
+
+/// Which activations are the first of their lineage.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lineages {
+    production: bool,
+    /// When the first of each lineage of more than one was activated; no other is in it.
+    began: HashMap<Octets<ActivationId>, Micros>,
+    /// Those that are no first ones.
+    later: Vec<(Micros, i64)>,
 }
 
-/// As [`firsts`], of all purposes if not of production only.
-pub(super) fn firsts_of(db: &mut Db, production: bool) -> Result<Vec<Activated>, StoreError> {
-    let activated = on!(db, c => activations::table
-        .inner_join(entitlements::table)
-        .filter(activations::activated_at.is_not_null())
-        .filter(activations::kind.eq(Code(ActivationKind::Normal)))
-        .filter(
-            entitlements::purpose.eq(Code(Purpose::Production))
-                .or(production.into_sql::<Bool>().eq(false)),
-        )
-        .select((
-            activations::lineage_id,
-            activations::entitlement_id,
-            activations::device_id,
-            activations::units,
-            activations::origin,
-            activations::activated_at.assume_not_null(),
-        ))
-        .order((activations::activated_at, activations::id))
-        .load(c))?;
-    Ok(first_of_each(activated))
-}
-
-/// Of each lineage what was activated first: more than one only where the first was split since,
-/// since its parts keep its instant.
-fn first_of_each(mut activated: Vec<Activated>) -> Vec<Activated> {
-    let mut first: HashMap<Octets<ActivationId>, Micros> = HashMap::new();
-    for activation in &activated {
-        let at = first.entry(activation.lineage).or_insert(activation.at);
-        *at = (*at).min(activation.at);
+impl Lineages {
+    /// Reads them, of all purposes if not of production only.
+    pub(super) fn read(db: &mut Db, production: bool) -> Result<Self, StoreError> {
+        const TOGETHER: usize = 1_000;
+        let counted = || {
+            activations::table
+                .inner_join(entitlements::table)
+                .filter(
+                    entitlements::purpose
+                        .eq(Code(Purpose::Production))
+                        .or(production.into_sql::<Bool>().eq(false)),
+                )
+                .select((
+                    activations::lineage_id,
+                    activations::activated_at.assume_not_null(),
+                    activations::units,
+                ))
+        };
+        let mut rows: Vec<Counted> = on!(db, c => counted().filter(IsMoved).load(c))?;
+        let mut heads: Vec<_> = rows.iter().map(|(lineage, ..)| *lineage).collect();
+        heads.sort_unstable();
+        heads.dedup();
+        for heads in heads.chunks(TOGETHER) {
+            rows.extend(on!(db, c => counted()
+                .filter(activations::id.eq_any(heads))
+                .filter(activations::kind.eq(Code(ActivationKind::Normal)))
+                .filter(activations::activated_at.is_not_null())
+                .load::<Counted>(c))?);
+        }
+        Ok(Self::of(&rows, production))
     }
-    activated.retain(|activation| first.get(&activation.lineage) == Some(&activation.at));
-    activated
+
+    /// Of all that count of each lineage of more than one. More than one of a lineage is a first one
+    /// only where the first was split since, since its parts keep its instant.
+    fn of(rows: &[Counted], production: bool) -> Self {
+        let mut began = HashMap::new();
+        for (lineage, at, _) in rows {
+            let first = began.entry(*lineage).or_insert(*at);
+            *first = (*first).min(*at);
+        }
+        let later = rows.iter().filter(|(lineage, at, _)| began[lineage] != *at);
+        Self {
+            production,
+            later: later.map(|(_, at, units)| (*at, *units)).collect(),
+            began,
+        }
+    }
+
+    /// Whether what was activated then is the first of its lineage.
+    pub(super) fn is_first(&self, lineage: Octets<ActivationId>, at: Micros) -> bool {
+        self.began.get(&lineage).is_none_or(|began| *began == at)
+    }
+
+    /// Units of the first activations since then.
+    pub(super) fn units_since(&self, db: &mut Db, since: Timestamp) -> Result<u64, StoreError> {
+        let since = Micros(since);
+        let all: Option<i64> = on!(db, c => activations::table
+            .inner_join(entitlements::table)
+            .filter(activations::activated_at.ge(since))
+            .filter(activations::kind.eq(Code(ActivationKind::Normal)))
+            .filter(
+                entitlements::purpose
+                    .eq(Code(Purpose::Production))
+                    .or(self.production.into_sql::<Bool>().eq(false)),
+            )
+            // What PostgreSQL sums of BIGINT is NUMERIC.
+            .select(sql::<Nullable<BigInt>>("CAST(sum(activations.units) AS BIGINT)"))
+            .get_result(c))?;
+        let later = self.later.iter().filter(|(at, _)| *at >= since);
+        let later: u64 = later.map(|(_, units)| units.unsigned_abs()).sum();
+        Ok(all.unwrap_or(0).unsigned_abs().saturating_sub(later))
+    }
+
+    /// The first activations of the entitlements after an id and up to another, the oldest first.
+    /// Of which purpose an entitlement is, whoever asks knows.
+    pub(super) fn firsts(
+        &self,
+        db: &mut Db,
+        after: Octets<EntitlementId>,
+        until: Octets<EntitlementId>,
+    ) -> Result<HashMap<Octets<EntitlementId>, Vec<Activated>>, StoreError> {
+        let mut firsts = HashMap::<_, Vec<_>>::new();
+        on!(db, c => {
+            let rows = activations::table
+                .filter(Counts)
+                .filter(activations::entitlement_id.gt(after))
+                .filter(activations::entitlement_id.le(until))
+                .select((
+                    activations::id,
+                    activations::lineage_id,
+                    activations::entitlement_id,
+                    activations::device_id,
+                    activations::units,
+                    activations::origin,
+                    activations::activated_at.assume_not_null(),
+                ))
+                .load_iter::<Row, DefaultLoadingMode>(c)?;
+            for row in rows {
+                let (id, lineage, entitlement, device, units, origin, at) = row?;
+                if self.is_first(lineage, at) {
+                    let first = Activated { device, units, origin, at };
+                    firsts.entry(entitlement).or_default().push((id, first));
+                }
+            }
+        });
+        let in_order = firsts.into_iter().map(|(entitlement, mut of_it)| {
+            of_it.sort_unstable_by_key(|(id, first)| (first.at, *id));
+            (
+                entitlement,
+                of_it.into_iter().map(|(_, first)| first).collect(),
+            )
+        });
+        Ok(in_order.collect())
+    }
 }
+
+type Row = (
+    Octets<ActivationId>,
+    Octets<ActivationId>,
+    Octets<EntitlementId>,
+    String,
+    i64,
+    Code<Origin>,
+    Micros,
+);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn activated(lineage: u8, units: i64, at: u64) -> Activated {
-        Activated {
-            lineage: Octets(ActivationId([lineage; 16])),
-            entitlement: Octets(EntitlementId([1; 16])),
-            device: format!("d-{at}"),
-            units,
-            origin: Code(Origin::Field),
-            at: Micros(Timestamp::from_seconds(at)),
-        }
+    fn counted(lineage: u8, units: i64, at: u64) -> Counted {
+        let lineage = Octets(ActivationId([lineage; 16]));
+        (lineage, Micros(Timestamp::from_seconds(at)), units)
     }
 
     #[test]
     fn a_rehosted_unit_counts_once_and_a_split_one_whole() {
-        let moved = [activated(1, 2, 10), activated(1, 2, 90)];
-        let split = [activated(2, 3, 20), activated(2, 2, 20)];
-        let all = [moved.clone(), split.clone()].concat();
-        let firsts = first_of_each(all);
-        assert_eq!(firsts, [&moved[..1], &split[..]].concat());
+        let moved = [counted(1, 2, 10), counted(1, 2, 90)];
+        let split = [counted(2, 3, 20), counted(2, 2, 20)];
+        let lineages = Lineages::of(&[moved, split].concat(), true);
+        let is_first = |(lineage, at, _)| lineages.is_first(lineage, at);
+        assert_eq!(moved.map(is_first), [true, false]);
+        assert_eq!(split.map(is_first), [true, true]);
+        assert_eq!(lineages.later, [(moved[1].1, 2)]);
+        assert!(is_first(counted(3, 1, 5)), "one that nobody moved");
     }
 }

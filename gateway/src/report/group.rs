@@ -79,6 +79,29 @@ impl<T: Default> Groups<T> {
         }
     }
 
+    /// Adds things of one group to it, and to all.
+    pub(super) fn add_each<V: Copy>(
+        &mut self,
+        names: Names<'_>,
+        values: impl Iterator<Item = V>,
+        add: impl Fn(&mut T, V),
+    ) {
+        let mut values = values.peekable();
+        if values.peek().is_none() {
+            return;
+        }
+        let mut group = (self.by != GroupBy::All).then(|| {
+            let group = self.by.of(names).to_owned();
+            self.groups.entry(group).or_default()
+        });
+        for value in values {
+            add(&mut self.all, value);
+            if let Some(group) = &mut group {
+                add(group, value);
+            }
+        }
+    }
+
     pub(super) fn into_rows<R>(self, row: impl Fn(String, T) -> R) -> Vec<R> {
         let all = (ALL.to_owned(), self.all);
         let groups = self.groups.into_iter().chain([all]);

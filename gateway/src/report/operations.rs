@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{CaseState, EntitlementId, EntitlementState, Timestamp};
 use fleetgrant_core::event::EventKind;
@@ -111,9 +112,9 @@ pub fn read(
     by: GroupBy,
 ) -> Result<OperationsReport, StoreError> {
     let mut done = HashMap::<Octets<EntitlementId>, Tally>::new();
-    for (entitlement, units) in returned(db, interval)? {
+    returned(db, interval, |entitlement, units| {
         done.entry(entitlement).or_default().returned += units.unsigned_abs();
-    }
+    })?;
     for (entitlement, kind, units) in quotas(db, interval)? {
         let tally = done.entry(entitlement).or_default();
         let of_kind = match kind.0 {
@@ -127,7 +128,7 @@ pub fn read(
         done.entry(entitlement).or_default().at_risk += units;
     }
     let mut groups = Groups::<Tally>::new(by);
-    for row in rows(db)? {
+    rows(db, |row| {
         let mut tally = done.remove(&row.id).unwrap_or_default();
         let beyond = row.live.saturating_sub(row.units);
         if !row.unlimited && beyond > 0 && row.state.0 != EntitlementState::Draft {
@@ -140,7 +141,7 @@ pub fn read(
             owner: row.owner.as_deref(),
         };
         groups.add(names, |all| all.add(tally));
-    }
+    })?;
     let watched = watched(db, interval)?;
     Ok(OperationsReport {
         at: now,
@@ -177,22 +178,28 @@ impl Tally {
     }
 }
 
-fn rows(db: &mut Db) -> Result<Vec<Row>, StoreError> {
-    Ok(on!(db, c => entitlements::table
-        .inner_join(products::table)
-        .inner_join(license_models::table)
-        .left_join(parties::table)
-        .select((
-            entitlements::id,
-            entitlements::state,
-            entitlements::unlimited,
-            entitlements::units,
-            entitlements::live_units,
-            products::code,
-            license_models::code,
-            parties::name.nullable(),
-        ))
-        .load(c))?)
+fn rows(db: &mut Db, mut each: impl FnMut(Row)) -> Result<(), StoreError> {
+    on!(db, c => {
+        let rows = entitlements::table
+            .inner_join(products::table)
+            .inner_join(license_models::table)
+            .left_join(parties::table)
+            .select((
+                entitlements::id,
+                entitlements::state,
+                entitlements::unlimited,
+                entitlements::units,
+                entitlements::live_units,
+                products::code,
+                license_models::code,
+                parties::name.nullable(),
+            ))
+            .load_iter::<Row, DefaultLoadingMode>(c)?;
+        for row in rows {
+            each(row?);
+        }
+    });
+    Ok(())
 }
 
 fn bounds(interval: Cohort) -> (Micros, Micros) {
@@ -205,14 +212,22 @@ fn bounds(interval: Cohort) -> (Micros, Micros) {
 fn returned(
     db: &mut Db,
     interval: Cohort,
-) -> Result<Vec<(Octets<EntitlementId>, i64)>, StoreError> {
+    mut each: impl FnMut(Octets<EntitlementId>, i64),
+) -> Result<(), StoreError> {
     let (since, until) = bounds(interval);
-    Ok(on!(db, c => activations::table
-        .filter(IsReturned)
-        .filter(activations::ended_at.ge(since))
-        .filter(activations::ended_at.lt(until))
-        .select((activations::entitlement_id, activations::units))
-        .load(c))?)
+    on!(db, c => {
+        let rows = activations::table
+            .filter(IsReturned)
+            .filter(activations::ended_at.ge(since))
+            .filter(activations::ended_at.lt(until))
+            .select((activations::entitlement_id, activations::units))
+            .load_iter::<(Octets<EntitlementId>, i64), DefaultLoadingMode>(c)?;
+        for row in rows {
+            let (entitlement, units) = row?;
+            each(entitlement, units);
+        }
+    });
+    Ok(())
 }
 
 type Use = (Octets<EntitlementId>, Code<QuotaKind>, i64);
@@ -271,21 +286,28 @@ fn watched(db: &mut Db, interval: Cohort) -> Result<Watched, StoreError> {
 fn success(db: &mut Db, now: Timestamp, interval: Cohort) -> Result<Success, StoreError> {
     let (since, until) = bounds(interval);
     let settled = Micros(now.minus_seconds(DAY));
-    let found: Vec<(Micros, Code<CaseState>, Option<Micros>)> = on!(db, c => cases::table
-        .filter(cases::opened_at.ge(since))
-        .filter(cases::opened_at.lt(until))
-        .filter(cases::opened_at.le(settled))
-        .select((cases::opened_at, cases::state, cases::closed_at))
-        .load(c))?;
-    let in_time = |(opened, state, closed): &&(Micros, Code<CaseState>, Option<Micros>)| {
-        state.0 == CaseState::Activated
-            && closed.is_some_and(|closed| closed.0 <= opened.0.plus_seconds(DAY))
-    };
-    let opened = found.len() as u64;
-    let activated = found.iter().filter(in_time).count() as u64;
-    Ok(Success {
-        opened,
-        activated,
-        share: (opened > 0).then(|| activated as f64 / opened as f64),
-    })
+    let mut success = Success::default();
+    on!(db, c => {
+        let rows = cases::table
+            .filter(cases::opened_at.ge(since))
+            .filter(cases::opened_at.lt(until))
+            .filter(cases::opened_at.le(settled))
+            .select((cases::opened_at, cases::state, cases::closed_at))
+            .load_iter::<Opened, DefaultLoadingMode>(c)?;
+        for row in rows {
+            let (opened, state, closed) = row?;
+            let is_in_time = state.0 == CaseState::Activated
+                && closed.is_some_and(|closed| closed.0 <= opened.0.plus_seconds(DAY));
+            success.opened += 1;
+            success.activated += u64::from(is_in_time);
+        }
+    });
+    let Success {
+        opened, activated, ..
+    } = success;
+    success.share = (opened > 0).then(|| activated as f64 / opened as f64);
+    Ok(success)
 }
+
+/// A case: when it was opened, how it stands, when it was closed.
+type Opened = (Micros, Code<CaseState>, Option<Micros>);

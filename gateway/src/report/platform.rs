@@ -1,9 +1,10 @@
 //! Platforms in use: what the devices are that have activations.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use diesel::connection::DefaultLoadingMode;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use fleetgrant_core::ask::model_text;
 use fleetgrant_core::domain::ActivationState;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use crate::store::{Db, StoreError};
 
 /// A hardware model with a firmware, as the devices say; the model as the manifest says, where a
 /// device does not.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 pub struct Platform {
     /// The maker of the hardware.
     pub maker: Option<String>,
@@ -40,10 +41,12 @@ pub struct PlatformUse {
     pub units: u64,
 }
 
+/// Devices that are looked at together.
+const PORTION: i64 = 2_000;
+
 #[derive(Queryable)]
 struct Row {
     device: String,
-    units: i64,
     maker: Option<String>,
     said_hwmodel: Option<Vec<u8>>,
     hwmodel: Option<Vec<u8>>,
@@ -53,39 +56,30 @@ struct Row {
 
 /// The platforms of devices with something activated, what most devices are first.
 pub fn platforms(db: &mut Db) -> Result<Vec<PlatformUse>, StoreError> {
-    let mut counted = BTreeMap::<Platform, (u64, u64)>::new();
-    let mut last = String::new();
-    on!(db, c => {
-        let rows = activations::table
-            .inner_join(devices::table)
-            .filter(activations::state.eq(Code(ActivationState::Activated)))
-            .order(activations::device_id)
-            .select((
-                devices::id,
-                activations::units,
-                devices::said_maker,
-                devices::said_hwmodel,
-                devices::hwmodel,
-                devices::software_name,
-                devices::software_version,
-            ))
-            .load_iter::<Row, DefaultLoadingMode>(c)?;
-        for row in rows {
-            let row = row?;
+    let mut counted = HashMap::<Platform, (u64, u64)>::new();
+    let mut after = String::new();
+    loop {
+        let devices = devices_after(db, &after)?;
+        let Some(last) = devices.last() else {
+            break;
+        };
+        let activated = activated(db, &after, &last.device)?;
+        after.clone_from(&last.device);
+        for row in devices {
+            let Some(units) = activated.get(&row.device) else {
+                continue;
+            };
             let platform = Platform {
                 maker: row.maker,
                 hwmodel: row.said_hwmodel.or(row.hwmodel).as_deref().map(model_text),
                 software: row.software,
                 version: row.version,
             };
-            let (devices, units) = counted.entry(platform).or_default();
-            if row.device != last {
-                *devices += 1;
-                last = row.device;
-            }
-            *units += row.units.unsigned_abs();
+            let (devices, all) = counted.entry(platform).or_default();
+            *devices += 1;
+            *all += units.unsigned_abs();
         }
-    });
+    }
     let mut platforms: Vec<_> = counted
         .into_iter()
         .map(|(platform, (devices, units))| PlatformUse {
@@ -94,6 +88,35 @@ pub fn platforms(db: &mut Db) -> Result<Vec<PlatformUse>, StoreError> {
             units,
         })
         .collect();
-    platforms.sort_by_key(|platform| std::cmp::Reverse(platform.devices));
+    platforms.sort_by(|a, b| (b.devices.cmp(&a.devices)).then_with(|| a.platform.cmp(&b.platform)));
     Ok(platforms)
+}
+
+fn devices_after(db: &mut Db, after: &str) -> Result<Vec<Row>, StoreError> {
+    Ok(on!(db, c => devices::table
+        .filter(devices::id.gt(after))
+        .select((
+            devices::id,
+            devices::said_maker,
+            devices::said_hwmodel,
+            devices::hwmodel,
+            devices::software_name,
+            devices::software_version,
+        ))
+        .order(devices::id)
+        .limit(PORTION)
+        .load(c))?)
+}
+
+/// Units activated on each of the devices after an id and up to another.
+fn activated(db: &mut Db, after: &str, until: &str) -> Result<HashMap<String, i64>, StoreError> {
+    let units: Vec<(String, i64)> = on!(db, c => activations::table
+        .filter(activations::state.eq(Code(ActivationState::Activated)))
+        .filter(activations::device_id.gt(after))
+        .filter(activations::device_id.le(until))
+        .group_by(activations::device_id)
+        // What PostgreSQL sums of BIGINT is NUMERIC.
+        .select((activations::device_id, sql::<BigInt>("CAST(sum(units) AS BIGINT)")))
+        .load(c))?;
+    Ok(units.into_iter().collect())
 }

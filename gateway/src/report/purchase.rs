@@ -1,6 +1,6 @@
 //! What was bought and shipped, and what of it is activated.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
@@ -10,15 +10,16 @@ use fleetgrant_core::domain::{
 use fleetgrant_core::event::EventKind;
 use serde_cbor::Value;
 
-use super::first::{self, Activated};
+use super::first::{self, Activated, Lineages};
 use super::lag::Batch;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
+use crate::store::event::{self, Stream};
 use crate::store::schema::{
     entitlements, events, license_models, order_lines, orders, parties, products, shipment_serials,
     shipments,
 };
-use crate::store::{Db, StoreError, event};
+use crate::store::{Db, StoreError};
 
 /// An entitlement that an order line became, for production and with a number of units.
 #[derive(Clone, Debug, Queryable)]
@@ -38,55 +39,93 @@ pub(super) struct Purchase {
 
 /// What left the house for an order line, and was not a return.
 #[derive(Clone, Debug, Queryable)]
-pub(super) struct Shipped {
-    pub(super) id: Octets<ShipmentId>,
-    pub(super) line_id: Octets<OrderLineId>,
-    pub(super) reference: String,
-    pub(super) quantity: i64,
-    pub(super) shipped_at: Micros,
+struct Shipped {
+    id: Octets<ShipmentId>,
+    line_id: Octets<OrderLineId>,
+    reference: String,
+    quantity: i64,
+    shipped_at: Micros,
 }
 
-/// All purchases with their shipments and first activations, the same state of all of them.
-pub(super) struct Purchases {
-    pub(super) all: Vec<Purchase>,
+/// Purchases, a portion at a time.
+pub(super) struct Portions {
+    lineages: Lineages,
+    with_shipments: bool,
+    after: Octets<EntitlementId>,
+}
+
+/// Some purchases with their shipments and first activations.
+pub(super) struct Portion {
+    pub(super) purchases: Vec<Purchase>,
     /// Of each line, the oldest first.
-    pub(super) shipped: HashMap<Octets<OrderLineId>, Vec<Shipped>>,
+    shipped: HashMap<Octets<OrderLineId>, Vec<Shipped>>,
     /// The devices that each shipment names.
     devices: HashMap<Octets<ShipmentId>, BTreeSet<String>>,
     /// Since when each entitlement is active.
     active: HashMap<String, Timestamp>,
     /// Of each entitlement, the oldest first.
-    pub(super) firsts: BTreeMap<Octets<EntitlementId>, Vec<Activated>>,
+    firsts: HashMap<Octets<EntitlementId>, Vec<Activated>>,
 }
 
-impl Purchases {
-    /// What order-to-activation needs.
+impl Portions {
+    /// With what order-to-activation needs.
     pub(super) fn ordered(db: &mut Db) -> Result<Self, StoreError> {
-        let mut firsts = BTreeMap::<_, Vec<_>>::new();
-        for first in first::firsts(db)? {
-            firsts.entry(first.entitlement).or_default().push(first);
-        }
         Ok(Self {
-            all: purchases(db)?,
+            lineages: Lineages::read(db, true)?,
+            with_shipments: false,
+            after: first::BEFORE_ALL,
+        })
+    }
+
+    /// With what shipment-to-activation needs too.
+    pub(super) fn shipped(db: &mut Db) -> Result<Self, StoreError> {
+        Ok(Self {
+            with_shipments: true,
+            ..Self::ordered(db)?
+        })
+    }
+
+    /// Those after the last.
+    pub(super) fn next(&mut self, db: &mut Db) -> Result<Option<Portion>, StoreError> {
+        let purchases = purchases(db, self.after)?;
+        let Some(last) = purchases.last() else {
+            return Ok(None);
+        };
+        let firsts = self.lineages.firsts(db, self.after, last.entitlement)?;
+        self.after = last.entitlement;
+        let mut portion = Portion {
+            purchases,
             shipped: HashMap::new(),
             devices: HashMap::new(),
             active: HashMap::new(),
             firsts,
-        })
+        };
+        if self.with_shipments {
+            portion.read_shipments(db)?;
+        }
+        Ok(Some(portion))
+    }
+}
+
+impl Portion {
+    fn read_shipments(&mut self, db: &mut Db) -> Result<(), StoreError> {
+        let mut lines: Vec<_> = self.purchases.iter().map(|one| one.line_id).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        let shipments = shipments(db, &lines)?;
+        self.devices = devices(db, shipments.iter().map(|shipment| shipment.id))?;
+        for shipment in shipments {
+            let of_line = self.shipped.entry(shipment.line_id).or_default();
+            of_line.push(shipment);
+        }
+        self.active = active_since(db, &self.purchases)?;
+        Ok(())
     }
 
-    /// What shipment-to-activation needs too.
-    pub(super) fn shipped(db: &mut Db) -> Result<Self, StoreError> {
-        let mut by_line = HashMap::<_, Vec<_>>::new();
-        for shipment in shipments(db)? {
-            by_line.entry(shipment.line_id).or_default().push(shipment);
-        }
-        Ok(Self {
-            shipped: by_line,
-            devices: devices(db)?,
-            active: active_since(db)?,
-            ..Self::ordered(db)?
-        })
+    /// The first activations of a purchase, the oldest first.
+    pub(super) fn firsts_of(&self, purchase: &Purchase) -> impl Iterator<Item = &Activated> {
+        let firsts = self.firsts.get(&purchase.entitlement);
+        firsts.into_iter().flatten()
     }
 
     /// The units of a purchase, which wait since they were ordered.
@@ -127,12 +166,13 @@ impl Purchases {
     }
 }
 
-fn purchases(db: &mut Db) -> Result<Vec<Purchase>, StoreError> {
+fn purchases(db: &mut Db, after: Octets<EntitlementId>) -> Result<Vec<Purchase>, StoreError> {
     Ok(on!(db, c => entitlements::table
         .inner_join(order_lines::table.inner_join(orders::table))
         .inner_join(products::table)
         .inner_join(license_models::table)
         .left_join(parties::table)
+        .filter(entitlements::id.gt(after))
         .filter(entitlements::purpose.eq(Code(Purpose::Production)))
         .filter(entitlements::state.ne(Code(EntitlementState::Draft)))
         .filter(entitlements::unlimited.eq(false))
@@ -149,12 +189,15 @@ fn purchases(db: &mut Db) -> Result<Vec<Purchase>, StoreError> {
             license_models::code,
             parties::name.nullable(),
         ))
-        .order((orders::ordered_at, entitlements::id))
+        .order(entitlements::id)
+        .limit(first::PORTION)
         .load(c))?)
 }
 
-fn shipments(db: &mut Db) -> Result<Vec<Shipped>, StoreError> {
+/// Shipments of these order lines, the oldest first.
+fn shipments(db: &mut Db, lines: &[Octets<OrderLineId>]) -> Result<Vec<Shipped>, StoreError> {
     Ok(on!(db, c => shipments::table
+        .filter(shipments::order_line_id.eq_any(lines))
         .filter(shipments::state.eq(Code(ShipmentState::Shipped)))
         .select((
             shipments::id,
@@ -167,35 +210,49 @@ fn shipments(db: &mut Db) -> Result<Vec<Shipped>, StoreError> {
         .load(c))?)
 }
 
-fn devices(db: &mut Db) -> Result<HashMap<Octets<ShipmentId>, BTreeSet<String>>, StoreError> {
+fn devices(
+    db: &mut Db,
+    shipments: impl Iterator<Item = Octets<ShipmentId>>,
+) -> Result<HashMap<Octets<ShipmentId>, BTreeSet<String>>, StoreError> {
+    const TOGETHER: usize = 1_000;
     let mut devices = HashMap::<_, BTreeSet<String>>::new();
-    on!(db, c => {
-        let rows = shipment_serials::table
-            .select((shipment_serials::shipment_id, shipment_serials::device_id))
-            .load_iter::<(Octets<ShipmentId>, String), DefaultLoadingMode>(c)?;
-        for row in rows {
-            let (shipment, device) = row?;
-            devices.entry(shipment).or_default().insert(device);
-        }
-    });
+    let shipments: Vec<_> = shipments.collect();
+    for shipments in shipments.chunks(TOGETHER) {
+        on!(db, c => {
+            let rows = shipment_serials::table
+                .filter(shipment_serials::shipment_id.eq_any(shipments))
+                .select((shipment_serials::shipment_id, shipment_serials::device_id))
+                .load_iter::<(Octets<ShipmentId>, String), DefaultLoadingMode>(c)?;
+            for row in rows {
+                let (shipment, device) = row?;
+                devices.entry(shipment).or_default().insert(device);
+            }
+        });
+    }
     Ok(devices)
 }
 
-/// When each entitlement became active, of the history; by its id in hex.
-fn active_since(db: &mut Db) -> Result<HashMap<String, Timestamp>, StoreError> {
-    const KINDS: [i16; 2] = [
-        EventKind::EntitlementCreated.number(),
-        EventKind::EntitlementAmended.number(),
-    ];
+/// When each entitlement became active, of its history; by its id in hex.
+fn active_since(
+    db: &mut Db,
+    purchases: &[Purchase],
+) -> Result<HashMap<String, Timestamp>, StoreError> {
+    let streams = purchases
+        .iter()
+        .map(|purchase| Stream::Entitlement(purchase.entitlement.0).to_string());
+    let streams: Vec<_> = streams.collect();
     let mut active = HashMap::new();
     on!(db, c => {
         let rows = events::table
-            .filter(events::kind.eq_any(KINDS))
-            .order(events::position)
-            .select((events::at, events::body))
-            .load_iter::<(Micros, Vec<u8>), DefaultLoadingMode>(c)?;
+            .filter(events::stream.eq_any(streams))
+            .order((events::stream, events::seq))
+            .select((events::kind, events::at, events::body))
+            .load_iter::<(Code<EventKind>, Micros, Vec<u8>), DefaultLoadingMode>(c)?;
         for row in rows {
-            let (at, body) = row?;
+            let (kind, at, body) = row?;
+            if !matches!(kind.0, EventKind::EntitlementCreated | EventKind::EntitlementAmended) {
+                continue;
+            }
             let fields = event::fields(&body)?;
             let text = |name: &str| match fields.get(name) {
                 Some(Value::Text(text)) => Some(text.as_str()),

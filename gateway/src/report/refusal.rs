@@ -1,21 +1,20 @@
 //! What was refused, and of how much: each want once a day however often a device asks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use fleetgrant_core::domain::Timestamp;
 use fleetgrant_core::event::EventKind;
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
-use serde_cbor::Value;
 use utoipa::ToSchema;
 
 use crate::store::column::{Code, Micros};
 use crate::store::dialect::on;
 use crate::store::schema::events;
-use crate::store::{Db, StoreError, event};
+use crate::store::{Db, StoreError};
 
 /// What was refused of devices that proved who they are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -32,127 +31,197 @@ pub struct Refusals {
 
 /// What an event says of a want or of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Told {
+enum Told<'a> {
     /// A want was decided: denied by this rule, or not.
-    Want(String, Option<String>),
+    Want(Cow<'a, str>, Option<&'a str>),
     /// A message was refused for this reason.
-    Message(String),
+    Message(&'a str),
 }
 
-/// What was refused since an instant, by days of `zone`.
+const KINDS: [i16; 9] = [
+    EventKind::Denied.number(),
+    EventKind::Served.number(),
+    // What was done for a want says which.
+    EventKind::Published.number(),
+    EventKind::Removing.number(),
+    EventKind::Cancelled.number(),
+    EventKind::DeviceRefused.number(),
+    EventKind::DeviceQuarantined.number(),
+    EventKind::IdentityConflict.number(),
+    EventKind::MessageRefused.number(),
+];
+
+/// What was refused since an instant, by days of `zone`: a day at a time, since what is distinct is so
+/// within a day.
 pub(super) fn refusals(
     db: &mut Db,
     since: Option<Timestamp>,
     zone: &TimeZone,
 ) -> Result<Refusals, StoreError> {
-    const KINDS: [EventKind; 9] = [
-        EventKind::Denied,
-        EventKind::Served,
-        // What was done for a want says which.
-        EventKind::Published,
-        EventKind::Removing,
-        EventKind::Cancelled,
-        EventKind::DeviceRefused,
-        EventKind::DeviceQuarantined,
-        EventKind::IdentityConflict,
-        EventKind::MessageRefused,
-    ];
-    let since = Micros(since.unwrap_or(Timestamp::from_micros(i64::MIN)));
-    let mut distinct = Distinct::default();
-    on!(db, c => {
-        let rows = events::table
-            .filter(events::kind.eq_any(KINDS.map(EventKind::number)))
-            .filter(events::at.ge(since))
-            .select((events::stream, events::kind, events::at, events::body))
-            .load_iter::<Row, DefaultLoadingMode>(c)?;
-        for row in rows {
-            distinct.add(row?, zone)?;
-        }
+    let mut refusals = Refusals::default();
+    let mut denied = 0;
+    let mut from = since.unwrap_or(Timestamp::from_micros(i64::MIN));
+    while let Some(next) = next(db, from)? {
+        let until = end_of_day(next, zone)?;
+        let mut day = Day::default();
+        on!(db, c => {
+            let rows = events::table
+                .filter(events::kind.eq_any(KINDS))
+                .filter(events::at.ge(Micros(next)))
+                .filter(events::at.lt(Micros(until)))
+                .select((events::stream, events::kind, events::body))
+                .load_iter::<Row, DefaultLoadingMode>(c)?;
+            for row in rows {
+                day.add(&row?)?;
+            }
+        });
+        denied += day.denied.len() as u64;
+        refusals.decided += day.decided.len() as u64;
+        count(&mut refusals.wants, day.denied);
+        count(&mut refusals.devices, day.refused);
+        from = until;
+    }
+    let decided = refusals.decided;
+    refusals.rate = (decided > 0).then(|| denied as f64 / decided as f64);
+    Ok(refusals)
+}
+
+/// When the next of these events is, of those not before an instant.
+fn next(db: &mut Db, from: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let mut first: Option<Timestamp> = None;
+    for kind in KINDS {
+        let next: Option<Micros> = on!(db, c => events::table
+            .filter(events::kind.eq(kind))
+            .filter(events::at.ge(Micros(from)))
+            .order(events::at)
+            .select(events::at)
+            .first(c)
+            .optional())?;
+        first = first.into_iter().chain(next.map(|at| at.0)).min();
+    }
+    Ok(first)
+}
+
+/// When the day of an instant is over.
+fn end_of_day(at: Timestamp, zone: &TimeZone) -> Result<Timestamp, StoreError> {
+    let end = jiff::Timestamp::from_microsecond(at.micros()).and_then(|at| {
+        let tomorrow = zone.to_datetime(at).date().tomorrow()?;
+        tomorrow.to_zoned_datetime(zone.clone())
     });
-    Ok(distinct.count())
+    let end = end.map_err(|error| StoreError::Corrupt(format!("instant of an event: {error}")))?;
+    let end = Timestamp::from_micros(end.timestamp().as_microsecond());
+    // Never the same again, whatever a zone does.
+    Ok(end.max(at.plus_seconds(1)))
 }
 
-type Row = (String, Code<EventKind>, Micros, Vec<u8>);
+type Row = (String, Code<EventKind>, Vec<u8>);
 
-/// What was told of each device and day, once.
+/// What was told on a day, once.
 #[derive(Debug, Default)]
-struct Distinct {
-    denied: BTreeSet<(String, String, String, Date)>,
-    decided: BTreeSet<(String, String, Date)>,
-    refused: BTreeSet<(String, String, Date)>,
+struct Day {
+    /// Device, want and rule.
+    denied: Distinct,
+    /// Device and want.
+    decided: Distinct,
+    /// Device and reason.
+    refused: Distinct,
 }
+
+/// Texts that were told, each once, and the part of each by which it is counted.
+#[derive(Debug, Default)]
+struct Distinct(HashMap<Box<str>, Option<Box<str>>>);
 
 impl Distinct {
-    fn add(&mut self, (stream, kind, at, body): Row, zone: &TimeZone) -> Result<(), StoreError> {
+    fn add(&mut self, of: [&str; 3], counted_by: Option<&str>) {
+        // None of them has a control character.
+        let told = of.join("\0");
+        let counted = || counted_by.map(Into::into);
+        self.0.entry(told.into()).or_insert_with(counted);
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Day {
+    fn add(&mut self, (stream, kind, body): &Row) -> Result<(), StoreError> {
         let Some(device) = stream.strip_prefix("device:") else {
             return Ok(());
         };
-        let device = || device.to_owned();
-        let day = day(at.0, zone)?;
-        match told(kind.0, &event::fields(&body)?) {
+        match told(kind.0, &body_of(body)?) {
             Some(Told::Want(want, rule)) => {
                 if let Some(rule) = rule {
-                    self.denied.insert((device(), want.clone(), rule, day));
+                    self.denied.add([device, &want, rule], Some(rule));
                 }
-                self.decided.insert((device(), want, day));
+                self.decided.add([device, &want, ""], None);
             }
             Some(Told::Message(reason)) => {
-                self.refused.insert((device(), reason, day));
+                self.refused.add([device, reason, ""], Some(reason));
             }
             None => {}
         }
         Ok(())
     }
-
-    fn count(self) -> Refusals {
-        let decided = self.decided.len() as u64;
-        Refusals {
-            rate: (decided > 0).then(|| self.denied.len() as f64 / decided as f64),
-            decided,
-            wants: by(self.denied.into_iter().map(|(_, _, rule, _)| rule)),
-            devices: by(self.refused.into_iter().map(|(_, reason, _)| reason)),
-        }
-    }
 }
 
-fn told(kind: EventKind, fields: &BTreeMap<String, Value>) -> Option<Told> {
-    let field = |name: &str| match fields.get(name) {
-        Some(Value::Text(text)) => Some(text.clone()),
-        _ => None,
-    };
-    let reason = |name| Some(Told::Message(field(name).unwrap_or_else(unknown)));
+/// What is read of an event's body.
+#[derive(Debug, Default, Deserialize)]
+struct Body<'a> {
+    feature: Option<&'a str>,
+    code: Option<&'a str>,
+    want: Option<&'a str>,
+    entitlement: Option<&'a str>,
+    rule: Option<&'a str>,
+    reason: Option<&'a str>,
+    notice: Option<&'a str>,
+}
+
+fn body_of(body: &[u8]) -> Result<Body<'_>, StoreError> {
+    serde_cbor::from_slice(body)
+        .map_err(|error| StoreError::Corrupt(format!("body of an event: {error}")))
+}
+
+fn told<'a>(kind: EventKind, body: &Body<'a>) -> Option<Told<'a>> {
+    const UNKNOWN: &str = "unknown";
     match kind {
-        EventKind::DeviceRefused => reason("reason"),
-        EventKind::MessageRefused => reason("notice"),
-        EventKind::DeviceQuarantined => Some(Told::Message("quarantined".to_owned())),
-        EventKind::IdentityConflict => Some(Told::Message(kind.to_string())),
+        EventKind::DeviceRefused => Some(Told::Message(body.reason.unwrap_or(UNKNOWN))),
+        EventKind::MessageRefused => Some(Told::Message(body.notice.unwrap_or(UNKNOWN))),
+        EventKind::DeviceQuarantined => Some(Told::Message("quarantined")),
+        EventKind::IdentityConflict => Some(Told::Message(kind.as_str())),
         _ => {
-            let bound =
-                || field("entitlement").map_or_else(String::new, |id| format!("bound/{id}"));
-            let want = field("feature")
-                .or_else(|| field("code").map(|id| format!("code/{id}")))
-                .or_else(|| field("want").map(|_| bound()))?;
+            let want = match *body {
+                Body {
+                    feature: Some(feature),
+                    ..
+                } => Cow::Borrowed(feature),
+                Body {
+                    code: Some(code), ..
+                } => format!("code/{code}").into(),
+                Body {
+                    want: Some(_),
+                    entitlement: Some(id),
+                    ..
+                } => format!("bound/{id}").into(),
+                Body { want: Some(_), .. } => Cow::Borrowed(""),
+                _ => return None,
+            };
             let is_denied = kind == EventKind::Denied;
-            let rule = is_denied.then(|| field("rule").unwrap_or_else(unknown));
-            Some(Told::Want(want, rule))
+            Some(Told::Want(
+                want,
+                is_denied.then(|| body.rule.unwrap_or(UNKNOWN)),
+            ))
         }
     }
 }
 
-fn unknown() -> String {
-    "unknown".to_owned()
-}
-
-fn day(at: Timestamp, zone: &TimeZone) -> Result<Date, StoreError> {
-    jiff::Timestamp::from_microsecond(at.micros())
-        .map(|at| zone.to_datetime(at).date())
-        .map_err(|error| StoreError::Corrupt(format!("instant of an event: {error}")))
-}
-
-fn by(names: impl Iterator<Item = String>) -> BTreeMap<String, u64> {
-    let mut counted = BTreeMap::new();
-    for name in names {
-        *counted.entry(name).or_default() += 1;
+fn count(counted: &mut BTreeMap<String, u64>, distinct: Distinct) {
+    for name in distinct.0.into_values().flatten() {
+        match counted.get_mut(&*name) {
+            Some(times) => *times += 1,
+            None => {
+                counted.insert(name.into(), 1);
+            }
+        }
     }
-    counted
 }

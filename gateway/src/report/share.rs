@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::delay::Cohort;
 use super::dimension::{Dimension, Dimensions, Place};
-use super::first::{self, Activated};
+use super::first::{self, Activated, Lineages};
 use super::{group, written};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
@@ -97,59 +97,66 @@ struct Tally {
 /// Reads the report.
 pub fn read(db: &mut Db, now: Timestamp, query: &ShareQuery) -> Result<ShareReport, StoreError> {
     let any_purpose = query.by.has(Dimension::Purpose);
-    let mut firsts = HashMap::<_, Vec<Activated>>::new();
-    for first in first::firsts_of(db, !any_purpose)? {
-        firsts.entry(first.entitlement).or_default().push(first);
-    }
-    let platforms = match query.by.has(Dimension::Platform) {
-        true => platforms(db)?,
-        false => HashMap::new(),
-    };
-    let (products, sold_at) = (products(db)?, order_dates(db)?);
+    let lineages = Lineages::read(db, !any_purpose)?;
+    let products = products(db)?;
     let mut groups = BTreeMap::<String, Tally>::new();
     let mut all = Tally::default();
-    for row in rows(db)? {
-        let Some(product) = products.get(&row.product) else {
-            continue;
+    let mut after = first::BEFORE_ALL;
+    loop {
+        let rows = rows(db, after)?;
+        let Some(last) = rows.last().map(|row| row.id) else {
+            break;
         };
-        if !any_purpose && row.purpose.0 != Purpose::Production {
-            continue;
-        }
-        let place = Place {
-            product: &product.code,
-            features: &product.features,
-            model: &row.model,
-            customer: row.customer.as_deref(),
-            tier: row.tier.as_deref(),
-            product_line: product.line.as_deref(),
-            platform: None,
-            purpose: row.purpose.0.as_str(),
+        let mut firsts = lineages.firsts(db, after, last)?;
+        let sold_at = order_dates(db, &rows)?;
+        let platforms = match query.by.has(Dimension::Platform) {
+            true => platforms(db, firsts.values().flatten())?,
+            false => HashMap::new(),
         };
-        let mut add = |place: &Place<'_>, tally: Tally| {
-            all.add(tally);
-            for group in query.by.groups(place) {
-                groups.entry(group).or_default().add(tally);
-            }
-        };
-        let mine = firsts.remove(&row.id).unwrap_or_default();
-        for first in mine.iter().filter(|first| query.cohort.has(first.at())) {
-            let place = Place {
-                platform: platforms.get(&first.device).map(String::as_str),
-                ..place
+        after = last;
+        for row in rows {
+            let Some(product) = products.get(&row.product) else {
+                continue;
             };
-            let activations = first.units();
-            add(
-                &place,
-                Tally {
-                    activations,
-                    ..Tally::default()
-                },
-            );
-        }
-        let line = row.order_line.and_then(|line| sold_at.get(&line).copied());
-        let from = line.unwrap_or(row.made_at).0;
-        if let Some(tally) = shared(&row, from, &mine, now, query) {
-            add(&place, tally);
+            if !any_purpose && row.purpose.0 != Purpose::Production {
+                continue;
+            }
+            let place = Place {
+                product: &product.code,
+                features: &product.features,
+                model: &row.model,
+                customer: row.customer.as_deref(),
+                tier: row.tier.as_deref(),
+                product_line: product.line.as_deref(),
+                platform: None,
+                purpose: row.purpose.0.as_str(),
+            };
+            let mut add = |place: &Place<'_>, tally: Tally| {
+                all.add(tally);
+                for group in query.by.groups(place) {
+                    groups.entry(group).or_default().add(tally);
+                }
+            };
+            let mine = firsts.remove(&row.id).unwrap_or_default();
+            for first in mine.iter().filter(|first| query.cohort.has(first.at())) {
+                let place = Place {
+                    platform: platforms.get(&first.device).map(String::as_str),
+                    ..place
+                };
+                let activations = first.units();
+                add(
+                    &place,
+                    Tally {
+                        activations,
+                        ..Tally::default()
+                    },
+                );
+            }
+            let line = row.order_line.and_then(|line| sold_at.get(&line).copied());
+            let from = line.unwrap_or(row.made_at).0;
+            if let Some(tally) = shared(&row, from, &mine, now, query) {
+                add(&place, tally);
+            }
         }
     }
     let rows = groups.into_iter().chain([(group::ALL.to_owned(), all)]);
@@ -208,7 +215,7 @@ impl Tally {
     }
 }
 
-fn rows(db: &mut Db) -> Result<Vec<Row>, StoreError> {
+fn rows(db: &mut Db, after: Octets<EntitlementId>) -> Result<Vec<Row>, StoreError> {
     Ok(on!(db, c => entitlements::table
         .inner_join(license_models::table)
         .left_join(parties::table)
@@ -225,6 +232,9 @@ fn rows(db: &mut Db) -> Result<Vec<Row>, StoreError> {
             entitlements::units,
             entitlements::created_at,
         ))
+        .filter(entitlements::id.gt(after))
+        .order(entitlements::id)
+        .limit(first::PORTION)
         .load(c))?)
 }
 
@@ -261,15 +271,26 @@ fn products(db: &mut Db) -> Result<HashMap<Octets<ProductId>, Product>, StoreErr
     Ok(products)
 }
 
-fn order_dates(db: &mut Db) -> Result<HashMap<Octets<OrderLineId>, Micros>, StoreError> {
+fn order_dates(
+    db: &mut Db,
+    rows: &[Row],
+) -> Result<HashMap<Octets<OrderLineId>, Micros>, StoreError> {
+    let mut lines: Vec<_> = rows.iter().filter_map(|row| row.order_line).collect();
+    lines.dedup();
     let dates: Vec<(Octets<OrderLineId>, Micros)> = on!(db, c => order_lines::table
         .inner_join(orders::table)
+        .filter(order_lines::id.eq_any(lines))
         .select((order_lines::id, orders::ordered_at))
         .load(c))?;
     Ok(dates.into_iter().collect())
 }
 
-fn platforms(db: &mut Db) -> Result<HashMap<String, String>, StoreError> {
+/// What the devices are that these activations are on.
+fn platforms<'a>(
+    db: &mut Db,
+    firsts: impl Iterator<Item = &'a Activated>,
+) -> Result<HashMap<String, String>, StoreError> {
+    const TOGETHER: usize = 1_000;
     type Found = (
         String,
         Option<Vec<u8>>,
@@ -277,25 +298,34 @@ fn platforms(db: &mut Db) -> Result<HashMap<String, String>, StoreError> {
         Option<String>,
         Option<String>,
     );
-    let found: Vec<Found> = on!(db, c => devices::table
-        .select((
-            devices::id,
-            devices::said_hwmodel,
-            devices::hwmodel,
-            devices::software_name,
-            devices::software_version,
-        ))
-        .load(c))?;
-    let named = found
-        .into_iter()
-        .map(|(id, said, manifest, software, version)| {
-            let model = said.or(manifest).as_deref().map(model_text);
-            let parts: Vec<_> = [model, software, version].into_iter().flatten().collect();
-            let name = match parts.is_empty() {
-                true => "(unknown)".to_owned(),
-                false => parts.join(" "),
-            };
-            (id, name)
-        });
-    Ok(named.collect())
+    let mut ids: Vec<_> = firsts.map(|first| first.device.as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut platforms = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(TOGETHER) {
+        let found: Vec<Found> = on!(db, c => devices::table
+            .filter(devices::id.eq_any(ids))
+            .select((
+                devices::id,
+                devices::said_hwmodel,
+                devices::hwmodel,
+                devices::software_name,
+                devices::software_version,
+            ))
+            .load(c))?;
+        platforms.extend(
+            found
+                .into_iter()
+                .map(|(id, said, manifest, software, version)| {
+                    let model = said.or(manifest).as_deref().map(model_text);
+                    let parts: Vec<_> = [model, software, version].into_iter().flatten().collect();
+                    let name = match parts.is_empty() {
+                        true => "(unknown)".to_owned(),
+                        false => parts.join(" "),
+                    };
+                    (id, name)
+                }),
+        );
+    }
+    Ok(platforms)
 }

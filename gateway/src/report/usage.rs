@@ -1,6 +1,6 @@
 //! How much of what was sold is in use: utilisation, and licence models in use.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
@@ -8,7 +8,7 @@ use fleetgrant_core::domain::{ActivationState, EntitlementId, EntitlementState, 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::group::{GroupBy, Groups, Names};
+use super::group::{self, GroupBy, Names};
 use super::written;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
@@ -50,11 +50,12 @@ pub struct Usage {
     pub at_risk: u64,
 }
 
-/// An entitlement with what is held of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stock {
-    row: Row,
-    holds: Vec<Hold>,
+/// An entitlement that is no draft, as far as what is held of it needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sold {
+    id: Octets<EntitlementId>,
+    unlimited: bool,
+    group: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -79,9 +80,12 @@ struct Hold {
 
 /// Reads how much is in use.
 pub fn usage(db: &mut Db, now: Timestamp, by: GroupBy) -> Result<UsageReport, StoreError> {
+    let mut tallies = Tallies::new(by);
+    rows(db, |row| tallies.add(row))?;
+    holds(db, |hold| tallies.hold(hold, now))?;
     Ok(UsageReport {
         at: now,
-        groups: tally(&stocks(db)?, now, by),
+        groups: tallies.into_groups(),
     })
 }
 
@@ -112,16 +116,42 @@ pub(super) fn at_risk(
         .collect())
 }
 
-fn stocks(db: &mut Db) -> Result<Vec<Stock>, StoreError> {
-    let mut holds = HashMap::<_, Vec<Hold>>::new();
+/// Every entitlement that is no draft, in order of their ids.
+fn rows(db: &mut Db, mut each: impl FnMut(Row)) -> Result<(), StoreError> {
     on!(db, c => {
-        const ENDED: [i16; 3] = [
-            ActivationState::Cancelled.number(),
-            ActivationState::Removed.number(),
-            ActivationState::Lapsed.number(),
-        ];
+        let rows = entitlements::table
+            .inner_join(products::table)
+            .inner_join(license_models::table)
+            .left_join(parties::table)
+            .filter(entitlements::state.ne(Code(EntitlementState::Draft)))
+            .select((
+                entitlements::id,
+                entitlements::unlimited,
+                entitlements::units,
+                products::code,
+                license_models::code,
+                parties::name.nullable(),
+            ))
+            .order(entitlements::id)
+            .load_iter::<Row, DefaultLoadingMode>(c)?;
+        for row in rows {
+            each(row?);
+        }
+    });
+    Ok(())
+}
+
+/// What is held and what was written off, that of one device after the other.
+fn holds(db: &mut Db, mut each: impl FnMut(Hold)) -> Result<(), StoreError> {
+    const ENDED: [i16; 3] = [
+        ActivationState::Cancelled.number(),
+        ActivationState::Removed.number(),
+        ActivationState::Lapsed.number(),
+    ];
+    on!(db, c => {
         let rows = activations::table
             .filter(activations::state.ne_all(ENDED))
+            .order(activations::device_id)
             .select((
                 activations::entitlement_id,
                 activations::device_id,
@@ -131,84 +161,139 @@ fn stocks(db: &mut Db) -> Result<Vec<Stock>, StoreError> {
             ))
             .load_iter::<Hold, DefaultLoadingMode>(c)?;
         for hold in rows {
-            let hold = hold?;
-            holds.entry(hold.entitlement).or_default().push(hold);
+            each(hold?);
         }
     });
-    let rows: Vec<Row> = on!(db, c => entitlements::table
-        .inner_join(products::table)
-        .inner_join(license_models::table)
-        .left_join(parties::table)
-        .filter(entitlements::state.ne(Code(EntitlementState::Draft)))
-        .select((
-            entitlements::id,
-            entitlements::unlimited,
-            entitlements::units,
-            products::code,
-            license_models::code,
-            parties::name.nullable(),
-        ))
-        .order(entitlements::id)
-        .load(c))?;
-    let stocks = rows.into_iter().map(|row| Stock {
-        holds: holds.remove(&row.id).unwrap_or_default(),
-        row,
-    });
-    Ok(stocks.collect())
+    Ok(())
 }
 
-#[derive(Default)]
-struct Tally<'a> {
+#[derive(Clone, Copy, Default)]
+struct Tally {
     entitlements: u64,
     unlimited: u64,
     units: u64,
     holding: u64,
     holding_counted: u64,
     activated: u64,
-    devices: HashSet<&'a str>,
+    devices: u64,
     at_risk: u64,
 }
 
-fn tally(stocks: &[Stock], now: Timestamp, by: GroupBy) -> Vec<Usage> {
-    let mut groups = Groups::<Tally<'_>>::new(by);
-    for stock in stocks {
-        let row = &stock.row;
-        let names = Names {
+/// What was counted of each group, and of all.
+struct Tallies {
+    by: GroupBy,
+    /// In order of their ids.
+    sold: Vec<Sold>,
+    names: BTreeMap<String, usize>,
+    groups: Vec<Tally>,
+    all: Tally,
+    /// The device whose activations are being counted.
+    device: String,
+    /// The groups that it is counted in.
+    counted_in: Vec<usize>,
+}
+
+impl Tallies {
+    fn new(by: GroupBy) -> Self {
+        Self {
+            by,
+            sold: Vec::new(),
+            names: BTreeMap::new(),
+            groups: Vec::new(),
+            all: Tally::default(),
+            device: String::new(),
+            counted_in: Vec::new(),
+        }
+    }
+
+    /// Adds an entitlement; they come in order of their ids.
+    fn add(&mut self, row: Row) {
+        let name = self.by.of(Names {
             product: &row.product,
             model: &row.model,
             owner: row.owner.as_deref(),
+        });
+        let group = match self.names.get(name) {
+            Some(group) => *group,
+            None => {
+                self.names.insert(name.to_owned(), self.groups.len());
+                self.groups.push(Tally::default());
+                self.groups.len() - 1
+            }
         };
-        groups.add(names, |tally| tally.add(stock, now));
-    }
-    groups.into_rows(|group, tally| tally.usage(group))
-}
-
-impl<'a> Tally<'a> {
-    fn add(&mut self, stock: &'a Stock, now: Timestamp) {
-        self.entitlements += 1;
-        if stock.row.unlimited {
-            self.unlimited += 1;
-        } else {
-            self.units += stock.row.units.unsigned_abs();
+        for tally in [&mut self.all, &mut self.groups[group]] {
+            tally.entitlements += 1;
+            if row.unlimited {
+                tally.unlimited += 1;
+            } else {
+                tally.units += row.units.unsigned_abs();
+            }
         }
-        for hold in &stock.holds {
-            let units = hold.units.unsigned_abs();
+        self.sold.push(Sold {
+            id: row.id,
+            unlimited: row.unlimited,
+            group,
+        });
+    }
+
+    /// Adds what is held of one of them; that of one device comes together. What is held of a draft
+    /// is left out with it.
+    fn hold(&mut self, hold: Hold, now: Timestamp) {
+        let found = self
+            .sold
+            .binary_search_by_key(&hold.entitlement, |sold| sold.id);
+        let Ok(found) = found else {
+            return;
+        };
+        let Sold {
+            unlimited, group, ..
+        } = self.sold[found];
+        let is_at_risk = hold.is_at_risk(now);
+        let is_activated = hold.state.0 == ActivationState::Activated;
+        let (mut first_of_all, mut first_of_group) = (false, false);
+        if is_activated {
+            if self.device != hold.device {
+                self.device = hold.device;
+                self.counted_in.clear();
+            }
+            first_of_all = self.counted_in.is_empty();
+            first_of_group = !self.counted_in.contains(&group);
+            if first_of_group {
+                self.counted_in.push(group);
+            }
+        }
+        let units = hold.units.unsigned_abs();
+        for (tally, is_first) in [
+            (&mut self.all, first_of_all),
+            (&mut self.groups[group], first_of_group),
+        ] {
             if hold.state.0.holds_units() {
-                self.holding += units;
-                if !stock.row.unlimited {
-                    self.holding_counted += units;
+                tally.holding += units;
+                if !unlimited {
+                    tally.holding_counted += units;
                 }
             }
-            if hold.state.0 == ActivationState::Activated {
-                self.activated += units;
-                self.devices.insert(&hold.device);
+            if is_activated {
+                tally.activated += units;
+                tally.devices += u64::from(is_first);
             }
-            if hold.is_at_risk(now) {
-                self.at_risk += units;
+            if is_at_risk {
+                tally.at_risk += units;
             }
         }
     }
 
+    fn into_groups(self) -> Vec<Usage> {
+        let is_told = self.by != GroupBy::All;
+        let groups = self.names.into_iter().filter(|_| is_told);
+        let groups = groups.map(|(name, group)| self.groups[group].usage(name));
+        groups
+            .chain([self.all.usage(group::ALL.to_owned())])
+            .collect()
+    }
+}
+
+impl Tally {
     fn usage(self, group: String) -> Usage {
         Usage {
             group,
@@ -217,7 +302,7 @@ impl<'a> Tally<'a> {
             units: self.units,
             holding: self.holding,
             activated: self.activated,
-            devices: self.devices.len() as u64,
+            devices: self.devices,
             utilisation: (self.units > 0).then(|| self.holding_counted as f64 / self.units as f64),
             at_risk: self.at_risk,
         }
@@ -241,37 +326,46 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000);
 
-    fn stock(product: &str, units: Option<i64>, holds: &[(&str, i64, ActivationState)]) -> Stock {
-        let id = Octets(EntitlementId([1; 16]));
-        let holds = holds.iter().map(|(device, units, state)| Hold {
-            entitlement: id,
-            device: (*device).to_owned(),
-            units: *units,
-            state: Code(*state),
-            runs_until: None,
-        });
-        Stock {
-            row: Row {
+    type Held<'a> = (&'a str, i64, ActivationState);
+
+    /// Entitlements of these products and units, and what is held of each.
+    fn tallies(by: GroupBy, all: &[(&str, Option<i64>, &[Held<'_>])]) -> Vec<Usage> {
+        let mut tallies = Tallies::new(by);
+        let mut holds = Vec::new();
+        for (id, (product, units, held)) in (1..).zip(all) {
+            let id = Octets(EntitlementId([id; 16]));
+            tallies.add(Row {
                 id,
                 unlimited: units.is_none(),
                 units: units.unwrap_or(0),
-                product: product.to_owned(),
+                product: (*product).to_owned(),
                 model: "perpetual".to_owned(),
                 owner: None,
-            },
-            holds: holds.collect(),
+            });
+            holds.extend(held.iter().map(|(device, units, state)| Hold {
+                entitlement: id,
+                device: (*device).to_owned(),
+                units: *units,
+                state: Code(*state),
+                runs_until: (*device == "over").then_some(Micros(NOW)),
+            }));
         }
+        holds.sort_by(|a, b| a.device.cmp(&b.device));
+        holds.into_iter().for_each(|hold| tallies.hold(hold, NOW));
+        tallies.into_groups()
     }
 
     #[test]
     fn units_without_number_are_in_use_and_in_no_ratio() {
         use ActivationState::{Activated, Published};
-        let stocks = [
-            stock("P", Some(4), &[("a", 1, Activated), ("b", 1, Published)]),
-            stock("P", None, &[("a", 5, Activated)]),
-            stock("Q", Some(4), &[]),
-        ];
-        let groups = tally(&stocks, NOW, GroupBy::Product);
+        let groups = tallies(
+            GroupBy::Product,
+            &[
+                ("P", Some(4), &[("a", 1, Activated), ("b", 1, Published)]),
+                ("P", None, &[("a", 5, Activated)]),
+                ("Q", Some(4), &[]),
+            ],
+        );
         let p = Usage {
             group: "P".to_owned(),
             entitlements: 2,
@@ -295,17 +389,30 @@ mod tests {
     }
 
     #[test]
+    fn a_device_counts_once_in_each_group_and_once_in_all() {
+        use ActivationState::{Activated, Reserved};
+        let groups = tallies(
+            GroupBy::Product,
+            &[
+                ("P", Some(9), &[("a", 1, Activated), ("b", 1, Activated)]),
+                ("Q", Some(9), &[("a", 1, Activated), ("c", 1, Reserved)]),
+                ("P", Some(9), &[("a", 1, Activated), ("d", 1, Activated)]),
+            ],
+        );
+        let devices: Vec<_> = groups.iter().map(|group| group.devices).collect();
+        assert_eq!(devices, [3, 1, 3]);
+    }
+
+    #[test]
     fn a_copy_is_at_risk_until_its_time_is_over() {
         use ActivationState::{Activated, Orphaned, Removing, WrittenOff};
         let states = [
             ("a", 1, Removing),
-            ("b", 2, Orphaned),
+            ("over", 2, Orphaned),
             ("c", 4, WrittenOff),
             ("d", 8, Activated),
         ];
-        let mut stock = stock("P", Some(20), &states);
-        stock.holds[1].runs_until = Some(Micros(NOW));
-        let groups = tally(&[stock], NOW, GroupBy::All);
+        let groups = tallies(GroupBy::All, &[("P", Some(20), &states)]);
         // What was written off holds its units no more, and may run all the same.
         assert_eq!((groups[0].holding, groups[0].at_risk), (11, 5));
     }

@@ -5,7 +5,6 @@
 //! a sample without censoring are the ordinary ones: the smallest wait that so many did not
 //! exceed.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::time::Duration;
 
@@ -105,51 +104,172 @@ impl Wait {
     }
 }
 
-impl Summary {
-    /// Of these waits.
-    #[must_use]
-    pub fn of(mut waits: Vec<Wait>) -> Self {
-        // At the same length what happened comes before what is censored.
-        waits.sort_unstable_by(|a, b| match a.length.cmp(&b.length) {
-            Ordering::Equal => b.is_over.cmp(&a.is_over),
-            other => other,
-        });
-        let all = waits.iter().map(|wait| wait.units).sum();
-        let over = waits.iter().filter(|wait| wait.is_over);
-        let n = over.clone().map(|wait| wait.units).sum();
-        let total: u128 = over
-            .map(|wait| wait.length.as_micros() * u128::from(wait.units))
-            .sum();
-        let mean = total.checked_div(u128::from(n)).map(|micros| {
-            Duration::from_micros(u64::try_from(micros).expect("a mean is within its values"))
-        });
-        Self {
-            over: n,
-            all,
-            mean,
-            median: quantile(&waits, all, 0.5),
-            p95: quantile(&waits, all, 0.95),
+/// Waits that no measure counts: the first of them, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct DataErrors {
+    pub(super) first: Vec<DataError>,
+    pub(super) all: u64,
+}
+
+impl DataErrors {
+    /// As many as anybody mends one by one.
+    const TOLD: usize = 100;
+
+    pub(super) fn add(&mut self, error: DataError) {
+        self.all += 1;
+        if self.first.len() < Self::TOLD {
+            self.first.push(error);
         }
     }
 }
 
+/// Waits as they are gathered, however many they are. While there are few different lengths each is
+/// kept as it is; beyond that they are rounded down, to as many binary digits as there is room for.
+#[derive(Clone, Debug)]
+pub(super) struct Waits {
+    over: u64,
+    all: u64,
+    /// Microseconds times units, of those that are over.
+    total: u128,
+    steps: Vec<Step>,
+    room: usize,
+    digits: u32,
+}
+
+/// Units that waited equally long and for which it is over, or is not.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    /// Twice the microseconds, and one more while it goes on: at the same length what happened comes
+    /// before what is censored.
+    key: u64,
+    units: u64,
+}
+
+impl Step {
+    const fn micros(self) -> u64 {
+        self.key >> 1
+    }
+
+    const fn is_over(self) -> bool {
+        self.key & 1 == 0
+    }
+
+    const fn rounded(self, digits: u32) -> Self {
+        let beyond = (u64::BITS - self.micros().leading_zeros()).saturating_sub(digits);
+        let micros = self.micros() >> beyond << beyond;
+        Self {
+            key: micros << 1 | self.key & 1,
+            ..self
+        }
+    }
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self::within(1 << 19)
+    }
+}
+
+impl Waits {
+    /// Room for so many different lengths, of which at least half are kept.
+    fn within(room: usize) -> Self {
+        Self {
+            over: 0,
+            all: 0,
+            total: 0,
+            steps: Vec::new(),
+            room,
+            digits: u64::BITS,
+        }
+    }
+
+    /// Adds one.
+    pub(super) fn add(&mut self, wait: Wait) {
+        let micros = u64::try_from(wait.length.as_micros()).expect("it was made of microseconds");
+        self.all += wait.units;
+        if wait.is_over {
+            self.over += wait.units;
+            self.total += u128::from(micros) * u128::from(wait.units);
+        }
+        if self.steps.len() >= self.room {
+            self.make_room();
+        }
+        let step = Step {
+            key: micros << 1 | u64::from(!wait.is_over),
+            units: wait.units,
+        };
+        self.steps.push(step.rounded(self.digits));
+    }
+
+    /// What they come to.
+    #[must_use]
+    pub(super) fn summary(mut self) -> Summary {
+        self.settle();
+        let mean = self.total.checked_div(u128::from(self.over)).map(|micros| {
+            Duration::from_micros(u64::try_from(micros).expect("a mean is within its values"))
+        });
+        Summary {
+            over: self.over,
+            all: self.all,
+            mean,
+            median: quantile(&self.steps, self.all, 0.5),
+            p95: quantile(&self.steps, self.all, 0.95),
+        }
+    }
+
+    /// Puts them in order, each length once.
+    fn settle(&mut self) {
+        self.steps.sort_unstable_by_key(|step| step.key);
+        self.steps.dedup_by(|next, kept| {
+            let same = next.key == kept.key;
+            if same {
+                kept.units += next.units;
+            }
+            same
+        });
+    }
+
+    fn make_room(&mut self) {
+        // More are more than exact enough, and most lengths have more.
+        const FEW: u32 = 20;
+        self.settle();
+        while self.steps.len() > self.room / 2 && self.digits > 1 {
+            self.digits = FEW.min(self.digits - 1);
+            for step in &mut self.steps {
+                *step = step.rounded(self.digits);
+            }
+            self.settle();
+        }
+    }
+}
+
+impl Summary {
+    /// Of these waits.
+    #[must_use]
+    pub fn of(waits: impl IntoIterator<Item = Wait>) -> Self {
+        let mut all = Waits::default();
+        waits.into_iter().for_each(|wait| all.add(wait));
+        all.summary()
+    }
+}
+
 /// The smallest wait at which the share of those that still wait falls to `1 - share` or below.
-fn quantile(sorted: &[Wait], all: u64, share: f64) -> Option<Duration> {
+fn quantile(sorted: &[Step], all: u64, share: f64) -> Option<Duration> {
     // Products of ratios that cancel are exact; rounding must not move the others past a step.
     const ROUNDING: f64 = 1e-12;
     let mut at_risk = all;
     // The estimate and the number at risk after the last censoring. Between censorings the
     // product of the ratios is one ratio.
     let (mut base, mut base_risk) = (1.0, all);
-    for wait in sorted {
-        at_risk -= wait.units;
+    for step in sorted {
+        at_risk -= step.units;
         let waiting = base * at_risk as f64 / base_risk.max(1) as f64;
-        if wait.is_over {
+        if step.is_over() {
             if waiting <= 1.0 - share + ROUNDING {
-                return Some(wait.length);
+                return Some(Duration::from_micros(step.micros()));
             }
         } else {
-            base *= (at_risk + wait.units) as f64 / base_risk.max(1) as f64;
+            base *= (at_risk + step.units) as f64 / base_risk.max(1) as f64;
             base_risk = at_risk;
         }
     }

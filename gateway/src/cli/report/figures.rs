@@ -86,10 +86,10 @@ pub(super) fn print_delay(form: Format, report: &DelayReport) -> io::Result<()> 
         Format::Csv => {
             let figures: Vec<_> = report.groups.iter().map(DelayFigures::from).collect();
             output::print(Format::Csv, &figures)?;
-            if !report.data_errors.is_empty() {
+            if report.data_errors_in_all > 0 {
                 crate::cli::note(&format!(
                     "{} left out, whose dates contradict each other: see them with --output table",
-                    report.data_errors.len()
+                    report.data_errors_in_all
                 ));
             }
             Ok(())
@@ -104,7 +104,13 @@ pub(super) fn print_delay(form: Format, report: &DelayReport) -> io::Result<()> 
                 ));
             }
             let errors: Vec<_> = report.data_errors.iter().map(DataErrorLine::from).collect();
-            output::print_part("left out, since it ends before it begins", &errors)
+            let told = errors.len() as u64;
+            output::print_part("left out, since it ends before it begins", &errors)?;
+            if report.data_errors_in_all > told {
+                let more = report.data_errors_in_all - told;
+                crate::cli::note(&format!("and {more} more like these"));
+            }
+            Ok(())
         }
     }
 }

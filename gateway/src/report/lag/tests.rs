@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
-use fleetgrant_core::domain::{ActivationId, EntitlementId, Origin};
+use fleetgrant_core::domain::Origin;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::column::{Code, Micros, Octets};
+use crate::store::column::{Code, Micros};
 
 const NOW: Timestamp = at(1_000);
 
@@ -23,8 +23,6 @@ fn batch(from: u64, units: u64, devices: &[&str]) -> Batch {
 
 fn first(device: &str, units: i64, when: u64) -> Activated {
     Activated {
-        lineage: Octets(ActivationId([0; 16])),
-        entitlement: Octets(EntitlementId([0; 16])),
         device: device.to_owned(),
         units,
         origin: Code(Origin::Field),

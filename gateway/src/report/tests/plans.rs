@@ -232,6 +232,46 @@ fn what_is_of_one_thing_or_few_is_found_by_an_index() {
     });
 }
 
+/// Reports of all there is read it in the order of an index, a portion at a time, and sort nothing
+/// that grows: what they hold does not grow with the ledger.
+#[test]
+fn a_report_of_everything_goes_through_it_once_and_in_order() {
+    use crate::report::delay::{order_to_activation, shipment_to_activation};
+    use crate::report::platform::platforms;
+    use crate::report::share::{self, ShareQuery};
+    use crate::report::usage;
+    let ledger = lived();
+    let now = ledger.now;
+    let check = |allowed: &[&str], sorting, read: &dyn Fn(&mut Db) -> Result<(), StoreError>| {
+        let found = faults(&ledger, allowed, sorting, read);
+        assert!(found.is_empty(), "{found:#?}");
+    };
+    // What was moved is looked for among all activations, which are read as they lie.
+    check(&["activations"], Sorting::No, &|db| {
+        order_to_activation(db, now, Cohort::default(), GroupBy::Product).map(drop)
+    });
+    // Shipments of a portion are put in order.
+    check(&["activations"], Sorting::MayBe, &|db| {
+        shipment_to_activation(db, now, Cohort::default(), GroupBy::Product).map(drop)
+    });
+    // And the features of products.
+    check(&["activations"], Sorting::MayBe, &|db| {
+        let query = ShareQuery {
+            by: "platform".parse().unwrap(),
+            ..ShareQuery::default()
+        };
+        share::read(db, now, &query).map(drop)
+    });
+    check(&[], Sorting::No, &|db| platforms(db).map(drop));
+    check(&["activations", "entitlements"], Sorting::No, &|db| {
+        usage::usage(db, now, GroupBy::Product).map(drop)
+    });
+    // Devices are counted by the index of their states, and units by theirs.
+    check(&["activations", "devices"], Sorting::MayBe, &|db| {
+        crate::report::activation::read(db, now, None, &jiff::tz::TimeZone::UTC).map(drop)
+    });
+}
+
 /// The test can fail: what has no index is found.
 #[test]
 fn a_table_that_is_gone_through_is_found() {

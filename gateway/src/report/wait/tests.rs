@@ -33,7 +33,7 @@ fn nothing_has_no_quantiles() {
 
 #[test]
 fn without_censoring_the_quantiles_are_the_ordinary_ones() {
-    let summary = Summary::of((1..=100).map(|seconds| over(seconds, 1)).collect());
+    let summary = Summary::of((1..=100).map(|seconds| over(seconds, 1)));
     let expected = Summary {
         over: 100,
         all: 100,
@@ -68,7 +68,7 @@ fn the_estimate_is_that_of_the_textbook() {
     let censored = [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35];
     let waits = over_at.iter().map(|t| over(*t, 1));
     let waits = waits.chain(censored.iter().map(|t| ongoing(*t, 1)));
-    let summary = Summary::of(waits.collect());
+    let summary = Summary::of(waits);
     assert_eq!((summary.over, summary.all), (9, 21));
     assert_eq!((summary.median, summary.p95), (secs(23), None));
 }
@@ -134,7 +134,57 @@ fn by_definition(waits: &[Wait], share: f64) -> Option<Duration> {
     })
 }
 
+#[test]
+fn of_many_lengths_the_digits_are_kept_that_there_is_room_for() {
+    const ROOM: usize = 1_024;
+    let mut waits = Waits::within(ROOM);
+    let mut exact = Waits::default();
+    for seconds in 1..=10_000u64 {
+        // In no order, and some of them wait still.
+        let seconds = seconds * 7_919 % 10_007;
+        let wait = match seconds % 5 {
+            0 => ongoing(seconds, 1),
+            _ => over(seconds, 2),
+        };
+        waits.add(wait);
+        exact.add(wait);
+        assert!(waits.steps.len() <= ROOM);
+    }
+    let digits = waits.digits;
+    assert!((4..12).contains(&digits), "{digits}");
+    let (rounded, exact) = (waits.summary(), exact.summary());
+    assert_eq!((rounded.over, rounded.all), (exact.over, exact.all));
+    assert_eq!(rounded.mean, exact.mean);
+    // Each length is too short by one of its last digit at most, and what is censored by as much.
+    let most = 2.0 / f64::from(1 << (digits - 1));
+    for (rounded, exact) in [(rounded.median, exact.median), (rounded.p95, exact.p95)] {
+        let (rounded, exact) = (rounded.unwrap().as_secs_f64(), exact.unwrap().as_secs_f64());
+        assert!((rounded - exact).abs() <= exact * most, "{rounded} {exact}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn rounded_waits_that_are_over_have_rounded_quantiles(
+        lengths in prop::collection::vec(1u64..1 << 40, 65..300),
+    ) {
+        let wait = |micros: &u64| {
+            Wait::over(at(0), Timestamp::from_micros(*micros as i64), 1).unwrap()
+        };
+        let mut waits = Waits::within(64);
+        lengths.iter().for_each(|micros| waits.add(wait(micros)));
+        let digits = waits.digits;
+        let rounded = |length: Option<Duration>| {
+            let key = (length.unwrap().as_micros() as u64) << 1;
+            Some(Duration::from_micros(Step { key, units: 1 }.rounded(digits).micros()))
+        };
+        let exact = Summary::of(lengths.iter().map(wait));
+        let summary = waits.summary();
+        prop_assert_eq!(summary.median, rounded(exact.median));
+        prop_assert_eq!(summary.p95, rounded(exact.p95));
+        prop_assert_eq!(summary.mean, exact.mean);
+    }
+
     #[test]
     fn the_quantiles_are_those_of_the_definition(waits in waits()) {
         let summary = Summary::of(waits.clone());
@@ -147,7 +197,7 @@ proptest! {
         let one_by_one = waits.iter().flat_map(|wait| {
             std::iter::repeat_n(Wait { units: 1, ..*wait }, wait.units as usize)
         });
-        prop_assert_eq!(Summary::of(one_by_one.collect()), Summary::of(waits));
+        prop_assert_eq!(Summary::of(one_by_one), Summary::of(waits));
     }
 
     #[test]
@@ -156,7 +206,7 @@ proptest! {
             true => *wait,
             false => Wait { length: wait.length + Duration::from_secs(7), ..*wait },
         });
-        let (before, after) = (Summary::of(waits.clone()), Summary::of(longer.collect()));
+        let (before, after) = (Summary::of(waits.clone()), Summary::of(longer));
         match (before.median, after.median) {
             (Some(before), Some(after)) => prop_assert!(after >= before),
             (None, Some(_)) => prop_assert!(false, "a median came of waiting"),
