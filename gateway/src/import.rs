@@ -11,6 +11,7 @@ mod codes;
 mod diff;
 mod entitlements;
 pub(crate) mod fulfilment;
+mod known;
 mod lookup;
 mod manifest;
 mod models;

@@ -9,8 +9,10 @@ use fleetgrant_core::domain::{
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::license::Trial;
 use fleetgrant_core::lifecycle::EntitlementAct;
+use fleetgrant_core::tier::Overdraft;
 
-use super::{Halt, Reason, lookup, refuse, term};
+use super::known::{Content, Known};
+use super::{Halt, Reason, refuse};
 use crate::lifecycle::{self, EntitlementChange};
 use crate::operator::Attempt;
 use crate::store::column::{Code, Micros, Octets};
@@ -19,49 +21,45 @@ use crate::store::entitlement_link as link;
 use crate::store::event::{self, Occasion, Stream};
 use crate::store::order::{self, Order, OrderLine};
 use crate::store::party::Party;
-use crate::store::sku::{self, SkuContent};
-use crate::store::{Db, StoreError, id, license_model, policy, product};
+use crate::store::{Db, StoreError, id, policy};
 
 /// Makes the entitlements of a new line: one for each product that the SKU gives.
 pub(super) fn create(
     db: &mut Db,
+    known: &mut Known,
     occasion: Occasion<'_>,
     order: &Order,
     line: &OrderLine,
     owner: &Party,
 ) -> Result<(), Halt> {
-    let contents = sku::contents(db, line.sku_id)?;
+    let contents = known.contents(db, line.sku_id)?;
     if contents.is_empty() {
         let reason = Reason::Unfit("gives no product; import what it gives first".to_owned());
         return refuse("sku", reason);
     }
-    for content in &contents {
-        let entitlement = sold(db, occasion, order, line, owner, content)?;
+    let overdraft = known.overdraft(db, owner.id.0)?;
+    for content in contents.iter() {
+        let entitlement = sold(overdraft, occasion, order, line, owner, content)?;
         entitlement::insert(db, &entitlement)?;
-        note(db, occasion, EventKind::EntitlementCreated, &entitlement)?;
+        begin(db, occasion, &entitlement)?;
     }
     Ok(())
 }
 
 fn sold(
-    db: &mut Db,
+    overdraft: Overdraft,
     occasion: Occasion<'_>,
     order: &Order,
     line: &OrderLine,
     owner: &Party,
-    content: &SkuContent,
+    content: &Content,
 ) -> Result<Entitlement, Halt> {
-    let model = license_model::find(db, content.license_model_id)?;
-    let rules = model.model()?;
-    let product = product::find(db, content.product_id.0)?
-        .ok_or_else(|| StoreError::Corrupt(format!("product {}", content.product_id.0)))?;
-    // The model may have changed since the SKU was imported.
-    let fits = term::check(&model.code, &rules, content.term.is_some());
-    if let Err(Reason::Unfit(reason)) = fits {
-        let reason = Reason::Unfit(format!("{reason}; amend what the SKU gives"));
-        return refuse("sku", reason);
-    }
-    lookup::sellable(db, &model, &rules.rules, &product).map_err(|halt| halt.at("sku"))?;
+    let Content {
+        content,
+        model,
+        rules,
+        product,
+    } = content;
     let starts_at = match content.start_basis.0 {
         StartBasis::Fixed => Some(line.starts_at.unwrap_or(order.ordered_at)),
         StartBasis::Order => Some(order.ordered_at),
@@ -93,10 +91,10 @@ fn sold(
         scope: Code(Scope::Device),
         model_kind: model.kind,
         grace_seconds: i64::from(rules.rules.grace),
-        model_rules: model.rules,
+        model_rules: model.rules.clone(),
         unlimited: false,
         units: bought,
-        overdraft: overdraft(db, Some(owner.id.0), bought)?,
+        overdraft: beyond(overdraft, bought),
         live_units: 0,
         pending_credit: 0,
         units_per_device: content.units_per_copy,
@@ -293,6 +291,18 @@ pub(super) fn note(
     kind: EventKind,
     entitlement: &Entitlement,
 ) -> Result<(), StoreError> {
+    let stream = Stream::Entitlement(entitlement.id.0);
+    event::append(db, stream, occasion, &[told(kind, entitlement)])
+}
+
+/// Begins the history of an entitlement that was made in this transaction.
+fn begin(db: &mut Db, occasion: Occasion<'_>, entitlement: &Entitlement) -> Result<(), StoreError> {
+    let stream = Stream::Entitlement(entitlement.id.0);
+    let made = told(EventKind::EntitlementCreated, entitlement);
+    event::begin(db, stream, occasion, &[made])
+}
+
+fn told(kind: EventKind, entitlement: &Entitlement) -> Event {
     let mut happened = Event::new(kind)
         .with("reference", entitlement.reference.as_str())
         .with("state", entitlement.state.0.as_str())
@@ -310,12 +320,7 @@ pub(super) fn note(
             .with("order_line", line.0.to_string().as_str())
             .with("per_copy", entitlement.units_per_device.unsigned_abs());
     }
-    event::append(
-        db,
-        Stream::Entitlement(entitlement.id.0),
-        occasion,
-        &[happened],
-    )
+    happened
 }
 
 /// Units beyond those bought that the owner's policy gives on the day of the sale. What was once
@@ -326,12 +331,14 @@ pub(super) fn overdraft(
     units: i64,
 ) -> Result<i64, StoreError> {
     let allowed = policy::of_owner(db, owner)?.rules.overdraft;
-    let units = u32::try_from(units).unwrap_or(0);
-    Ok(if units == 0 {
-        0
-    } else {
-        allowed.of(units).into()
-    })
+    Ok(beyond(allowed, units))
+}
+
+fn beyond(allowed: Overdraft, units: i64) -> i64 {
+    match u32::try_from(units) {
+        Ok(0) | Err(_) => 0,
+        Ok(units) => allowed.of(units).into(),
+    }
 }
 
 fn units(copies: i64, units_per_copy: i64) -> Result<i64, Halt> {

@@ -1,5 +1,7 @@
 //! Orders: a row for each line. A line becomes entitlements in the same transaction.
 
+use std::rc::Rc;
+
 use fleetgrant_core::domain::{OrderState, PartyId, Purpose, SkuId};
 use fleetgrant_core::event::{Event, EventKind};
 
@@ -8,7 +10,7 @@ use super::diff::{Diff, Maybe};
 use super::rows::Run;
 use super::{Effect, Halt, Reason, Row, fulfilment, lookup, refuse};
 use crate::store::column::{Code, Micros, Octets};
-use crate::store::event::{self, Stream};
+use crate::store::event::{self, Occasion, Stream};
 use crate::store::order::{self, Order, OrderLine};
 use crate::store::party::Party;
 use crate::store::{Db, id};
@@ -58,9 +60,9 @@ pub(super) struct OrderRow {
 
 /// The parties of an order.
 struct Parties {
-    sold_to: Party,
-    ship_to: Option<Party>,
-    end_user: Party,
+    sold_to: Rc<Party>,
+    ship_to: Option<Rc<Party>>,
+    end_user: Rc<Party>,
 }
 
 impl Row for OrderRow {
@@ -114,11 +116,18 @@ impl Row for OrderRow {
 
     fn apply(self, db: &mut Db, run: &mut Run<'_>) -> Result<Effect, Halt> {
         let parties = Parties {
-            sold_to: lookup::party(db, &self.system, &self.sold_to, "sold_to")?,
-            ship_to: lookup::optional_party(db, &self.system, self.ship_to.as_deref(), "ship_to")?,
-            end_user: lookup::party(db, &self.system, &self.end_user, "end_user")?,
+            sold_to: run
+                .known
+                .party(db, &self.system, &self.sold_to, "sold_to")?,
+            ship_to: match &self.ship_to {
+                Some(party) => Some(run.known.party(db, &self.system, party, "ship_to")?),
+                None => None,
+            },
+            end_user: run
+                .known
+                .party(db, &self.system, &self.end_user, "end_user")?,
         };
-        let sku = lookup::sku(db, &self.sku)?.id;
+        let sku = run.known.sku(db, &self.sku)?;
         let (order, of_order) = self.put_order(db, run, &parties)?;
         let (line, of_line) = self.put_line(db, run, &order, sku, &parties.end_user)?;
         let (effect, kind) = match (of_order, of_line) {
@@ -147,7 +156,7 @@ impl OrderRow {
         run: &Run<'_>,
         parties: &Parties,
     ) -> Result<(Order, Effect), Halt> {
-        let zone = lookup::zone_of(Some(&parties.end_user), run.zone());
+        let zone = lookup::zone_of(Some(&*parties.end_user), run.zone());
         let known = order::by_reference(db, &self.system, &self.reference)?;
         let given = Order {
             id: known
@@ -226,7 +235,7 @@ impl OrderRow {
     fn put_line(
         &self,
         db: &mut Db,
-        run: &Run<'_>,
+        run: &mut Run<'_>,
         order: &Order,
         sku: Octets<SkuId>,
         end_user: &Party,
@@ -257,7 +266,12 @@ impl OrderRow {
                 return refuse("quantity", reason);
             }
             order::insert_line(db, &given)?;
-            fulfilment::create(db, run.occasion(), order, &given, end_user)?;
+            let occasion = Occasion {
+                at: run.options.now,
+                actor: &run.options.actor,
+                cause: &run.id.0.0,
+            };
+            fulfilment::create(db, &mut run.known, occasion, order, &given, end_user)?;
             return Ok((given, Effect::Created));
         };
         if !line_difference(&known, &given).settle(run.amend(), CHANGED)? {

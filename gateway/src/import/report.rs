@@ -2,7 +2,7 @@
 
 use fleetgrant_schemas::code::ActivationCode;
 
-use super::{Kind, MAX_REPORTED, Reason};
+use super::{Effect, Kind, MAX_REPORTED, Reason};
 
 /// What came of an import.
 #[derive(Clone, Debug)]
@@ -73,6 +73,15 @@ impl ImportReport {
             committed: false,
             kept: 0,
             codes: Vec::new(),
+        }
+    }
+
+    /// Counts one row that was taken.
+    pub(super) const fn count(&mut self, effect: Effect) {
+        match effect {
+            Effect::Created => self.created += 1,
+            Effect::Amended => self.amended += 1,
+            Effect::Unchanged => self.unchanged += 1,
         }
     }
 

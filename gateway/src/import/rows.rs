@@ -10,8 +10,11 @@ use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
 use super::cells::{Cells, Header};
+use super::known::Known;
 use super::report::{ImportReport, IssuedCode, RowError};
-use super::{Effect, Halt, ImportError, ImportOptions, Kind, MAX_ROW_BYTES, MAX_ROWS, Reason, Row};
+use super::{
+    Effect, Halt, ImportError, ImportOptions, Kind, MAX_ROW_BYTES, MAX_ROWS, Reason, Row, refuse,
+};
 use super::{codes, entitlements, manifest, models, orders, parties, products, shipments, skus};
 use crate::store::column::{Micros, Octets};
 use crate::store::event::Occasion;
@@ -26,6 +29,8 @@ pub(super) struct Run<'a> {
     pub(super) id: Octets<ImportRunId>,
     /// Codes made by the row at work.
     pub(super) codes: Vec<IssuedCode>,
+    /// What rows name again and again.
+    pub(super) known: Known,
 }
 
 impl Run<'_> {
@@ -178,12 +183,18 @@ fn import_as<T: Row>(
         options,
         id: id::fresh(options.now),
         codes: Vec::new(),
+        known: Known::default(),
     };
     let mut report = ImportReport::new(kind);
+    let mut together = Together::default();
     let digest = feed(&mut |header, record, line| {
         report.rows += 1;
-        apply::<T>(db, &mut run, header, record, line, &mut report)
+        if together.add(header, record, line) {
+            together.apply::<T>(db, &mut run, &mut report)?;
+        }
+        Ok(())
     })?;
+    together.apply::<T>(db, &mut run, &mut report)?;
     report.committed = !options.dry_run && (report.refused == 0 || options.skip_bad);
     if report.committed {
         note_run(db, &run, &report, digest)?;
@@ -236,6 +247,80 @@ pub(super) fn each<R: Read>(
     Ok(reader.into_inner().hash.finalize().into())
 }
 
+/// Rows that are applied within one savepoint, since what each changed is not undone by itself
+/// unless one of them is bad: then each has a savepoint of its own.
+#[derive(Default)]
+struct Together {
+    header: Option<Header>,
+    rows: Vec<(ByteRecord, u64)>,
+    bytes: usize,
+}
+
+impl Together {
+    const MAX_ROWS: usize = 100;
+    const MAX_BYTES: usize = 1024 * 1024;
+
+    /// Whether these are enough.
+    fn add(&mut self, header: &Header, record: &ByteRecord, line: u64) -> bool {
+        self.header.get_or_insert_with(|| header.clone());
+        self.bytes += record.as_slice().len();
+        self.rows.push((record.clone(), line));
+        self.rows.len() >= Self::MAX_ROWS || self.bytes >= Self::MAX_BYTES
+    }
+
+    fn apply<T: Row>(
+        &mut self,
+        db: &mut Db,
+        run: &mut Run<'_>,
+        report: &mut ImportReport,
+    ) -> Result<(), StoreError> {
+        let (Some(header), false) = (&self.header, self.rows.is_empty()) else {
+            return Ok(());
+        };
+        match db.savepoint(|db| all::<T>(db, run, header, &self.rows)) {
+            Ok(effects) => {
+                effects.into_iter().for_each(|effect| report.count(effect));
+                report.codes.append(&mut run.codes);
+            }
+            Err(Halt::Refused { .. } | Halt::Store(StoreError::Constraint(_))) => {
+                run.codes.clear();
+                for (record, line) in &self.rows {
+                    apply::<T>(db, run, header, record, *line, report)?;
+                }
+            }
+            Err(Halt::Store(error)) => return Err(error),
+        }
+        self.rows.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+/// Applies rows, up to the first that is bad.
+fn all<T: Row>(
+    db: &mut Db,
+    run: &mut Run<'_>,
+    header: &Header,
+    rows: &[(ByteRecord, u64)],
+) -> Result<Vec<Effect>, Halt> {
+    let mut effects = Vec::with_capacity(rows.len());
+    for (record, line) in rows {
+        let mut cells = Cells::new(header, record, *line);
+        let row = T::parse(&mut cells);
+        match (row, cells.into_errors().into_iter().next()) {
+            (Some(row), None) => effects.push(row.apply(db, run)?),
+            (_, error) => {
+                let reason = error.map_or_else(
+                    || Reason::Unfit("it cannot be read".to_owned()),
+                    |error| error.reason,
+                );
+                return refuse("", reason);
+            }
+        }
+    }
+    Ok(effects)
+}
+
 fn apply<T: Row>(
     db: &mut Db,
     run: &mut Run<'_>,
@@ -256,11 +341,7 @@ fn apply<T: Row>(
     };
     let refused = match db.savepoint(|db| row.apply(db, run)) {
         Ok(effect) => {
-            match effect {
-                Effect::Created => report.created += 1,
-                Effect::Amended => report.amended += 1,
-                Effect::Unchanged => report.unchanged += 1,
-            }
+            report.count(effect);
             report.codes.append(&mut run.codes);
             return Ok(());
         }

@@ -147,12 +147,40 @@ pub fn append_with(
         return Ok(());
     }
     let stream = stream.to_string();
-    let (mut seq, mut previous_hash) = head(db, &stream)?;
+    let head = head(db, &stream)?;
+    append_after(db, head, &stream, occasion, events, personal)
+}
+
+/// As [`append`], to a stream that has no events yet; fails if it has.
+pub fn begin(
+    db: &mut Db,
+    stream: Stream<'_>,
+    occasion: Occasion<'_>,
+    events: &[Event],
+) -> Result<(), StoreError> {
+    append_after(
+        db,
+        (0, GENESIS),
+        &stream.to_string(),
+        occasion,
+        events,
+        None,
+    )
+}
+
+fn append_after(
+    db: &mut Db,
+    (mut seq, mut previous_hash): (i64, Octets<[u8; 32]>),
+    stream: &str,
+    occasion: Occasion<'_>,
+    events: &[Event],
+    personal: Option<&str>,
+) -> Result<(), StoreError> {
     let mut rows = Vec::with_capacity(events.len());
     for event in events {
         seq += 1;
         let mut new = New {
-            stream: stream.clone(),
+            stream: stream.to_owned(),
             seq,
             previous_hash,
             hash: GENESIS,
