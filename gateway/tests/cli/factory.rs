@@ -1,5 +1,6 @@
 //! Devices that are prepared before they are heard: the real agent takes what the line puts on it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -165,13 +166,13 @@ fn another_device_does_not_take_it() {
 }
 
 const HEADER: &str = "serial,hwmodel,batch,key_thumbprint\n";
-const BUILT: usize = 400;
+const BUILT: usize = 4_000;
 
 /// Devices that nobody has bought, with what was built into them; the first has this key, the
 /// others nobody's.
 fn stock(scene: &Scene, key: &str) {
     let entitlement = "system,entitlement,product,model,units,source\n\
-                       line,STOCK,SCOPE-BW,perpetual,400,factory\n";
+                       line,STOCK,SCOPE-BW,perpetual,4000,factory\n";
     fs::write(scene.path("stock.csv"), entitlement).unwrap();
     let rows = (0..BUILT).map(|n| {
         let key = match n {
@@ -190,11 +191,27 @@ fn stock(scene: &Scene, key: &str) {
         .folder
         .run(&["import", "manifest", "built.csv"])
         .done();
-    for words in ["each of 400 devices; 0 have", "each of 0 devices; 400 have"] {
+    for words in [
+        "each of 4000 devices; 0 have",
+        "each of 0 devices; 4000 have",
+    ] {
         let args = ["factory", "reserve", "--batch", "STOCK-1"];
         let reserve = [&args[..], &["--entitlement", "STOCK"]].concat();
         scene.folder.run(&reserve).ends(0, &[words]);
     }
+}
+
+/// The streams of the events of a kind, as often as there are such events.
+fn told(scene: &Scene, kind: &str) -> Vec<String> {
+    let events = scene
+        .folder
+        .run(&["report", "events", "--kind", kind])
+        .done();
+    let stream = |line: &str| {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        event["stream"].as_str().unwrap().to_owned()
+    };
+    events.out.lines().map(stream).collect()
 }
 
 /// Orders of three customers, and the shipments that serve them from stock.
@@ -204,7 +221,7 @@ fn shipped(scene: &Scene) -> [Outcome; 2] {
         "system,order,ordered_at,sold_to,line,sku,quantity\n".to_owned(),
         "system,shipment,order,line,quantity,shipped_at,serials\n".to_owned(),
     );
-    for (buyer, devices) in [(1, 0..150), (2, 150..300), (3, 300..400)] {
+    for (buyer, devices) in [(1, 0..1_500), (2, 1_500..3_000), (3, 3_000..BUILT)] {
         let quantity = devices.len();
         let serials: Vec<_> = devices.map(|n| format!("ST-{n}")).collect();
         let serials = serials.join(";");
@@ -244,7 +261,7 @@ fn what_was_built_to_stock_is_the_buyer_s_with_the_shipment() {
     scene
         .folder
         .run(&["factory", "grants", "--batch", "STOCK-1", "--out", "grants"])
-        .ends(0, &["400 of 400"]);
+        .ends(0, &["4000 of 4000"]);
     // One of them is tried on the line.
     let profile = Profile {
         device: fleetgrant_schemas::id::DeviceId::new("dev-ST-0").unwrap(),
@@ -257,6 +274,9 @@ fn what_was_built_to_stock_is_the_buyer_s_with_the_shipment() {
     let len = device.export_ack(&mut buffer, START).unwrap().unwrap();
     fs::write(scene.path("ack"), &buffer[..len]).unwrap();
     scene.folder.run(&["offline", "ack", "ack"]).done();
+
+    let published = told(&scene, "published");
+    assert_eq!(published.len(), BUILT);
 
     let [first, again] = shipped(&scene);
     first.shows(&["3 created"]);
@@ -275,7 +295,7 @@ fn what_was_built_to_stock_is_the_buyer_s_with_the_shipment() {
         figures("STOCK"),
         (0.into(), 0.into(), serde_json::Value::Null)
     );
-    for (buyer, units) in [(1, 150), (2, 150), (3, 100)] {
+    for (buyer, units) in [(1, 1_500), (2, 1_500), (3, 1_000)] {
         let reference = format!("O-{buyer}/10/SCOPE-BW/perpetual");
         let owner = format!("Buyer {buyer}");
         assert_eq!(
@@ -291,12 +311,19 @@ fn what_was_built_to_stock_is_the_buyer_s_with_the_shipment() {
     let activations = device["activations"].as_array().unwrap();
     assert_eq!(activations.len(), 1);
     assert_eq!(activations[0]["state"], "activated");
+    // Nothing was activated again: each device has the unit that it was built with, and the one
+    // that spoke has told of it once.
+    assert_eq!(told(&scene, "published"), published);
+    assert_eq!(told(&scene, "activated").len(), 1);
+    let owned = told(&scene, "device-amended");
+    let owned: BTreeSet<_> = owned.iter().collect();
+    assert_eq!(owned.len(), BUILT, "each device has an owner");
     // What the factory says of it is still the same.
     scene
         .folder
         .run(&["import", "manifest", "built.csv"])
         .done()
-        .shows(&["400 unchanged"]);
+        .shows(&["4000 unchanged"]);
 }
 
 /// A pass is the device's own signature, in the station's time; nobody enters it.
