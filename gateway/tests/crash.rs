@@ -2,6 +2,13 @@
 //! and without its state: every device ends activated, each activation counted once.
 #![allow(clippy::unwrap_used)]
 
+#[macro_use]
+extern crate fleetgrant;
+
+#[path = "http/store.rs"]
+mod store;
+
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -11,10 +18,12 @@ use fleetgrant::clock::Clock;
 use fleetgrant::quickstart::fleet::{self, Fleet, Run};
 use fleetgrant::quickstart::{Installation, InstallationOptions, sample};
 use fleetgrant::store::conversation::acknowledged;
-use fleetgrant::store::schema::activations;
+use fleetgrant::store::schema::{activations, entitlements};
 use fleetgrant::store::{SchemaPolicy, Store, StoreOptions};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+
+use crate::store::scratch::{self, Scratch};
 
 const DEVICES: usize = 200;
 const KILLS: usize = 6;
@@ -48,6 +57,8 @@ impl Drop for Process {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Victim {
     Gateway,
+    /// One of two gateways on one database, this one and that in turn.
+    OneOfTwo,
     Broker,
     BrokerAndItsState,
 }
@@ -56,15 +67,18 @@ struct Scene {
     _folder: tempfile::TempDir,
     installation: Installation,
     store: Store,
+    _scratch: Scratch,
 }
 
 impl Scene {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let scratch = tokio::task::block_in_place(Scratch::new);
+        let limits = "\n[limits.device]\nevery = \"10ms\"\nburst = 100\n";
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let options = InstallationOptions {
             listen: listener.local_addr().unwrap(),
-            more: "\n[limits.device]\nevery = \"10ms\"\nburst = 100\n".to_owned(),
+            more: limits.to_owned() + &scratch.table(),
             ..InstallationOptions::default()
         };
         drop(listener);
@@ -86,6 +100,7 @@ impl Scene {
             _folder: folder,
             installation,
             store,
+            _scratch: scratch,
         }
     }
 
@@ -93,6 +108,19 @@ impl Scene {
         Process::start(
             &self.installation.config_file(),
             &["serve", "--without-broker"],
+        )
+    }
+
+    /// Another on the same database.
+    fn second(&self) -> Process {
+        Process::start(
+            &self.installation.config_file(),
+            &[
+                "serve",
+                "--without-broker",
+                "--set",
+                "broker.client_id=gateway:b",
+            ],
         )
     }
 
@@ -113,13 +141,22 @@ impl Scene {
             .collect();
         let mut broker = self.broker();
         let mut gateway = self.gateway();
+        let mut second = (victim == Victim::OneOfTwo).then(|| self.second());
         let running = tokio::spawn(fleet::run(devices, |_, _| {}));
-        for _ in 0..KILLS {
+        for kill in 0..KILLS {
             tokio::time::sleep(Duration::from_millis(random.random_range(150..1_500))).await;
             match victim {
                 Victim::Gateway => {
                     drop(gateway);
                     gateway = self.gateway();
+                }
+                Victim::OneOfTwo if kill % 2 == 0 => {
+                    drop(gateway);
+                    gateway = self.gateway();
+                }
+                Victim::OneOfTwo => {
+                    drop(second.take());
+                    second = Some(self.second());
                 }
                 Victim::Broker | Victim::BrokerAndItsState => {
                     drop(broker);
@@ -168,15 +205,47 @@ impl Scene {
     }
 
     async fn counts_agree(&self, seed: u64) {
-        let units: Vec<i64> = self
+        type Activation = (String, Vec<u8>, i64);
+        let all: Vec<Activation> = self
             .store
             .read("test", |db| {
-                Ok(fleetgrant::on!(db, c => activations::table.select(activations::units).load(c))?)
+                Ok(on!(db, c => activations::table
+                    .select((
+                        activations::device_id,
+                        activations::entitlement_id,
+                        activations::units,
+                    ))
+                    .load(c))?)
             })
             .await
             .unwrap();
-        let wanted = (DEVICES * sample::FEATURES.len()) as i64;
-        assert_eq!(units.iter().sum::<i64>(), wanted, "seed {seed}");
+        let wanted = DEVICES * sample::FEATURES.len();
+        let units: i64 = all.iter().map(|(.., units)| units).sum();
+        assert_eq!(units, wanted as i64, "seed {seed}");
+        let once: BTreeSet<_> = all.iter().map(|(device, of, _)| (device, of)).collect();
+        assert_eq!(
+            once.len(),
+            wanted,
+            "seed {seed}: something is twice on a device"
+        );
+        let sold: Vec<(i64, i64, i64)> = self
+            .store
+            .read("test", |db| {
+                Ok(on!(db, c => entitlements::table
+                    .select((
+                        entitlements::live_units,
+                        entitlements::units,
+                        entitlements::overdraft,
+                    ))
+                    .load(c))?)
+            })
+            .await
+            .unwrap();
+        for (live, units, overdraft) in &sold {
+            assert!(*live <= units + overdraft, "seed {seed}: {live} of {units}");
+        }
+        let live: i64 = sold.iter().map(|(live, ..)| live).sum();
+        assert_eq!(live, wanted as i64, "seed {seed}");
     }
 }
 
@@ -190,6 +259,15 @@ fn seed() -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_gateway_loses_nothing_and_counts_nothing_twice() {
     Scene::new().await.run(Victim::Gateway, seed()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_gateways_on_one_database_take_each_others_place() {
+    if !scratch::is_postgres() {
+        println!("skipped on SQLite, which is for one gateway");
+        return;
+    }
+    Scene::new().await.run(Victim::OneOfTwo, seed()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -55,3 +55,6 @@ export POSTGRES_FOR_TESTS="postgres://fleetgrant:$password@127.0.0.1:$port/postg
 cargo test --workspace --locked --no-fail-fast --lib -- \
     store:: report:: import:: history:: lifecycle:: campaign:: webhook:: doctor:: sample::
 cargo test --workspace --locked --no-fail-fast --test http
+# And as processes: two gateways on one database, killed in turn, and asked for the last units at once.
+cargo test --workspace --locked --no-fail-fast --test crash -- two_gateways killed_gateway
+cargo test --workspace --locked --no-fail-fast --test served -- race:: operator:: rerun::

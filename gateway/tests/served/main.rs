@@ -2,6 +2,9 @@
 //! would: over mutual TLS, and by the command line.
 #![allow(clippy::unwrap_used)]
 
+#[macro_use]
+extern crate fleetgrant;
+
 mod c_device;
 mod firmware;
 mod key_set;
@@ -9,5 +12,7 @@ mod ledger;
 mod line;
 mod operator;
 mod python_device;
+mod race;
 mod rerun;
 mod site;
+mod store;

@@ -13,6 +13,8 @@ use fleetgrant::identity::AdmissionMode;
 use fleetgrant::quickstart::{Installation, InstallationOptions};
 use serde_json::Value;
 
+use crate::store::scratch::Scratch;
+
 /// Longer than anything takes on a busy machine; reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -24,31 +26,34 @@ pub(crate) struct Site {
     pub(crate) installation: Installation,
     _gateway: Process,
     folder: tempfile::TempDir,
+    scratch: Scratch,
 }
 
 /// A process that is killed when it is dropped.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Site {
     /// Makes one, and waits until its gateway serves.
     pub(crate) fn new(admission: AdmissionMode) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new();
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let options = InstallationOptions {
             listen: listener.local_addr().unwrap(),
             admission,
-            more: UNLIMITED.to_owned(),
+            more: UNLIMITED.to_owned() + &scratch.table(),
             ..InstallationOptions::default()
         };
         drop(listener);
         let (data, now) = (folder.path().join("data"), Clock::system().now());
         let installation = Installation::open_or_create(&data, &options, now).unwrap();
         command(folder.path(), &["migrate"]);
-        let gateway = Process::serve(folder.path());
+        let gateway = Process::serve(folder.path(), &[]);
         Self {
             installation,
             _gateway: gateway,
             folder,
+            scratch,
         }
     }
 
@@ -58,6 +63,7 @@ impl Site {
             installation,
             _gateway: gateway,
             folder,
+            scratch,
         } = self;
         drop(gateway);
         let file = installation.config_file();
@@ -67,9 +73,17 @@ impl Site {
         let options = InstallationOptions::default();
         Self {
             installation: Installation::open_or_create(&data, &options, now).unwrap(),
-            _gateway: Process::serve(folder.path()),
+            _gateway: Process::serve(folder.path(), &[]),
             folder,
+            scratch,
         }
+    }
+
+    /// Another gateway on the same database and the broker of the first.
+    pub(crate) fn second(&self) -> Process {
+        let client = "broker.client_id=gateway:b";
+        let more = ["--without-broker", "--set", client];
+        Process::serve(self.folder.path(), &more)
     }
 
     /// What a command that must succeed prints.
@@ -113,9 +127,10 @@ fn command(folder: &Path, args: &[&str]) -> String {
 }
 
 impl Process {
-    fn serve(folder: &Path) -> Self {
+    fn serve(folder: &Path, more: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_fleetgrant"))
             .arg("serve")
+            .args(more)
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
