@@ -186,7 +186,7 @@ fn import_as<T: Row>(
         known: Known::default(),
     };
     let mut report = ImportReport::new(kind);
-    let mut together = Together::default();
+    let mut together = Together::of(db.steps_of_a_savepoint());
     let digest = feed(&mut |header, record, line| {
         report.rows += 1;
         if together.add(header, record, line) {
@@ -249,23 +249,31 @@ pub(super) fn each<R: Read>(
 
 /// Rows that are applied within one savepoint, since what each changed is not undone by itself
 /// unless one of them is bad: then each has a savepoint of its own.
-#[derive(Default)]
 struct Together {
+    most: usize,
     header: Option<Header>,
     rows: Vec<(ByteRecord, u64)>,
     bytes: usize,
 }
 
 impl Together {
-    const MAX_ROWS: usize = 100;
     const MAX_BYTES: usize = 1024 * 1024;
+
+    const fn of(most: usize) -> Self {
+        Self {
+            most,
+            header: None,
+            rows: Vec::new(),
+            bytes: 0,
+        }
+    }
 
     /// Whether these are enough.
     fn add(&mut self, header: &Header, record: &ByteRecord, line: u64) -> bool {
         self.header.get_or_insert_with(|| header.clone());
         self.bytes += record.as_slice().len();
         self.rows.push((record.clone(), line));
-        self.rows.len() >= Self::MAX_ROWS || self.bytes >= Self::MAX_BYTES
+        self.rows.len() >= self.most || self.bytes >= Self::MAX_BYTES
     }
 
     fn apply<T: Row>(
@@ -277,18 +285,23 @@ impl Together {
         let (Some(header), false) = (&self.header, self.rows.is_empty()) else {
             return Ok(());
         };
-        match db.savepoint(|db| all::<T>(db, run, header, &self.rows)) {
-            Ok(effects) => {
-                effects.into_iter().for_each(|effect| report.count(effect));
-                report.codes.append(&mut run.codes);
-            }
-            Err(Halt::Refused { .. } | Halt::Store(StoreError::Constraint(_))) => {
-                run.codes.clear();
-                for (record, line) in &self.rows {
-                    apply::<T>(db, run, header, record, *line, report)?;
+        let is_done = self.rows.len() > 1
+            && match db.savepoint(|db| all::<T>(db, run, header, &self.rows)) {
+                Ok(effects) => {
+                    effects.into_iter().for_each(|effect| report.count(effect));
+                    report.codes.append(&mut run.codes);
+                    true
                 }
+                Err(Halt::Refused { .. } | Halt::Store(StoreError::Constraint(_))) => {
+                    run.codes.clear();
+                    false
+                }
+                Err(Halt::Store(error)) => return Err(error),
+            };
+        if !is_done {
+            for (record, line) in &self.rows {
+                apply::<T>(db, run, header, record, *line, report)?;
             }
-            Err(Halt::Store(error)) => return Err(error),
         }
         self.rows.clear();
         self.bytes = 0;
