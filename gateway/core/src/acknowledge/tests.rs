@@ -186,6 +186,26 @@ fn what_the_device_refuses_goes_by_a_new_set_and_is_free_when_that_is_proven() {
     assert_eq!((bench.live(scan), bench.live(print)), (0, 1));
 }
 
+/// Firmware that is newer than the version ceiling of a feature: the device says so, and the unit is
+/// as free as it would be of a device that does not know the feature.
+#[test]
+fn what_is_above_its_version_ceiling_goes_back() {
+    let (mut bench, mut device, mut ack) = granted(1);
+    ack.ack.exceptions = vec![Exception {
+        activation: bench.activations(&device)[0].id,
+        outcome: Taken::Refused,
+        reason: OutcomeReason::VersionCeiling,
+    }];
+    let outcome = bench.acknowledge(&device, &ack);
+    assert_eq!(outcome.answer, Answer::Grant);
+    assert_eq!(bench.count(EventKind::Activated), 0);
+    assert_eq!(bench.states(&device), [ActivationState::Removing]);
+    bench.deliver(&mut device, &outcome).unwrap();
+    let ack = bench.push(&mut device).unwrap();
+    bench.acknowledge(&device, &ack);
+    assert_eq!(bench.states(&device), [ActivationState::Removed]);
+}
+
 /// The refusal came after a request's `held` had stood in for it.
 #[test]
 fn a_refusal_counts_though_the_set_was_taken_as_held() {

@@ -18,6 +18,11 @@ use crate::store::conversation::Cache;
 
 /// Five admitted devices of one customer, who owns three units of one product.
 fn fleet() -> Ledger {
+    fleet_with(3)
+}
+
+/// As [`fleet`], with so many units.
+fn fleet_with(units: u32) -> Ledger {
     let mut ledger = Ledger::new();
     ledger.import(Kind::Products, "product,title,feature\nP,Pump,pump\n");
     ledger.import(
@@ -27,8 +32,10 @@ fn fleet() -> Ledger {
     ledger.import(Kind::Parties, "system,party,name\nerp,C-1,Acme\n");
     ledger.import(
         Kind::Orders,
-        "system,order,ordered_at,sold_to,line,sku,quantity,purpose\n\
-         erp,O-1,2026-10-20,C-1,1,PUMP,3,production\n",
+        &format!(
+            "system,order,ordered_at,sold_to,line,sku,quantity,purpose\n\
+             erp,O-1,2026-10-20,C-1,1,PUMP,{units},production\n"
+        ),
     );
     let serials = (1..=5).map(|serial| format!("{serial},erp,C-1,pump-1\n"));
     let manifest: String = serials.collect();
@@ -217,4 +224,52 @@ fn a_device_that_is_silent_counts_as_failed_until_it_signs() {
     wait_for(operator.tell_campaign("slow", Command::Abort)).unwrap();
     round(&ledger);
     assert_eq!(row(&ledger, "slow").state.0, CampaignState::Aborted);
+}
+
+/// A straggler of the first wave and all of the second are silent for too long at once.
+#[test]
+fn two_waves_that_fail_in_one_tick_pause_it_once() {
+    let mut ledger = fleet_with(5);
+    let operator = operator(&ledger);
+    let mut both = terms("both", &["2"]);
+    both.plan.success = "50%".to_owned();
+    both.plan.patience_seconds = 3_600;
+    wait_for(operator.create_campaign(both)).unwrap();
+    round(&ledger);
+    wait_for(operator.tell_campaign("both", Command::Start)).unwrap();
+    round(&ledger);
+    let first = in_step(&ledger, "both", DeviceStep::Sent);
+    ledger.activate(first[0], &[]);
+    for _ in 0..3 {
+        ledger.wait(60);
+        round(&ledger);
+    }
+    let waves = stands(&ledger, "both");
+    assert_eq!((waves[0].2, waves[0].3), (2, 1), "one has signed");
+    assert_eq!((waves[1].2, waves[1].3), (3, 0), "the second has begun");
+    ledger.wait(3_601);
+    round(&ledger);
+    let waves = stands(&ledger, "both");
+    let failed = |wave: &(WaveState, u64, u64, u64, u64)| (wave.0, wave.4);
+    assert_eq!(
+        [failed(&waves[0]), failed(&waves[1])],
+        [(WaveState::Failed, 1), (WaveState::Failed, 3)]
+    );
+    assert_eq!(row(&ledger, "both").state.0, CampaignState::Paused);
+    round(&ledger);
+    let paused = ledger
+        .exported()
+        .matches(r#""kind":"campaign-paused""#)
+        .count();
+    assert_eq!(paused, 1);
+    // What failed is excused, and all of them sign late.
+    wait_for(operator.tell_campaign("both", Command::Resume)).unwrap();
+    for device in in_step(&ledger, "both", DeviceStep::Silent) {
+        ledger.activate(device, &[]);
+    }
+    for _ in 0..2 {
+        round(&ledger);
+    }
+    assert_eq!(row(&ledger, "both").state.0, CampaignState::Finished);
+    assert_eq!(in_step(&ledger, "both", DeviceStep::Succeeded).len(), 5);
 }
