@@ -176,8 +176,11 @@ where
     pub fn poll_timeout(&self) -> Option<Instant> {
         let change = rights::next_change(&self.enforcing.rights, self.clock.secs(self.now));
         let change = change.map(|secs| self.clock.reaches(secs));
-        let dues = [self.contact_due(), change].into_iter().flatten();
-        Some(dues.fold(self.clock.persist_at(), Instant::min))
+        let mut at = self.clock.persist_at();
+        for due in [self.contact_due(), change] {
+            at = due.map_or(at, |due| at.min(due));
+        }
+        Some(at)
     }
 
     /// Sends what is outstanding at once, unless the gateway said when. Call it when a connection
@@ -262,6 +265,7 @@ where
         (self.keys, self.storage, self.request)
     }
 
+    #[inline(never)]
     fn contact_due(&self) -> Option<Instant> {
         if self.contact.is_idle() {
             // A refusal that says when outlasts a renewal that is due.

@@ -85,6 +85,7 @@ impl Contact {
     }
 
     /// This is wanted then.
+    #[inline(never)]
     pub(crate) fn want(&mut self, wish: &Wish, at: Instant) {
         self.stage = Stage::Want(at);
         self.wish = *wish;

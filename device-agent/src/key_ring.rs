@@ -1,9 +1,8 @@
 //! The authority's keys: those the firmware was built with, until a key set replaces them.
 
 use fleetgrant_schemas::envelope::SigStructure;
-use fleetgrant_schemas::id::KeyId;
+use fleetgrant_schemas::id::{KeyId, sha256};
 use fleetgrant_schemas::keys::{AuthorityKey, KeySet, PublicKey, Role};
-use sha2::{Digest as _, Sha256};
 
 use crate::crypto::KeyOperations;
 use crate::frame::{self, Body, Fields};
@@ -151,10 +150,8 @@ impl KeyRing {
             };
             encode(&mut body, kid, &vouching, ROLE_HELD);
         }
-        let mut digest = Sha256::new();
-        digest.update(head.bytes());
-        digest.update(body.bytes());
-        let seal = keys.sign(&SigStructure::of_own(SEALED, &digest.finalize().into()))?;
+        let digest = sha256(&[head.bytes(), body.bytes()]);
+        let seal = keys.sign(&SigStructure::of_own(SEALED, &digest))?;
         frame::store(storage, Record::Keys, [head.bytes(), body.bytes(), &seal])?;
         Ok(Self {
             generation: set.generation,
@@ -165,29 +162,30 @@ impl KeyRing {
 }
 
 /// Checks the seal behind `body` bytes of a record that is whole.
-#[inline(never)]
 fn check_seal<S: Storage, K: KeyOperations>(
     storage: &mut S,
     keys: &mut K,
     body: usize,
 ) -> Result<(), StorageError> {
-    let mut digest = Sha256::new();
-    let mut chunk = [0; 64];
-    for offset in (0..body).step_by(chunk.len()) {
-        let len = chunk.len().min(body - offset);
-        let chunk = chunk.get_mut(..len).unwrap_or_default();
-        frame::read(storage, Record::Keys, offset, chunk)?;
-        digest.update(&*chunk);
-    }
+    let digest = digest(storage, body)?;
     let mut seal = [0; SEAL];
     frame::read(storage, Record::Keys, body, &mut seal)?;
-    let digest = digest.finalize().into();
     let own = keys.public_key();
     if keys.verify(&own, &SigStructure::of_own(SEALED, &digest), &seal) {
         Ok(())
     } else {
         Err(StorageError::Damaged)
     }
+}
+
+/// SHA-256 of what is sealed. In a function of its own, so that it is not on the stack while the
+/// seal is checked.
+#[inline(never)]
+fn digest<S: Storage>(storage: &mut S, body: usize) -> Result<[u8; 32], StorageError> {
+    let mut bytes = [0; HEAD + MAX_ENTRIES * ENTRY];
+    let bytes = bytes.get_mut(..body).ok_or(StorageError::Damaged)?;
+    frame::read(storage, Record::Keys, 0, bytes)?;
+    Ok(sha256(&[bytes]))
 }
 
 const fn grants_epoch(authority: &AuthorityKey) -> u32 {

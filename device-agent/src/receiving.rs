@@ -1,5 +1,6 @@
 //! What the agent does with a message that passed every check.
 
+use fleetgrant_schemas::Malformed;
 use fleetgrant_schemas::grant::Grant;
 use fleetgrant_schemas::limits;
 use fleetgrant_schemas::notice::{Notice, NoticeCode};
@@ -49,9 +50,12 @@ where
         message: MessageType,
         now: Instant,
     ) -> Result<Taken<'b>, Refusal> {
+        if bytes.len() > usize::from(self.profile.max_down()) {
+            return Err(Malformed::Oversize.into());
+        }
         let taken = match message {
             MessageType::Grant | MessageType::Notice => {
-                match self.authenticate(bytes, message, now) {
+                match self.authenticate(bytes, message, Some(now)) {
                     Err(reason) => Err(reason),
                     Ok(authentic) if message == MessageType::Grant => {
                         self.receive_grant(&authentic, now)
@@ -62,7 +66,7 @@ where
             MessageType::Keys => self.receive_keys(bytes, now),
             MessageType::Request | MessageType::Ack => Err(Refusal::OtherTopic),
         };
-        if taken == Err(Refusal::UnknownKey) {
+        if let Err(Refusal::UnknownKey) = taken {
             self.ask_for_keys(now);
         }
         taken
@@ -205,11 +209,8 @@ where
                 if !self.gates.stale_seq.pass(now) {
                     return Err(Refusal::TooSoon);
                 }
-                let raised = notice
-                    .seq_expected
-                    .and_then(|seq| self.state.with_seq_raised(seq));
-                if let Some(raised) = raised {
-                    self.state = raised;
+                if let Some(expected) = notice.seq_expected {
+                    self.state.raise_seq(expected);
                 }
                 self.ask_anew(now);
             }

@@ -1,9 +1,8 @@
 //! A start: what was stored comes back, and the first contact is planned.
 
-use fleetgrant_schemas::envelope::{Signer, Verified};
 use fleetgrant_schemas::grant::Grant;
-use fleetgrant_schemas::id::KeyId;
 use fleetgrant_schemas::request::Reason;
+use fleetgrant_schemas::topic::MessageType;
 
 use crate::agent::{AckTurn, Agent, StartError};
 use crate::asking::{Contact, Wish};
@@ -17,10 +16,12 @@ use crate::installing::{self, Place};
 use crate::key_ring::KeyRing;
 use crate::profile::Profile;
 use crate::receiving::Gates;
+use crate::refusal::Refusal;
 use crate::rights::{self, USAGE_LEN};
 use crate::state::State;
 use crate::storage::{Record, Storage, StorageError};
 use crate::time::Instant;
+use crate::verify::Authentic;
 
 const DAY_MILLIS: u32 = 86_400_000;
 
@@ -121,21 +122,20 @@ where
             return Ok(());
         };
         *floors = installing::floors(&mut self.storage)?;
-        let (verified, kid) = self.authenticate_stored(&place, scratch)?;
-        self.enforce_verified(&verified, kid, &place)
+        let authentic = self.authenticate_stored(&place, scratch)?;
+        self.enforce_authentic(&authentic, &place)
     }
 
     #[inline(never)]
-    fn enforce_verified(
+    fn enforce_authentic(
         &mut self,
-        verified: &Verified<'_>,
-        kid: KeyId,
+        authentic: &Authentic<'_>,
         place: &Place,
     ) -> Result<(), StorageError> {
-        let grant = self.read_stored(verified)?;
+        let grant = self.read_stored(authentic)?;
         let removing = installing::removing::<S, RIGHTS>(&mut self.storage, place)?;
         self.enforcing
-            .enforce(&grant, Some(kid), self.profile, &removing);
+            .enforce(&grant, Some(authentic.kid()), self.profile, &removing);
         self.challenge = Some(grant.next_challenge);
         Ok(())
     }
@@ -153,8 +153,8 @@ where
             return Ok(None);
         };
         let place = installing::locate(&mut self.storage)?.ok_or(StorageError::Damaged)?;
-        let (verified, _) = self.authenticate_stored(&place, scratch)?;
-        let grant = self.read_stored(&verified)?;
+        let authentic = self.authenticate_stored(&place, scratch)?;
+        let grant = self.read_stored(&authentic)?;
         if grant.held() == held {
             Ok(Some(grant))
         } else {
@@ -162,28 +162,21 @@ where
         }
     }
 
-    /// In a function of its own, so that what is read afterwards is not on the stack meanwhile.
-    #[inline(never)]
     fn authenticate_stored<'b>(
         &mut self,
         place: &Place,
         scratch: &'b mut [u8],
-    ) -> Result<(Verified<'b>, KeyId), StorageError> {
-        let envelope = installing::grant(&mut self.storage, place, scratch)?;
-        let Signer::Key(kid) = envelope.signer() else {
-            return Err(StorageError::Damaged);
-        };
-        let found = self.ring.find(&kid, self.profile, &mut self.storage)?;
-        let found = found.ok_or(StorageError::Damaged)?;
-        let key = &found.authority.key;
-        let verified = envelope
-            .verify(|signed, signature| self.keys.verify(key, signed, signature))
-            .map_err(|_| StorageError::Damaged)?;
-        Ok((verified, kid))
+    ) -> Result<Authentic<'b>, StorageError> {
+        let grant = installing::grant(&mut self.storage, place, scratch)?;
+        self.authenticate(grant, MessageType::Grant, None)
+            .map_err(|reason| match reason {
+                Refusal::Storage => StorageError::Read,
+                _ => StorageError::Damaged,
+            })
     }
 
-    fn read_stored<'b>(&self, verified: &Verified<'b>) -> Result<Grant<'b>, StorageError> {
-        let grant: Grant<'b> = verified.read().map_err(|_| StorageError::Damaged)?;
+    fn read_stored<'b>(&self, authentic: &Authentic<'b>) -> Result<Grant<'b>, StorageError> {
+        let grant: Grant<'b> = authentic.read().map_err(|_| StorageError::Damaged)?;
         let is_mine = self
             .addressed(grant.realm, grant.device, Some(&grant.confirmation))
             .is_ok();

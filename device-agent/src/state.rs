@@ -136,14 +136,11 @@ impl State {
         (next, needs_store)
     }
 
-    /// The state whose next seq is `expected`; none if that would go back.
-    pub(crate) fn with_seq_raised(&self, expected: u64) -> Option<Self> {
-        let last = expected.checked_sub(1)?;
-        (last > self.seq).then_some(Self {
-            seq: last,
-            reserved: self.reserved.max(last),
-            ..*self
-        })
+    /// Makes `expected` the next seq, unless that would go back.
+    pub(crate) fn raise_seq(&mut self, expected: u64) {
+        let last = expected.saturating_sub(1);
+        self.seq = self.seq.max(last);
+        self.reserved = self.reserved.max(last);
     }
 
     pub(crate) const fn seq(&self) -> u64 {

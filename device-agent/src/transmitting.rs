@@ -35,18 +35,18 @@ where
     /// The buffer must be as long as the request's buffer, and at least 512 bytes and 50 for each
     /// right. To show the grant to a gateway that asks for it, it takes twice the grant more.
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
-        if self.is_ack_due() {
-            match self.write_ack(buffer, self.now, false) {
-                Ok(Some(len)) => {
-                    return Some(Transmit {
-                        message: MessageType::Ack,
-                        len,
-                    });
-                }
-                Ok(None) => {}
-                Err(reason) => self.events.push(Event::CannotAsk(reason)),
+        match self.write_ack(buffer, self.now, false) {
+            Ok(Some(len)) => {
+                return Some(Transmit {
+                    message: MessageType::Ack,
+                    len,
+                });
             }
-            self.acks = AckTurn::default();
+            Ok(None) => {}
+            Err(reason) => {
+                self.events.push(Event::CannotAsk(reason));
+                self.acks = AckTurn::default();
+            }
         }
         self.write_request(buffer)
     }
@@ -115,26 +115,15 @@ where
         now: Instant,
     ) -> Result<Option<usize>, AskError> {
         self.now = now;
-        // Nobody can ask for the chain.
         self.write_ack(buffer, now, true)
     }
 
-    fn is_ack_due(&self) -> bool {
-        let Some(held) = &self.enforcing.held else {
-            return false;
-        };
-        let mut exceptions = [NO_EXCEPTION; RIGHTS];
-        let len = rights::exceptions(&self.enforcing.rights, &mut exceptions);
-        let exceptions = exceptions.get(..len).unwrap_or_default();
-        let is_covered = self.state.acked.covers(held, digest(exceptions));
-        !is_covered || self.acks.again || self.acks.show
-    }
-
+    /// Writes an acknowledgement, for a file or if one is due.
     fn write_ack(
         &mut self,
         buffer: &mut [u8],
         now: Instant,
-        with_chain: bool,
+        for_file: bool,
     ) -> Result<Option<usize>, AskError> {
         let Some(held) = self.enforcing.held else {
             return Ok(None);
@@ -142,12 +131,17 @@ where
         let mut exceptions = [NO_EXCEPTION; RIGHTS];
         let len = rights::exceptions(&self.enforcing.rights, &mut exceptions);
         let exceptions = exceptions.get(..len).unwrap_or_default();
+        let exceptions_digest = digest(exceptions);
+        let is_covered = self.state.acked.covers(&held, exceptions_digest);
+        if is_covered && !(for_file || self.acks.again || self.acks.show) {
+            return Ok(None);
+        }
         let mut usage = [NO_USAGE; RIGHTS];
         let len = rights::usage(&self.enforcing.rights, &mut usage);
         let usage = usage.get(..len).unwrap_or_default();
 
         let mut next = self.state;
-        next.acked = next.acked.next(&held, digest(exceptions));
+        next.acked = next.acked.next(&held, exceptions_digest);
         next.store(&mut self.storage, &mut self.clock, now)?;
         self.state = next;
 
@@ -168,7 +162,8 @@ where
             usage: Seq::new(usage),
         };
         let mut chain = [Certificate(&[]); limits::MAX_CHAIN];
-        let signer = asking::signer(&self.keys, with_chain, &mut chain)?;
+        // In a file nobody can ask for the chain.
+        let signer = asking::signer(&self.keys, for_file, &mut chain)?;
         let draft = Draft::new(buffer, &signer, &ack).map_err(|_| AskError::BufferTooSmall)?;
         let signature = self.keys.sign(&draft.to_sign())?;
         let len = draft.finish(&signature).len();

@@ -36,6 +36,11 @@ pub(crate) struct Authentic<'b> {
 }
 
 impl<'b> Authentic<'b> {
+    /// The key that signed it.
+    pub(crate) const fn kid(&self) -> KeyId {
+        self.kid
+    }
+
     pub(crate) fn read<M: Message<'b>>(&self) -> Result<M, Malformed> {
         self.verified.read()
     }
@@ -59,7 +64,7 @@ impl<'g, 'b> AcceptedGrant<'g, 'b> {
 
     /// The key that signed it.
     pub(crate) const fn signed_by(&self) -> KeyId {
-        self.authentic.kid
+        self.authentic.kid()
     }
 }
 
@@ -148,7 +153,7 @@ where
 
     /// Checks a key set.
     pub(crate) fn check_keys<'b>(&mut self, bytes: &'b [u8]) -> Result<KeySet<'b>, Refusal> {
-        let (envelope, kid) = self.open(bytes, MessageType::Keys)?;
+        let (envelope, kid) = open(bytes, MessageType::Keys)?;
         let root = self
             .ring
             .root(&kid, self.profile)
@@ -172,28 +177,34 @@ where
         }
     }
 
-    /// The checks that need no payload, the signature last.
+    /// The checks that need no payload, the signature last. `received`: when; a stored message is
+    /// good for as long as it is kept, whatever became of its key since.
     #[inline(never)]
     pub(crate) fn authenticate<'b>(
         &mut self,
         bytes: &'b [u8],
         message: MessageType,
-        now: Instant,
+        received: Option<Instant>,
     ) -> Result<Authentic<'b>, Refusal> {
-        let (envelope, kid) = self.open(bytes, message)?;
+        let (envelope, kid) = open(bytes, message)?;
         let found = self.ring.find(&kid, self.profile, &mut self.storage)?;
-        let authority = match found {
-            Some(Found {
-                authority,
-                is_current: true,
-            }) => authority,
-            _ => return Err(Refusal::UnknownKey),
+        let Some(Found {
+            authority,
+            is_current,
+        }) = found
+        else {
+            return Err(Refusal::UnknownKey);
         };
-        if message == MessageType::Grant && authority.role != Role::Grants {
-            return Err(Refusal::KeyRole);
-        }
-        if self.clock.proven_secs(now) >= authority.not_after {
-            return Err(Refusal::KeyExpired);
+        if let Some(now) = received {
+            if !is_current {
+                return Err(Refusal::UnknownKey);
+            }
+            if message == MessageType::Grant && authority.role != Role::Grants {
+                return Err(Refusal::KeyRole);
+            }
+            if self.clock.proven_secs(now) >= authority.not_after {
+                return Err(Refusal::KeyExpired);
+            }
         }
         let verified = envelope
             .verify(|signed, signature| self.keys.verify(&authority.key, signed, signature))
@@ -204,21 +215,6 @@ where
             kid,
             authority,
         })
-    }
-
-    fn open<'b>(
-        &self,
-        bytes: &'b [u8],
-        message: MessageType,
-    ) -> Result<(Envelope<'b>, KeyId), Refusal> {
-        if bytes.len() > usize::from(self.profile.max_down()) {
-            return Err(Malformed::Oversize.into());
-        }
-        let envelope = Envelope::parse(bytes)?;
-        match envelope.signer() {
-            Signer::Key(kid) if envelope.message() == message => Ok((envelope, kid)),
-            _ => Err(Refusal::OtherTopic),
-        }
     }
 
     #[inline(never)]
@@ -246,6 +242,14 @@ where
             Some(nonce) if self.state.file_nonce.as_ref() == Some(nonce) => Answers::File,
             _ => Answers::Nothing,
         }
+    }
+}
+
+fn open(bytes: &[u8], message: MessageType) -> Result<(Envelope<'_>, KeyId), Refusal> {
+    let envelope = Envelope::parse(bytes)?;
+    match envelope.signer() {
+        Signer::Key(kid) if envelope.message() == message => Ok((envelope, kid)),
+        _ => Err(Refusal::OtherTopic),
     }
 }
 

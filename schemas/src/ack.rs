@@ -97,12 +97,12 @@ impl<'b> Codec<'b> for Exception {
         values.put_uint(self.reason.number());
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        Some(Self {
-            activation: ActivationId(values.array()?),
-            outcome: Outcome::from_number(values.uint()?)?,
-            reason: OutcomeReason::from_number(values.uint()?)?,
-        })
+    fn take(values: &mut Values<'b>) -> Self {
+        Self {
+            activation: ActivationId(values.array()),
+            outcome: Outcome::take(values),
+            reason: OutcomeReason::take(values),
+        }
     }
 }
 impl<'b> seq::Item<'b> for Exception {}
@@ -146,16 +146,16 @@ impl<'b> Codec<'b> for Ack<'b> {
         values.put_list(&self.usage);
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        Some(Self {
-            device: DeviceId::new(values.text()?).ok()?,
-            realm: values.text()?,
-            issued_at: values.uint(),
-            n: values.u32()?,
-            held: Held::take(values)?,
+    fn take(values: &mut Values<'b>) -> Self {
+        Self {
+            device: DeviceId::take(values),
+            realm: values.text(),
+            issued_at: values.if_there(Values::uint),
+            n: values.u32(),
+            held: Held::take(values),
             exceptions: values.list(),
-            shown_grant: values.bytes(),
+            shown_grant: values.if_there(Values::bytes),
             usage: values.list(),
-        })
+        }
     }
 }

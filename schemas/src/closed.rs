@@ -32,6 +32,11 @@ macro_rules! closed {
                 match number { $($number => Some(Self::$variant),)* _ => None }
             }
 
+            #[allow(dead_code, reason = "not every list stands in a message")]
+            pub(crate) fn take(values: &mut $crate::values::Values<'_>) -> Self {
+                Self::from_number(values.uint()).unwrap_or(Self::ALL[0])
+            }
+
             /// Its number in a message.
             #[allow(dead_code, reason = "not every list stands in a message")]
             pub(crate) const SHAPE: $crate::shape::Shape = {

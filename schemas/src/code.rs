@@ -8,9 +8,9 @@ use core::fmt;
 use core::str::FromStr;
 
 use hmac::{KeyInit, Mac, SimpleHmac};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
-use crate::id::{CodeId, CodeProof, DeviceNonce, KeyThumbprint};
+use crate::id::{CodeId, CodeProof, DeviceNonce, KeyThumbprint, sha256};
 use crate::writer::Writer;
 
 /// Crockford's alphabet: no I, L, O, U.
@@ -67,7 +67,7 @@ impl ActivationCode {
     /// What the gateway keeps of the secret.
     #[must_use]
     pub fn key(&self) -> CodeKey {
-        CodeKey(Sha256::digest(self.secret).into())
+        CodeKey(sha256(&[&self.secret]))
     }
 
     /// What a device sends with the request that bears `nonce`.

@@ -102,20 +102,20 @@ impl<'b> Codec<'b> for Entitlement<'b> {
         values.put_uint_if(self.lease_end);
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        Some(Self {
-            activation: ActivationId(values.array()?),
-            feature: values.text()?,
-            version_ceiling: values.text(),
-            model: Model::from_number(values.uint()?)?,
-            start: values.uint(),
-            end: values.uint(),
-            count: values.uint(),
-            grace: values.u32(),
-            vendor_data: values.bytes(),
-            usage_base: values.uint(),
-            lease_end: values.uint(),
-        })
+    fn take(values: &mut Values<'b>) -> Self {
+        Self {
+            activation: ActivationId(values.array()),
+            feature: values.text(),
+            version_ceiling: values.if_there(Values::text),
+            model: Model::take(values),
+            start: values.if_there(Values::uint),
+            end: values.if_there(Values::uint),
+            count: values.if_there(Values::uint),
+            grace: values.if_there(Values::u32),
+            vendor_data: values.if_there(Values::bytes),
+            usage_base: values.if_there(Values::uint),
+            lease_end: values.if_there(Values::uint),
+        }
     }
 }
 impl<'b> seq::Item<'b> for Entitlement<'b> {}

@@ -33,9 +33,7 @@
 
 use core::ops::Range;
 
-use sha2::{Digest, Sha256};
-
-use crate::id::{CertificateThumbprint, KeyId, MessageDigest};
+use crate::id::{CertificateThumbprint, KeyId, MessageDigest, sha256};
 use crate::limits;
 use crate::malformed::Malformed;
 use crate::message::Message;
@@ -100,8 +98,8 @@ impl<'b> Codec<'b> for Certificate<'b> {
         values.put_bytes(self.0);
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        values.bytes().map(Self)
+    fn take(values: &mut Values<'b>) -> Self {
+        Self(values.bytes())
     }
 }
 impl<'b> seq::Item<'b> for Certificate<'b> {}
@@ -250,10 +248,10 @@ fn read_header(bytes: &[u8]) -> Result<(MessageType, Signer<'_>), Malformed> {
         Err(Malformed::MissingKey) => return Err(Malformed::Algorithm),
         read => read?,
     }
-    let (kid, typ) = (header.array(), header.text());
-    let (chain, x5t) = (header.some(), header.array());
-    let message = typ.and_then(MessageType::of_media_type);
-    let message = message.ok_or(Malformed::Type)?;
+    let kid = header.if_there(Values::array);
+    let message = MessageType::of_media_type(header.text()).ok_or(Malformed::Type)?;
+    let chain = header.if_there(Values::list);
+    let x5t = header.if_there(Values::array);
     let signer = match (kid, chain, x5t) {
         (Some(kid), None, None) => Signer::Key(KeyId(kid)),
         (None, Some(chain), None) => Signer::Chain(chain),
@@ -294,23 +292,42 @@ impl<'b> SigStructure<'b> {
     /// SHA-256 of it: what ES256 signs, and what identifies the message.
     #[must_use]
     pub fn digest(&self) -> MessageDigest {
-        let mut hash = Sha256::new();
-        self.for_each_part(|part| hash.update(part));
-        MessageDigest(hash.finalize().into())
+        let heads = [head(self.protected), head(self.payload)];
+        MessageDigest(sha256(&self.parts(&heads)))
     }
 
     /// Its encoding, part by part, for signature libraries that want the bytes.
-    pub fn for_each_part(&self, mut part: impl FnMut(&[u8])) {
-        part(b"\x84\x6aSignature1");
-        for (before, bytes) in [(&b""[..], self.protected), (b"\x40", self.payload)] {
-            part(before);
-            let mut head = [0; 9];
-            let mut writer = Writer::new(&mut head);
-            let len = writer.bytes_head(bytes.len()).position();
-            part(head.get(..len).unwrap_or_default());
-            part(bytes);
-        }
+    pub fn for_each_part(&self, part: impl FnMut(&[u8])) {
+        let heads = [head(self.protected), head(self.payload)];
+        self.parts(&heads).into_iter().for_each(part);
     }
+
+    fn parts<'s>(&'s self, [protected, payload]: &'s [Head; 2]) -> [&'s [u8]; 6] {
+        [
+            b"\x84\x6aSignature1",
+            protected.bytes(),
+            self.protected,
+            b"\x40",
+            payload.bytes(),
+            self.payload,
+        ]
+    }
+}
+
+/// The head of a byte string.
+struct Head([u8; 9], usize);
+
+impl Head {
+    fn bytes(&self) -> &[u8] {
+        self.0.get(..self.1).unwrap_or_default()
+    }
+}
+
+#[inline(never)]
+fn head(of: &[u8]) -> Head {
+    let mut head = [0; 9];
+    let len = Writer::new(&mut head).bytes_head(of.len()).position();
+    Head(head, len)
 }
 
 /// The buffer is too small for the message.

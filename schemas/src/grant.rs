@@ -129,24 +129,24 @@ impl<'b> Codec<'b> for Grant<'b> {
         values.put_uint_if(self.flags.factory.then_some(Flags::FACTORY));
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        Some(Self {
-            realm: values.text()?,
-            device: DeviceId::new(values.text()?).ok()?,
-            install_until: values.uint()?,
-            issued_at: values.uint()?,
-            cti: Cti(values.array()?),
-            confirmation: KeyThumbprint(values.array()?),
-            nonce: values.array().map(DeviceNonce),
-            epoch: values.u32()?,
-            generation: values.uint()?,
-            renew_after: values.u32()?,
+    fn take(values: &mut Values<'b>) -> Self {
+        Self {
+            realm: values.text(),
+            device: DeviceId::take(values),
+            install_until: values.uint(),
+            issued_at: values.uint(),
+            cti: Cti(values.array()),
+            confirmation: KeyThumbprint(values.array()),
+            nonce: values.if_there(|it| DeviceNonce(it.array())),
+            epoch: values.u32(),
+            generation: values.uint(),
+            renew_after: values.u32(),
             entitlements: values.list(),
-            next_challenge: Challenge(values.array()?),
+            next_challenge: Challenge(values.array()),
             denials: values.list(),
             flags: Flags {
-                factory: values.uint().is_some(),
+                factory: values.if_there(Values::uint).is_some(),
             },
-        })
+        }
     }
 }

@@ -5,6 +5,7 @@ use core::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::limits;
+use crate::values::Values;
 
 /// A device id: 1 to 64 of `A-Z a-z 0-9 . _ -`. The topic bears it, the certificate proves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +32,11 @@ impl<'b> DeviceId<'b> {
         } else {
             Err(InvalidDeviceId)
         }
+    }
+
+    /// Takes out what was read as one.
+    pub(crate) fn take(values: &mut Values<'b>) -> Self {
+        Self(values.text())
     }
 
     /// Whether a byte may stand in a device id.
@@ -132,17 +138,28 @@ pub fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     Ok(())
 }
 
+/// SHA-256 of the parts, one behind the other.
+#[must_use]
+#[inline(never)]
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
 impl KeyThumbprint {
     /// The thumbprint of the P-256 key with these affine coordinates (RFC 9679 section 4.2).
     #[must_use]
     pub fn of_p256(x: &[u8; 32], y: &[u8; 32]) -> Self {
         // {1: 2, -1: 1, -2: x, -3: y} in deterministic encoding.
-        let mut hash = Sha256::new();
-        hash.update([0xa4, 0x01, 0x02, 0x20, 0x01, 0x21, 0x58, 0x20]);
-        hash.update(x);
-        hash.update([0x22, 0x58, 0x20]);
-        hash.update(y);
-        Self(hash.finalize().into())
+        Self(sha256(&[
+            b"\xa4\x01\x02\x20\x01\x21\x58\x20",
+            x,
+            b"\x22\x58\x20",
+            y,
+        ]))
     }
 
     /// The key id an authority key with this thumbprint signs under.

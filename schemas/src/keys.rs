@@ -11,7 +11,7 @@ use crate::closed::closed;
 use crate::id::{KeyId, KeyThumbprint};
 use crate::limits;
 use crate::malformed::Malformed;
-use crate::message::{self, CLAIM_IAT, CLAIM_ISS, Message, VERSION};
+use crate::message::{CLAIM_IAT, CLAIM_ISS, Message, VERSION};
 use crate::seq::private::Codec;
 use crate::seq::{self, Seq};
 use crate::shape::{Field, List, Shape};
@@ -131,24 +131,24 @@ impl<'b> Codec<'b> for AuthorityKey {
         values.put_uint(self.epoch).put_uint(self.role.number());
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        Some(Self {
-            key: PublicKey::take(values)?,
-            not_before: values.uint()?,
-            not_after: values.uint()?,
-            epoch: values.u32()?,
-            role: Role::from_number(values.uint()?)?,
-        })
+    fn take(values: &mut Values<'b>) -> Self {
+        Self {
+            key: PublicKey::take(values),
+            not_before: values.uint(),
+            not_after: values.uint(),
+            epoch: values.u32(),
+            role: Role::take(values),
+        }
     }
 }
 impl<'b> seq::Item<'b> for AuthorityKey {}
 
 impl PublicKey {
-    fn take(values: &mut Values<'_>) -> Option<Self> {
-        Some(Self {
-            x: values.array()?,
-            y: values.array()?,
-        })
+    fn take(values: &mut Values<'_>) -> Self {
+        Self {
+            x: values.array(),
+            y: values.array(),
+        }
     }
 }
 
@@ -159,8 +159,8 @@ impl<'b> Codec<'b> for KeyId {
         values.put_bytes(&self.0);
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        values.array().map(Self)
+    fn take(values: &mut Values<'b>) -> Self {
+        Self(values.array())
     }
 }
 impl<'b> seq::Item<'b> for KeyId {}
@@ -183,10 +183,9 @@ pub struct KeySet<'b> {
 impl<'b> Message<'b> for KeySet<'b> {
     const TYPE: MessageType = MessageType::Keys;
 
-    fn decode(payload: &'b [u8]) -> Result<Self, Malformed> {
-        let set = message::decode::<Self>(payload)?;
-        let kids = || set.keys.iter().map(|key| key.key.thumbprint().key_id());
-        for (place, (key, kid)) in set.keys.iter().zip(kids()).enumerate() {
+    fn check(&self) -> Result<(), Malformed> {
+        let kids = || self.keys.iter().map(|key| key.key.thumbprint().key_id());
+        for (place, (key, kid)) in self.keys.iter().zip(kids()).enumerate() {
             if key.not_after <= key.not_before {
                 return Err(Malformed::OutOfRange);
             }
@@ -194,7 +193,7 @@ impl<'b> Message<'b> for KeySet<'b> {
                 return Err(Malformed::Repeated);
             }
         }
-        Ok(set)
+        Ok(())
     }
 }
 
@@ -209,13 +208,13 @@ impl<'b> Codec<'b> for KeySet<'b> {
         values.put_some(&self.retired_roots);
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        Some(Self {
-            realm: values.text()?,
-            issued_at: values.uint()?,
-            generation: values.u32()?,
+    fn take(values: &mut Values<'b>) -> Self {
+        Self {
+            realm: values.text(),
+            issued_at: values.uint(),
+            generation: values.u32(),
             keys: values.list(),
             retired_roots: values.list(),
-        })
+        }
     }
 }

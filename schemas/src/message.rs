@@ -63,15 +63,17 @@ pub trait Message<'b>: Codec<'b> {
 
     /// Reads the claim set; `payload` must be nothing else.
     fn decode(payload: &'b [u8]) -> Result<Self, Malformed> {
-        decode(payload)
+        let mut values = Values::new();
+        Reader::whole(payload, Self::SHAPE, &mut values)?;
+        let message = Self::take(&mut values);
+        message.check()?;
+        Ok(message)
     }
-}
 
-pub(crate) fn decode<'b, T: Codec<'b>>(payload: &'b [u8]) -> Result<T, Malformed> {
-    let mut values = Values::new();
-    Reader::whole(payload, T::SHAPE, &mut values)?;
-    // One key without another that it is nothing without.
-    T::take(&mut values).ok_or(Malformed::MissingKey)
+    /// Whether values that are right by themselves belong together.
+    fn check(&self) -> Result<(), Malformed> {
+        Ok(())
+    }
 }
 
 /// A grant set named by what orders it and by what identifies it.
@@ -97,14 +99,12 @@ impl Held {
         values.put_bytes(&self.cti.0);
     }
 
-    /// All of it, or nothing.
-    pub(crate) fn take(values: &mut Values<'_>) -> Option<Self> {
-        let (epoch, generation, cti) = (values.u32(), values.uint(), values.array());
-        Some(Self {
-            epoch: epoch?,
-            generation: generation?,
-            cti: Cti(cti?),
-        })
+    pub(crate) fn take(values: &mut Values<'_>) -> Self {
+        Self {
+            epoch: values.u32(),
+            generation: values.uint(),
+            cti: Cti(values.array()),
+        }
     }
 }
 
@@ -142,11 +142,11 @@ impl<'b> Codec<'b> for Usage {
         values.put_bytes(&self.activation.0).put_uint(self.total);
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        Some(Self {
-            activation: ActivationId(values.array()?),
-            total: values.uint()?,
-        })
+    fn take(values: &mut Values<'b>) -> Self {
+        Self {
+            activation: ActivationId(values.array()),
+            total: values.uint(),
+        }
     }
 }
 impl<'b> seq::Item<'b> for Usage {}
@@ -158,8 +158,8 @@ impl<'b> Codec<'b> for ActivationId {
         values.put_bytes(&self.0);
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        values.array().map(Self)
+    fn take(values: &mut Values<'b>) -> Self {
+        Self(values.array())
     }
 }
 impl<'b> seq::Item<'b> for ActivationId {}

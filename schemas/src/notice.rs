@@ -16,6 +16,7 @@
 use crate::closed::closed;
 use crate::id::{Challenge, Cti, DeviceId, DeviceNonce, KeyThumbprint};
 use crate::limits;
+use crate::malformed::Malformed;
 use crate::message::{
     CLAIM_CNF, CLAIM_CTI, CLAIM_IAT, CLAIM_ISS, CLAIM_NONCE, CLAIM_SUB, CONFIRMATION, Message,
     VERSION,
@@ -104,20 +105,23 @@ pub struct Notice<'b> {
     pub challenge: Option<Challenge>,
 }
 
-impl Notice<'_> {
+impl<'b> Message<'b> for Notice<'b> {
+    const TYPE: MessageType = MessageType::Notice;
+
     /// What the code is nothing without.
-    fn is_complete(&self) -> bool {
-        match self.code {
+    fn check(&self) -> Result<(), Malformed> {
+        let is_complete = match self.code {
             NoticeCode::StaleSeq => self.seq_expected.is_some() && self.challenge.is_some(),
             NoticeCode::Challenge => self.challenge.is_some(),
             NoticeCode::RetryLater => self.retry_after.is_some(),
             _ => true,
+        };
+        if is_complete {
+            Ok(())
+        } else {
+            Err(Malformed::MissingKey)
         }
     }
-}
-
-impl<'b> Message<'b> for Notice<'b> {
-    const TYPE: MessageType = MessageType::Notice;
 }
 
 impl<'b> Codec<'b> for Notice<'b> {
@@ -137,20 +141,19 @@ impl<'b> Codec<'b> for Notice<'b> {
         values.put_if(self.challenge.as_ref(), |it| Value::Bytes(&it.0));
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        let notice = Self {
-            realm: values.text()?,
-            device: DeviceId::new(values.text()?).ok()?,
-            issued_at: values.uint()?,
-            cti: Cti(values.array()?),
-            confirmation: values.array().map(KeyThumbprint),
-            nonce: values.array().map(DeviceNonce),
-            code: NoticeCode::from_number(values.uint()?)?,
-            seq_expected: values.uint(),
-            retry_after: values.u32(),
-            text: values.text(),
-            challenge: values.array().map(Challenge),
-        };
-        notice.is_complete().then_some(notice)
+    fn take(values: &mut Values<'b>) -> Self {
+        Self {
+            realm: values.text(),
+            device: DeviceId::take(values),
+            issued_at: values.uint(),
+            cti: Cti(values.array()),
+            confirmation: values.if_there(|it| KeyThumbprint(it.array())),
+            nonce: values.if_there(|it| DeviceNonce(it.array())),
+            code: NoticeCode::take(values),
+            seq_expected: values.if_there(Values::uint),
+            retry_after: values.if_there(Values::u32),
+            text: values.if_there(Values::text),
+            challenge: values.if_there(|it| Challenge(it.array())),
+        }
     }
 }

@@ -11,6 +11,7 @@
 //! ```
 
 use crate::limits;
+use crate::malformed::Malformed;
 use crate::shape::Shape;
 use crate::values::{Value, Values};
 
@@ -60,24 +61,28 @@ impl<'b> Platform<'b> {
         values.put_if(self.sw_version, Value::Text);
     }
 
-    pub(crate) fn take(values: &mut Values<'b>) -> Option<Self> {
-        let platform = Self {
+    pub(crate) fn take(values: &mut Values<'b>) -> Self {
+        Self {
             oem_id: match values.take() {
                 Value::Uint(number) => Some(OemId::Pen(number as u32)),
                 Value::Bytes(bytes) => Some(OemId::Bytes(bytes)),
                 _ => None,
             },
-            hw_model: values.bytes(),
-            boot_count: values.u32(),
-            sw_name: values.text(),
-            sw_version: values.text(),
-        };
-        platform.is_complete().then_some(platform)
+            hw_model: values.if_there(Values::bytes),
+            boot_count: values.if_there(Values::u32),
+            sw_name: values.if_there(Values::text),
+            sw_version: values.if_there(Values::text),
+        }
     }
 
     /// `hwmodel` needs `oemid`, `swversion` needs `swname` (RFC 9711 sections 4.2.4, 4.2.7).
-    const fn is_complete(&self) -> bool {
-        (self.hw_model.is_none() || self.oem_id.is_some())
-            && (self.sw_version.is_none() || self.sw_name.is_some())
+    pub(crate) const fn check(&self) -> Result<(), Malformed> {
+        let model_alone = self.hw_model.is_some() && self.oem_id.is_none();
+        let version_alone = self.sw_version.is_some() && self.sw_name.is_none();
+        if model_alone || version_alone {
+            Err(Malformed::MissingKey)
+        } else {
+            Ok(())
+        }
     }
 }

@@ -17,6 +17,7 @@
 use crate::closed::closed;
 use crate::id::{ActivationId, Challenge, DeviceId, DeviceNonce};
 use crate::limits;
+use crate::malformed::Malformed;
 use crate::message::{
     CLAIM_AUD, CLAIM_IAT, CLAIM_ISS, CLAIM_NONCE, CLAIM_PRIVATE, Held, Message, Usage, VERSION,
 };
@@ -133,6 +134,10 @@ pub struct Request<'b> {
 
 impl<'b> Message<'b> for Request<'b> {
     const TYPE: MessageType = MessageType::Request;
+
+    fn check(&self) -> Result<(), Malformed> {
+        self.platform.check()
+    }
 }
 
 impl<'b> Codec<'b> for Request<'b> {
@@ -159,26 +164,26 @@ impl<'b> Codec<'b> for Request<'b> {
         values.put_uint(self.receiver.capabilities);
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        Some(Self {
-            device: DeviceId::new(values.text()?).ok()?,
-            realm: values.text()?,
-            issued_at: values.uint(),
-            challenge: values.array().map(Challenge),
-            platform: Platform::take(values)?,
-            seq: values.uint()?,
-            held: Held::take(values),
-            key_set: values.u32()?,
-            reason: Reason::from_number(values.uint()?)?,
-            nonce: DeviceNonce(values.array()?),
+    fn take(values: &mut Values<'b>) -> Self {
+        Self {
+            device: DeviceId::take(values),
+            realm: values.text(),
+            issued_at: values.if_there(Values::uint),
+            challenge: values.if_there(|it| Challenge(it.array())),
+            platform: Platform::take(values),
+            seq: values.uint(),
+            held: values.if_all_there(Held::SHAPE.values(), Held::take),
+            key_set: values.u32(),
+            reason: Reason::take(values),
+            nonce: DeviceNonce(values.array()),
             wants: values.list(),
             usage: values.list(),
             concerned: values.list(),
             receiver: Receiver {
-                max_down: values.u32()? as u16,
-                capabilities: values.u32()?,
+                max_down: values.u32() as u16,
+                capabilities: values.u32(),
             },
-        })
+        }
     }
 }
 

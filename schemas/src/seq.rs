@@ -4,7 +4,6 @@ use core::fmt;
 
 use crate::strict::Reader;
 use crate::values::{Elements, Values};
-use crate::writer::Writer;
 
 /// What can stand in a [`Seq`].
 pub trait Item<'b>: Copy + private::Codec<'b> {}
@@ -25,8 +24,8 @@ pub(crate) mod private {
         /// Puts in what that carries.
         fn put<'s>(&'s self, values: &mut Values<'s>);
 
-        /// Takes it out; `None` if values that each are right do not belong together.
-        fn take(values: &mut Values<'b>) -> Option<Self>;
+        /// Takes it out of what was read.
+        fn take(values: &mut Values<'b>) -> Self;
     }
 }
 
@@ -106,7 +105,7 @@ impl<'b, T: Item<'b>> Iterator for Iter<'b, T> {
         }
         let mut values = Values::new();
         self.wire.values(T::SHAPE, &mut values).ok()?;
-        T::take(&mut values)
+        Some(T::take(&mut values))
     }
 }
 
@@ -115,11 +114,18 @@ impl<'b, T: Item<'b>> Elements for Seq<'b, T> {
         self.len()
     }
 
-    fn write(&self, writer: &mut Writer<'_>) {
+    fn read(&self) -> Option<&[u8]> {
         match self.0 {
-            // What is read by the rules is written by them.
-            Repr::Wire { items, .. } => drop(writer.raw(items)),
-            Repr::Slice(items) => items.iter().for_each(|item| writer.whole(item)),
+            Repr::Wire { items, .. } => Some(items),
+            Repr::Slice(_) => None,
+        }
+    }
+
+    fn put<'s>(&'s self, place: usize, values: &mut Values<'s>) {
+        if let Repr::Slice(items) = self.0
+            && let Some(item) = items.get(place)
+        {
+            item.put(values);
         }
     }
 }

@@ -5,7 +5,6 @@ use core::cmp::Ordering;
 use core::fmt;
 
 use crate::seq::{Item, Seq};
-use crate::writer::Writer;
 
 /// One value.
 #[derive(Clone, Copy)]
@@ -24,7 +23,12 @@ pub(crate) enum Value<'b> {
 /// Elements to be written.
 pub(crate) trait Elements {
     fn len(&self) -> usize;
-    fn write(&self, writer: &mut Writer<'_>);
+
+    /// Their bytes, if they were read.
+    fn read(&self) -> Option<&[u8]>;
+
+    /// Puts in what the one at this place carries.
+    fn put<'s>(&'s self, place: usize, values: &mut Values<'s>);
 }
 
 /// The most that a message has: the request.
@@ -130,48 +134,63 @@ impl<'b> Values<'b> {
         value
     }
 
+    /// What the shape says is always there is there: anything else would read as nothing.
     #[inline(never)]
-    pub(crate) fn uint(&mut self) -> Option<u64> {
+    pub(crate) fn uint(&mut self) -> u64 {
         match self.take() {
-            Value::Uint(value) => Some(value),
-            _ => None,
+            Value::Uint(value) => value,
+            _ => 0,
         }
     }
 
-    pub(crate) fn u32(&mut self) -> Option<u32> {
-        self.uint().map(|value| value as u32)
+    pub(crate) fn u32(&mut self) -> u32 {
+        self.uint() as u32
     }
 
     #[inline(never)]
-    pub(crate) fn bytes(&mut self) -> Option<&'b [u8]> {
+    pub(crate) fn bytes(&mut self) -> &'b [u8] {
         match self.take() {
-            Value::Bytes(value) => Some(value),
-            _ => None,
+            Value::Bytes(value) => value,
+            _ => &[],
         }
-    }
-
-    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.bytes()?.first_chunk().copied()
     }
 
     #[inline(never)]
-    pub(crate) fn text(&mut self) -> Option<&'b str> {
+    pub(crate) fn array<const N: usize>(&mut self) -> [u8; N] {
+        self.bytes().first_chunk().copied().unwrap_or([0; N])
+    }
+
+    #[inline(never)]
+    pub(crate) fn text(&mut self) -> &'b str {
         match self.take() {
-            Value::Text(value) => Some(value),
-            _ => None,
+            Value::Text(value) => value,
+            _ => "",
         }
+    }
+
+    /// What may be left out.
+    pub(crate) fn if_there<T>(&mut self, take: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.if_all_there(1, take)
+    }
+
+    /// Values that may be left out together.
+    pub(crate) fn if_all_there<T>(
+        &mut self,
+        count: usize,
+        take: impl FnOnce(&mut Self) -> T,
+    ) -> Option<T> {
+        if let Value::Absent = self.peek() {
+            self.skip(count);
+            return None;
+        }
+        Some(take(self))
     }
 
     /// A list; one that was left out is empty.
     pub(crate) fn list<T: Item<'b>>(&mut self) -> Seq<'b, T> {
-        self.some().unwrap_or(Seq::empty())
-    }
-
-    /// A list that may be left out.
-    pub(crate) fn some<T: Item<'b>>(&mut self) -> Option<Seq<'b, T>> {
         match self.take() {
-            Value::Read(items, len) => Some(Seq::of_read(items, len)),
-            _ => None,
+            Value::Read(items, len) => Seq::of_read(items, len),
+            _ => Seq::empty(),
         }
     }
 

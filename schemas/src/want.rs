@@ -71,17 +71,17 @@ impl<'b> Codec<'b> for Want<'b> {
         }
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        Some(match values.uint()? {
+    fn take(values: &mut Values<'b>) -> Self {
+        match values.uint() {
             BY_FEATURE => Self::Feature {
-                feature: values.text()?,
-                total: values.u32()?,
+                feature: values.text(),
+                total: values.u32(),
             },
             _ => Self::Code(CodeClaim {
-                id: CodeId(values.array()?),
-                proof: CodeProof(values.array()?),
+                id: CodeId(values.array()),
+                proof: CodeProof(values.array()),
             }),
-        })
+        }
     }
 }
 impl<'b> seq::Item<'b> for Want<'b> {}
@@ -111,12 +111,12 @@ impl<'b> Codec<'b> for Denial<'b> {
         values.put_uint_if(self.retry_after);
     }
 
-    fn take(values: &mut Values<'b>) -> Option<Self> {
-        Some(Self {
-            want: Want::take(values)?,
-            rule: values.text()?,
-            retry_after: values.u32(),
-        })
+    fn take(values: &mut Values<'b>) -> Self {
+        Self {
+            want: Want::take(values),
+            rule: values.text(),
+            retry_after: values.if_there(Values::u32),
+        }
     }
 }
 impl<'b> seq::Item<'b> for Denial<'b> {}

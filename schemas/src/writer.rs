@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::seq::private::Codec;
-use crate::shape::{Field, Shape};
+use crate::shape::{Field, List, Shape};
 use crate::strict::NULL;
 use crate::strict::major::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UINT};
 use crate::values::{Value, Values};
@@ -58,7 +58,7 @@ impl<'a> Writer<'a> {
                 self.each(shapes, values);
             }
             Shape::Cases(cases) => {
-                let number = values.uint().unwrap_or_default();
+                let number = values.uint();
                 let case = cases.get(number as usize).copied().unwrap_or_default();
                 self.array(1 + case.len()).uint(number);
                 self.each(case, values);
@@ -68,8 +68,34 @@ impl<'a> Writer<'a> {
                 values.skip(of.values());
             }
             Shape::OrNull(of) => self.shaped(of, values),
-            Shape::Some(_) => self.value(values.take(), 2),
-            _ => self.value(values.take(), 0),
+            Shape::List(list) => self.list(list, 0, values.take()),
+            // One stands without an array around it.
+            Shape::Some(list) => self.list(list, 2, values.take()),
+            _ => match values.take() {
+                Value::Uint(value) => drop(self.uint(value)),
+                Value::Bytes(value) => drop(self.bytes(value)),
+                Value::Text(value) => drop(self.text(value)),
+                _ => {}
+            },
+        }
+    }
+
+    fn list(&mut self, list: &List, array_from: usize, value: Value<'_>) {
+        let Value::List(elements) = value else {
+            return;
+        };
+        if elements.len() >= array_from {
+            self.array(elements.len());
+        }
+        if let Some(read) = elements.read() {
+            // What is read by the rules is written by them.
+            self.raw(read);
+            return;
+        }
+        for place in 0..elements.len() {
+            let mut values = Values::new();
+            elements.put(place, &mut values);
+            self.shaped(&list.of, values.rewind());
         }
     }
 
@@ -94,22 +120,6 @@ impl<'a> Writer<'a> {
     fn each(&mut self, shapes: &[Shape], values: &mut Values<'_>) {
         for shape in shapes {
             self.shaped(shape, values);
-        }
-    }
-
-    /// A list of fewer than `min` elements stands without an array around it.
-    fn value(&mut self, value: Value<'_>, min: usize) {
-        match value {
-            Value::Absent | Value::Read(..) => {}
-            Value::Uint(value) => drop(self.uint(value)),
-            Value::Bytes(value) => drop(self.bytes(value)),
-            Value::Text(value) => drop(self.text(value)),
-            Value::List(list) => {
-                if list.len() >= min {
-                    self.array(list.len());
-                }
-                list.write(self);
-            }
         }
     }
 

@@ -107,9 +107,9 @@ limits='
 flash/crypto 29500 34500
 flash/verifier 25500 30000
 flash/verifier_se 9500 9500
-flash/agent 57344 63000
-flash/agent_se 37800 37800
-flash/fleetgrant-firmware 72500 77500
+flash/agent 56500 61700
+flash/agent_se 36300 36300
+flash/fleetgrant-firmware 71200 76200
 ram/agent 512 512
 bytes/agent 1400 1400
 stack/verify 4500 4500

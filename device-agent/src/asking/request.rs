@@ -1,11 +1,10 @@
 //! How a request is written.
 
 use fleetgrant_schemas::envelope::{Certificate, Draft, Signer};
-use fleetgrant_schemas::id::{ActivationId, CertificateThumbprint, Challenge, DeviceNonce};
+use fleetgrant_schemas::id::{ActivationId, CertificateThumbprint, Challenge, DeviceNonce, sha256};
 use fleetgrant_schemas::request::{Receiver, Request};
 use fleetgrant_schemas::seq::Seq;
 use fleetgrant_schemas::{Held, Platform, Usage, Want, limits};
-use sha2::{Digest, Sha256};
 
 use super::{AskError, Wish};
 use crate::crypto::KeyOperations;
@@ -106,8 +105,7 @@ pub(crate) fn signer<'c, 'k: 'c, K: KeyOperations>(
 
 fn thumbprint<K: KeyOperations>(keys: &K) -> Result<Signer<'static>, AskError> {
     let leaf = keys.certificate(0).ok_or(AskError::NoCertificate)?;
-    let digest = Sha256::digest(leaf).into();
-    Ok(Signer::Thumbprint(CertificateThumbprint(digest)))
+    Ok(Signer::Thumbprint(CertificateThumbprint(sha256(&[leaf]))))
 }
 
 pub(crate) const NO_USAGE: Usage = Usage {
