@@ -8,6 +8,7 @@ use fleetgrant::gateway::Gateway;
 use fleetgrant::identity::AdmissionMode;
 use fleetgrant::report::history::{self, Exported, HistoryFilter};
 use fleetgrant::store::Db;
+use fleetgrant::store::listing::Part;
 use fleetgrant_core::event::EventKind;
 use fleetgrant_schemas::envelope::{Draft, Signer};
 use fleetgrant_schemas::id::CertificateThumbprint;
@@ -147,7 +148,7 @@ async fn told_of_refused(scene: &Scene) -> Vec<(String, String)> {
         kinds: vec![EventKind::MessageRefused],
         ..HistoryFilter::default()
     };
-    let page = move |db: &mut Db| history::page(db, &filter, 0, 100);
+    let page = move |db: &mut Db| history::page(db, &filter, &Part::default(), 100);
     let events = scene.gateway.store().read("test", page).await.unwrap();
     let text = |event: &Exported, name: &str| {
         let value = event.body.get(name).and_then(|value| value.as_str());

@@ -14,7 +14,7 @@ use super::{Failure, Global, OrUnavailable, Remote, preview};
 use crate::http::activations::Activation;
 use crate::http::acts::Acted;
 use crate::operator::{Act, ActError};
-use crate::store::listing::{self, ActivationFilter, ActivationRow};
+use crate::store::listing::{self, ActivationFilter, ActivationRow, ActivationSort};
 
 /// List activations, assign units to devices, or take them back
 #[derive(Debug, clap::Args)]
@@ -49,11 +49,8 @@ struct List {
     /// Only those of this owner's entitlements
     #[arg(long, value_name = "PARTY")]
     owner: Option<String>,
-    /// Only those after this id
-    #[arg(long, value_name = "ACTIVATION", value_parser = activation_id)]
-    after: Option<ActivationId>,
     #[command(flatten)]
-    list: ListArgs,
+    list: ListArgs<ActivationSort>,
 }
 
 /// Show an activation
@@ -256,11 +253,12 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
         entitlement: entitlement.map(|row| row.id.0),
         state: args.state,
         owners: ledger.parties(args.owner.as_deref())?,
-        after: args.after,
+        part: args.list.part()?,
     };
+    filter.check()?;
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| listing::activations(db, &filter, limit))?;
-    let rows = args.list.cut(rows, |row| row.id.0.to_string());
+    let rows = args.list.cut(rows);
     show_list(args, rows.into_iter().map(Activation::from).collect())
 }
 

@@ -3,17 +3,16 @@
 mod remote;
 
 use fleetgrant_core::campaign::{CampaignState, Command as Told, DeviceStep};
-use fleetgrant_core::domain::CampaignId;
 use serde::Serialize;
 
-use super::ledger::{Ledger, ListArgs, campaign_id};
+use super::ledger::{Ledger, ListArgs};
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable, Remote};
 use crate::campaign::{CampaignError, PlanTerms, Selection, Terms};
 use crate::http::campaigns::{
     self as shown, Campaign, CampaignDevice, CampaignFailure, CampaignSheet, Wave,
 };
-use crate::store::campaign::{self as store, DevicesFilter};
+use crate::store::campaign::{self as store, CampaignDeviceSort, CampaignSort, DevicesFilter};
 
 /// Give, upgrade or revoke for many devices, in waves
 #[derive(Debug, clap::Args)]
@@ -105,11 +104,8 @@ struct List {
     /// Only those that stand so, as running
     #[arg(long)]
     state: Option<CampaignState>,
-    /// Only those after this id
-    #[arg(long, value_name = "CAMPAIGN", value_parser = campaign_id)]
-    after: Option<CampaignId>,
     #[command(flatten)]
-    list: ListArgs,
+    list: ListArgs<CampaignSort>,
 }
 
 /// Show how a campaign goes: its waves, and why devices failed
@@ -130,11 +126,8 @@ struct Devices {
     /// Only those that stand so, as failed
     #[arg(long)]
     step: Option<DeviceStep>,
-    /// Only those after this id
-    #[arg(long, value_name = "DEVICE")]
-    after: Option<String>,
     #[command(flatten)]
-    list: ListArgs,
+    list: ListArgs<CampaignDeviceSort>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -333,9 +326,9 @@ fn tell(ledger: &Ledger, which: &Which, told: Told) -> Result<(), Failure> {
 }
 
 fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
-    let (state, after, limit) = (args.state, args.after, args.list.rows_to_read());
-    let rows = ledger.read(move |db| store::list(db, state, after, limit))?;
-    let rows = args.list.cut(rows, |row| row.id.0.to_string());
+    let (state, part, limit) = (args.state, args.list.part()?, args.list.rows_to_read());
+    let rows = ledger.read(move |db| store::list(db, state, &part, limit))?;
+    let rows = args.list.cut(rows);
     show_list(args, rows.into_iter().map(Campaign::from).collect())
 }
 
@@ -377,8 +370,9 @@ fn show_sheet(args: &Show, sheet: CampaignSheet) -> Result<(), Failure> {
 fn devices(ledger: &Ledger, args: &Devices) -> Result<(), Failure> {
     let filter = DevicesFilter {
         step: args.step,
-        after: args.after.clone(),
+        part: args.list.part()?,
     };
+    filter.check()?;
     let (called, limit) = (args.which.campaign.clone(), args.list.rows_to_read());
     let (row, rows) = ledger.read(move |db| {
         let Some(row) = store::called(db, &called)? else {
@@ -388,7 +382,7 @@ fn devices(ledger: &Ledger, args: &Devices) -> Result<(), Failure> {
         Ok((Some(row), rows))
     })?;
     found(row, &args.which)?;
-    let rows = args.list.cut(rows, |row| row.device_id.clone());
+    let rows = args.list.cut(rows);
     show_devices(args, rows.into_iter().map(CampaignDevice::from).collect())
 }
 

@@ -10,7 +10,7 @@ use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable, Remote, activations};
 use crate::approval::Decision;
 use crate::http::cases::{self as shown, Case};
-use crate::store::listing::{self, CaseFilter};
+use crate::store::listing::{self, CaseFilter, CaseSort};
 
 /// List what devices want and do not have, and decide what waits for an approval
 #[derive(Debug, clap::Args)]
@@ -41,11 +41,8 @@ struct List {
     /// Settled ones too
     #[arg(long)]
     all: bool,
-    /// Only those after this id
-    #[arg(long, value_name = "CASE", value_parser = case_id)]
-    after: Option<CaseId>,
     #[command(flatten)]
-    list: ListArgs,
+    list: ListArgs<CaseSort>,
 }
 
 /// Show a case
@@ -146,11 +143,11 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
         device: args.device.clone(),
         state: (!args.all).then_some(CaseState::Open),
         step: args.step,
-        after: args.after,
+        part: args.list.part()?,
     };
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| listing::cases(db, &filter, limit))?;
-    let rows = args.list.cut(rows, |case| case.id.0.to_string());
+    let rows = args.list.cut(rows);
     show_list(args, rows.into_iter().map(Case::from).collect())
 }
 

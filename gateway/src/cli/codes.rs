@@ -1,11 +1,11 @@
 //! `fleetgrant codes`: what became of the codes that were handed out.
 
-use super::ledger::Ledger;
+use super::ledger::{Ledger, SortArgs};
 use super::output::{self, Format, row};
 use super::remote::Query;
 use super::{Failure, Global, OrUnavailable, Remote};
 use crate::http::packs::Pack;
-use crate::store::activation_code;
+use crate::store::activation_code::{self, PackSort};
 
 /// Count what became of activation codes
 #[derive(Debug, clap::Args)]
@@ -27,6 +27,8 @@ struct List {
     /// Only packs of this partner: a name, or the id that some system calls it by
     #[arg(long, value_name = "PARTY")]
     partner: Option<String>,
+    #[command(flatten)]
+    order: SortArgs<PackSort>,
     /// The form of the list
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
@@ -51,13 +53,14 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     if let Some(gateway) = Remote::of(global)? {
         let query = Query::default();
         let query = query.with("partner", gateway.party_if(args.partner.as_deref())?);
-        let (packs, _) = gateway.pages("/packs", query, usize::MAX)?;
+        let packs = gateway.whole("/packs", query, &args.order)?;
         return show_list(args, packs);
     }
     let ledger = Ledger::open(global)?;
     let partners = ledger.parties(args.partner.as_deref())?;
+    let part = args.order.whole();
     let packs =
-        ledger.read(move |db| activation_code::packs(db, partners.as_deref(), None, i64::MAX))?;
+        ledger.read(move |db| activation_code::packs(db, partners.as_deref(), &part, i64::MAX))?;
     show_list(args, packs.into_iter().map(Pack::from).collect())
 }
 

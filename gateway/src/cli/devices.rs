@@ -20,7 +20,7 @@ use crate::http::devices::{Device, DeviceKey};
 use crate::operator::{Act, Effects};
 use crate::report::history::{self, HistoryFilter};
 use crate::store::case;
-use crate::store::listing::{self, ActivationFilter, DeviceFilter, DeviceRow};
+use crate::store::listing::{self, ActivationFilter, DeviceFilter, DeviceRow, DeviceSort, Part};
 
 /// List devices, show one, or act on one
 #[derive(Debug, clap::Args)]
@@ -70,11 +70,8 @@ struct List {
     /// Only those of this product line
     #[arg(long, value_name = "NAME")]
     product_line: Option<String>,
-    /// Only those after this id
-    #[arg(long, value_name = "DEVICE")]
-    after: Option<String>,
     #[command(flatten)]
-    list: ListArgs,
+    list: ListArgs<DeviceSort>,
 }
 
 /// Show all that is known of a device
@@ -279,11 +276,12 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
         state: args.state,
         owners: ledger.parties(args.owner.as_deref())?,
         product_line: args.product_line.clone(),
-        after: args.after.clone(),
+        part: args.list.part()?,
     };
+    filter.check()?;
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| listing::devices(db, &filter, limit))?;
-    let rows = args.list.cut(rows, |row| row.id.clone());
+    let rows = args.list.cut(rows);
     show_list(args, rows.into_iter().map(Device::from).collect())
 }
 
@@ -320,7 +318,7 @@ fn key_shown(ledger: &Ledger, device: &DeviceRow) -> Result<KeyThumbprint, Failu
         kinds: vec![EventKind::DeviceQuarantined],
         ..HistoryFilter::default()
     };
-    let waits = ledger.read(move |db| history::page(db, &filter, 0, PART))?;
+    let waits = ledger.read(move |db| history::page(db, &filter, &Part::default(), PART))?;
     let shown = waits.last().and_then(|event| event.body.get("key"));
     shown
         .and_then(|key| key_thumbprint(key.as_str()?).ok())

@@ -2,16 +2,16 @@
 
 mod remote;
 
-use fleetgrant_core::domain::{EntitlementId, EntitlementState};
+use fleetgrant_core::domain::EntitlementState;
 use serde::Serialize;
 
 use super::activations::ActivationLine;
-use super::ledger::{Ledger, ListArgs, entitlement_id};
+use super::ledger::{Ledger, ListArgs};
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable, Remote, entitlement_acts};
 use crate::http::activations::Activation;
 use crate::http::entitlements::Entitlement;
-use crate::store::listing::{self, ActivationFilter, EntitlementFilter};
+use crate::store::listing::{self, ActivationFilter, EntitlementFilter, EntitlementSort};
 
 /// List entitlements, show one with its activations, or change one
 #[derive(Debug, clap::Args)]
@@ -43,11 +43,8 @@ struct List {
     /// Only those that some system calls so
     #[arg(long)]
     reference: Option<String>,
-    /// Only those after this id
-    #[arg(long, value_name = "ENTITLEMENT", value_parser = entitlement_id)]
-    after: Option<EntitlementId>,
     #[command(flatten)]
-    list: ListArgs,
+    list: ListArgs<EntitlementSort>,
 }
 
 /// Show an entitlement and its activations
@@ -137,11 +134,12 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
         state: args.state,
         owners: ledger.parties(args.owner.as_deref())?,
         product: args.product.clone(),
-        after: args.after,
+        part: args.list.part()?,
     };
+    filter.check()?;
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| listing::entitlements(db, &filter, limit))?;
-    let rows = args.list.cut(rows, |row| row.id.0.to_string());
+    let rows = args.list.cut(rows);
     show_list(args, rows.into_iter().map(Entitlement::from).collect())
 }
 

@@ -22,6 +22,7 @@ use crate::history::subject::{self, Subject};
 use crate::history::verify::{self, VerifyError};
 use crate::report::history::{self, Exported, HistoryFilter};
 use crate::store::Store;
+use crate::store::listing::Part;
 
 /// Verify the history, sign where it stands, and export it
 #[derive(Debug, clap::Args)]
@@ -214,14 +215,14 @@ fn export_part(
     filter: &HistoryFilter,
     wanted: impl Fn(&Exported) -> bool,
 ) -> Result<usize, Failure> {
-    let (mut after, mut exported) = (0, 0);
+    let (mut part, mut exported) = (Part::default(), 0);
     loop {
-        let filter = filter.clone();
-        let mut page = ledger.read(move |db| history::page(db, &filter, after, PAGE))?;
+        let (filter, from) = (filter.clone(), part.clone());
+        let mut page = ledger.read(move |db| history::page(db, &filter, &from, PAGE))?;
         let Some(last) = page.last() else {
             return Ok(exported);
         };
-        after = last.position;
+        part = part.going_on(last);
         page.retain(&wanted);
         exported += page.len();
         output::print_json_lines(&page).or_unavailable(|| "cannot write the export".to_owned())?;

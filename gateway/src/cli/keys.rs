@@ -7,13 +7,14 @@ use std::time::Duration;
 use anyhow::anyhow;
 use fleetgrant_core::domain::{Role, Roles, Timestamp};
 
-use super::ledger::{Ledger, actor};
+use super::ledger::{Ledger, SortArgs, actor};
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable, Remote};
 use crate::access::{self, Grant, KeyError, KeyName, Made, NewKey};
 use crate::clock::Clock;
 use crate::http::keys::ApiKey;
-use crate::store::api_key;
+use crate::store::api_key::{self, ApiKeySort};
+use crate::store::listing::Part;
 use crate::store::{Db, StoreError, Verdict};
 use crate::when::length;
 
@@ -53,6 +54,8 @@ struct Create {
 /// List keys, by name
 #[derive(Debug, clap::Args)]
 struct List {
+    #[command(flatten)]
+    order: SortArgs<ApiKeySort>,
     /// The form of the list
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
@@ -143,27 +146,29 @@ const PAGE: i64 = 500;
 
 fn list(ledger: &Ledger, args: &List, now: Timestamp) -> Result<(), Failure> {
     let mut lines = Vec::new();
-    let mut after = None;
+    let mut part = args.order.whole();
     loop {
-        let from: Option<String> = after.take();
-        let page = ledger.read(move |db| lines_after(db, from.as_deref(), now))?;
+        let from = part.clone();
+        let (page, last) = ledger.read(move |db| lines_of(db, &from, now))?;
         let is_last = (page.len() as i64) < PAGE;
-        after = page.last().map(|line: &KeyLine| line.name.clone());
         lines.extend(page);
-        if is_last {
-            break;
+        match last {
+            Some(last) if !is_last => part = part.going_on(&last),
+            _ => break,
         }
     }
     output::print(args.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
 }
 
-fn lines_after(
+fn lines_of(
     db: &mut Db,
-    after: Option<&str>,
+    part: &Part<ApiKeySort>,
     now: Timestamp,
-) -> Result<Vec<KeyLine>, StoreError> {
-    let keys = api_key::list(db, after, PAGE)?;
-    keys.into_iter()
+) -> Result<(Vec<KeyLine>, Option<api_key::ApiKey>), StoreError> {
+    let keys = api_key::list(db, part, PAGE)?;
+    let last = keys.last().cloned();
+    let lines = keys
+        .into_iter()
         .map(|key| {
             let party = match key.party_id {
                 Some(id) => crate::store::party::find(db, id)?.map(|party| party.name),
@@ -171,7 +176,8 @@ fn lines_after(
             };
             Ok(KeyLine::of(key.into(), party, now))
         })
-        .collect()
+        .collect::<Result<_, StoreError>>()?;
+    Ok((lines, last))
 }
 
 fn line_of(db: &mut Db, name: &KeyName, now: Timestamp) -> Result<Option<KeyLine>, StoreError> {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fleetgrant_core::campaign::Command;
 use fleetgrant_core::domain::{
-    ActivationId, CampaignId, CaseId, DeviceId, EntitlementId, KeyThumbprint, OrderId, PartyId,
+    ActivationId, CaseId, DeviceId, EntitlementId, KeyThumbprint, OrderId, PartyId,
 };
 use fleetgrant_core::outcome::Outcome;
 
@@ -20,13 +21,37 @@ use crate::lifecycle::{Deed, EntitlementActError, EntitlementChange, Resale};
 use crate::operator::{Act, ActError, Effects, Operator};
 use crate::order_change::{OrderAct, OrderChange, OrderError};
 use crate::store::campaign::Row;
-use crate::store::listing::{self, EntitlementRow};
+use crate::store::listing::{self, EntitlementRow, Part, Placed, Sort, SortBy, Unsortable};
 use crate::store::party::Belongings;
 use crate::store::{Db, Store, StoreError, StoreOptions};
 
+/// In which order a list comes.
+#[derive(Debug, clap::Args)]
+pub(super) struct SortArgs<F: SortBy> {
+    /// What the rows come in the order of; with - before it, the greatest first
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true, value_parser = sort::<F>())]
+    pub(super) sort: Option<Sort<F>>,
+}
+
+impl<F: SortBy> SortArgs<F> {
+    /// All of the list, in its order.
+    pub(super) fn whole(&self) -> Part<F> {
+        Part::new(self.sort.unwrap_or_default(), None).unwrap_or_default()
+    }
+}
+
+fn sort<F: SortBy>() -> impl TypedValueParser<Value = Sort<F>> {
+    PossibleValuesParser::new(F::NAMES).try_map(|name| name.parse())
+}
+
 /// What every list takes.
 #[derive(Debug, clap::Args)]
-pub(super) struct ListArgs {
+pub(super) struct ListArgs<F: SortBy> {
+    #[command(flatten)]
+    pub(super) order: SortArgs<F>,
+    /// Goes on after this row, as the end of the part before says it
+    #[arg(long, value_name = "ROW")]
+    pub(super) after: Option<String>,
     /// Rows at most
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
@@ -35,18 +60,30 @@ pub(super) struct ListArgs {
     pub(super) output: Format,
 }
 
-impl ListArgs {
+impl<F: SortBy> ListArgs<F> {
+    /// In which order, and which part.
+    pub(super) fn part(&self) -> Result<Part<F>, Failure> {
+        let sort = self.order.sort.unwrap_or_default();
+        Part::new(sort, self.after.as_deref()).ok_or_else(|| {
+            Failure::input(anyhow!(
+                "--after: no row of this list stands there, if it is ordered by {sort}: give what the \
+                 end of the part before said, with the same --sort"
+            ))
+        })
+    }
+
     /// One more than is shown, so that it is known whether more follow.
     pub(super) fn rows_to_read(&self) -> i64 {
         i64::from(self.limit) + 1
     }
 
     /// Cuts the row too many, and tells how to go on after the last.
-    pub(super) fn cut<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> String) -> Vec<T> {
+    pub(super) fn cut<T: Placed<By = F>>(&self, mut rows: Vec<T>) -> Vec<T> {
         if rows.len() > self.limit() {
             rows.truncate(self.limit());
             if let Some(last) = rows.last() {
-                Self::tell_of_more(&key(last));
+                let by = self.order.sort.unwrap_or_default().by;
+                Self::tell_of_more(&last.place(by).to_string());
             }
         }
         rows
@@ -58,8 +95,15 @@ impl ListArgs {
     }
 
     /// Tells how to go on after the last row that is shown.
-    pub(super) fn tell_of_more(key: &str) {
-        super::note(&format!("more follow: go on with --after {key}"));
+    pub(super) fn tell_of_more(place: &str) {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:/".contains(&byte);
+        let place = if !place.is_empty() && place.bytes().all(is_plain) {
+            place.to_owned()
+        } else {
+            // As a shell takes it for one word.
+            format!("'{}'", place.replace('\'', "'\\''"))
+        };
+        super::note(&format!("more follow: go on with --after {place}"));
     }
 }
 
@@ -277,6 +321,12 @@ pub(super) fn actor() -> String {
     name.map_or_else(|| "operator".to_owned(), |name| format!("operator {name}"))
 }
 
+impl From<Unsortable> for Failure {
+    fn from(error: Unsortable) -> Self {
+        Self::input(error)
+    }
+}
+
 impl From<ApprovalError> for Failure {
     fn from(error: ApprovalError) -> Self {
         match error {
@@ -342,29 +392,14 @@ pub(super) fn activation_id(text: &str) -> Result<ActivationId, String> {
     id(text).map(ActivationId)
 }
 
-/// An entitlement id on the command line.
-pub(super) fn entitlement_id(text: &str) -> Result<EntitlementId, String> {
-    id(text).map(EntitlementId)
-}
-
 /// A case id on the command line.
 pub(super) fn case_id(text: &str) -> Result<CaseId, String> {
     id(text).map(CaseId)
 }
 
-/// A campaign id on the command line.
-pub(super) fn campaign_id(text: &str) -> Result<CampaignId, String> {
-    id(text).map(CampaignId)
-}
-
 /// An order id on the command line.
 pub(super) fn order_id(text: &str) -> Result<OrderId, String> {
     id(text).map(OrderId)
-}
-
-/// A party id on the command line.
-pub(super) fn party_id(text: &str) -> Result<PartyId, String> {
-    id(text).map(PartyId)
 }
 
 /// A key's thumbprint on the command line.

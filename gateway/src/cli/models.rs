@@ -2,14 +2,14 @@
 
 mod remote;
 
-use fleetgrant_core::domain::{CatalogueState, LicenseModelId};
+use fleetgrant_core::domain::CatalogueState;
 
-use super::ledger::{Ledger, ListArgs, id};
+use super::ledger::{Ledger, ListArgs};
 use super::output::{self, row};
 use super::{Failure, Global, OrUnavailable, Remote};
 use crate::http::license_models::LicenseModel;
 use crate::store::StoreError;
-use crate::store::license_model;
+use crate::store::license_model::{self, ModelSort};
 
 /// List the licence models with their rules
 ///
@@ -31,11 +31,8 @@ struct List {
     /// Only those in this state, as active
     #[arg(long)]
     state: Option<CatalogueState>,
-    /// Only those after this id
-    #[arg(long, value_name = "MODEL", value_parser = model_id)]
-    after: Option<LicenseModelId>,
     #[command(flatten)]
-    list: ListArgs,
+    list: ListArgs<ModelSort>,
 }
 
 row!(
@@ -94,9 +91,9 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 }
 
 fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
-    let (state, after, limit) = (args.state, args.after, args.list.rows_to_read());
-    let rows = ledger.read(move |db| license_model::all(db, state, after, limit))?;
-    let rows = args.list.cut(rows, |row| row.id.0.to_string());
+    let (state, part, limit) = (args.state, args.list.part()?, args.list.rows_to_read());
+    let rows = ledger.read(move |db| license_model::all(db, state, &part, limit))?;
+    let rows = args.list.cut(rows);
     let models = rows.into_iter().map(LicenseModel::of);
     show_list(args, models.collect::<Result<_, StoreError>>()?)
 }
@@ -104,8 +101,4 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
 fn show_list(args: &List, models: Vec<LicenseModel>) -> Result<(), Failure> {
     let lines: Vec<_> = models.into_iter().map(ModelLine::from).collect();
     output::print(args.list.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
-}
-
-fn model_id(text: &str) -> Result<LicenseModelId, String> {
-    id(text).map(LicenseModelId)
 }

@@ -3,14 +3,14 @@
 mod remote;
 
 use anyhow::anyhow;
-use fleetgrant_core::domain::{OrderId, OrderState};
+use fleetgrant_core::domain::OrderState;
 use serde::Serialize;
 
-use super::ledger::{Ledger, ListArgs, order_id};
+use super::ledger::{Ledger, ListArgs};
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable, Remote, order_acts};
 use crate::http::orders::{Order, OrderLine};
-use crate::store::listing::{self, OrderFilter, OrderRow};
+use crate::store::listing::{self, OrderFilter, OrderRow, OrderSort};
 
 /// List orders, show one with what became of its lines, or change one
 #[derive(Debug, clap::Args)]
@@ -39,11 +39,8 @@ struct List {
     /// Only those of this system
     #[arg(long)]
     system: Option<String>,
-    /// Only those after this id
-    #[arg(long, value_name = "ORDER", value_parser = order_id)]
-    after: Option<OrderId>,
     #[command(flatten)]
-    list: ListArgs,
+    list: ListArgs<OrderSort>,
 }
 
 /// Show an order, its lines, and how many units of each are in use
@@ -151,11 +148,12 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
         system: args.system.clone(),
         state: args.state,
         parties: ledger.parties(args.party.as_deref())?,
-        after: args.after,
+        part: args.list.part()?,
     };
+    filter.check()?;
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| listing::orders(db, &filter, limit))?;
-    let rows = args.list.cut(rows, |row| row.id.0.to_string());
+    let rows = args.list.cut(rows);
     show_list(args, rows.into_iter().map(Order::from).collect())
 }
 

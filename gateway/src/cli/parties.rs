@@ -3,10 +3,10 @@
 mod remote;
 
 use anyhow::anyhow;
-use fleetgrant_core::domain::{PartyId, PartyKind, PartyState};
+use fleetgrant_core::domain::{PartyKind, PartyState};
 use serde::Serialize;
 
-use super::ledger::{Ledger, ListArgs, actor, party_id};
+use super::ledger::{Ledger, ListArgs, actor};
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable, Remote};
 use crate::clock::Clock;
@@ -15,7 +15,7 @@ use crate::http::parties::{self as shown, Party, PartySheet};
 use crate::http::party_acts::{PartyErased, PartyMerged};
 use crate::operator::Effects;
 use crate::store::event::Occasion;
-use crate::store::listing::{self, PartyFilter};
+use crate::store::listing::{self, PartyFilter, PartySort};
 
 /// List parties, show or forget one, or make one part of another
 #[derive(Debug, clap::Args)]
@@ -44,11 +44,8 @@ struct List {
     /// Only those of this tier
     #[arg(long)]
     tier: Option<String>,
-    /// Only those after this id
-    #[arg(long, value_name = "PARTY", value_parser = party_id)]
-    after: Option<PartyId>,
     #[command(flatten)]
-    list: ListArgs,
+    list: ListArgs<PartySort>,
 }
 
 /// Show a party, and what systems call it
@@ -137,12 +134,12 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
         kind: args.kind,
         state: args.state,
         tier: args.tier.clone(),
-        after: args.after,
+        part: args.list.part()?,
         ..PartyFilter::default()
     };
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| listing::parties(db, &filter, limit))?;
-    let rows = args.list.cut(rows, |row| row.id.0.to_string());
+    let rows = args.list.cut(rows);
     show_list(args, rows.into_iter().map(Party::from).collect())
 }
 

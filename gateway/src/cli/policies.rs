@@ -12,14 +12,14 @@ use fleetgrant_core::tier::TierRules;
 use fleetgrant_core::tier::draft::Draft;
 use serde::Serialize;
 
-use super::ledger::{Ledger, actor};
+use super::ledger::{Ledger, SortArgs, actor};
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable, Remote, contracts};
 use crate::clock::Clock;
 use crate::http::policies::{Policy, PolicyLine as Line};
 use crate::policy_file;
 use crate::store::event::Occasion;
-use crate::store::policy::{self, PolicyVersion, Put};
+use crate::store::policy::{self, PolicyFilter, PolicySort, PolicyVersion, Put};
 
 /// List, show and change what the tiers of customers are allowed
 #[derive(Debug, clap::Args)]
@@ -40,9 +40,11 @@ pub(super) enum Command {
     Effective(contracts::Party),
 }
 
-/// List the versions of every tier's policy, the newest first
+/// List the versions of every tier's policy, the newest of each first
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
+    #[command(flatten)]
+    order: SortArgs<PolicySort>,
     /// The form of the list
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
@@ -113,8 +115,17 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 const MOST: i64 = 1_000;
 
 fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
-    let (versions, parties) =
-        ledger.read(|db| Ok((policy::all(db, MOST)?, policy::parties_by_tier(db)?)))?;
+    let filter = args.order.sort.map(|_| PolicyFilter {
+        part: args.order.whole(),
+        ..PolicyFilter::default()
+    });
+    let (versions, parties) = ledger.read(move |db| {
+        let versions = match filter {
+            Some(filter) => policy::list(db, &filter, MOST)?,
+            None => policy::all(db, MOST)?,
+        };
+        Ok((versions, policy::parties_by_tier(db)?))
+    })?;
     let versions = versions.into_iter();
     let versions = versions.map(|version| Line::of(version, &parties));
     show_list(args, versions.collect())

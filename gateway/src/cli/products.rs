@@ -1,16 +1,16 @@
 //! `fleetgrant products`: what is licensed.
 
 use anyhow::anyhow;
-use fleetgrant_core::domain::{CatalogueState, ProductId};
+use fleetgrant_core::domain::CatalogueState;
 use serde::Serialize;
 
-use super::ledger::{Ledger, ListArgs, id};
+use super::ledger::{Ledger, ListArgs};
 use super::output::{self, Format, row};
 use super::remote::Query;
 use super::{Failure, Global, OrUnavailable, Remote};
 use crate::http::page::Page;
 use crate::http::products::{self as shown, Feature, Product, ProductSheet};
-use crate::store::listing::{self, ProductFilter};
+use crate::store::listing::{self, ProductFilter, ProductSort};
 
 /// List products, or show one with its features
 ///
@@ -36,11 +36,8 @@ struct List {
     /// Only those for devices of this product line
     #[arg(long, value_name = "NAME")]
     product_line: Option<String>,
-    /// Only those after this id
-    #[arg(long, value_name = "PRODUCT", value_parser = product_id)]
-    after: Option<ProductId>,
     #[command(flatten)]
-    list: ListArgs,
+    list: ListArgs<ProductSort>,
 }
 
 /// Show a product and its features
@@ -123,12 +120,12 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             let filter = ProductFilter {
                 state: args.state,
                 product_line: args.product_line.clone(),
-                after: args.after,
+                part: args.list.part()?,
                 ..ProductFilter::default()
             };
             let limit = args.list.rows_to_read();
             let rows = ledger.read(move |db| listing::products(db, &filter, limit))?;
-            let rows = args.list.cut(rows, |row| row.id.0.to_string());
+            let rows = args.list.cut(rows);
             show_list(args, rows.into_iter().map(Product::from).collect())
         }
         Command::Show(args) => {
@@ -149,8 +146,7 @@ fn on(gateway: &Remote, args: &Args) -> Result<(), Failure> {
             let query = Query::default()
                 .with("state", args.state)
                 .with("product_line", args.product_line.as_ref());
-            let key = |product: &Product| product.id.to_string();
-            let products = gateway.list("/products", query, &args.list, args.after, key)?;
+            let products = gateway.list("/products", query, &args.list)?;
             show_list(args, products)
         }
         Command::Show(args) => {
@@ -187,8 +183,4 @@ fn unknown(args: &Show) -> Failure {
         "there is no product {:?}: list them with `fleetgrant products list`",
         args.product
     ))
-}
-
-fn product_id(text: &str) -> Result<ProductId, String> {
-    id(text).map(ProductId)
 }

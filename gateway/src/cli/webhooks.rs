@@ -8,12 +8,15 @@ use anyhow::anyhow;
 use fleetgrant_core::event::EventKind;
 use fleetgrant_core::webhook::DeliveryStep;
 
-use super::ledger::{Ledger, ListArgs, actor};
+use super::ledger::{Ledger, ListArgs, SortArgs, actor};
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable, Remote};
 use crate::clock::Clock;
 use crate::http::webhooks::{Message, WebhookStanding};
-use crate::store::webhook::{self as store, DeliveryFilter, Wanted, Webhook};
+use crate::store::listing::Part;
+use crate::store::webhook::{
+    self as store, DeliveryFilter, DeliverySort, Wanted, Webhook, WebhookSort,
+};
 use crate::store::{Db, StoreError, Verdict, party, product_line};
 use crate::webhook::{
     self, Made, MessageId, NewWebhook, Replay, Sender, WebhookError, WebhookName,
@@ -69,6 +72,8 @@ struct Add {
 /// List webhooks, by name
 #[derive(Debug, clap::Args)]
 struct List {
+    #[command(flatten)]
+    order: SortArgs<WebhookSort>,
     /// The form of the list
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
@@ -102,11 +107,8 @@ struct Deliveries {
     /// Only those that stand so: waiting, delivered or dead
     #[arg(long)]
     state: Option<DeliveryStep>,
-    /// Only those of events before this position
-    #[arg(long, value_name = "POSITION")]
-    after: Option<i64>,
     #[command(flatten)]
-    list: ListArgs,
+    list: ListArgs<DeliverySort>,
 }
 
 /// Send messages once more
@@ -179,7 +181,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Add(args) => add(&ledger, args),
         Command::List(args) => {
-            let lines = ledger.read(|db| lines(db, None))?;
+            let part = args.order.whole();
+            let lines = ledger.read(move |db| lines(db, &part, None))?;
             output::print(args.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
         }
         Command::Show(args) => show(&ledger, args),
@@ -273,7 +276,7 @@ fn print_secret_of(name: &str, secret: &str) -> Result<(), Failure> {
 fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
     let found = named(ledger, &args.which.webhook)?;
     let name = found.name.clone();
-    let mut lines = ledger.read(move |db| lines(db, Some(&name)))?;
+    let mut lines = ledger.read(move |db| lines(db, &Part::default(), Some(&name)))?;
     show_line(args, lines.pop())
 }
 
@@ -290,8 +293,12 @@ fn show_line(args: &Show, line: Option<WebhookLine>) -> Result<(), Failure> {
 /// Webhooks that are read at once: there cannot be more.
 const ALL: i64 = 1_000;
 
-fn lines(db: &mut Db, only: Option<&str>) -> Result<Vec<WebhookLine>, StoreError> {
-    let mut found = store::list(db, None, ALL)?;
+fn lines(
+    db: &mut Db,
+    part: &Part<WebhookSort>,
+    only: Option<&str>,
+) -> Result<Vec<WebhookLine>, StoreError> {
+    let mut found = store::list(db, part, ALL)?;
     found.retain(|webhook| only.is_none_or(|name| webhook.name == name));
     found.into_iter().map(|webhook| line(db, webhook)).collect()
 }
@@ -340,11 +347,11 @@ fn deliveries(ledger: &Ledger, args: &Deliveries) -> Result<(), Failure> {
     let filter = DeliveryFilter {
         webhook: webhook.id,
         state: args.state,
-        before: args.after,
+        part: args.list.part()?,
     };
     let limit = args.list.rows_to_read();
     let rows = ledger.read(move |db| store::deliveries(db, &filter, limit))?;
-    let rows = args.list.cut(rows, |row| row.position.to_string());
+    let rows = args.list.cut(rows);
     show_messages(args, rows.into_iter().map(Message::from).collect())
 }
 

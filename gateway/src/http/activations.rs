@@ -14,7 +14,7 @@ use super::problem::{Problem, found};
 use super::query::{self, Named};
 use super::value::{Id, When};
 use super::{Api, word};
-use crate::store::listing::{self, ActivationFilter, ActivationRow};
+use crate::store::listing::{self, ActivationFilter, ActivationRow, ActivationSort};
 use crate::store::{Db, StoreError};
 
 /// Which activations.
@@ -97,13 +97,13 @@ impl From<ActivationRow> for Activation {
 /// List activations, the oldest first
 #[utoipa::path(
     get, path = "/activations", operation_id = "list_activations", tag = "activations",
-    params(ActivationQuery, PageParams),
+    params(ActivationQuery, PageParams::<ActivationSort>),
     responses((status = OK, body = Page<Activation>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
-    list: List<ActivationQuery>,
+    list: List<ActivationQuery, ActivationSort>,
 ) -> Result<Json<Page<Activation>>, Problem> {
     let query = list.filter.clone();
     let filter = ActivationFilter {
@@ -112,13 +112,14 @@ pub(super) async fn list(
         entitlement: query.entitlement.map(|id| EntitlementId(id.0)),
         state: query.state.map(|word| word.0),
         owners: caller.owners(query.owner.map(|id| PartyId(id.0))),
-        after: list.after_id()?,
+        part: list.part.clone(),
     };
+    filter.check()?;
     let limit = list.rows_to_read();
     let rows = api
         .read(move |db| listing::activations(db, &filter, limit))
         .await?;
-    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+    Ok(Json(list.page(rows)))
 }
 
 /// Show an activation

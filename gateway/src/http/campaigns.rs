@@ -13,7 +13,9 @@ use super::query::Named;
 use super::value::{Id, When};
 use super::{Api, word};
 use crate::campaign::{PlanTerms, Selection};
-use crate::store::campaign::{self, CampaignDevice as DeviceRow, DevicesFilter, Row};
+use crate::store::campaign::{
+    self, CampaignDevice as DeviceRow, CampaignDeviceSort, CampaignSort, DevicesFilter, Row,
+};
 use crate::store::{Db, StoreError};
 
 /// Which campaigns.
@@ -169,19 +171,19 @@ impl From<DeviceRow> for CampaignDevice {
 /// List campaigns, the oldest first
 #[utoipa::path(
     get, path = "/campaigns", operation_id = "list_campaigns", tag = "campaigns",
-    params(CampaignQuery, PageParams),
+    params(CampaignQuery, PageParams::<CampaignSort>),
     responses((status = OK, body = Page<Campaign>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    list: List<CampaignQuery>,
+    list: List<CampaignQuery, CampaignSort>,
 ) -> Result<Json<Page<Campaign>>, Problem> {
     let state = list.filter.state.map(|word| word.0);
-    let (after, limit) = (list.after_id()?, list.rows_to_read());
+    let (part, limit) = (list.part.clone(), list.rows_to_read());
     let rows = api
-        .read(move |db| campaign::list(db, state, after, limit))
+        .read(move |db| campaign::list(db, state, &part, limit))
         .await?;
-    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+    Ok(Json(list.page(rows)))
 }
 
 /// Show how a campaign goes: its waves, and why devices failed
@@ -205,19 +207,20 @@ pub(super) async fn show(
     params(
         ("campaign" = String, Path, description = "Its name or its id", pattern = "^[A-Za-z0-9._-]{1,64}$"),
         CampaignDeviceQuery,
-        PageParams,
+        PageParams::<CampaignDeviceSort>,
     ),
     responses((status = OK, body = Page<CampaignDevice>))
 )]
 pub(super) async fn devices(
     State(api): State<Api>,
     Named(called): Named<String>,
-    list: List<CampaignDeviceQuery>,
+    list: List<CampaignDeviceQuery, CampaignDeviceSort>,
 ) -> Result<Json<Page<CampaignDevice>>, Problem> {
     let filter = DevicesFilter {
         step: list.filter.step.map(|word| word.0),
-        after: list.after(|key| Some(key.to_owned()))?,
+        part: list.part.clone(),
     };
+    filter.check()?;
     let (asked, limit) = (called.clone(), list.rows_to_read());
     let answer = api
         .read(move |db| match campaign::called(db, &asked)? {
@@ -226,7 +229,7 @@ pub(super) async fn devices(
         })
         .await?;
     let rows = found(answer, "campaign", called)?;
-    Ok(Json(list.page(rows, |row| row.device_id.clone())))
+    Ok(Json(list.page(rows)))
 }
 
 /// The campaign of this name or id, and how it goes.

@@ -13,7 +13,7 @@ use super::query::{self, Named};
 use super::value::{Id, When};
 use super::{Api, word};
 use crate::store::case::Case as Row;
-use crate::store::listing::{self, CaseFilter};
+use crate::store::listing::{self, CaseFilter, CaseSort};
 use crate::store::{Db, StoreError};
 
 /// Which cases.
@@ -81,12 +81,12 @@ impl From<Row> for Case {
 /// List cases, the oldest first
 #[utoipa::path(
     get, path = "/cases", operation_id = "list_cases", tag = "cases",
-    params(CaseQuery, PageParams),
+    params(CaseQuery, PageParams::<CaseSort>),
     responses((status = OK, body = Page<Case>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    list: List<CaseQuery>,
+    list: List<CaseQuery, CaseSort>,
 ) -> Result<Json<Page<Case>>, Problem> {
     let query = list.filter.clone();
     let filter = CaseFilter {
@@ -94,13 +94,13 @@ pub(super) async fn list(
         device: query::device(query.device.as_deref())?,
         state: query.state.map(|word| word.0),
         step: query.step.map(|word| word.0),
-        after: list.after_id()?,
+        part: list.part.clone(),
     };
     let limit = list.rows_to_read();
     let rows = api
         .read(move |db| listing::cases(db, &filter, limit))
         .await?;
-    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+    Ok(Json(list.page(rows)))
 }
 
 /// Show a case

@@ -15,9 +15,9 @@ use super::problem::{Problem, found};
 use super::query::{self, Named, Nothing};
 use super::value::{Id, When};
 use super::{Api, word};
-use crate::report::history::{self, HistoryFilter};
+use crate::report::history::{self, EventSort, HistoryFilter};
 use crate::store::event::Stream;
-use crate::store::listing::{self, CredentialRow, DeviceFilter, DeviceRow};
+use crate::store::listing::{self, CredentialRow, DeviceFilter, DeviceRow, DeviceSort};
 use crate::store::{Db, StoreError};
 
 /// Which devices.
@@ -62,6 +62,8 @@ pub(crate) struct Device {
     pub(crate) last_contact_at: Option<When>,
     /// When it was pinned to its key.
     pub(crate) admitted_at: Option<When>,
+    /// When it was first told of.
+    pub(crate) created_at: When,
 }
 
 /// A device and its keys.
@@ -105,6 +107,7 @@ impl From<DeviceRow> for Device {
             first_contact_at: row.first_contact_at.map(|at| When(at.0)),
             last_contact_at: row.last_contact_at.map(|at| When(at.0)),
             admitted_at: row.admitted_at.map(|at| When(at.0)),
+            created_at: When(row.created_at.0),
         }
     }
 }
@@ -124,13 +127,13 @@ impl From<CredentialRow> for DeviceKey {
 /// List devices, by id
 #[utoipa::path(
     get, path = "/devices", operation_id = "list_devices", tag = "devices",
-    params(DeviceQuery, PageParams),
+    params(DeviceQuery, PageParams::<DeviceSort>),
     responses((status = OK, body = Page<Device>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
-    list: List<DeviceQuery>,
+    list: List<DeviceQuery, DeviceSort>,
 ) -> Result<Json<Page<Device>>, Problem> {
     let query = list.filter.clone();
     let filter = DeviceFilter {
@@ -138,13 +141,14 @@ pub(super) async fn list(
         state: query.state.map(|word| word.0),
         owners: caller.owners(query.owner.map(|id| PartyId(id.0))),
         product_line: query.product_line,
-        after: list.after(|key| Some(key.to_owned()))?,
+        part: list.part.clone(),
     };
+    filter.check()?;
     let limit = list.rows_to_read();
     let rows = api
         .read(move |db| listing::devices(db, &filter, limit))
         .await?;
-    Ok(Json(list.page(rows, |row| row.id.clone())))
+    Ok(Json(list.page(rows)))
 }
 
 /// Show a device and its keys
@@ -188,17 +192,16 @@ pub(super) fn sheet(
 /// Tell what happened to a device, in order
 #[utoipa::path(
     get, path = "/devices/{device}/events", operation_id = "list_device_events", tag = "devices",
-    params(("device" = String, Path, description = "Its id, as dev-4711", pattern = "^[A-Za-z0-9._-]{1,64}$"), PageParams),
+    params(("device" = String, Path, description = "Its id, as dev-4711", pattern = "^[A-Za-z0-9._-]{1,64}$"), PageParams::<EventSort>),
     responses((status = OK, body = Page<Event>))
 )]
 pub(super) async fn events(
     State(api): State<Api>,
     Named(id): Named<String>,
-    list: List<Nothing>,
+    list: List<Nothing, EventSort>,
 ) -> Result<Json<Page<Event>>, Problem> {
     let id = query::device_named(&id)?;
-    let after = list.after(|key| key.parse().ok())?.unwrap_or(0);
-    let limit = list.rows_to_read();
+    let (part, limit) = (list.part.clone(), list.rows_to_read());
     let filter = HistoryFilter {
         stream: Some(Stream::Device(id.as_str()).to_string()),
         ..HistoryFilter::default()
@@ -207,11 +210,11 @@ pub(super) async fn events(
     let answer = api
         .read(
             move |db| match crate::store::device::find(db, asked.as_str())? {
-                Some(_) => history::page(db, &filter, after, limit).map(Some),
+                Some(_) => history::page(db, &filter, &part, limit).map(Some),
                 None => Ok(None),
             },
         )
         .await?;
     let events = found(answer, "device", id)?;
-    Ok(Json(list.page(events, |event| event.position.to_string())))
+    Ok(Json(list.page(events)))
 }

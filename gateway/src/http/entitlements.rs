@@ -14,7 +14,7 @@ use super::problem::{Problem, found};
 use super::query::Named;
 use super::value::{Id, When};
 use super::{Api, word};
-use crate::store::listing::{self, EntitlementFilter, EntitlementRow};
+use crate::store::listing::{self, EntitlementFilter, EntitlementRow, EntitlementSort};
 use crate::store::{Db, StoreError};
 
 /// Which entitlements.
@@ -98,13 +98,13 @@ impl From<EntitlementRow> for Entitlement {
 /// List entitlements, the oldest first
 #[utoipa::path(
     get, path = "/entitlements", operation_id = "list_entitlements", tag = "entitlements",
-    params(EntitlementQuery, PageParams),
+    params(EntitlementQuery, PageParams::<EntitlementSort>),
     responses((status = OK, body = Page<Entitlement>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
-    list: List<EntitlementQuery>,
+    list: List<EntitlementQuery, EntitlementSort>,
 ) -> Result<Json<Page<Entitlement>>, Problem> {
     let query = list.filter.clone();
     let filter = EntitlementFilter {
@@ -113,13 +113,14 @@ pub(super) async fn list(
         state: query.state.map(|word| word.0),
         owners: caller.owners(query.owner.map(|id| PartyId(id.0))),
         product: query.product,
-        after: list.after_id()?,
+        part: list.part.clone(),
     };
+    filter.check()?;
     let limit = list.rows_to_read();
     let rows = api
         .read(move |db| listing::entitlements(db, &filter, limit))
         .await?;
-    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+    Ok(Json(list.page(rows)))
 }
 
 /// Show an entitlement

@@ -11,7 +11,7 @@ use super::page::{List, Page, PageParams};
 use super::problem::Problem;
 use super::value::When;
 use super::{Api, word};
-use crate::report::history::{self, Exported, HistoryFilter};
+use crate::report::history::{self, EventSort, Exported, HistoryFilter};
 
 /// Which events.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -100,12 +100,12 @@ impl From<Exported> for Event {
 /// Export the history, in the order in which it was written
 #[utoipa::path(
     get, path = "/events", operation_id = "list_events", tag = "events",
-    params(EventQuery, PageParams),
+    params(EventQuery, PageParams::<EventSort>),
     responses((status = OK, body = Page<Event>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    list: List<EventQuery>,
+    list: List<EventQuery, EventSort>,
 ) -> Result<Json<Page<Event>>, Problem> {
     let query = list.filter.clone();
     let filter = HistoryFilter {
@@ -114,10 +114,9 @@ pub(super) async fn list(
         since: query.since.map(|at| at.0),
         until: query.until.map(|at| at.0),
     };
-    let after = list.after(|key| key.parse().ok())?.unwrap_or(0);
-    let limit = list.rows_to_read();
+    let (part, limit) = (list.part.clone(), list.rows_to_read());
     let events = api
-        .read(move |db| history::page(db, &filter, after, limit))
+        .read(move |db| history::page(db, &filter, &part, limit))
         .await?;
-    Ok(Json(list.page(events, |event| event.position.to_string())))
+    Ok(Json(list.page(events)))
 }

@@ -17,7 +17,7 @@ use super::value::{Id, When};
 use super::write::{ActQuery, Step, Write, WriteParams};
 use crate::factory::{NotReserved, Reservation};
 use crate::operator::Attempt;
-use crate::store::batch::{self, Batch as BatchRow};
+use crate::store::batch::{self, Batch as BatchRow, BatchSort};
 
 /// Which batches.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -73,21 +73,21 @@ impl From<BatchRow> for Batch {
 /// List batches, the oldest first
 #[utoipa::path(
     get, path = "/batches", operation_id = "list_batches", tag = "factory",
-    params(BatchQuery, PageParams),
+    params(BatchQuery, PageParams::<BatchSort>),
     responses((status = OK, body = Page<Batch>))
 )]
 pub(super) async fn batches(
     State(api): State<Api>,
     caller: Caller,
-    list: List<BatchQuery>,
+    list: List<BatchQuery, BatchSort>,
 ) -> Result<Json<Page<Batch>>, Problem> {
     let own = caller.grant.party();
     let reference = list.filter.reference.clone();
-    let (after, limit) = (list.after_id()?, list.rows_to_read());
+    let (part, limit) = (list.part.clone(), list.rows_to_read());
     let rows = api
-        .read(move |db| batch::list(db, reference.as_deref(), own, after, limit))
+        .read(move |db| batch::list(db, reference.as_deref(), own, &part, limit))
         .await?;
-    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+    Ok(Json(list.page(rows)))
 }
 
 /// Reserve units of an entitlement for every device of a batch, or for none

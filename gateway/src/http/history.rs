@@ -16,7 +16,9 @@ use super::query::{self, Nothing, Query};
 use super::value::Id;
 use crate::history::subject::{self, Part, Subject};
 use crate::history::verify::{self, VerifyError};
-use crate::report::history::{self, Exported, HistoryFilter};
+use crate::report::history::{self, EventSort, Exported, HistoryFilter};
+use crate::store::listing::part::sorts;
+use crate::store::listing::{self, Place, Placed, Sort, Value};
 use crate::store::{Db, StoreError};
 
 /// How long the chains may take to be computed: less than an answer may.
@@ -55,40 +57,60 @@ pub(crate) struct HistoryWhole {
 /// Stream by stream: its own, then those of what belongs to it.
 #[utoipa::path(
     get, path = "/history", operation_id = "list_history", tag = "events",
-    params(HistoryQuery, PageParams),
+    params(HistoryQuery, PageParams::<HistorySort>),
     responses((status = OK, body = Page<Event>))
 )]
 pub(super) async fn of(
     State(api): State<Api>,
-    list: List<HistoryQuery>,
+    list: List<HistoryQuery, HistorySort>,
 ) -> Result<Json<Page<Event>>, Problem> {
     let subject = list.filter.subject()?;
-    let after = list.after(|key| {
-        let (position, stream) = key.split_once(' ')?;
-        Some((stream.to_owned(), position.parse().ok()?))
-    })?;
-    let limit = list.rows_to_read();
+    let (part, limit) = (list.part.clone(), list.rows_to_read());
     let events = api
-        .read(move |db| events(db, &subject, after, limit))
+        .read(move |db| events(db, &subject, &part, limit))
         .await?;
-    Ok(Json(list.page(events, |event| {
-        format!("{} {}", event.position, event.stream)
-    })))
+    Ok(Json(list.cut(events).map(|event| event.0.into())))
 }
 
-/// Up to `limit` events of a thing, after one of these; stream by stream.
+sorts!(
+    /// What the history of one thing can be ordered by: stream by stream.
+    pub(super) HistorySort {
+        Stream = "stream" [Number "events.position", Text "events.stream"],
+    }
+);
+
+/// An event of the history of one thing.
+struct Told(Exported);
+
+impl Placed for Told {
+    type By = HistorySort;
+
+    fn place(&self, _: HistorySort) -> Place {
+        [self.0.position.into(), (&self.0.stream).into()].into()
+    }
+}
+
+/// Up to `limit` events of a thing; stream by stream.
 fn events(
     db: &mut Db,
     subject: &Subject,
-    after: Option<(String, i64)>,
+    part: &listing::Part<HistorySort>,
     limit: i64,
-) -> Result<Vec<Exported>, StoreError> {
+) -> Result<Vec<Told>, StoreError> {
     let mut parts = subject::parts(db, subject)?;
-    let mut position = 0;
-    if let Some((stream, read)) = after {
-        let at = parts.iter().position(|part| part.stream == stream);
+    let sort = Sort {
+        by: EventSort::Position,
+        descending: part.sort.descending,
+    };
+    if sort.descending {
+        parts.reverse();
+    }
+    let from_its_end = || listing::Part::new(sort, None).unwrap_or_default();
+    let mut goes_on = from_its_end();
+    if let Some([position, Value::Text(stream)]) = part.place().map(|place| place.0.as_slice()) {
+        let at = parts.iter().position(|part| part.stream == *stream);
         parts.drain(..at.unwrap_or(parts.len()));
-        position = read;
+        goes_on = listing::Part::after(sort, [position.clone()].into());
     }
     let mut found = Vec::new();
     for part in parts {
@@ -96,28 +118,34 @@ fn events(
         if left <= 0 {
             break;
         }
-        found.extend(of_part(db, &part, position, left)?);
-        position = 0;
+        let of_it = of_part(db, &part, goes_on, left)?;
+        found.extend(of_it.into_iter().map(Told));
+        goes_on = from_its_end();
     }
     Ok(found)
 }
 
-fn of_part(db: &mut Db, part: &Part, after: i64, limit: i64) -> Result<Vec<Exported>, StoreError> {
+fn of_part(
+    db: &mut Db,
+    part: &Part,
+    mut goes_on: listing::Part<EventSort>,
+    limit: i64,
+) -> Result<Vec<Exported>, StoreError> {
     let filter = HistoryFilter {
         stream: Some(part.stream.clone()),
         ..HistoryFilter::default()
     };
     if part.only.is_empty() {
-        return history::page(db, &filter, after, limit);
+        return history::page(db, &filter, &goes_on, limit);
     }
     // Events about others are read over, since the index knows nothing of what they are about.
-    let (mut found, mut after) = (Vec::new(), after);
+    let mut found = Vec::new();
     loop {
-        let page = history::page(db, &filter, after, limit.max(READ_OVER))?;
+        let page = history::page(db, &filter, &goes_on, limit.max(READ_OVER))?;
         let Some(last) = page.last() else {
             return Ok(found);
         };
-        after = last.position;
+        goes_on = goes_on.going_on(last);
         let about =
             |event: &Exported| part.has(event.body.get("entitlement").and_then(|id| id.as_str()));
         found.extend(page.into_iter().filter(about));

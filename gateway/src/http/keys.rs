@@ -17,7 +17,7 @@ use super::value::{Id, When};
 use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, word};
 use crate::access::{self, Grant, KeyError, KeyName, NewKey};
-use crate::store::api_key::{self, ApiKey as Row};
+use crate::store::api_key::{self, ApiKey as Row, ApiKeySort};
 use crate::store::{Db, StoreError};
 
 /// How long a key lives where nothing is said, in seconds.
@@ -89,19 +89,16 @@ impl From<Row> for ApiKey {
 /// List keys, by name
 #[utoipa::path(
     get, path = "/keys", operation_id = "list_keys", tag = "keys",
-    params(PageParams),
+    params(PageParams::<ApiKeySort>),
     responses((status = OK, body = Page<ApiKey>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    list: List<Nothing>,
+    list: List<Nothing, ApiKeySort>,
 ) -> Result<Json<Page<ApiKey>>, Problem> {
-    let after = list.after(|key| Some(key.to_owned()))?;
-    let limit = list.rows_to_read();
-    let rows = api
-        .read(move |db| api_key::list(db, after.as_deref(), limit))
-        .await?;
-    Ok(Json(list.page(rows, |row| row.name.clone())))
+    let (part, limit) = (list.part.clone(), list.rows_to_read());
+    let rows = api.read(move |db| api_key::list(db, &part, limit)).await?;
+    Ok(Json(list.page(rows)))
 }
 
 /// Show a key

@@ -11,7 +11,9 @@ use super::problem::Problem;
 use super::value::{Id, When};
 use super::{Api, word};
 use crate::store::StoreError;
-use crate::store::license_model::{self, LicenseModel as Row};
+use crate::store::column::Octets;
+use crate::store::license_model::{self, LicenseModel as Row, ModelSort};
+use crate::store::listing::{Place, Placed};
 
 /// Which licence models.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -82,26 +84,36 @@ impl LicenseModel {
     }
 }
 
+impl Placed for LicenseModel {
+    type By = ModelSort;
+
+    fn place(&self, by: ModelSort) -> Place {
+        match by {
+            ModelSort::Id => [Octets(LicenseModelId(self.id.0)).into()].into(),
+            ModelSort::Code => [(&self.code).into()].into(),
+        }
+    }
+}
+
 /// List licence models with their rules, the oldest first
 #[utoipa::path(
     get, path = "/license-models", operation_id = "list_license_models", tag = "products",
-    params(ModelQuery, PageParams),
+    params(ModelQuery, PageParams::<ModelSort>),
     responses((status = OK, body = Page<LicenseModel>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    list: List<ModelQuery>,
+    list: List<ModelQuery, ModelSort>,
 ) -> Result<Json<Page<LicenseModel>>, Problem> {
     let state = list.filter.state.map(|word| word.0);
-    let after = list.after_id::<LicenseModelId>()?;
-    let limit = list.rows_to_read();
+    let (part, limit) = (list.part.clone(), list.rows_to_read());
     let rows = api
         .read(move |db| {
-            let rows = license_model::all(db, state, after, limit)?;
+            let rows = license_model::all(db, state, &part, limit)?;
             rows.into_iter()
                 .map(LicenseModel::of)
                 .collect::<Result<Vec<_>, _>>()
         })
         .await?;
-    Ok(Json(list.page(rows, |row| Id(row.id.0).to_string())))
+    Ok(Json(list.page(rows)))
 }

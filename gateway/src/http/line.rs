@@ -17,7 +17,7 @@ use super::{Api, word};
 use crate::factory::{self, LineError};
 use crate::store::StoreError;
 use crate::store::event::Occasion;
-use crate::store::station::{self, Run as RunRow, Station as StationRow};
+use crate::store::station::{self, Run as RunRow, Station as StationRow, StationSort};
 
 /// A station of a line.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -120,23 +120,20 @@ impl From<(RunRow, StationRow)> for Run {
 /// List the stations, by name
 #[utoipa::path(
     get, path = "/stations", operation_id = "list_stations", tag = "factory",
-    params(PageParams),
+    params(PageParams::<StationSort>),
     responses((status = OK, body = Page<Station>))
 )]
 pub(super) async fn stations(
     State(api): State<Api>,
     caller: Caller,
-    list: List<Nothing>,
+    list: List<Nothing, StationSort>,
 ) -> Result<Json<Page<Station>>, Problem> {
-    let (own, after) = (
-        caller.grant.party(),
-        list.after(|key| Some(key.to_owned()))?,
-    );
-    let limit = list.rows_to_read();
+    let own = caller.grant.party();
+    let (part, limit) = (list.part.clone(), list.rows_to_read());
     let rows = api
-        .read(move |db| station::list(db, own, after.as_deref(), limit))
+        .read(move |db| station::list(db, own, &part, limit))
         .await?;
-    Ok(Json(list.page(rows, |row| row.name.clone())))
+    Ok(Json(list.page(rows)))
 }
 
 /// Add a station, or give one another time limit

@@ -14,7 +14,7 @@ use super::problem::{Problem, found};
 use super::query::Named;
 use super::value::{Id, When};
 use super::{Api, word};
-use crate::store::listing::{self, OrderFilter, OrderLineRow, OrderRow, Progress};
+use crate::store::listing::{self, OrderFilter, OrderLineRow, OrderRow, OrderSort, Progress};
 use crate::store::{Db, StoreError};
 
 /// Which orders.
@@ -52,6 +52,7 @@ pub(crate) struct Order {
     pub(crate) state: word::OrderState,
     /// Nothing new is activated of it before it is paid for.
     pub(crate) payment_hold: bool,
+    pub(crate) changed_at: When,
 }
 
 /// An order and its lines.
@@ -101,6 +102,7 @@ impl From<OrderRow> for Order {
             end_user: PartyRef::new(row.end_user_id.0, row.end_user),
             state: word::OrderState(row.state.0),
             payment_hold: row.payment_hold,
+            changed_at: When(row.changed_at.0),
         }
     }
 }
@@ -137,13 +139,13 @@ impl OrderLine {
 /// List orders, in the order of their import
 #[utoipa::path(
     get, path = "/orders", operation_id = "list_orders", tag = "orders",
-    params(OrderQuery, PageParams),
+    params(OrderQuery, PageParams::<OrderSort>),
     responses((status = OK, body = Page<Order>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
-    list: List<OrderQuery>,
+    list: List<OrderQuery, OrderSort>,
 ) -> Result<Json<Page<Order>>, Problem> {
     let query = list.filter.clone();
     let filter = OrderFilter {
@@ -152,13 +154,14 @@ pub(super) async fn list(
         system: query.system,
         state: query.state.map(|word| word.0),
         parties: caller.owners(query.party.map(|id| PartyId(id.0))),
-        after: list.after_id()?,
+        part: list.part.clone(),
     };
+    filter.check()?;
     let limit = list.rows_to_read();
     let rows = api
         .read(move |db| listing::orders(db, &filter, limit))
         .await?;
-    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+    Ok(Json(list.page(rows)))
 }
 
 /// Show an order with its lines

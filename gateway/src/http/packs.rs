@@ -2,8 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use data_encoding::HEXLOWER;
-use fleetgrant_core::domain::{EntitlementId, PartyId};
+use fleetgrant_core::domain::PartyId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -12,7 +11,7 @@ use super::caller::Caller;
 use super::page::{List, Page, PageParams};
 use super::problem::Problem;
 use super::value::Id;
-use crate::store::activation_code::{self, Pack as Row};
+use crate::store::activation_code::{self, Pack as Row, PackSort};
 
 /// Which packs.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -63,25 +62,18 @@ impl From<Row> for Pack {
 /// Nobody is named who used one: these are the figures that a partner is told.
 #[utoipa::path(
     get, path = "/packs", operation_id = "list_packs", tag = "packs",
-    params(PackQuery, PageParams),
+    params(PackQuery, PageParams::<PackSort>),
     responses((status = OK, body = Page<Pack>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
-    list: List<PackQuery>,
+    list: List<PackQuery, PackSort>,
 ) -> Result<Json<Page<Pack>>, Problem> {
     let partners = caller.owners(list.filter.partner.map(|id| PartyId(id.0)));
-    let after = list.after(|key| {
-        let (entitlement, pack) = key.split_once(' ')?;
-        let id = HEXLOWER.decode(entitlement.as_bytes()).ok()?;
-        Some((pack.to_owned(), EntitlementId(id.try_into().ok()?)))
-    })?;
-    let limit = list.rows_to_read();
+    let (part, limit) = (list.part.clone(), list.rows_to_read());
     let packs = api
-        .read(move |db| activation_code::packs(db, partners.as_deref(), after.as_ref(), limit))
+        .read(move |db| activation_code::packs(db, partners.as_deref(), &part, limit))
         .await?;
-    Ok(Json(list.page(packs, |row| {
-        format!("{} {}", row.entitlement_id, row.pack)
-    })))
+    Ok(Json(list.page(packs)))
 }

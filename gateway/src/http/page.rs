@@ -1,19 +1,23 @@
 //! Lists, a page at a time.
 //!
-//! A cursor names the last row that was read, and the list and filters it was read with; nobody
-//! keeps anything for it, so it never expires. It is opaque to callers.
+//! A cursor has the place of the last row that was read, and names the list, the filters and the order
+//! it was read with; nobody keeps anything for it, so it never expires. It is opaque to callers.
+
+use std::marker::PhantomData;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::BASE64URL_NOPAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::{Problem, ProblemKind};
 use super::query::{self, refused};
-use crate::store::column::Fixed;
+use crate::store::listing::{Part, Placed, Sort, SortBy, Unsortable};
 
 /// Rows of a page, where nothing is said.
 const USUAL: u16 = 100;
@@ -22,20 +26,43 @@ const MOST: u16 = 1_000;
 /// Bytes of the digest in a cursor: against mistakes, not against forgers, who would gain nothing.
 const CHECK: usize = 8;
 
-/// What every list takes, for the description.
+/// What a list takes that can be ordered by `F`, for the description.
+pub(super) struct PageParams<F>(PhantomData<F>);
+
+/// What every list takes.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "it is read by `List`, and described by this")]
-pub(super) struct PageParams {
+struct Paging {
     /// Rows at most.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u16>,
     /// Where to go on: what `next` of the page before said, with the same filters.
     cursor: Option<String>,
-    /// Where to go on, if no `cursor` says so: after the row of this key, which is what the list is
-    /// in the order of: an id, a name, a position.
-    #[param(max_length = 256)]
+    /// Where to go on, if no `cursor` says so: after what the list is in the order of, as an id, a
+    /// name, a position; and where several rows can have the same, a space and the row's id.
+    #[param(max_length = 1024)]
     after: Option<String>,
+}
+
+impl<F: SortBy> IntoParams for PageParams<F> {
+    fn into_params(parameter_in: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let sorts = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(F::NAMES.iter().copied()))
+            .default(Some(Sort::<F>::default().to_string().into()));
+        let sort = ParameterBuilder::new()
+            .name("sort")
+            .parameter_in(ParameterIn::Query)
+            .description(Some(
+                "What the rows come in the order of; with - before it, the greatest first.",
+            ))
+            .schema(Some(sorts))
+            .build();
+        let mut params = Paging::into_params(parameter_in);
+        params.push(sort);
+        params
+    }
 }
 
 /// A part of a list.
@@ -47,85 +74,80 @@ pub(crate) struct Page<T> {
     pub(crate) next: Option<String>,
 }
 
-/// What a list is asked for: its filters, and which part of it.
+/// What a list is asked for: its filters, its order, and which part of it.
 #[derive(Debug)]
-pub(super) struct List<Q> {
+pub(super) struct List<Q, F> {
     pub(super) filter: Q,
-    part: Part,
-}
-
-/// Which part of a list.
-#[derive(Debug)]
-struct Part {
+    pub(super) part: Part<F>,
     limit: u16,
-    after: Option<String>,
     check: [u8; CHECK],
 }
 
-impl<Q: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for List<Q> {
+impl<Q: DeserializeOwned, F: SortBy, S: Send + Sync> FromRequestParts<S> for List<Q, F> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let (paging, mut filters): (Vec<_>, Vec<_>) = query::pairs(parts)?
             .into_iter()
-            .partition(|(name, _)| matches!(name.as_str(), "limit" | "cursor" | "after"));
+            .partition(|(name, _)| matches!(name.as_str(), "limit" | "cursor" | "after" | "sort"));
         filters.sort();
-        let check = check(parts.uri.path(), &filters);
+        let sort: Sort<F> = match value(&paging, "sort")? {
+            Some(text) => text
+                .parse()
+                .map_err(|why| refused(format_args!("sort: {why}")))?,
+            None => Sort::default(),
+        };
+        let check = check(parts.uri.path(), &filters, &sort.to_string());
+        let after = match (value(&paging, "cursor")?, value(&paging, "after")?) {
+            (Some(cursor), None) => Some(opened(cursor, check)?),
+            (None, Some(place)) => Some(place.to_owned()),
+            (None, None) => None,
+            (Some(_), Some(_)) => return Err(refused("cursor and after: give one of them")),
+        };
         Ok(Self {
             filter: query::parse(&filters)?,
-            part: Part {
-                limit: limit(value(&paging, "limit")?)?,
-                after: match (value(&paging, "cursor")?, value(&paging, "after")?) {
-                    (Some(cursor), None) => Some(opened(cursor, check)?),
-                    (None, Some(key)) => Some(key.to_owned()),
-                    (None, None) => None,
-                    (Some(_), Some(_)) => {
-                        return Err(refused("cursor and after: give one of them"));
-                    }
-                },
-                check,
-            },
+            part: Part::new(sort, after.as_deref()).ok_or_else(bad_cursor)?,
+            limit: limit(value(&paging, "limit")?)?,
+            check,
         })
     }
 }
 
-impl<Q> List<Q> {
-    /// The key of the last row that was read; none at the beginning.
-    ///
-    /// # Errors
-    /// It is no key of this list.
-    pub(super) fn after<K>(&self, read: impl Fn(&str) -> Option<K>) -> Result<Option<K>, Problem> {
-        match self.part.after.as_deref() {
-            None => Ok(None),
-            Some(key) => read(key).map(Some).ok_or_else(bad_cursor),
-        }
-    }
-
-    /// As [`after`](Self::after), where rows are ordered by their ids.
-    pub(super) fn after_id<T: Fixed>(&self) -> Result<Option<T>, Problem> {
-        self.after(|key| T::of(&HEXLOWER.decode(key.as_bytes()).ok()?))
-    }
-
+impl<Q, F: SortBy> List<Q, F> {
     /// One row more than the page has, so that it is known whether more follow.
     pub(super) fn rows_to_read(&self) -> i64 {
-        i64::from(self.part.limit) + 1
+        i64::from(self.limit) + 1
     }
 
-    /// The page of the rows that were read; `key` is what the list is ordered by.
-    pub(super) fn page<R, T: From<R>>(&self, rows: Vec<R>, key: impl Fn(&R) -> String) -> Page<T> {
-        self.cut(rows, key).map(T::from)
+    /// The page of the rows that were read.
+    pub(super) fn page<R: Placed<By = F>, T: From<R>>(&self, rows: Vec<R>) -> Page<T> {
+        self.cut(rows).map(T::from)
     }
 
     /// As [`page`](Self::page), of the rows as they were read.
-    pub(super) fn cut<R>(&self, mut rows: Vec<R>, key: impl Fn(&R) -> String) -> Page<R> {
-        let limit = usize::from(self.part.limit);
+    pub(super) fn cut<R: Placed<By = F>>(&self, mut rows: Vec<R>) -> Page<R> {
+        let limit = usize::from(self.limit);
         let more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| more);
+        let place = |row: &R| row.place(self.part.sort.by).to_string();
         Page {
-            next: last.map(|row| sealed(&key(row), self.part.check)),
+            next: last.map(|row| sealed(&place(row), self.check)),
             items: rows,
         }
+    }
+}
+
+/// Where a cursor goes on, as `after` takes it.
+pub(crate) fn place(cursor: &str) -> Option<String> {
+    let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
+    let (_, place) = bytes.split_at_checked(CHECK)?;
+    String::from_utf8(place.to_vec()).ok()
+}
+
+impl From<Unsortable> for Problem {
+    fn from(error: Unsortable) -> Self {
+        refused(error)
     }
 }
 
@@ -158,39 +180,35 @@ fn limit(text: Option<&str>) -> Result<u16, Problem> {
 }
 
 /// What ties a cursor to its list.
-fn check(path: &str, filters: &[(String, String)]) -> [u8; CHECK] {
+fn check(path: &str, filters: &[(String, String)], sort: &str) -> [u8; CHECK] {
     let mut digest = Sha256::new_with_prefix(path);
-    for (name, value) in filters {
-        for text in [name, value] {
-            digest.update((text.len() as u64).to_be_bytes());
-            digest.update(text);
-        }
+    let filters = filters
+        .iter()
+        .flat_map(|(name, value)| [name.as_str(), value]);
+    for text in filters.chain([sort]) {
+        digest.update((text.len() as u64).to_be_bytes());
+        digest.update(text);
     }
     let digest: [u8; 32] = digest.finalize().into();
     std::array::from_fn(|index| digest[index])
 }
 
-fn sealed(key: &str, check: [u8; CHECK]) -> String {
-    BASE64URL_NOPAD.encode(&[&check, key.as_bytes()].concat())
+fn sealed(place: &str, check: [u8; CHECK]) -> String {
+    BASE64URL_NOPAD.encode(&[&check, place.as_bytes()].concat())
 }
 
 fn opened(cursor: &str, check: [u8; CHECK]) -> Result<String, Problem> {
     let bytes = BASE64URL_NOPAD
         .decode(cursor.as_bytes())
         .map_err(|_| bad_cursor())?;
-    let (own, key) = bytes.split_at_checked(CHECK).ok_or_else(bad_cursor)?;
+    let (own, place) = bytes.split_at_checked(CHECK).ok_or_else(bad_cursor)?;
     if own != check {
         return Err(Problem::new(
             ProblemKind::BadCursor,
-            "the cursor belongs to another list, or to other filters; begin anew without it",
+            "the cursor belongs to another list, to other filters or to another order; begin anew without it",
         ));
     }
-    let key = String::from_utf8(key.to_vec()).map_err(|_| bad_cursor())?;
-    // Nobody's key, and no text of PostgreSQL's.
-    if key.contains('\0') {
-        return Err(bad_cursor());
-    }
-    Ok(key)
+    String::from_utf8(place.to_vec()).map_err(|_| bad_cursor())
 }
 
 fn bad_cursor() -> Problem {

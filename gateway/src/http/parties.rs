@@ -13,7 +13,7 @@ use super::query::Named;
 use super::value::{Id, When};
 use super::{Api, word};
 use crate::store::column::Octets;
-use crate::store::listing::{self, PartyFilter};
+use crate::store::listing::{self, PartyFilter, PartySort};
 use crate::store::party::{self, Party as Row};
 use crate::store::{Db, StoreError};
 
@@ -108,12 +108,12 @@ impl From<Row> for Party {
 /// List parties, the oldest first
 #[utoipa::path(
     get, path = "/parties", operation_id = "list_parties", tag = "parties",
-    params(PartyQuery, PageParams),
+    params(PartyQuery, PageParams::<PartySort>),
     responses((status = OK, body = Page<Party>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    list: List<PartyQuery>,
+    list: List<PartyQuery, PartySort>,
 ) -> Result<Json<Page<Party>>, Problem> {
     let query = list.filter.clone();
     let filter = PartyFilter {
@@ -123,13 +123,13 @@ pub(super) async fn list(
         tier: query.tier,
         name: query.name,
         external_id: query.external_id,
-        after: list.after_id()?,
+        part: list.part.clone(),
     };
     let limit = list.rows_to_read();
     let rows = api
         .read(move |db| listing::parties(db, &filter, limit))
         .await?;
-    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+    Ok(Json(list.page(rows)))
 }
 
 /// Show a party

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use fleetgrant_core::domain::{PolicyState, PolicyVersionId, TierName};
+use fleetgrant_core::domain::{PolicyState, TierName};
 use fleetgrant_core::tier::{DEFAULT_TIER, TierRules};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -17,7 +17,7 @@ use super::value::When;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, word};
 use crate::store::event::Occasion;
-use crate::store::policy::{self, PolicyFilter, PolicyVersion, Put};
+use crate::store::policy::{self, PolicyFilter, PolicySort, PolicyVersion, Put};
 use crate::store::{Db, StoreError};
 
 /// Which versions of policies.
@@ -100,18 +100,18 @@ impl Policy {
 /// List the versions of policies, the oldest first
 #[utoipa::path(
     get, path = "/policies", operation_id = "list_policies", tag = "policies",
-    params(PolicyQuery, PageParams),
+    params(PolicyQuery, PageParams::<PolicySort>),
     responses((status = OK, body = Page<PolicyLine>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    list: List<PolicyQuery>,
+    list: List<PolicyQuery, PolicySort>,
 ) -> Result<Json<Page<PolicyLine>>, Problem> {
     let query = list.filter.clone();
     let filter = PolicyFilter {
         tier: query.tier,
         state: query.state.map(|word| word.0),
-        after: list.after_id::<PolicyVersionId>()?,
+        part: list.part.clone(),
     };
     let limit = list.rows_to_read();
     let (rows, parties) = api
@@ -120,7 +120,7 @@ pub(super) async fn list(
             Ok((rows, policy::parties_by_tier(db)?))
         })
         .await?;
-    let rows = list.cut(rows, |row| row.id.0.to_string());
+    let rows = list.cut(rows);
     Ok(Json(rows.map(|row| PolicyLine::of(row, &parties))))
 }
 

@@ -11,7 +11,7 @@ use super::problem::{Problem, found};
 use super::query::Named;
 use super::value::{Id, When};
 use super::{Api, word};
-use crate::store::listing::{self, ProductFilter, ProductRow};
+use crate::store::listing::{self, ProductFilter, ProductRow, ProductSort};
 use crate::store::product::{self, Feature as FeatureRow, ProductFeature};
 use crate::store::{Db, StoreError};
 
@@ -97,12 +97,12 @@ impl From<(FeatureRow, ProductFeature)> for Feature {
 /// List products, the oldest first
 #[utoipa::path(
     get, path = "/products", operation_id = "list_products", tag = "products",
-    params(ProductQuery, PageParams),
+    params(ProductQuery, PageParams::<ProductSort>),
     responses((status = OK, body = Page<Product>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    list: List<ProductQuery>,
+    list: List<ProductQuery, ProductSort>,
 ) -> Result<Json<Page<Product>>, Problem> {
     let query = list.filter.clone();
     let filter = ProductFilter {
@@ -110,13 +110,13 @@ pub(super) async fn list(
         code: query.code,
         state: query.state.map(|word| word.0),
         product_line: query.product_line,
-        after: list.after_id()?,
+        part: list.part.clone(),
     };
     let limit = list.rows_to_read();
     let rows = api
         .read(move |db| listing::products(db, &filter, limit))
         .await?;
-    Ok(Json(list.page(rows, |row| row.id.0.to_string())))
+    Ok(Json(list.page(rows)))
 }
 
 /// Show a product with its features

@@ -22,7 +22,7 @@ use super::{Api, word};
 use crate::factory::yields::{self, By, YieldOf};
 use crate::report::activation::{self, ActivationReport};
 use crate::report::delay::{self, Cohort, DelayReport};
-use crate::report::expiring::{self, Expiring};
+use crate::report::expiring::{self, Expiring, ExpiringSort};
 use crate::report::group::GroupBy;
 use crate::report::operations::{self, OperationsReport};
 use crate::report::platform::{self, PlatformUse};
@@ -334,26 +334,17 @@ pub(super) async fn uses(
 /// List what ends soon, what ends first first
 #[utoipa::path(
     get, path = "/reports/expiring", operation_id = "report_expiring", tag = "reports",
-    params(ExpiringQuery, PageParams),
+    params(ExpiringQuery, PageParams::<ExpiringSort>),
     responses((status = OK, body = Page<Expiring>))
 )]
 pub(super) async fn expiring(
     State(api): State<Api>,
-    list: List<ExpiringQuery>,
+    list: List<ExpiringQuery, ExpiringSort>,
 ) -> Result<Json<Page<Expiring>>, Problem> {
     let now = api.clock.now();
     let until = now.plus_seconds(u64::from(list.filter.days.unwrap_or(30)) * DAY);
-    let after = list.after(|key| {
-        let (at, id) = key.split_once(' ')?;
-        Some((at.parse::<i64>().ok()?, id.to_owned()))
-    })?;
-    let Json(mut soon) = report(&api, move |db| expiring::read(db, now, until)).await?;
-    let place = |row: &Expiring| (row.ends_at.micros(), row.id.clone());
-    soon.retain(|row| after.as_ref().is_none_or(|after| place(row) > *after));
-    Ok(Json(list.page(soon, |row| {
-        let (at, id) = place(row);
-        format!("{at} {id}")
-    })))
+    let Json(soon) = report(&api, move |db| expiring::read(db, now, until)).await?;
+    Ok(Json(list.page(expiring::part(soon, &list.part))))
 }
 
 /// List parties that bought as much as another tier takes, or less than their own does

@@ -12,7 +12,11 @@ use super::problem::{Problem, found};
 use super::query::{Named, Nothing, Query};
 use super::value::{Id, When};
 use super::{Api, word};
-use crate::store::webhook::{self as store, Delivery, DeliveryFilter, Wanted};
+use crate::store::column::Micros;
+use crate::store::listing::{Place, Placed};
+use crate::store::webhook::{
+    self as store, Delivery, DeliveryFilter, DeliverySort, Wanted, WebhookSort,
+};
 use crate::store::{Db, StoreError, product_line};
 use crate::webhook::MessageId;
 
@@ -136,6 +140,18 @@ impl WebhookStanding {
     }
 }
 
+impl Placed for WebhookStanding {
+    type By = WebhookSort;
+
+    fn place(&self, by: WebhookSort) -> Place {
+        let name = || (&self.webhook.name).into();
+        match by {
+            WebhookSort::Name => [name()].into(),
+            WebhookSort::CreatedAt => [Micros(self.webhook.created_at.0).into(), name()].into(),
+        }
+    }
+}
+
 impl From<Delivery> for Message {
     fn from(row: Delivery) -> Self {
         let waits = row.state.0 == DeliveryStep::Waiting;
@@ -157,24 +173,22 @@ impl From<Delivery> for Message {
 /// List webhooks, by name
 #[utoipa::path(
     get, path = "/webhooks", operation_id = "list_webhooks", tag = "webhooks",
-    params(PageParams),
+    params(PageParams::<WebhookSort>),
     responses((status = OK, body = Page<WebhookStanding>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    list: List<Nothing>,
+    list: List<Nothing, WebhookSort>,
 ) -> Result<Json<Page<WebhookStanding>>, Problem> {
-    let after = list.after(|key| Some(key.to_owned()))?;
-    let limit = list.rows_to_read();
+    let (part, limit) = (list.part.clone(), list.rows_to_read());
     let webhooks = api
         .read(move |db| {
-            let rows = store::list(db, after.as_deref(), limit)?;
+            let rows = store::list(db, &part, limit)?;
             let shown = rows.into_iter().map(|row| WebhookStanding::of(db, row));
             shown.collect::<Result<Vec<_>, _>>()
         })
         .await?;
-    let name = |standing: &WebhookStanding| standing.webhook.name.clone();
-    Ok(Json(list.page(webhooks, name)))
+    Ok(Json(list.page(webhooks)))
 }
 
 /// Show a webhook
@@ -204,18 +218,17 @@ pub(super) fn sheet(db: &mut Db, name: &str) -> Result<Option<Webhook>, StoreErr
     get, path = "/webhooks/{webhook}/deliveries", operation_id = "list_webhook_deliveries", tag = "webhooks",
     params(
         ("webhook" = String, Path, description = "Its name", pattern = "^[A-Za-z0-9._-]{1,64}$"),
-        MessageQuery, PageParams,
+        MessageQuery, PageParams::<DeliverySort>,
     ),
     responses((status = OK, body = Page<Message>))
 )]
 pub(super) async fn deliveries(
     State(api): State<Api>,
     Named(webhook): Named<String>,
-    list: List<MessageQuery>,
+    list: List<MessageQuery, DeliverySort>,
 ) -> Result<Json<Page<Message>>, Problem> {
     let state = list.filter.state.map(|word| word.0);
-    let before = list.after(|key| key.parse().ok())?;
-    let limit = list.rows_to_read();
+    let (part, limit) = (list.part.clone(), list.rows_to_read());
     let called = webhook.clone();
     let rows = api
         .read(move |db| {
@@ -225,11 +238,11 @@ pub(super) async fn deliveries(
             let filter = DeliveryFilter {
                 webhook: row.id,
                 state,
-                before,
+                part,
             };
             store::deliveries(db, &filter, limit).map(Some)
         })
         .await?;
     let rows = found(rows, "webhook", webhook)?;
-    Ok(Json(list.page(rows, |row| row.position.to_string())))
+    Ok(Json(list.page(rows)))
 }

@@ -245,13 +245,14 @@ mod tests {
     use crate::report::delay::{Cohort, shipment_to_activation};
     use crate::report::group::GroupBy;
     use crate::report::history::{HistoryFilter, page};
+    use crate::store::listing::Part;
     use crate::store::{SchemaPolicy, StoreOptions};
 
     /// Events by kind, and units that were shipped.
     fn ledger(store: &Store, now: Timestamp) -> (BTreeMap<&'static str, usize>, u64) {
         let read = move |db: &mut crate::store::Db| {
             let mut kinds = BTreeMap::new();
-            for event in page(db, &HistoryFilter::default(), 0, 10_000)? {
+            for event in page(db, &HistoryFilter::default(), &Part::default(), 10_000)? {
                 *kinds.entry(event.kind).or_default() += 1;
             }
             let report = shipment_to_activation(db, now, Cohort::default(), GroupBy::All)?;

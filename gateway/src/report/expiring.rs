@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::written;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
+use crate::store::listing::part::{Part, Place, Placed, Value, sorts};
 use crate::store::prepared::condition;
 use crate::store::schema::{activations, entitlements, license_models, parties, products};
 use crate::store::{Db, StoreError};
@@ -57,6 +58,41 @@ struct Row {
     term: Option<String>,
     ends_at: Option<Micros>,
     zone: String,
+}
+
+sorts!(
+    /// What it can be ordered by.
+    pub ExpiringSort {
+        EndsAt = "ends_at" [Number "entitlements.ends_at", Text "entitlements.id"],
+    }
+);
+
+impl Placed for Expiring {
+    type By = ExpiringSort;
+
+    fn place(&self, _: ExpiringSort) -> Place {
+        [Micros(self.ends_at).into(), (&self.id).into()].into()
+    }
+}
+
+/// Those of a part, of all as [`read`] has them; their ends are computed, so no index has them.
+#[must_use]
+pub fn part(mut all: Vec<Expiring>, part: &Part<ExpiringSort>) -> Vec<Expiring> {
+    if part.sort.descending {
+        all.reverse();
+    }
+    if let Some([Value::Number(at), Value::Text(id)]) = part.place().map(|it| it.0.as_slice()) {
+        let after = (*at, id.as_str());
+        all.retain(|row| {
+            let place = (row.ends_at.micros(), row.id.as_str());
+            if part.sort.descending {
+                place < after
+            } else {
+                place > after
+            }
+        });
+    }
+    all
 }
 
 /// What ends from now on until an instant, exclusive, what ends first first.

@@ -12,6 +12,7 @@ use serde_cbor::Value;
 use crate::store::column::{Code, Micros};
 use crate::store::dialect::on;
 use crate::store::event::Stored;
+use crate::store::listing::part::{Part, Place, Placed, Sort, sorts};
 use crate::store::schema::events as table;
 use crate::store::{Db, StoreError};
 
@@ -56,20 +57,45 @@ pub struct Exported {
     pub personal: Option<String>,
 }
 
-/// Up to `limit` events after a position, in the order in which they were written.
+sorts!(
+    /// What events can be ordered by.
+    pub EventSort {
+        Position = "position" [Number "events.position"],
+    }
+);
+
+impl Placed for Exported {
+    type By = EventSort;
+
+    fn place(&self, by: EventSort) -> Place {
+        match by {
+            EventSort::Position => [self.position.into()].into(),
+        }
+    }
+}
+
+/// The events after a position, in the order in which they were written.
+#[must_use]
+pub fn after(position: i64) -> Part<EventSort> {
+    Part::after(Sort::default(), [position.into()].into())
+}
+
+/// Up to `limit` events.
 pub fn page(
     db: &mut Db,
     filter: &HistoryFilter,
-    after: i64,
+    part: &Part<EventSort>,
     limit: i64,
 ) -> Result<Vec<Exported>, StoreError> {
     let stored: Vec<Stored> = on!(db, c => {
         let mut query = table::table
-            .filter(table::position.gt(after))
-            .order(table::position)
             .limit(limit)
             .select(Stored::as_select())
-            .into_boxed();
+            .into_boxed()
+            .order(part.order());
+        if let Some(beyond) = part.beyond() {
+            query = query.filter(beyond);
+        }
         match &filter.stream {
             Some(stream) if stream.contains(':') || stream == "catalogue" => {
                 query = query.filter(table::stream.eq(stream));

@@ -9,6 +9,7 @@ use fleetgrant_schemas::code::CodeKey;
 use fleetgrant_schemas::id::CodeId;
 
 use super::column::{Code, Micros, Octets};
+use super::listing::part::{Part, Place, Placed, sorts};
 use super::schema::{activation_codes as table, entitlements, parties};
 use super::{Db, StoreError};
 
@@ -89,18 +90,31 @@ pub struct Pack {
     pub units_used: i64,
 }
 
-/// Where a list of packs goes on: after a pack, and what of it gives units of an entitlement.
-pub type PackPlace = (String, EntitlementId);
+sorts!(
+    /// What packs can be ordered by.
+    pub PackSort {
+        Name = "pack" [Text "activation_codes.pack", Octets "activation_codes.entitlement_id"],
+    }
+);
 
-/// Up to `limit` packs after a place, or those that these partners hand out; by name, and by what
-/// they give units of.
+impl Placed for Pack {
+    type By = PackSort;
+
+    fn place(&self, by: PackSort) -> Place {
+        match by {
+            PackSort::Name => [(&self.pack).into(), Octets(self.entitlement_id).into()].into(),
+        }
+    }
+}
+
+/// Up to `limit` packs, or those that these partners hand out.
 pub fn packs(
     db: &mut Db,
     partners: Option<&[PartyId]>,
-    after: Option<&PackPlace>,
+    part: &Part<PackSort>,
     limit: i64,
 ) -> Result<Vec<Pack>, StoreError> {
-    let places = places(db, partners, after, limit)?;
+    let places = places(db, partners, part, limit)?;
     let alike = alike(db, partners, &places)?;
     let of: Vec<_> = places.iter().map(|(_, id)| *id).collect();
     let references: HashMap<Octets<EntitlementId>, String> = on!(db, c => entitlements::table
@@ -137,31 +151,34 @@ pub fn packs(
         pack.used += row.codes * row.used;
         pack.units_used += row.codes * row.used * row.units;
     }
-    Ok(packs.into_values().collect())
+    let packs = packs.into_values();
+    Ok(if part.sort.descending {
+        packs.rev().collect()
+    } else {
+        packs.collect()
+    })
 }
 
 /// Packs, each with what it gives units of.
 fn places(
     db: &mut Db,
     partners: Option<&[PartyId]>,
-    after: Option<&PackPlace>,
+    part: &Part<PackSort>,
     limit: i64,
 ) -> Result<Vec<(String, Octets<EntitlementId>)>, StoreError> {
     Ok(on!(db, c => {
         let mut query = table::table
             .select((table::pack, table::entitlement_id))
             .distinct()
-            .order((table::pack, table::entitlement_id))
             .limit(limit)
-            .into_boxed();
+            .into_boxed()
+            .order(part.order());
         if let Some(partners) = partners {
             let partners: Vec<_> = partners.iter().copied().map(Octets).collect();
             query = query.filter(table::partner_id.eq_any(partners));
         }
-        if let Some((pack, entitlement)) = after {
-            query = query.filter(table::pack.gt(pack).or(
-                table::pack.eq(pack).and(table::entitlement_id.gt(Octets(*entitlement))),
-            ));
+        if let Some(beyond) = part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)

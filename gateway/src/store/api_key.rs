@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use fleetgrant_core::domain::{ApiKeyId, PartyId, Timestamp};
 
 use super::column::{Micros, Octets};
+use super::listing::part::{Part, Place, Placed, sorts};
 use super::schema::api_keys as table;
 use super::{Db, StoreError};
 
@@ -55,14 +56,40 @@ pub fn by_name(db: &mut Db, name: &str) -> Result<Option<ApiKey>, StoreError> {
         .optional())?)
 }
 
-/// Up to `limit` keys after a name, by name.
-pub fn list(db: &mut Db, after: Option<&str>, limit: i64) -> Result<Vec<ApiKey>, StoreError> {
-    Ok(on!(db, c => table::table
-        .filter(table::name.gt(after.unwrap_or_default()))
-        .order(table::name)
-        .limit(limit)
-        .select(ApiKey::as_select())
-        .load(c))?)
+sorts!(
+    /// What keys can be ordered by.
+    pub ApiKeySort {
+        Name = "name" [Text "api_keys.name"],
+        CreatedAt = "created_at" [Number "api_keys.created_at", Text "api_keys.name"],
+        ExpiresAt = "expires_at" [Number "api_keys.expires_at", Text "api_keys.name"],
+    }
+);
+
+impl Placed for ApiKey {
+    type By = ApiKeySort;
+
+    fn place(&self, by: ApiKeySort) -> Place {
+        match by {
+            ApiKeySort::Name => [(&self.name).into()].into(),
+            ApiKeySort::CreatedAt => [self.created_at.into(), (&self.name).into()].into(),
+            ApiKeySort::ExpiresAt => [self.expires_at.into(), (&self.name).into()].into(),
+        }
+    }
+}
+
+/// Up to `limit` keys.
+pub fn list(db: &mut Db, part: &Part<ApiKeySort>, limit: i64) -> Result<Vec<ApiKey>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = table::table
+            .limit(limit)
+            .select(ApiKey::as_select())
+            .into_boxed()
+            .order(part.order());
+        if let Some(beyond) = part.beyond() {
+            query = query.filter(beyond);
+        }
+        query.load(c)
+    })?)
 }
 
 /// Ends a key.

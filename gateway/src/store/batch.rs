@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use fleetgrant_core::domain::{BatchId, BatchState, KeyThumbprint, PartyId, Timestamp};
 
 use super::column::{Code, Micros, Octets};
+use super::listing::part::{Part, Place, Placed, sorts};
 use super::schema::{devices, factory_batches as table, grant_sets};
 use super::{Db, StoreError, id};
 
@@ -78,29 +79,47 @@ pub fn manufacturer_of(db: &mut Db, device: &str) -> Result<Option<PartyId>, Sto
     Ok(found.flatten().map(|party| party.0))
 }
 
-/// Up to `limit` batches after an id, the oldest first; of this reference and of this manufacturer,
-/// if one is given.
+sorts!(
+    /// What batches can be ordered by.
+    pub BatchSort {
+        Id = "id" [Octets "factory_batches.id"],
+        Reference = "reference" [Text "factory_batches.reference"],
+    }
+);
+
+impl Placed for Batch {
+    type By = BatchSort;
+
+    fn place(&self, by: BatchSort) -> Place {
+        match by {
+            BatchSort::Id => [self.id.into()].into(),
+            BatchSort::Reference => [(&self.reference).into()].into(),
+        }
+    }
+}
+
+/// Up to `limit` batches; of this reference and of this manufacturer, if one is given.
 pub fn list(
     db: &mut Db,
     reference: Option<&str>,
     manufacturer: Option<PartyId>,
-    after: Option<BatchId>,
+    part: &Part<BatchSort>,
     limit: i64,
 ) -> Result<Vec<Batch>, StoreError> {
     Ok(on!(db, c => {
         let mut query = table::table
             .select(Batch::as_select())
-            .order(table::id)
             .limit(limit)
-            .into_boxed();
+            .into_boxed()
+            .order(part.order());
         if let Some(reference) = reference {
             query = query.filter(table::reference.eq(reference));
         }
         if let Some(manufacturer) = manufacturer {
             query = query.filter(table::manufacturer_id.eq(Octets(manufacturer)));
         }
-        if let Some(after) = after {
-            query = query.filter(table::id.gt(Octets(after)));
+        if let Some(beyond) = part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)

@@ -6,7 +6,8 @@ mod steps;
 mod waves;
 
 pub use devices::{
-    CampaignDevice, DevicesFilter, count_devices, devices, failures, is_device, progress,
+    CampaignDevice, CampaignDeviceSort, DevicesFilter, count_devices, devices, failures, is_device,
+    progress,
 };
 pub use joining::sweep;
 pub use steps::{Ended, draw, due, follow, sent, settle, settle_due};
@@ -17,6 +18,7 @@ use fleetgrant_core::campaign::{Because, Campaign, CampaignState};
 use fleetgrant_core::domain::{CampaignId, EntitlementId, ProductId, Timestamp};
 
 use super::column::{Code, Micros, Octets};
+use super::listing::part::{Part, Place, Placed, sorts};
 use super::schema::campaigns as table;
 use super::{Db, StoreError};
 use crate::campaign::{PlanTerms, Selection};
@@ -121,24 +123,45 @@ pub fn called(db: &mut Db, called: &str) -> Result<Option<Row>, StoreError> {
     }
 }
 
-/// Up to `limit` campaigns after an id, in the order of their making.
+sorts!(
+    /// What campaigns can be ordered by.
+    pub CampaignSort {
+        Id = "id" [Octets "campaigns.id"],
+        Name = "name" [Text "campaigns.name"],
+        ChangedAt = "changed_at" [Number "campaigns.changed_at", Octets "campaigns.id"],
+    }
+);
+
+impl Placed for Row {
+    type By = CampaignSort;
+
+    fn place(&self, by: CampaignSort) -> Place {
+        match by {
+            CampaignSort::Id => [self.id.into()].into(),
+            CampaignSort::Name => [(&self.name).into()].into(),
+            CampaignSort::ChangedAt => [self.changed_at.into(), self.id.into()].into(),
+        }
+    }
+}
+
+/// Up to `limit` campaigns.
 pub fn list(
     db: &mut Db,
     state: Option<CampaignState>,
-    after: Option<CampaignId>,
+    part: &Part<CampaignSort>,
     limit: i64,
 ) -> Result<Vec<Row>, StoreError> {
     Ok(on!(db, c => {
         let mut query = table::table
             .select(Row::as_select())
-            .order(table::id)
             .limit(limit)
-            .into_boxed();
+            .into_boxed()
+            .order(part.order());
         if let Some(state) = state {
             query = query.filter(table::state.eq(Code(state)));
         }
-        if let Some(after) = after {
-            query = query.filter(table::id.gt(Octets(after)));
+        if let Some(beyond) = part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)

@@ -5,6 +5,7 @@ use fleetgrant_core::domain::{CatalogueState, LicenseModel as Kind, LicenseModel
 use fleetgrant_core::license::Model;
 
 use super::column::{Code, Micros, Octets};
+use super::listing::part::{Part, Place, Placed, sorts};
 use super::schema::license_models as table;
 use super::{Db, StoreError};
 
@@ -68,23 +69,43 @@ pub fn find(db: &mut Db, id: Octets<LicenseModelId>) -> Result<LicenseModel, Sto
     Ok(on!(db, c => table::table.find(id).select(LicenseModel::as_select()).first(c))?)
 }
 
-/// Up to `limit` models in a state, or any, after an id, the oldest first.
+sorts!(
+    /// What models can be ordered by.
+    pub ModelSort {
+        Id = "id" [Octets "license_models.id"],
+        Code = "code" [Text "license_models.code"],
+    }
+);
+
+impl Placed for LicenseModel {
+    type By = ModelSort;
+
+    fn place(&self, by: ModelSort) -> Place {
+        match by {
+            ModelSort::Id => [self.id.into()].into(),
+            ModelSort::Code => [(&self.code).into()].into(),
+        }
+    }
+}
+
+/// Up to `limit` models in a state, or any.
 pub fn all(
     db: &mut Db,
     state: Option<CatalogueState>,
-    after: Option<LicenseModelId>,
+    part: &Part<ModelSort>,
     limit: i64,
 ) -> Result<Vec<LicenseModel>, StoreError> {
-    let after = Octets(after.unwrap_or(LicenseModelId([0; 16])));
     Ok(on!(db, c => {
         let mut query = table::table
-            .filter(table::id.gt(after))
-            .order(table::id)
             .limit(limit)
             .select(LicenseModel::as_select())
-            .into_boxed();
+            .into_boxed()
+            .order(part.order());
         if let Some(state) = state {
             query = query.filter(table::state.eq(Code(state)));
+        }
+        if let Some(beyond) = part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)
@@ -126,7 +147,7 @@ mod tests {
         };
         let store = Store::open(&url, options).unwrap();
         let stored = store
-            .read_blocking("models", |db| all(db, None, None, 100))
+            .read_blocking("models", |db| all(db, None, &Part::default(), 100))
             .unwrap();
         let models: Vec<_> = stored.iter().map(|row| row.model().unwrap()).collect();
         assert_eq!(models, shipped());

@@ -1,24 +1,30 @@
 //! Lists for people: rows with the names of what they refer to, filtered, a page at a time.
 //!
-//! Every list is ordered by a key that only grows or is typed by people, and goes on after the
-//! last key that was read, so that a list of any length is read without holding it.
+//! Every list comes in an order that an index has, and goes on after the place of the last row that
+//! was read, so that a list of any length is read without holding it.
 
 mod activation;
 mod case;
 mod device;
 mod entitlement;
 mod order;
+pub(crate) mod part;
 mod party;
 mod product;
 
 pub(crate) use activation::IsAside;
-pub use activation::{ActivationFilter, ActivationRow, activations};
-pub use case::{CaseFilter, cases};
-pub use device::{CredentialRow, DeviceFilter, DeviceRow, credentials, devices};
-pub use entitlement::{EntitlementFilter, EntitlementRow, entitlement_named, entitlements};
-pub use order::{OrderFilter, OrderLineRow, OrderRow, Progress, decimal, order_lines, orders};
-pub use party::{PartyFilter, parties};
-pub use product::{ProductFilter, ProductRow, products};
+pub use activation::{ActivationFilter, ActivationRow, ActivationSort, activations};
+pub use case::{CaseFilter, CaseSort, cases};
+pub use device::{CredentialRow, DeviceFilter, DeviceRow, DeviceSort, credentials, devices};
+pub use entitlement::{
+    EntitlementFilter, EntitlementRow, EntitlementSort, entitlement_named, entitlements,
+};
+pub use order::{
+    OrderFilter, OrderLineRow, OrderRow, OrderSort, Progress, decimal, order_lines, orders,
+};
+pub use part::{Column, Part, Place, Placed, Sort, SortBy, Unsortable, Value};
+pub use party::{PartyFilter, PartySort, parties};
+pub use product::{ProductFilter, ProductRow, ProductSort, products};
 
 use std::collections::BTreeSet;
 

@@ -8,6 +8,7 @@ use fleetgrant_core::tier::{DEFAULT_TIER, PolicyTag, TierPolicy, TierRules};
 
 use super::column::{Code, Micros, Octets};
 use super::event::{self, Occasion, Stream};
+use super::listing::part::{Part, Place, Placed, sorts};
 use super::schema::{parties, policy_versions as table};
 use super::{Db, StoreError, contract, id};
 
@@ -117,11 +118,30 @@ pub struct PolicyFilter {
     pub tier: Option<String>,
     /// Those in this state.
     pub state: Option<PolicyState>,
-    /// Those after this id.
-    pub after: Option<PolicyVersionId>,
+    /// In which order, and which part.
+    pub part: Part<PolicySort>,
 }
 
-/// Up to `limit` versions, the oldest first.
+sorts!(
+    /// What versions of policies can be ordered by.
+    pub PolicySort {
+        Id = "id" [Octets "policy_versions.id"],
+        Tier = "tier" [Text "policy_versions.tier", Number "policy_versions.version"],
+    }
+);
+
+impl Placed for PolicyVersion {
+    type By = PolicySort;
+
+    fn place(&self, by: PolicySort) -> Place {
+        match by {
+            PolicySort::Id => [self.id.into()].into(),
+            PolicySort::Tier => [(&self.tier).into(), self.version.into()].into(),
+        }
+    }
+}
+
+/// Up to `limit` versions.
 pub fn list(
     db: &mut Db,
     filter: &PolicyFilter,
@@ -130,17 +150,17 @@ pub fn list(
     Ok(on!(db, c => {
         let mut query = table::table
             .select(PolicyVersion::as_select())
-            .order(table::id)
             .limit(limit)
-            .into_boxed();
+            .into_boxed()
+            .order(filter.part.order());
         if let Some(tier) = &filter.tier {
             query = query.filter(table::tier.eq(tier));
         }
         if let Some(state) = filter.state {
             query = query.filter(table::state.eq(Code(state)));
         }
-        if let Some(after) = filter.after {
-            query = query.filter(table::id.gt(Octets(after)));
+        if let Some(beyond) = filter.part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)

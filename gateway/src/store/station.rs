@@ -10,6 +10,7 @@ use fleetgrant_core::yields::{self, judge};
 
 use super::column::{Code, Micros, Octets};
 use super::event::{self, Occasion, Stream};
+use super::listing::part::{Part, Place, Placed, sorts};
 use super::schema::{devices, events, factory_batches, runs, stations as table};
 use super::{Db, StoreError, id};
 
@@ -64,24 +65,43 @@ pub fn all(db: &mut Db) -> Result<Vec<Station>, StoreError> {
     Ok(on!(db, c => table::table.order(table::name).select(Station::as_select()).load(c))?)
 }
 
-/// Up to `limit` stations after a name, by name; of this manufacturer, if one is given.
+sorts!(
+    /// What stations can be ordered by.
+    pub StationSort {
+        Name = "name" [Text "stations.name"],
+        CreatedAt = "created_at" [Number "stations.created_at", Text "stations.name"],
+    }
+);
+
+impl Placed for Station {
+    type By = StationSort;
+
+    fn place(&self, by: StationSort) -> Place {
+        match by {
+            StationSort::Name => [(&self.name).into()].into(),
+            StationSort::CreatedAt => [self.created_at.into(), (&self.name).into()].into(),
+        }
+    }
+}
+
+/// Up to `limit` stations; of this manufacturer, if one is given.
 pub fn list(
     db: &mut Db,
     manufacturer: Option<PartyId>,
-    after: Option<&str>,
+    part: &Part<StationSort>,
     limit: i64,
 ) -> Result<Vec<Station>, StoreError> {
     Ok(on!(db, c => {
         let mut query = table::table
             .select(Station::as_select())
-            .order(table::name)
             .limit(limit)
-            .into_boxed();
+            .into_boxed()
+            .order(part.order());
         if let Some(manufacturer) = manufacturer {
             query = query.filter(table::manufacturer_id.eq(Octets(manufacturer)));
         }
-        if let Some(after) = after {
-            query = query.filter(table::name.gt(after));
+        if let Some(beyond) = part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)

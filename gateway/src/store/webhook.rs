@@ -4,8 +4,8 @@ mod delivery;
 mod inbox;
 
 pub use delivery::{
-    Delivery, DeliveryFilter, NewDelivery, Revived, Settled, claim, deliveries, enqueue,
-    find_delivery, forget_settled, has_due, revive, settle, waiting,
+    Delivery, DeliveryFilter, DeliverySort, NewDelivery, Revived, Settled, claim, deliveries,
+    enqueue, find_delivery, forget_settled, has_due, revive, settle, waiting,
 };
 pub use inbox::{HistoryPage, first_position, history, inbox, last_position, take};
 
@@ -15,6 +15,7 @@ use fleetgrant_core::event::EventKind;
 use fleetgrant_core::webhook::{DisabledBecause, Health, WebhookState};
 
 use super::column::{Code, Micros, Octets};
+use super::listing::part::{Part, Place, Placed, sorts};
 use super::schema::{webhook_deliveries, webhook_inbox, webhook_kinds, webhooks as table};
 use super::{Db, StoreError};
 
@@ -205,14 +206,38 @@ pub fn lock_all(db: &mut Db) -> Result<(), StoreError> {
     ids.into_iter().try_for_each(|id| lock(db, id))
 }
 
-/// Up to `limit` webhooks after a name, by name.
-pub fn list(db: &mut Db, after: Option<&str>, limit: i64) -> Result<Vec<Webhook>, StoreError> {
-    Ok(on!(db, c => table::table
-        .filter(table::name.gt(after.unwrap_or_default()))
-        .order(table::name)
-        .limit(limit)
-        .select(Webhook::as_select())
-        .load(c))?)
+sorts!(
+    /// What webhooks can be ordered by.
+    pub WebhookSort {
+        Name = "name" [Text "webhooks.name"],
+        CreatedAt = "created_at" [Number "webhooks.created_at", Text "webhooks.name"],
+    }
+);
+
+impl Placed for Webhook {
+    type By = WebhookSort;
+
+    fn place(&self, by: WebhookSort) -> Place {
+        match by {
+            WebhookSort::Name => [(&self.name).into()].into(),
+            WebhookSort::CreatedAt => [self.created_at.into(), (&self.name).into()].into(),
+        }
+    }
+}
+
+/// Up to `limit` webhooks.
+pub fn list(db: &mut Db, part: &Part<WebhookSort>, limit: i64) -> Result<Vec<Webhook>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = table::table
+            .limit(limit)
+            .select(Webhook::as_select())
+            .into_boxed()
+            .order(part.order());
+        if let Some(beyond) = part.beyond() {
+            query = query.filter(beyond);
+        }
+        query.load(c)
+    })?)
 }
 
 /// How many there are.

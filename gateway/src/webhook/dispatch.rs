@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::config::Webhooks;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::event::{self, Occasion, Stream};
+use crate::store::listing::Part;
 use crate::store::webhook::{self as store, Delivery, Settled, Webhook};
 use crate::store::{Db, Store, StoreError};
 
@@ -214,7 +215,7 @@ struct Looked {
 }
 
 fn look(db: &mut Db, now: Timestamp) -> Result<Looked, StoreError> {
-    let webhooks = store::list(db, None, MAX_WEBHOOKS)?;
+    let webhooks = store::list(db, &Part::default(), MAX_WEBHOOKS)?;
     let is_replayed = webhooks
         .iter()
         .any(|webhook| webhook.state.0 == WebhookState::Active && webhook.replay_since.is_some());

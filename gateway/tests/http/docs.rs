@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::fs;
 
 use fleetgrant::http::ProblemKind;
-use fleetgrant::http::roles::ENDPOINTS;
+use fleetgrant::http::roles::{ENDPOINTS, PREFIX};
 use fleetgrant_core::domain::Role;
+use serde_json::Value;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api.md");
+const DESCRIPTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
 
 /// The document with what stands between a marker and its end replaced.
 fn with(document: &str, marker: &str, table: &str) -> String {
@@ -44,10 +46,44 @@ fn problems() -> String {
     table
 }
 
+/// The orders of every list, as the description has them.
+fn orders() -> String {
+    let description = fs::read_to_string(DESCRIPTION).unwrap();
+    let description: Value = serde_json::from_str(&description).unwrap();
+    let mut table = String::from("| list | `sort` |\n|---|---|\n");
+    for (path, item) in description["paths"].as_object().unwrap() {
+        let parameters = item["get"]["parameters"].as_array();
+        let mut parameters = parameters.into_iter().flatten();
+        let Some(sort) = parameters.find(|parameter| parameter["name"] == "sort") else {
+            continue;
+        };
+        let usual = &sort["schema"]["default"];
+        let orders = sort["schema"]["enum"].as_array().unwrap().iter();
+        let orders =
+            orders.filter(|order| *order == usual || !order.as_str().unwrap().starts_with('-'));
+        let mut orders: Vec<_> = orders.map(|order| order.as_str().unwrap()).collect();
+        // Where the list usually begins at its end.
+        orders.retain(|order| usual.as_str() != Some(&format!("-{order}")));
+        let orders: Vec<_> = orders.iter().map(|order| format!("`{order}`")).collect();
+        let path = path.trim_start_matches(PREFIX);
+        writeln!(table, "| `{path}` | {} |", orders.join(", ")).unwrap();
+    }
+    table
+}
+
 #[test]
 fn the_document_has_the_tables_of_the_code() {
     let written = fs::read_to_string(DOCUMENT).unwrap();
-    let right = with(&with(&written, "roles", &roles()), "problems", &problems());
+    let tables = [
+        ("roles", roles()),
+        ("orders", orders()),
+        ("problems", problems()),
+    ];
+    let right = tables
+        .iter()
+        .fold(written.clone(), |document, (marker, table)| {
+            with(&document, marker, table)
+        });
     if std::env::var_os("BLESS").is_some() {
         fs::write(DOCUMENT, &right).unwrap();
     } else {

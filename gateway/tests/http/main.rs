@@ -27,6 +27,7 @@ mod problems;
 mod remote;
 mod reports;
 mod roles;
+mod sorts;
 mod store;
 mod versions;
 mod webhooks;

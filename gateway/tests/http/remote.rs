@@ -511,6 +511,12 @@ async fn what_is_shown_is_what_the_local_database_shows() {
         &["parties", "list", "--kind", "partner"],
         &["parties", "show", "C-200"],
         &["products", "list", "--limit", "1"],
+        &["devices", "list", "--sort", "-created_at", "--limit", "2"],
+        &["parties", "list", "--sort=-name", "--limit", "2"],
+        &["orders", "list", "--sort", "ordered_at", "--limit", "1"],
+        &["keys", "list", "--sort", "expires_at"],
+        &["policies", "list", "--sort", "-tier"],
+        &["codes", "list", "--sort", "-pack"],
         &["products", "show", "PUMP-PRO"],
         &["models", "list"],
         &["orders", "list"],
@@ -546,6 +552,7 @@ async fn what_is_shown_is_what_the_local_database_shows() {
             "report", "events", "--kind", "reserved", "--kind", "shipped",
         ],
         &["report", "events", "--limit", "3", "--output", "csv"],
+        &["report", "events", "--sort", "-position", "--limit", "3"],
         &["history", "export", "--device", DEVICE],
         &["policies", "show", "strategic"],
         &["policies", "show", "strategic", "--json"],
@@ -584,6 +591,18 @@ async fn pages_follow_each_other_and_a_name_does_one_thing() {
     let part = it.run(&["parties", "list", "--limit", "1200", "--output", "csv"]);
     let part = part.ends(0, &["more follow: go on with --after "]);
     assert_eq!(part.out.lines().count(), 1 + 1_200);
+    let by_name = ["parties", "list", "--sort", "name", "--output", "csv"];
+    let part = it
+        .run(&[&by_name[..], &["--limit", "1200"]].concat())
+        .done();
+    let (_, place) = part.err.trim_end().split_once("--after ").unwrap();
+    let place = place.trim_matches('\'');
+    let rest = it.run(&[&by_name[..], &["--limit", "100000", "--after", place]].concat());
+    assert_eq!(rest.done().out.lines().count(), 1 + 4 + 2_500 - 1_200);
+    it.run(&[&by_name[..], &["--after", "Name 1"]].concat())
+        .ends(REFUSED, &["cursor"]);
+    it.run(&["parties", "list", "--sort", "size"])
+        .ends(USAGE, &["[possible values: id, -id, name, -name"]);
 
     let assign = [
         "activations",

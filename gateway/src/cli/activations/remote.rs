@@ -10,7 +10,6 @@ use super::{
 use crate::cli::remote::{Body, Query, segment};
 use crate::cli::{Failure, Remote, note};
 use crate::http::activation_acts::Assignment;
-use crate::http::activations::Activation;
 use crate::http::acts::Acted;
 use crate::http::device_acts::{TakeOver as TakenOver, TemporaryLicense};
 use crate::http::value::Id;
@@ -45,8 +44,7 @@ fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
         .with("entitlement", entitlement.map(|found| found.id))
         .with("state", args.state)
         .with("owner", gateway.party_if(args.owner.as_deref())?);
-    let key = |activation: &Activation| activation.id.to_string();
-    let activations = gateway.list("/activations", query, &args.list, args.after, key)?;
+    let activations = gateway.list("/activations", query, &args.list)?;
     show_list(args, activations)
 }
 

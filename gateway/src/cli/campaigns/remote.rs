@@ -6,7 +6,7 @@ use super::{
 };
 use crate::cli::remote::{Body, Query, segment};
 use crate::cli::{Failure, Remote, note};
-use crate::http::campaigns::{Campaign, CampaignDevice, CampaignSheet};
+use crate::http::campaigns::CampaignSheet;
 
 pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
     match &args.command {
@@ -43,11 +43,7 @@ fn tell(gateway: &Remote, which: &Which, verb: &str) -> Result<(), Failure> {
 
 fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
     let query = Query::default().with("state", args.state);
-    let key = |campaign: &Campaign| campaign.id.to_string();
-    show_list(
-        args,
-        gateway.list("/campaigns", query, &args.list, args.after, key)?,
-    )
+    show_list(args, gateway.list("/campaigns", query, &args.list)?)
 }
 
 fn show(gateway: &Remote, args: &Show) -> Result<(), Failure> {
@@ -58,7 +54,6 @@ fn show(gateway: &Remote, args: &Show) -> Result<(), Failure> {
 fn devices(gateway: &Remote, args: &Devices) -> Result<(), Failure> {
     let path = format!("{}/devices", path(&args.which));
     let query = Query::default().with("step", args.step);
-    let key = |row: &CampaignDevice| row.device.clone();
-    let devices = gateway.list(&path, query, &args.list, args.after.as_ref(), key)?;
+    let devices = gateway.list(&path, query, &args.list)?;
     show_devices(args, devices)
 }

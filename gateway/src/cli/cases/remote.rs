@@ -30,11 +30,7 @@ fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
         .with("device", args.device.as_ref())
         .with("step", args.step)
         .with("state", (!args.all).then_some(CaseState::Open));
-    let key = |case: &Case| case.id.to_string();
-    show_list(
-        args,
-        gateway.list("/cases", query, &args.list, args.after, key)?,
-    )
+    show_list(args, gateway.list("/cases", query, &args.list)?)
 }
 
 fn decide(gateway: &Remote, args: &Decide, verb: &str) -> Result<CaseDecided, Failure> {

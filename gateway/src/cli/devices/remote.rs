@@ -12,7 +12,7 @@ use crate::cli::{Failure, Remote, activations, note};
 use crate::http::acts::Acted;
 use crate::http::device_acts::DeviceAdmission;
 use crate::http::device_moves::{DeviceTransfer, DeviceTransferred};
-use crate::http::devices::{Device, DeviceSheet};
+use crate::http::devices::DeviceSheet;
 use crate::http::events::{Detail, Event};
 use crate::http::page::Page;
 use crate::http::value::Thumbprint;
@@ -61,8 +61,7 @@ fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
         .with("state", args.state)
         .with("owner", gateway.party_if(args.owner.as_deref())?)
         .with("product_line", args.product_line.as_ref());
-    let key = |device: &Device| device.id.clone();
-    let devices = gateway.list("/devices", query, &args.list, args.after.as_ref(), key)?;
+    let devices = gateway.list("/devices", query, &args.list)?;
     show_list(args, devices)
 }
 

@@ -4,7 +4,6 @@ use super::{Args, Command, List, PART, Show, show_list, show_sheet};
 use crate::cli::remote::Query;
 use crate::cli::{Failure, Remote, entitlement_acts};
 use crate::http::activations::Activation;
-use crate::http::entitlements::Entitlement;
 use crate::http::page::Page;
 
 pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
@@ -21,8 +20,7 @@ fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
         .with("state", args.state)
         .with("owner", gateway.party_if(args.owner.as_deref())?)
         .with("product", args.product.as_ref());
-    let key = |entitlement: &Entitlement| entitlement.id.to_string();
-    let entitlements = gateway.list("/entitlements", query, &args.list, args.after, key)?;
+    let entitlements = gateway.list("/entitlements", query, &args.list)?;
     show_list(args, entitlements)
 }
 

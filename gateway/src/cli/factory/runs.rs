@@ -5,14 +5,14 @@ mod remote;
 use anyhow::anyhow;
 use fleetgrant_core::domain::DeviceId;
 
-use crate::cli::ledger::{Ledger, actor, device_id};
+use crate::cli::ledger::{Ledger, SortArgs, actor, device_id};
 use crate::cli::output::{self, Format, row};
 use crate::cli::{Failure, Global, OrUnavailable, Remote, note};
 use crate::clock::Clock;
 use crate::factory::{self as line, LineError};
 use crate::http::line::{Run, Station};
 use crate::store::event::Occasion;
-use crate::store::station;
+use crate::store::station::{self, StationSort};
 use crate::store::{Db, StoreError};
 
 /// Add a station, or list them
@@ -44,6 +44,8 @@ struct Add {
 /// List the stations
 #[derive(Debug, clap::Args)]
 struct List {
+    #[command(flatten)]
+    order: SortArgs<StationSort>,
     /// The form of the list
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
@@ -147,7 +149,8 @@ pub(super) fn stations(global: &Global, args: &StationArgs) -> Result<(), Failur
     match &args.command {
         StationCommand::Add(args) => add(&ledger, args),
         StationCommand::List(args) => {
-            let stations = ledger.read(station::all)?;
+            let part = args.order.whole();
+            let stations = ledger.read(move |db| station::list(db, None, &part, i64::MAX))?;
             show_stations(args, stations.into_iter().map(Station::from).collect())
         }
     }

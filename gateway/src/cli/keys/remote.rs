@@ -72,7 +72,7 @@ fn create(gateway: &Remote, args: &Create) -> Result<(), Failure> {
 
 fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
     let now = Clock::system().now();
-    let (keys, _) = gateway.pages::<ApiKey>("/keys", Query::default(), usize::MAX)?;
+    let keys: Vec<ApiKey> = gateway.whole("/keys", Query::default(), &args.order)?;
     let mut names = HashMap::new();
     for party in keys.iter().filter_map(|key| key.party) {
         if let Entry::Vacant(unknown) = names.entry(party.to_string()) {

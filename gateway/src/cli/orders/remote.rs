@@ -3,7 +3,7 @@
 use super::{Args, Command, List, Show, show_list, show_sheet};
 use crate::cli::remote::Query;
 use crate::cli::{Failure, Remote, order_acts};
-use crate::http::orders::{Order, OrderSheet};
+use crate::http::orders::OrderSheet;
 
 pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
     match &args.command {
@@ -18,11 +18,7 @@ fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
         .with("system", args.system.as_ref())
         .with("state", args.state)
         .with("party", gateway.party_if(args.party.as_deref())?);
-    let key = |order: &Order| order.id.to_string();
-    show_list(
-        args,
-        gateway.list("/orders", query, &args.list, args.after, key)?,
-    )
+    show_list(args, gateway.list("/orders", query, &args.list)?)
 }
 
 fn show(gateway: &Remote, args: &Show) -> Result<(), Failure> {

@@ -3,7 +3,6 @@
 use super::{Args, Command, List, Merge, show, show_list, tell_of_erasure, tell_of_merge};
 use crate::cli::remote::{Body, Query};
 use crate::cli::{Failure, Remote};
-use crate::http::parties::Party;
 use crate::http::party_acts::{PartyErased, PartyMerge, PartyMerged};
 
 pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
@@ -29,11 +28,7 @@ fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
         .with("kind", args.kind)
         .with("state", args.state)
         .with("tier", args.tier.as_ref());
-    let key = |party: &Party| party.id.to_string();
-    show_list(
-        args,
-        gateway.list("/parties", query, &args.list, args.after, key)?,
-    )
+    show_list(args, gateway.list("/parties", query, &args.list)?)
 }
 
 fn merge(gateway: &Remote, args: &Merge) -> Result<(), Failure> {

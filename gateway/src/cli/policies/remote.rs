@@ -18,9 +18,11 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
 }
 
 fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
-    let (mut versions, _) =
-        gateway.pages::<PolicyLine>("/policies", Query::default(), usize::MAX)?;
-    versions.sort_by(|a, b| (&a.tier, b.version).cmp(&(&b.tier, a.version)));
+    let mut versions: Vec<PolicyLine> =
+        gateway.whole("/policies", Query::default(), &args.order)?;
+    if args.order.sort.is_none() {
+        versions.sort_by(|a, b| (&a.tier, b.version).cmp(&(&b.tier, a.version)));
+    }
     show_list(args, versions)
 }
 

@@ -12,11 +12,12 @@ use uuid::Uuid;
 
 use super::Remote;
 use crate::cli::Failure;
-use crate::cli::ledger::ListArgs;
-use crate::http::page::Page;
+use crate::cli::ledger::{ListArgs, SortArgs};
+use crate::http::page::{self, Page};
 use crate::http::problem::ProblemDetails;
 use crate::http::roles::PREFIX;
 use crate::outgoing::{Answer, Outgoing, OutgoingError, Reach};
+use crate::store::listing::SortBy;
 
 /// How long an answer may take: longer than the gateway takes for one at most.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -210,28 +211,40 @@ impl Remote {
     }
 
     /// A list as long as is wanted, page by page; what is left over is told of.
-    pub(in crate::cli) fn list<T: DeserializeOwned>(
+    pub(in crate::cli) fn list<T: DeserializeOwned, F: SortBy>(
         &self,
         path: &str,
         query: Query,
-        list: &ListArgs,
-        after: Option<impl ToString>,
-        key: impl Fn(&T) -> String,
+        list: &ListArgs<F>,
     ) -> Result<Vec<T>, Failure> {
-        let (rows, more) = self.pages(path, query.with("after", after), list.limit())?;
-        if let (true, Some(last)) = (more, rows.last()) {
-            ListArgs::tell_of_more(&key(last));
+        let query = query
+            .with("sort", list.order.sort)
+            .with("after", list.after.as_ref());
+        let (rows, next) = self.pages(path, query, list.limit())?;
+        if let Some(place) = next.as_deref().and_then(page::place) {
+            ListArgs::<F>::tell_of_more(&place);
         }
         Ok(rows)
     }
 
-    /// Up to `most` rows of a list, and whether there are more.
+    /// All of a list, in its order.
+    pub(in crate::cli) fn whole<T: DeserializeOwned, F: SortBy>(
+        &self,
+        path: &str,
+        query: Query,
+        order: &SortArgs<F>,
+    ) -> Result<Vec<T>, Failure> {
+        let (rows, _) = self.pages(path, query.with("sort", order.sort), usize::MAX)?;
+        Ok(rows)
+    }
+
+    /// Up to `most` rows of a list, and the cursor of those that follow.
     pub(in crate::cli) fn pages<T: DeserializeOwned>(
         &self,
         path: &str,
         query: Query,
         most: usize,
-    ) -> Result<(Vec<T>, bool), Failure> {
+    ) -> Result<(Vec<T>, Option<String>), Failure> {
         let filter = query.clone();
         let (mut rows, mut part) = (Vec::new(), query);
         loop {
@@ -239,12 +252,11 @@ impl Remote {
             let page: Page<T> = self.get(path, &part.with("limit", Some(limit)))?;
             rows.extend(page.items);
             match page.next {
-                Some(_) if rows.len() >= most => return Ok((rows, true)),
-                None => return Ok((rows, false)),
-                Some(next) => {
+                next if next.is_none() || rows.len() >= most => return Ok((rows, next)),
+                next => {
                     let mut filter = filter.clone();
                     filter.0.retain(|(name, _)| *name != "after");
-                    part = filter.with("cursor", Some(next));
+                    part = filter.with("cursor", next);
                 }
             }
         }

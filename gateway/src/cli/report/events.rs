@@ -8,10 +8,11 @@ use fleetgrant_core::event::EventKind;
 
 pub(super) use remote::run as run_remote;
 
-use crate::cli::ledger::Ledger;
+use crate::cli::ledger::{Ledger, SortArgs};
 use crate::cli::output::{self, Heading, row};
 use crate::cli::{Failure, OrUnavailable};
-use crate::report::history::{self, Exported, HistoryFilter};
+use crate::report::history::{self, EventSort, Exported, HistoryFilter};
+use crate::store::listing::Part;
 use crate::when::When;
 
 /// Export the history, in the order in which it was written
@@ -29,9 +30,11 @@ pub(super) struct Args {
     /// Only what happened before
     #[arg(long, value_name = "INSTANT")]
     until: Option<When>,
-    /// Only events after this position
-    #[arg(long, value_name = "POSITION", default_value_t = 0)]
-    after: i64,
+    /// Only events after this position; before it, if the latest come first
+    #[arg(long, value_name = "POSITION")]
+    after: Option<i64>,
+    #[command(flatten)]
+    order: SortArgs<EventSort>,
     /// Events at most
     #[arg(long, value_name = "COUNT")]
     limit: Option<u64>,
@@ -61,18 +64,22 @@ pub(super) fn run(ledger: &Ledger, args: &Args) -> Result<(), Failure> {
         since: args.since.map(|since| since.at(zone)),
         until: args.until.map(|until| until.at(zone)),
     };
-    let mut after = args.after;
+    let mut part = args.order.whole();
+    if let Some(position) = args.after {
+        part = Part::after(part.sort, [position.into()].into());
+    }
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut heading = Heading::Written;
     while left > 0 {
         let page = {
-            let (filter, limit) = (filter.clone(), left.min(PAGE) as i64);
-            ledger.read(move |db| history::page(db, &filter, after, limit))?
+            let (filter, part) = (filter.clone(), part.clone());
+            let limit = left.min(PAGE) as i64;
+            ledger.read(move |db| history::page(db, &filter, &part, limit))?
         };
         let Some(last) = page.last() else {
             break;
         };
-        after = last.position;
+        part = part.going_on(last);
         left -= page.len() as u64;
         match args.output {
             ExportFormat::Jsonl => output::print_json_lines(&page),

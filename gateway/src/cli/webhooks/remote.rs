@@ -6,24 +6,26 @@ use super::{
     Add, Args, Command, Deliveries, ReplayArgs, Rotate, WebhookLine, Which, output,
     print_secret_of, show_line, show_messages, tell_of_replay, tell_of_test,
 };
+use crate::cli::ledger::SortArgs;
 use crate::cli::remote::{Body, Query, segment};
 use crate::cli::{Failure, OrUnavailable as _, Remote};
 use crate::http::parties::PartySheet;
 use crate::http::value::When;
 use crate::http::webhook_acts::{Again, NewHook, Replayed, Rotation, Tried, WithSecret};
-use crate::http::webhooks::{Message, Webhook, WebhookStanding};
+use crate::http::webhooks::{Webhook, WebhookStanding};
 use crate::http::word;
+use crate::store::webhook::WebhookSort;
 use crate::webhook::{WebhookError, WebhookName};
 
 pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Add(args) => add(gateway, args),
         Command::List(args) => {
-            let lines = lines(gateway, None)?;
+            let lines = lines(gateway, &args.order, None)?;
             output::print(args.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
         }
         Command::Show(args) => {
-            let line = lines(gateway, Some(&args.which.webhook))?.pop();
+            let line = lines(gateway, &SortArgs { sort: None }, Some(&args.which.webhook))?.pop();
             let unknown = || WebhookError::Unknown(args.which.webhook.clone());
             show_line(args, Some(line.ok_or_else(unknown)?))
         }
@@ -46,9 +48,12 @@ fn path(which: &Which) -> String {
     format!("/webhooks/{}", segment(which.webhook.as_str()))
 }
 
-fn lines(gateway: &Remote, only: Option<&WebhookName>) -> Result<Vec<WebhookLine>, Failure> {
-    let (mut found, _) =
-        gateway.pages::<WebhookStanding>("/webhooks", Query::default(), usize::MAX)?;
+fn lines(
+    gateway: &Remote,
+    order: &SortArgs<WebhookSort>,
+    only: Option<&WebhookName>,
+) -> Result<Vec<WebhookLine>, Failure> {
+    let mut found: Vec<WebhookStanding> = gateway.whole("/webhooks", Query::default(), order)?;
     found.retain(|it| only.is_none_or(|name| it.webhook.name == name.as_str()));
     let line = |standing: WebhookStanding| {
         let party = match standing.webhook.party {
@@ -105,8 +110,7 @@ fn change(gateway: &Remote, which: &Which, verb: &str) -> Result<(), Failure> {
 fn deliveries(gateway: &Remote, args: &Deliveries) -> Result<(), Failure> {
     let path = format!("{}/deliveries", path(&args.which));
     let query = Query::default().with("state", args.state);
-    let key = |message: &Message| message.position.to_string();
-    let messages = gateway.list(&path, query, &args.list, args.after, key)?;
+    let messages = gateway.list(&path, query, &args.list)?;
     show_messages(args, messages)
 }
 

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::operator::Operator;
 use crate::store::campaign::{self as store, DevicesFilter, Row};
 use crate::store::conversation::Cache;
+use crate::store::listing::Part;
 
 /// Five admitted devices of one customer, who owns three units of one product.
 fn fleet() -> Ledger {
@@ -135,7 +136,7 @@ fn in_step(ledger: &Ledger, name: &str, step: DeviceStep) -> Vec<u8> {
     let row = row(ledger, name);
     let filter = DevicesFilter {
         step: Some(step),
-        after: None,
+        part: Part::default(),
     };
     let rows = ledger
         .store

@@ -7,6 +7,7 @@ use fleetgrant_core::event::EventKind;
 use super::*;
 use crate::report::customer;
 use crate::report::history::{self as export, HistoryFilter};
+use crate::store::listing::Part;
 
 #[test]
 fn a_customers_history_is_what_its_events_tell() {
@@ -66,7 +67,7 @@ fn the_export_is_all_there_is_and_filters() {
     assert_eq!(positions, (1..=all.len() as i64).collect::<Vec<_>>());
     let counted = |filter: HistoryFilter| {
         ledger
-            .read(move |db| export::page(db, &filter, 0, 10_000))
+            .read(move |db| export::page(db, &filter, &Part::default(), 10_000))
             .len()
     };
     let of = |stream: &str| HistoryFilter {

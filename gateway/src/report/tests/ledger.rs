@@ -391,7 +391,7 @@ impl Ledger {
         let mut after = 0;
         loop {
             let filter = HistoryFilter::default();
-            let page = self.read(move |db| history::page(db, &filter, after, 7));
+            let page = self.read(move |db| history::page(db, &filter, &history::after(after), 7));
             let Some(last) = page.last() else {
                 return lines;
             };

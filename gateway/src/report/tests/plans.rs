@@ -9,7 +9,8 @@ use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use fleetgrant_core::domain::{
-    ActivationState, DeviceState, EntitlementId, EntitlementState, OrderState, PartyId,
+    ActivationState, CampaignId, DeviceState, EntitlementId, EntitlementState, OrderState, PartyId,
+    WebhookId,
 };
 use fleetgrant_core::event::EventKind;
 
@@ -17,11 +18,14 @@ use super::*;
 use crate::report::delay::Cohort;
 use crate::report::history::{self, HistoryFilter};
 use crate::report::{expiring, operations, stuck};
+use crate::store::column::Octets;
+use crate::store::listing::{Column, Part, Place, Sort, SortBy, Value};
 use crate::store::{Db, StoreError};
 
 /// What grows with the fleet.
-const GROWING: [&str; 12] = [
+const GROWING: [&str; 15] = [
     "activations",
+    "campaign_devices",
     "cases",
     "conversations",
     "deliveries",
@@ -31,8 +35,10 @@ const GROWING: [&str; 12] = [
     "grant_sets",
     "order_lines",
     "orders",
+    "parties",
     "shipment_serials",
     "shipments",
+    "webhook_deliveries",
 ];
 
 /// Partial indices of what is few.
@@ -178,8 +184,179 @@ fn a_page_of_a_list_reads_no_more_than_the_page() {
             kinds: vec![EventKind::Orphaned],
             ..HistoryFilter::default()
         };
-        history::page(db, &filter, 1, 101).map(drop)
+        history::page(db, &filter, &history::after(1), 101).map(drop)
     });
+}
+
+/// Reads a list in each order that it offers: its first page, and the one after a place.
+fn in_each_order<F: SortBy>(
+    ledger: &Ledger,
+    sorting: Sorting,
+    read: impl Fn(&mut Db, Part<F>) -> Result<(), StoreError>,
+) {
+    for by in F::ALL.iter().copied() {
+        for descending in [false, true] {
+            let sort = Sort { by, descending };
+            let values = by.columns().iter().map(|column| match column {
+                Column::Number(_) => Value::Number(1),
+                Column::Text(_) => Value::Text("x".to_owned()),
+                Column::Octets(_) => Value::Octets(vec![1; 16]),
+            });
+            let first = Part::new(sort, None).unwrap();
+            let next = Part::after(sort, Place(values.collect()));
+            // The first page begins at an end of the index; the next is looked up in it.
+            for (part, allowed) in [(first, &GROWING[..]), (next, &[])] {
+                let found = faults(ledger, allowed, sorting, |db| read(db, part));
+                assert!(found.is_empty(), "{sort}: {found:#?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_in_any_order_reads_no_more_than_the_page() {
+    use crate::store::{
+        activation_code, api_key, batch, campaign, license_model, policy, station, webhook,
+    };
+    use listing::{
+        ActivationFilter, CaseFilter, DeviceFilter, EntitlementFilter, OrderFilter, PartyFilter,
+        ProductFilter,
+    };
+    let ledger = lived();
+    macro_rules! lists {
+        ($($filter:ident => $list:path,)*) => {$(
+            in_each_order(&ledger, Sorting::No, |db, part| {
+                let filter = $filter { part, ..$filter::default() };
+                $list(db, &filter, 101).map(drop)
+            });
+        )*};
+    }
+    lists!(
+        ActivationFilter => listing::activations,
+        CaseFilter => listing::cases,
+        DeviceFilter => listing::devices,
+        EntitlementFilter => listing::entitlements,
+        OrderFilter => listing::orders,
+        PartyFilter => listing::parties,
+        ProductFilter => listing::products,
+    );
+    let no = Sorting::No;
+    in_each_order(&ledger, no, |db, part| {
+        api_key::list(db, &part, 101).map(drop)
+    });
+    in_each_order(&ledger, no, |db, part| {
+        batch::list(db, None, None, &part, 101).map(drop)
+    });
+    in_each_order(&ledger, no, |db, part| {
+        campaign::list(db, None, &part, 101).map(drop)
+    });
+    in_each_order(&ledger, no, |db, part| {
+        license_model::all(db, None, &part, 101).map(drop)
+    });
+    in_each_order(&ledger, no, |db, part| {
+        station::list(db, None, &part, 101).map(drop)
+    });
+    in_each_order(&ledger, no, |db, part| {
+        webhook::list(db, &part, 101).map(drop)
+    });
+    // What a page of packs counts is of its packs.
+    in_each_order(&ledger, Sorting::MayBe, |db, part| {
+        activation_code::packs(db, None, &part, 101).map(drop)
+    });
+    in_each_order(&ledger, no, |db, part| {
+        history::page(db, &HistoryFilter::default(), &part, 101).map(drop)
+    });
+    in_each_order(&ledger, no, |db, part| {
+        let filter = policy::PolicyFilter {
+            part,
+            ..policy::PolicyFilter::default()
+        };
+        policy::list(db, &filter, 101).map(drop)
+    });
+    in_each_order(&ledger, no, |db, part| {
+        let filter = campaign::DevicesFilter { part, step: None };
+        campaign::devices(db, Octets(CampaignId([1; 16])), &filter, 101).map(drop)
+    });
+    in_each_order(&ledger, no, |db, part| {
+        let filter = webhook::DeliveryFilter {
+            webhook: Octets(WebhookId([1; 16])),
+            state: None,
+            part,
+        };
+        webhook::deliveries(db, &filter, 101).map(drop)
+    });
+    // Those of one party or one device are few.
+    in_each_order(&ledger, Sorting::MayBe, |db, part| {
+        let filter = DeviceFilter {
+            owners: Some(vec![PartyId([1; 16])]),
+            part,
+            ..DeviceFilter::default()
+        };
+        listing::devices(db, &filter, 101).map(drop)
+    });
+}
+
+/// What many rows have in common is found in the order of its own index, and in no other.
+#[test]
+fn a_page_of_what_many_have_in_common_is_not_sorted() {
+    use listing::{ActivationFilter, DeviceFilter, DeviceSort, EntitlementFilter, OrderFilter};
+    let ledger = lived();
+    let in_usual_orders = |part: Part<DeviceSort>| {
+        let state = DeviceFilter {
+            state: Some(DeviceState::Admitted),
+            part: part.clone(),
+            ..DeviceFilter::default()
+        };
+        let line = DeviceFilter {
+            product_line: Some("devices".to_owned()),
+            part,
+            ..DeviceFilter::default()
+        };
+        [state, line]
+    };
+    for descending in [false, true] {
+        let sort = |by| Sort { by, descending };
+        for filter in in_usual_orders(Part::new(sort(DeviceSort::Id), None).unwrap()) {
+            filter.check().unwrap();
+            let found = faults(&ledger, &[], Sorting::No, |db| {
+                listing::devices(db, &filter, 101).map(drop)
+            });
+            assert!(found.is_empty(), "{found:#?}");
+        }
+        for filter in in_usual_orders(Part::new(sort(DeviceSort::Serial), None).unwrap()) {
+            let refused = filter.check().unwrap_err().to_string();
+            assert!(
+                refused.ends_with("take id or -id, or leave one of both out"),
+                "{refused}"
+            );
+            let of_one = DeviceFilter {
+                owners: Some(vec![PartyId([1; 16])]),
+                ..filter
+            };
+            of_one.check().unwrap();
+        }
+    }
+    let refused = [
+        ActivationFilter {
+            state: Some(ActivationState::Activated),
+            part: Part::new("device".parse().unwrap(), None).unwrap(),
+            ..ActivationFilter::default()
+        }
+        .check(),
+        EntitlementFilter {
+            product: Some("P".to_owned()),
+            part: Part::new("-reference".parse().unwrap(), None).unwrap(),
+            ..EntitlementFilter::default()
+        }
+        .check(),
+        OrderFilter {
+            system: Some("erp".to_owned()),
+            part: Part::new("changed_at".parse().unwrap(), None).unwrap(),
+            ..OrderFilter::default()
+        }
+        .check(),
+    ];
+    assert!(refused.iter().all(Result::is_err), "{refused:?}");
 }
 
 #[test]
@@ -279,7 +456,6 @@ fn a_table_that_is_gone_through_is_found() {
     let found = faults(&ledger, &[], Sorting::No, |db| {
         let filter = listing::ActivationFilter {
             state: Some(ActivationState::Published),
-            after: None,
             ..listing::ActivationFilter::default()
         };
         listing::activations(db, &filter, 101).map(drop)

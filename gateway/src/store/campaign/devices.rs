@@ -7,6 +7,7 @@ use fleetgrant_core::domain::{CampaignId, DeviceId, Timestamp};
 use fleetgrant_core::rule::Rule;
 
 use crate::store::column::{Code, Micros, Octets};
+use crate::store::listing::part::{Part, Place, Placed, Unsortable, sorts};
 use crate::store::schema::{campaign_devices as table, devices as fleet};
 use crate::store::{Db, StoreError};
 
@@ -40,8 +41,39 @@ pub struct CampaignDevice {
 pub struct DevicesFilter {
     /// Those that stand so.
     pub step: Option<DeviceStep>,
-    /// Those after this id.
-    pub after: Option<String>,
+    /// In which order, and which part.
+    pub part: Part<CampaignDeviceSort>,
+}
+
+sorts!(
+    /// What the devices of a campaign can be ordered by.
+    pub CampaignDeviceSort {
+        Device = "device" [Text "campaign_devices.device_id"],
+        ChangedAt = "changed_at" [Number "campaign_devices.changed_at", Text "campaign_devices.device_id"],
+    }
+);
+
+impl DevicesFilter {
+    /// Whether its rows can come in the order that is asked for.
+    ///
+    /// # Errors
+    /// They would have to be sorted, and may be many.
+    pub fn check(&self) -> Result<(), Unsortable> {
+        self.part.check(&[("step", self.step.is_some())])
+    }
+}
+
+impl Placed for CampaignDevice {
+    type By = CampaignDeviceSort;
+
+    fn place(&self, by: CampaignDeviceSort) -> Place {
+        match by {
+            CampaignDeviceSort::Device => [(&self.device_id).into()].into(),
+            CampaignDeviceSort::ChangedAt => {
+                [self.changed_at.into(), (&self.device_id).into()].into()
+            }
+        }
+    }
 }
 
 /// Whether a device is known.
@@ -86,7 +118,7 @@ pub fn progress(
     })
 }
 
-/// Up to `limit` devices of a campaign, by id.
+/// Up to `limit` devices of a campaign.
 pub fn devices(
     db: &mut Db,
     campaign: Octets<CampaignId>,
@@ -96,15 +128,15 @@ pub fn devices(
     Ok(on!(db, c => {
         let mut query = table::table
             .filter(table::campaign_id.eq(campaign))
-            .order(table::device_id)
             .limit(limit)
             .select(CampaignDevice::as_select())
-            .into_boxed();
+            .into_boxed()
+            .order(filter.part.order());
         if let Some(step) = filter.step {
             query = query.filter(table::step.eq(Code(step)));
         }
-        if let Some(after) = &filter.after {
-            query = query.filter(table::device_id.gt(after));
+        if let Some(beyond) = filter.part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)

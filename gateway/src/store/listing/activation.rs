@@ -9,6 +9,7 @@ use fleetgrant_core::domain::{
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
+use crate::store::listing::part::{Part, Place, Placed, Unsortable, sorts};
 use crate::store::schema::{activations, entitlements, parties, products};
 
 condition!(
@@ -44,8 +45,33 @@ pub struct ActivationFilter {
     pub state: Option<ActivationState>,
     /// Those of entitlements of these owners.
     pub owners: Option<Vec<PartyId>>,
-    /// Those after this id.
-    pub after: Option<ActivationId>,
+    /// In which order, and which part.
+    pub part: Part<ActivationSort>,
+}
+
+sorts!(
+    /// What activations can be ordered by.
+    pub ActivationSort {
+        Id = "id" [Octets "activations.id"],
+        Device = "device" [Text "activations.device_id", Octets "activations.id"],
+    }
+);
+
+impl ActivationFilter {
+    /// Whether its rows can come in the order that is asked for.
+    ///
+    /// # Errors
+    /// They would have to be sorted, and may be many.
+    pub fn check(&self) -> Result<(), Unsortable> {
+        if self.id.is_some()
+            || self.device.is_some()
+            || self.entitlement.is_some()
+            || self.owners.is_some()
+        {
+            return Ok(());
+        }
+        self.part.check(&[("state", self.state.is_some())])
+    }
 }
 
 /// Units of an entitlement on a device.
@@ -91,7 +117,7 @@ pub struct ActivationRow {
     pub ended_at: Option<Micros>,
 }
 
-/// Up to `limit` activations, the oldest first.
+/// Up to `limit` activations.
 pub fn activations(
     db: &mut Db,
     filter: &ActivationFilter,
@@ -123,9 +149,9 @@ pub fn activations(
                 activations::activated_at,
                 activations::ended_at,
             ))
-            .order(activations::id)
             .limit(limit)
-            .into_boxed();
+            .into_boxed()
+            .order(filter.part.order());
         if let Some(id) = filter.id {
             query = query.filter(activations::id.eq(Octets(id)));
         }
@@ -145,9 +171,20 @@ pub fn activations(
             let owners: Vec<_> = owners.iter().copied().map(Octets).collect();
             query = query.filter(entitlements::owner_id.eq_any(owners));
         }
-        if let Some(after) = filter.after {
-            query = query.filter(activations::id.gt(Octets(after)));
+        if let Some(beyond) = filter.part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)
+}
+
+impl Placed for ActivationRow {
+    type By = ActivationSort;
+
+    fn place(&self, by: ActivationSort) -> Place {
+        match by {
+            ActivationSort::Id => [self.id.into()].into(),
+            ActivationSort::Device => [(&self.device).into(), self.id.into()].into(),
+        }
+    }
 }

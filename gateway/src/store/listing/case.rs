@@ -7,6 +7,7 @@ use crate::store::case::Case;
 use crate::store::column::{Code, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
+use crate::store::listing::part::{Part, Place, Placed, sorts};
 use crate::store::schema::cases;
 
 /// Which cases.
@@ -20,18 +21,26 @@ pub struct CaseFilter {
     pub state: Option<CaseState>,
     /// Those that wait for this.
     pub step: Option<CaseStep>,
-    /// Those after this id.
-    pub after: Option<CaseId>,
+    /// In which order, and which part.
+    pub part: Part<CaseSort>,
 }
 
-/// Up to `limit` cases, the oldest first.
+sorts!(
+    /// What cases can be ordered by.
+    pub CaseSort {
+        Id = "id" [Octets "cases.id"],
+        ChangedAt = "changed_at" [Number "cases.changed_at", Octets "cases.id"],
+    }
+);
+
+/// Up to `limit` cases.
 pub fn cases(db: &mut Db, filter: &CaseFilter, limit: i64) -> Result<Vec<Case>, StoreError> {
     Ok(on!(db, c => {
         let mut query = cases::table
             .select(Case::as_select())
-            .order(cases::id)
             .limit(limit)
-            .into_boxed();
+            .into_boxed()
+            .order(filter.part.order());
         if let Some(id) = filter.id {
             query = query.filter(cases::id.eq(Octets(id)));
         }
@@ -44,9 +53,20 @@ pub fn cases(db: &mut Db, filter: &CaseFilter, limit: i64) -> Result<Vec<Case>, 
         if let Some(step) = filter.step {
             query = query.filter(cases::step.eq(Code(step)));
         }
-        if let Some(after) = filter.after {
-            query = query.filter(cases::id.gt(Octets(after)));
+        if let Some(beyond) = filter.part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)
+}
+
+impl Placed for Case {
+    type By = CaseSort;
+
+    fn place(&self, by: CaseSort) -> Place {
+        match by {
+            CaseSort::Id => [self.id.into()].into(),
+            CaseSort::ChangedAt => [self.changed_at.into(), self.id.into()].into(),
+        }
+    }
 }

@@ -8,6 +8,7 @@ use fleetgrant_core::domain::{
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
+use crate::store::listing::part::{Part, Place, Placed, Unsortable, sorts};
 use crate::store::schema::{conversations, credentials, devices, parties, product_lines};
 
 /// Which devices.
@@ -21,8 +22,34 @@ pub struct DeviceFilter {
     pub owners: Option<Vec<PartyId>>,
     /// Those of the product line of this name.
     pub product_line: Option<String>,
-    /// Those after this id.
-    pub after: Option<String>,
+    /// In which order, and which part.
+    pub part: Part<DeviceSort>,
+}
+
+sorts!(
+    /// What devices can be ordered by.
+    pub DeviceSort {
+        Id = "id" [Text "devices.id"],
+        Serial = "serial" [Text "devices.serial", Text "devices.id"],
+        State = "state" [Number "devices.state", Text "devices.id"],
+        CreatedAt = "created_at" [Number "devices.created_at", Text "devices.id"],
+    }
+);
+
+impl DeviceFilter {
+    /// Whether its rows can come in the order that is asked for.
+    ///
+    /// # Errors
+    /// They would have to be sorted, and may be many.
+    pub fn check(&self) -> Result<(), Unsortable> {
+        if self.id.is_some() || self.owners.is_some() {
+            return Ok(());
+        }
+        self.part.check(&[
+            ("state", self.state.is_some()),
+            ("product_line", self.product_line.is_some()),
+        ])
+    }
 }
 
 /// A device, and how it stands.
@@ -62,9 +89,11 @@ pub struct DeviceRow {
     pub last_contact_at: Option<Micros>,
     /// When it was pinned to its key.
     pub admitted_at: Option<Micros>,
+    /// When it was first told of.
+    pub created_at: Micros,
 }
 
-/// Up to `limit` devices, by id.
+/// Up to `limit` devices.
 pub fn devices(
     db: &mut Db,
     filter: &DeviceFilter,
@@ -93,10 +122,11 @@ pub fn devices(
                 conversations::first_contact_at.nullable(),
                 conversations::last_contact_at.nullable(),
                 devices::admitted_at,
+                devices::created_at,
             ))
-            .order(devices::id)
             .limit(limit)
-            .into_boxed();
+            .into_boxed()
+            .order(filter.part.order());
         if let Some(id) = &filter.id {
             query = query.filter(devices::id.eq(id.as_str()));
         }
@@ -110,8 +140,8 @@ pub fn devices(
         if let Some(line) = &filter.product_line {
             query = query.filter(product_lines::name.eq(line));
         }
-        if let Some(after) = &filter.after {
-            query = query.filter(devices::id.gt(after));
+        if let Some(beyond) = filter.part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)
@@ -145,4 +175,17 @@ pub fn credentials(db: &mut Db, device: &DeviceId) -> Result<Vec<CredentialRow>,
             credentials::created_at,
         ))
         .load(c))?)
+}
+
+impl Placed for DeviceRow {
+    type By = DeviceSort;
+
+    fn place(&self, by: DeviceSort) -> Place {
+        match by {
+            DeviceSort::Id => [(&self.id).into()].into(),
+            DeviceSort::Serial => [(&self.serial).into(), (&self.id).into()].into(),
+            DeviceSort::State => [self.state.into(), (&self.id).into()].into(),
+            DeviceSort::CreatedAt => [self.created_at.into(), (&self.id).into()].into(),
+        }
+    }
 }

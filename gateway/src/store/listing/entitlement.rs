@@ -8,6 +8,7 @@ use fleetgrant_core::domain::{
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
+use crate::store::listing::part::{Part, Place, Placed, Unsortable, sorts};
 use crate::store::schema::{entitlements, parties, products};
 
 condition!(
@@ -28,8 +29,32 @@ pub struct EntitlementFilter {
     pub owners: Option<Vec<PartyId>>,
     /// Those of the product of this code.
     pub product: Option<String>,
-    /// Those after this id.
-    pub after: Option<EntitlementId>,
+    /// In which order, and which part.
+    pub part: Part<EntitlementSort>,
+}
+
+sorts!(
+    /// What entitlements can be ordered by.
+    pub EntitlementSort {
+        Id = "id" [Octets "entitlements.id"],
+        Reference = "reference" [Text "entitlements.reference", Octets "entitlements.id"],
+    }
+);
+
+impl EntitlementFilter {
+    /// Whether its rows can come in the order that is asked for.
+    ///
+    /// # Errors
+    /// They would have to be sorted, and may be many.
+    pub fn check(&self) -> Result<(), Unsortable> {
+        if self.id.is_some() || self.reference.is_some() || self.owners.is_some() {
+            return Ok(());
+        }
+        self.part.check(&[
+            ("state", self.state.is_some()),
+            ("product", self.product.is_some()),
+        ])
+    }
 }
 
 /// An entitlement, and how much of it is in use.
@@ -79,7 +104,7 @@ pub struct EntitlementRow {
     pub time_zone: String,
 }
 
-/// Up to `limit` entitlements, the oldest first.
+/// Up to `limit` entitlements.
 pub fn entitlements(
     db: &mut Db,
     filter: &EntitlementFilter,
@@ -112,9 +137,9 @@ pub fn entitlements(
                 entitlements::revoked_from_at,
                 entitlements::time_zone,
             ))
-            .order(entitlements::id)
             .limit(limit)
-            .into_boxed();
+            .into_boxed()
+            .order(filter.part.order());
         if let Some(id) = filter.id {
             query = query.filter(entitlements::id.eq(Octets(id)));
         }
@@ -134,8 +159,8 @@ pub fn entitlements(
         if let Some(product) = &filter.product {
             query = query.filter(products::code.eq(product));
         }
-        if let Some(after) = filter.after {
-            query = query.filter(entitlements::id.gt(Octets(after)));
+        if let Some(beyond) = filter.part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)
@@ -148,4 +173,15 @@ pub fn entitlement_named(db: &mut Db, reference: &str) -> Result<Vec<Entitlement
         ..EntitlementFilter::default()
     };
     entitlements(db, &filter, 2)
+}
+
+impl Placed for EntitlementRow {
+    type By = EntitlementSort;
+
+    fn place(&self, by: EntitlementSort) -> Place {
+        match by {
+            EntitlementSort::Id => [self.id.into()].into(),
+            EntitlementSort::Reference => [(&self.reference).into(), self.id.into()].into(),
+        }
+    }
 }

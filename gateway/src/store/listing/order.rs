@@ -8,6 +8,7 @@ use fleetgrant_core::domain::{
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
+use crate::store::listing::part::{Part, Place, Placed, Unsortable, sorts};
 use crate::store::schema::{
     activations, entitlements, order_lines, orders, parties, shipments, skus,
 };
@@ -27,8 +28,35 @@ pub struct OrderFilter {
     pub state: Option<OrderState>,
     /// Those that these parties pay or use.
     pub parties: Option<Vec<PartyId>>,
-    /// Those after this id.
-    pub after: Option<OrderId>,
+    /// In which order, and which part.
+    pub part: Part<OrderSort>,
+}
+
+sorts!(
+    /// What orders can be ordered by.
+    pub OrderSort {
+        Id = "id" [Octets "orders.id"],
+        Reference = "reference" [Text "orders.reference", Octets "orders.id"],
+        OrderedAt = "ordered_at" [Number "orders.ordered_at", Octets "orders.id"],
+        ChangedAt = "changed_at" [Number "orders.changed_at", Octets "orders.id"],
+        State = "state" [Number "orders.state", Octets "orders.id"],
+    }
+);
+
+impl OrderFilter {
+    /// Whether its rows can come in the order that is asked for.
+    ///
+    /// # Errors
+    /// They would have to be sorted, and may be many.
+    pub fn check(&self) -> Result<(), Unsortable> {
+        if self.id.is_some() || self.reference.is_some() || self.parties.is_some() {
+            return Ok(());
+        }
+        self.part.check(&[
+            ("state", self.state.is_some()),
+            ("system", self.system.is_some()),
+        ])
+    }
 }
 
 /// An order.
@@ -56,9 +84,11 @@ pub struct OrderRow {
     pub state: Code<OrderState>,
     /// Nothing new is activated of it before it is paid for.
     pub payment_hold: bool,
+    /// When it last changed.
+    pub changed_at: Micros,
 }
 
-/// Up to `limit` orders, in the order of their import.
+/// Up to `limit` orders.
 pub fn orders(db: &mut Db, filter: &OrderFilter, limit: i64) -> Result<Vec<OrderRow>, StoreError> {
     Ok(on!(db, c => {
         let mut query = orders::table
@@ -76,10 +106,11 @@ pub fn orders(db: &mut Db, filter: &OrderFilter, limit: i64) -> Result<Vec<Order
                 users.field(parties::name),
                 orders::state,
                 orders::payment_hold,
+                orders::changed_at,
             ))
-            .order(orders::id)
             .limit(limit)
-            .into_boxed();
+            .into_boxed()
+            .order(filter.part.order());
         if let Some(id) = filter.id {
             query = query.filter(orders::id.eq(Octets(id)));
         }
@@ -100,11 +131,25 @@ pub fn orders(db: &mut Db, filter: &OrderFilter, limit: i64) -> Result<Vec<Order
                     .or(orders::end_user_id.eq_any(parties)),
             );
         }
-        if let Some(after) = filter.after {
-            query = query.filter(orders::id.gt(Octets(after)));
+        if let Some(beyond) = filter.part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)
+}
+
+impl Placed for OrderRow {
+    type By = OrderSort;
+
+    fn place(&self, by: OrderSort) -> Place {
+        match by {
+            OrderSort::Id => [self.id.into()].into(),
+            OrderSort::Reference => [(&self.reference).into(), self.id.into()].into(),
+            OrderSort::OrderedAt => [self.ordered_at.into(), self.id.into()].into(),
+            OrderSort::ChangedAt => [self.changed_at.into(), self.id.into()].into(),
+            OrderSort::State => [self.state.into(), self.id.into()].into(),
+        }
+    }
 }
 
 /// A line of an order.

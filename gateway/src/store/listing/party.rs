@@ -6,6 +6,7 @@ use fleetgrant_core::domain::{PartyId, PartyKind, PartyState};
 use crate::store::column::{Code, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
+use crate::store::listing::part::{Part, Place, Placed, sorts};
 use crate::store::party::Party;
 use crate::store::schema::{parties, party_external_ids};
 
@@ -24,18 +25,27 @@ pub struct PartyFilter {
     pub name: Option<String>,
     /// Those that some system calls by this id.
     pub external_id: Option<String>,
-    /// Those after this id.
-    pub after: Option<PartyId>,
+    /// In which order, and which part.
+    pub part: Part<PartySort>,
 }
 
-/// Up to `limit` parties, the oldest first.
+sorts!(
+    /// What parties can be ordered by.
+    pub PartySort {
+        Id = "id" [Octets "parties.id"],
+        Name = "name" [Text "parties.name", Octets "parties.id"],
+        ChangedAt = "changed_at" [Number "parties.changed_at", Octets "parties.id"],
+    }
+);
+
+/// Up to `limit` parties.
 pub fn parties(db: &mut Db, filter: &PartyFilter, limit: i64) -> Result<Vec<Party>, StoreError> {
     Ok(on!(db, c => {
         let mut query = parties::table
             .select(Party::as_select())
-            .order(parties::id)
             .limit(limit)
-            .into_boxed();
+            .into_boxed()
+            .order(filter.part.order());
         if let Some(id) = filter.id {
             query = query.filter(parties::id.eq(Octets(id)));
         }
@@ -57,9 +67,21 @@ pub fn parties(db: &mut Db, filter: &PartyFilter, limit: i64) -> Result<Vec<Part
                 .select(party_external_ids::party_id);
             query = query.filter(parties::id.eq_any(called));
         }
-        if let Some(after) = filter.after {
-            query = query.filter(parties::id.gt(Octets(after)));
+        if let Some(beyond) = filter.part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)
+}
+
+impl Placed for Party {
+    type By = PartySort;
+
+    fn place(&self, by: PartySort) -> Place {
+        match by {
+            PartySort::Id => [self.id.into()].into(),
+            PartySort::Name => [(&self.name).into(), self.id.into()].into(),
+            PartySort::ChangedAt => [self.changed_at.into(), self.id.into()].into(),
+        }
+    }
 }

@@ -6,6 +6,7 @@ use fleetgrant_core::domain::{CatalogueState, ProductId};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
+use crate::store::listing::part::{Part, Place, Placed, sorts};
 use crate::store::schema::{product_lines, products};
 
 /// Which products.
@@ -19,9 +20,18 @@ pub struct ProductFilter {
     pub state: Option<CatalogueState>,
     /// Those for devices of the product line of this name.
     pub product_line: Option<String>,
-    /// Those after this id.
-    pub after: Option<ProductId>,
+    /// In which order, and which part.
+    pub part: Part<ProductSort>,
 }
+
+sorts!(
+    /// What products can be ordered by.
+    pub ProductSort {
+        Id = "id" [Octets "products.id"],
+        Code = "code" [Text "products.code"],
+        ChangedAt = "changed_at" [Number "products.changed_at", Octets "products.id"],
+    }
+);
 
 /// A product.
 #[derive(Clone, Debug, Queryable)]
@@ -44,7 +54,7 @@ pub struct ProductRow {
     pub changed_at: Micros,
 }
 
-/// Up to `limit` products, the oldest first.
+/// Up to `limit` products.
 pub fn products(
     db: &mut Db,
     filter: &ProductFilter,
@@ -63,9 +73,9 @@ pub fn products(
                 products::created_at,
                 products::changed_at,
             ))
-            .order(products::id)
             .limit(limit)
-            .into_boxed();
+            .into_boxed()
+            .order(filter.part.order());
         if let Some(id) = filter.id {
             query = query.filter(products::id.eq(Octets(id)));
         }
@@ -78,9 +88,21 @@ pub fn products(
         if let Some(line) = &filter.product_line {
             query = query.filter(product_lines::name.eq(line));
         }
-        if let Some(after) = filter.after {
-            query = query.filter(products::id.gt(Octets(after)));
+        if let Some(beyond) = filter.part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)
+}
+
+impl Placed for ProductRow {
+    type By = ProductSort;
+
+    fn place(&self, by: ProductSort) -> Place {
+        match by {
+            ProductSort::Id => [self.id.into()].into(),
+            ProductSort::Code => [(&self.code).into()].into(),
+            ProductSort::ChangedAt => [self.changed_at.into(), self.id.into()].into(),
+        }
+    }
 }

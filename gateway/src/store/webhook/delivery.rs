@@ -7,6 +7,7 @@ use fleetgrant_core::webhook::{DeliveryStep, WebhookState};
 
 use super::webhook_deliveries as table;
 use crate::store::column::{Code, Micros, Octets};
+use crate::store::listing::part::{Part, Place, Placed, sorts};
 use crate::store::schema::webhooks;
 use crate::store::{Db, StoreError};
 
@@ -78,8 +79,25 @@ pub struct DeliveryFilter {
     pub webhook: Octets<WebhookId>,
     /// Those that stand so.
     pub state: Option<DeliveryStep>,
-    /// Those before this position.
-    pub before: Option<i64>,
+    /// In which order, and which part.
+    pub part: Part<DeliverySort>,
+}
+
+sorts!(
+    /// What messages can be ordered by.
+    pub DeliverySort, descending {
+        Position = "position" [Number "webhook_deliveries.position"],
+    }
+);
+
+impl Placed for Delivery {
+    type By = DeliverySort;
+
+    fn place(&self, by: DeliverySort) -> Place {
+        match by {
+            DeliverySort::Position => [self.position.into()].into(),
+        }
+    }
 }
 
 /// Adds messages; those that are there are left as they are.
@@ -205,7 +223,7 @@ pub fn find_delivery(
         .optional())?)
 }
 
-/// Up to `limit` messages, the latest events first.
+/// Up to `limit` messages.
 pub fn deliveries(
     db: &mut Db,
     filter: &DeliveryFilter,
@@ -214,15 +232,15 @@ pub fn deliveries(
     Ok(on!(db, c => {
         let mut query = table::table
             .filter(table::webhook_id.eq(filter.webhook))
-            .order(table::position.desc())
             .limit(limit)
             .select(Delivery::as_select())
-            .into_boxed();
+            .into_boxed()
+            .order(filter.part.order());
         if let Some(state) = filter.state {
             query = query.filter(table::state.eq(Code(state)));
         }
-        if let Some(before) = filter.before {
-            query = query.filter(table::position.lt(before));
+        if let Some(beyond) = filter.part.beyond() {
+            query = query.filter(beyond);
         }
         query.load(c)
     })?)

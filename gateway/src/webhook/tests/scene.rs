@@ -18,6 +18,7 @@ use crate::config::Webhooks;
 use crate::import::{self, ImportOptions, Kind};
 use crate::outgoing::Reach;
 use crate::store::event::{self, Occasion, Stream};
+use crate::store::listing::Part;
 use crate::store::scratch::Scratch;
 use crate::store::webhook::{self as store, Delivery, DeliveryFilter, Wanted, Webhook};
 use crate::store::{Db, Store, StoreError};
@@ -254,7 +255,7 @@ impl Scene {
             let filter = DeliveryFilter {
                 webhook: store::by_name(db, name)?.unwrap().id,
                 state: None,
-                before: None,
+                part: Part::default(),
             };
             store::deliveries(db, &filter, 1_000)
         })

@@ -12,7 +12,7 @@ pub(super) fn stations(gateway: &Remote, args: &StationArgs) -> Result<(), Failu
     match &args.command {
         StationCommand::Add(args) => add(gateway, args),
         StationCommand::List(args) => {
-            let (stations, _) = gateway.pages("/stations", Query::default(), usize::MAX)?;
+            let stations = gateway.whole("/stations", Query::default(), &args.order)?;
             show_stations(args, stations)
         }
     }

@@ -21,8 +21,8 @@ pub(in crate::cli::report) fn run(gateway: &Remote, args: &Args) -> Result<(), F
         .with("kind", kind)
         .with("since", args.since.map(|since| When(since.at(zone))))
         .with("until", args.until.map(|until| When(until.at(zone))));
-    let after = (args.after > 0).then_some(args.after);
-    let mut part = filter.clone().with("after", after);
+    let filter = filter.with("sort", args.order.sort);
+    let mut part = filter.clone().with("after", args.after);
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut heading = Heading::Written;
     while left > 0 {
