@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::crypto::{AuthorityKey, AuthorityKeyError, KeySetError, Lanes, PublishedKeySet};
 use crate::identity::{AnchorError, DeviceVerifier, TrustAnchor, VerifierError};
-use crate::issue::Issuer;
+use crate::issue::{Issuer, Signing};
 use crate::mqtt::{InvalidTopicSpace, LinkConfig, LinkStatus, MqttLink, TopicSpace};
 use crate::outbox::Outbox;
 use crate::refresh::Refresher;
@@ -89,6 +89,7 @@ pub struct Gateway {
     conductor: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
     webhooks: Sender,
+    signing: Signing,
     stop: watch::Sender<bool>,
 }
 
@@ -111,7 +112,12 @@ impl Gateway {
         let store = open_store(config, schema).await?;
         let rules = Arc::new(rules(config)?);
         let lanes = Lanes::start(&config.limits.lanes)?;
-        let issuer = Arc::new(Issuer::new(key, lanes.sign.clone(), clock.clone()));
+        let issuer = Issuer::new(Arc::clone(&key), lanes.sign.clone(), clock.clone());
+        let signing = Signing {
+            key,
+            issuer: Arc::new(issuer),
+        };
+        let issuer = Arc::clone(&signing.issuer);
         let broker = match with_broker {
             WithBroker::IfConfigured => embedded_broker(config, &verifier, &clock).await?,
             WithBroker::No => None,
@@ -167,6 +173,7 @@ impl Gateway {
                 tokio::spawn(webhooks.run(stopped)),
             ],
             webhooks: sender,
+            signing,
             link,
             stop,
         })
@@ -188,6 +195,12 @@ impl Gateway {
     #[must_use]
     pub const fn webhooks(&self) -> &Sender {
         &self.webhooks
+    }
+
+    /// What signs as the authority.
+    #[must_use]
+    pub const fn signing(&self) -> &Signing {
+        &self.signing
     }
 
     /// The state of its link to the broker.

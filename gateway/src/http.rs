@@ -12,7 +12,9 @@ mod campaign_acts;
 pub(crate) mod campaigns;
 pub(crate) mod case_acts;
 pub(crate) mod cases;
+pub(crate) mod checkpoints;
 pub(crate) mod contracts;
+pub(crate) mod customers;
 pub(crate) mod device_acts;
 pub(crate) mod device_moves;
 pub(crate) mod devices;
@@ -21,6 +23,7 @@ pub(crate) mod entitlements;
 mod etag;
 pub(crate) mod events;
 pub(crate) mod factory;
+pub(crate) mod grants;
 mod guard;
 mod health;
 pub(crate) mod history;
@@ -66,6 +69,7 @@ use crate::activation::Rules;
 use crate::clock::Clock;
 use crate::config::Bucket;
 use crate::identity::IdPrefix;
+use crate::issue::Signing;
 use crate::mqtt::LinkStatus;
 use crate::operator::Operator;
 use crate::store::{Db, Store, StoreError};
@@ -109,6 +113,18 @@ pub struct ApiParts {
     pub people: Option<OidcVerifier>,
     /// What tries the endpoints of webhooks.
     pub webhooks: Sender,
+    /// What signs as the authority; none where nothing is signed.
+    pub signing: Option<Signing>,
+}
+
+/// What signs, or that nothing does.
+fn signing(api: &Api) -> Result<Signing, Problem> {
+    api.signing.clone().ok_or_else(|| {
+        Problem::new(
+            ProblemKind::Refused,
+            "this gateway has no key of the authority, so that nothing is signed here",
+        )
+    })
 }
 
 impl Api {

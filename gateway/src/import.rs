@@ -33,7 +33,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fleetgrant_core::domain::Timestamp;
+use fleetgrant_core::domain::{PartyId, Timestamp};
 use jiff::tz::TimeZone;
 
 use crate::identity::IdPrefix;
@@ -157,6 +157,8 @@ pub struct ImportOptions {
     pub product_lines: Vec<(String, IdPrefix)>,
     /// The zone of dates that belong to no party: the realm's.
     pub time_zone: TimeZone,
+    /// The contract manufacturer that imports, who tells of its own batches only; none: the maker.
+    pub manufacturer: Option<PartyId>,
 }
 
 /// Why a file could not be read to its end. Nothing of it was imported.

@@ -17,6 +17,15 @@ pub struct Issuer {
     clock: Clock,
 }
 
+/// What signs as the authority: messages, and what is no message. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Signing {
+    /// The key.
+    pub key: Arc<AuthorityKey>,
+    /// What signs messages with it.
+    pub issuer: Arc<Issuer>,
+}
+
 /// Why nothing was signed.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {

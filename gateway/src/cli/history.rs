@@ -118,11 +118,14 @@ fn hold(
     let open =
         || -> io::Result<Box<dyn BufRead>> { Ok(Box::new(BufReader::new(File::open(file)?))) };
     let streams = checkpoint::hold(store, &key, open)?;
-    super::note(&format!(
-        "the checkpoint is by {} and holds: {streams} streams have what they had then",
-        key.thumbprint()
-    ));
+    tell_of_held(&key.thumbprint().to_string(), streams);
     Ok(())
+}
+
+fn tell_of_held(key: &str, streams: u64) {
+    super::note(&format!(
+        "the checkpoint is by {key} and holds: {streams} streams have what they had then"
+    ));
 }
 
 fn public_key(path: &Path) -> Result<P256PublicKey, Failure> {

@@ -92,6 +92,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         now: Clock::system().now(),
         product_lines: config.product_lines(),
         time_zone: config.time_zone.clone(),
+        manufacturer: None,
     };
     let progress = ProgressBar::new(size).with_style(style());
     let source = progress.wrap_read(file);

@@ -166,6 +166,7 @@ fn import(ledger: &Ledger, args: &Import) -> Result<(), Failure> {
             now: Clock::system().now(),
             product_lines: config.product_lines(),
             time_zone: config.time_zone.clone(),
+            manufacturer: None,
         },
     };
     let effects = match args.dry_run {

@@ -1,28 +1,23 @@
-//! The history of one thing, and whether all of it is what was written.
-
-use std::time::{Duration, Instant};
+//! The history of one thing.
 
 use axum::Json;
 use axum::extract::State;
 use fleetgrant_core::domain::{EntitlementId, OrderId, PartyId};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Api;
 use super::events::Event;
 use super::page::{List, Page, PageParams};
-use super::problem::{Problem, ProblemKind};
-use super::query::{self, Nothing, Query};
+use super::problem::Problem;
+use super::query;
 use super::value::Id;
 use crate::history::subject::{self, Part, Subject};
-use crate::history::verify::{self, VerifyError};
 use crate::report::history::{self, EventSort, Exported, HistoryFilter};
 use crate::store::listing::part::sorts;
 use crate::store::listing::{self, Place, Placed, Sort, Value};
 use crate::store::{Db, StoreError};
 
-/// How long the chains may take to be computed: less than an answer may.
-const LONGEST: Duration = Duration::from_secs(20);
 /// Events that are read at a time where most may be about something else.
 const READ_OVER: i64 = 500;
 
@@ -43,13 +38,6 @@ pub(super) struct HistoryQuery {
     /// Of this party, and of what it pays, uses and owns: its id.
     #[param(inline)]
     party: Option<Id>,
-}
-
-/// A history that is what was written.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct HistoryWhole {
-    pub(crate) streams: u64,
-    pub(crate) events: u64,
 }
 
 /// Tell what happened to one thing, and to what belongs to it
@@ -172,58 +160,5 @@ impl HistoryQuery {
                 "name one of device, entitlement, order and party",
             )),
         }
-    }
-}
-
-/// Compute the chain of every stream again, and name the first event that is not what was written
-///
-/// A history that takes longer than 20 s is verified by `fleetgrant history verify`.
-#[utoipa::path(
-    get, path = "/history/verify", operation_id = "verify_history", tag = "events",
-    responses((status = OK, body = HistoryWhole), (status = CONFLICT, description = "It is broken"))
-)]
-pub(super) async fn verify(
-    State(api): State<Api>,
-    _: Query<Nothing>,
-) -> Result<Json<HistoryWhole>, Problem> {
-    // Held by the thread that computes, which goes on if the caller goes away.
-    let turn = super::reports::turn(&api).await?;
-    let store = api.store.clone();
-    let computed = tokio::task::spawn_blocking(move || {
-        let (_turn, began) = (turn, Instant::now());
-        verify::chains(&store, |_| {
-            if began.elapsed() > LONGEST {
-                Err(Stop::TooLong)
-            } else {
-                Ok(())
-            }
-        })
-    });
-    match computed.await {
-        Ok(Ok(whole)) => Ok(Json(HistoryWhole {
-            streams: whole.streams,
-            events: whole.events,
-        })),
-        Ok(Err(Stop::TooLong)) => Err(Problem::new(
-            ProblemKind::Timeout,
-            "the history is too long for this: use `fleetgrant history verify`",
-        )),
-        Ok(Err(Stop::Verify(VerifyError::Broken(broken)))) => {
-            Err(Problem::new(ProblemKind::Refused, broken.to_string()))
-        }
-        Ok(Err(Stop::Verify(VerifyError::Store(error)))) => Err(error.into()),
-        Err(error) => Err(Problem::internal(&error)),
-    }
-}
-
-/// Why the chains were not computed to their ends.
-enum Stop {
-    TooLong,
-    Verify(VerifyError),
-}
-
-impl From<VerifyError> for Stop {
-    fn from(error: VerifyError) -> Self {
-        Self::Verify(error)
     }
 }

@@ -217,6 +217,7 @@ pub(super) async fn bring_over(
             now: api.clock.now(),
             product_lines: api.product_lines.clone(),
             time_zone: api.time_zone.clone(),
+            manufacturer: None,
         },
     });
     write

@@ -14,10 +14,10 @@ use utoipa_axum::routes;
 use super::problem::{self, Problem, ProblemKind};
 use super::{
     Api, activation_acts, activations, bulk, caller, campaign_acts, campaigns, case_acts, cases,
-    contracts, device_acts, device_moves, devices, entitlement_acts, entitlements, events, factory,
-    guard, health, history, imports, kept, key, keys, license_models, line, migrations, openapi,
-    order_acts, orders, packs, parties, party_acts, policies, products, reconcile, reports, roles,
-    webhook_acts, webhooks,
+    checkpoints, contracts, customers, device_acts, device_moves, devices, entitlement_acts,
+    entitlements, events, factory, grants, guard, health, history, imports, kept, key, keys,
+    license_models, line, migrations, openapi, order_acts, orders, packs, parties, party_acts,
+    policies, products, reconcile, reports, roles, webhook_acts, webhooks,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -58,6 +58,9 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(migrations::bring_over))
         .routes(routes!(reconcile::reconcile))
         .layer(DefaultBodyLimit::max(imports::MAX_FILE));
+    let checkpoints = OpenApiRouter::new()
+        .routes(routes!(checkpoints::make, checkpoints::hold))
+        .layer(DefaultBodyLimit::max(checkpoints::LONGEST_FILE));
     let reports = OpenApiRouter::new()
         .routes(routes!(reports::activation))
         .routes(routes!(reports::order_to_activation))
@@ -71,6 +74,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(reports::expiring))
         .routes(routes!(reports::tiers))
         .routes(routes!(reports::stuck))
+        .routes(routes!(customers::show))
         .routes(routes!(reports::yields))
         .routes(routes!(migrations::progress))
         .layer(middleware::from_fn_with_state(
@@ -134,6 +138,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(campaign_acts::abort))
         .routes(routes!(factory::batches))
         .routes(routes!(factory::reserve))
+        .routes(routes!(grants::make))
         .routes(routes!(line::stations, line::put_station))
         .routes(routes!(line::open_run))
         .routes(routes!(line::close_runs))
@@ -151,7 +156,8 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(webhook_acts::replay))
         .routes(routes!(webhook_acts::test))
         .routes(routes!(history::of))
-        .routes(routes!(history::verify))
+        .routes(routes!(checkpoints::verify))
+        .merge(checkpoints)
         .merge(reports);
     OpenApiRouter::with_openapi(openapi::frame()).nest(roles::PREFIX, routes)
 }

@@ -82,6 +82,7 @@ words! {
     Role: domain::Role,
     RunState: domain::RunState,
     Rule: rule::Rule,
+    ShipmentState: domain::ShipmentState,
     Source: domain::Source,
     StartBasis: domain::StartBasis,
     StorageClass: domain::StorageClass,

@@ -254,6 +254,15 @@ impl Write {
         Ok(response)
     }
 
+    /// Notes that the name is this request's from here on, whatever comes of it: for what is done once
+    /// however often it is asked for.
+    pub(super) async fn begin(&self, api: &Api) -> Result<(), Problem> {
+        self.changes_nothing_seen()?;
+        let nothing = |_: &mut Db| Ok(None::<()>);
+        let begun = |_: &mut Db, _| Ok(Step::Done(()));
+        self.run(api, &self.name, nothing, begun).await.map(drop)
+    }
+
     /// Does many things, each as [`once`](Self::once) does one: what is refused of one leaves the
     /// others done, and the same request again does what is not done yet.
     pub(super) async fn each<T, F>(
@@ -273,9 +282,7 @@ impl Write {
         }
         let nothing = |_: &mut Db| Ok(None::<()>);
         if !preview {
-            // The name is this request's from here on, whatever comes of its items.
-            let begun = |_: &mut Db, _| Ok(Step::Done(()));
-            self.run(api, &self.name, nothing, begun).await?;
+            self.begin(api).await?;
         }
         let mut many = Many {
             items: Vec::with_capacity(operations.len()),

@@ -13,7 +13,7 @@ use super::{Effect, Halt, Reason, Row, lookup, refuse};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::device::{self, Device};
 use crate::store::event::{self, Stream};
-use crate::store::{Db, batch};
+use crate::store::{Db, batch, party};
 
 pub(super) const COLUMNS: &[Column] = &[
     Column::required("serial"),
@@ -106,6 +106,9 @@ impl Row for ManifestRow {
     fn apply(self, db: &mut Db, run: &mut Run<'_>) -> Result<Effect, Halt> {
         let product_line = lookup::product_line(db, self.product_line.as_deref())?;
         let known = device::by_serial(db, product_line.id, &self.serial)?;
+        if let Some(own) = run.manufacturer() {
+            self.check_own(db, own, known.as_ref())?;
+        }
         let base = match &known {
             Some(known) => known.clone(),
             None => expected(run, &product_line, &self.serial)?,
@@ -169,7 +172,8 @@ impl ManifestRow {
             lookup::optional_party(db, system, self.manufacturer.as_deref(), "manufacturer")?;
         let batch = match &self.batch {
             Some(reference) => {
-                let manufacturer = manufacturer.map(|party| party.id);
+                let own = run.manufacturer().map(Octets);
+                let manufacturer = own.or(manufacturer.map(|party| party.id));
                 Some(batch::ensure(db, reference, manufacturer, run.now())?)
             }
             None => None,
@@ -232,6 +236,46 @@ impl ManifestRow {
             &Maybe(given.site.as_deref()),
         );
         Ok(diff)
+    }
+
+    /// What a contract manufacturer tells of is its own: a batch of its own, a device that is of one or
+    /// is new. Whom devices are for is the maker's to say.
+    fn check_own(&self, db: &mut Db, own: PartyId, known: Option<&Device>) -> Result<(), Halt> {
+        let named = [
+            ("owner", self.owner.is_some()),
+            ("order", self.order.is_some()),
+        ];
+        if let Some((column, _)) = named.iter().find(|(_, is_named)| *is_named) {
+            let reason = "is the maker's to say: leave it empty";
+            return refuse(column, Reason::Unfit(reason.to_owned()));
+        }
+        let system = self.system.as_deref().unwrap_or_default();
+        if let Some(called) = &self.manufacturer {
+            let is_own =
+                party::by_external_id(db, system, called)?.is_some_and(|party| party.id.0 == own);
+            if !is_own {
+                let reason = "names another than the key's own party";
+                return refuse("manufacturer", Reason::Unfit(reason.to_owned()));
+            }
+        }
+        let Some(reference) = &self.batch else {
+            let reason = "is empty: a contract manufacturer tells of its own batches";
+            return refuse("batch", Reason::Unfit(reason.to_owned()));
+        };
+        // Whether somebody else has such a batch or device is not told.
+        let of_another = batch::by_reference(db, reference)?
+            .is_some_and(|batch| batch.manufacturer_id != Some(Octets(own)));
+        if of_another {
+            let reason = "cannot be one of its own: give it another name";
+            return refuse("batch", Reason::Unfit(reason.to_owned()));
+        }
+        if let Some(known) = known
+            && batch::manufacturer_of(db, &known.id)? != Some(own)
+        {
+            let reason = "cannot be one of its own: the maker imports it";
+            return refuse("serial", Reason::Unfit(reason.to_owned()));
+        }
+        Ok(())
     }
 
     /// Rights of one owner do not stay on a device of another.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use csv::{ByteRecord, ReaderBuilder};
-use fleetgrant_core::domain::{ImportRunId, Timestamp};
+use fleetgrant_core::domain::{ImportRunId, PartyId, Timestamp};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
@@ -41,6 +41,11 @@ impl Run<'_> {
     /// The zone of dates that belong to no party.
     pub(super) const fn zone(&self) -> &TimeZone {
         &self.options.time_zone
+    }
+
+    /// The contract manufacturer that imports.
+    pub(super) const fn manufacturer(&self) -> Option<PartyId> {
+        self.options.manufacturer
     }
 
     pub(super) const fn amend(&self) -> bool {

@@ -37,6 +37,7 @@ impl Fixture {
                 now: NOW,
                 product_lines: vec![("pumps".to_owned(), "pump".parse().unwrap())],
                 time_zone: TimeZone::UTC,
+                manufacturer: None,
             },
             _scratch: scratch,
         }

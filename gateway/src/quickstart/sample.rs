@@ -178,6 +178,7 @@ fn options(installation: &Installation, now: Timestamp) -> ImportOptions {
             .map(|anchor| (anchor.product_line.clone(), anchor.id_prefix.clone()))
             .collect(),
         time_zone: config.time_zone.clone(),
+        manufacturer: None,
     }
 }
 

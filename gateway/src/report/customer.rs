@@ -53,9 +53,24 @@ pub struct ShipmentRow {
     pub state: Code<ShipmentState>,
 }
 
-/// Reads all that the ledger says of these parties.
-pub fn customer(db: &mut Db, parties: &[PartyId]) -> Result<Customer, StoreError> {
-    let all = i64::MAX;
+/// How much of a customer is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Most {
+    /// Orders, entitlements, devices and activations, of each.
+    pub rows: usize,
+    /// Events.
+    pub events: usize,
+}
+
+/// Reads all that the ledger says of these parties; none, if that is more than is wanted.
+pub fn customer(
+    db: &mut Db,
+    parties: &[PartyId],
+    most: Option<Most>,
+) -> Result<Option<Customer>, StoreError> {
+    let one_more =
+        |most: usize| i64::try_from(most).map_or(i64::MAX, |most| most.saturating_add(1));
+    let all = most.map_or(i64::MAX, |most| one_more(most.rows));
     let filter = OrderFilter {
         parties: Some(parties.to_vec()),
         ..OrderFilter::default()
@@ -76,6 +91,15 @@ pub fn customer(db: &mut Db, parties: &[PartyId]) -> Result<Customer, StoreError
         ..ActivationFilter::default()
     };
     let activations = listing::activations(db, &filter, all)?;
+    let longest = [
+        orders.len(),
+        entitlements.len(),
+        devices.len(),
+        activations.len(),
+    ];
+    if most.is_some_and(|most| longest.iter().any(|length| *length > most.rows)) {
+        return Ok(None);
+    }
     let order_ids: Vec<_> = orders.iter().map(|order| order.id).collect();
     let mut customer = Customer {
         shipments: shipments_of(db, &order_ids)?,
@@ -85,8 +109,10 @@ pub fn customer(db: &mut Db, parties: &[PartyId]) -> Result<Customer, StoreError
         activations,
         events: Vec::new(),
     };
-    customer.events = happened(db, parties, &customer)?;
-    Ok(customer)
+    let events = most.map_or(i64::MAX, |most| one_more(most.events));
+    customer.events = happened(db, parties, &customer, events)?;
+    let is_more = most.is_some_and(|most| customer.events.len() > most.events);
+    Ok((!is_more).then_some(customer))
 }
 
 fn shipments_of(db: &mut Db, of: &[Octets<OrderId>]) -> Result<Vec<ShipmentRow>, StoreError> {
@@ -115,6 +141,7 @@ fn happened(
     db: &mut Db,
     parties: &[PartyId],
     customer: &Customer,
+    limit: i64,
 ) -> Result<Vec<Exported>, StoreError> {
     let owned: BTreeSet<_> = customer.devices.iter().map(|row| row.id.as_str()).collect();
     let entitlements: BTreeSet<_> = customer
@@ -151,20 +178,25 @@ fn happened(
         of.is_some_and(|of| entitlements.contains(of))
     };
     let mut happened = BTreeMap::new();
-    for event in of_streams(db, &streams)? {
+    for event in of_streams(db, &streams, limit)? {
         happened.insert(event.position, event);
     }
-    for event in of_streams(db, &others)?.into_iter().filter(concerns_it) {
+    for event in of_streams(db, &others, limit)?
+        .into_iter()
+        .filter(concerns_it)
+    {
         happened.insert(event.position, event);
     }
     Ok(happened.into_values().collect())
 }
 
-fn of_streams(db: &mut Db, streams: &[String]) -> Result<Vec<Exported>, StoreError> {
+fn of_streams(db: &mut Db, streams: &[String], limit: i64) -> Result<Vec<Exported>, StoreError> {
     let mut found = Vec::new();
     for some in streams.chunks(AT_ONCE) {
+        let left = limit.saturating_sub(found.len() as i64);
         let stored: Vec<Stored> = on!(db, c => events::table
             .filter(events::stream.eq_any(some))
+            .limit(left)
             .select(Stored::as_select())
             .load(c))?;
         for event in stored {

@@ -191,6 +191,7 @@ fn take(store: &Store, kind: Kind, text: String, now: Timestamp) -> Result<(), S
         now,
         product_lines: product_lines(),
         time_zone: TimeZone::UTC,
+        manufacturer: None,
     };
     let report = import::run(kind, Cursor::new(text), options, store).map_err(|source| {
         ScaleError::Import {

@@ -115,6 +115,7 @@ impl Reader {
             telemetry: telemetry.clone(),
             people: None,
             webhooks: Sender::new(&Webhooks::default())?,
+            signing: None,
         };
         let bucket = Bucket {
             every: Duration::from_nanos(1),

@@ -318,6 +318,7 @@ mod tests {
             now: OCCASION.at,
             product_lines: Vec::new(),
             time_zone: jiff::tz::TimeZone::UTC,
+            manufacturer: None,
         };
         let parties = "system,party,name,tier\nerp,C-1,Acme,volume\nerp,C-2,Bright,volume\n";
         let source = std::io::Cursor::new(parties.as_bytes().to_vec());

@@ -10,10 +10,13 @@ use fleetgrant::access::{self, Grant, NewKey, OidcVerifier};
 use fleetgrant::activation::Rules;
 use fleetgrant::clock::{Clock, ManualClock};
 use fleetgrant::config::{Bucket, Http, Log, Webhooks};
+use fleetgrant::crypto::{AuthorityKey, Lane};
 use fleetgrant::http::{Api, ApiParts, HttpListener, HttpServer};
 use fleetgrant::identity::IdPrefix;
 use fleetgrant::import::{self, ImportOptions, Kind};
+use fleetgrant::issue::{Issuer, Signing};
 use fleetgrant::mqtt::{LinkState, LinkStatus};
+use fleetgrant::pki::NewAuthority;
 use fleetgrant::store::conversation::Cache;
 use fleetgrant::store::{Store, party};
 use fleetgrant::telemetry::{self, Telemetry};
@@ -82,10 +85,11 @@ impl Served {
             rules: Arc::new(rules()),
             product_lines: product_lines(),
             time_zone: TimeZone::UTC,
-            clock,
+            clock: clock.clone(),
             telemetry: counters(),
             people,
             webhooks: Sender::new(&Webhooks::default()).unwrap(),
+            signing: Some(signing(&clock)),
         };
         let server = listener.serve(Api::new(parts, config.key));
         Self {
@@ -276,6 +280,7 @@ fn import_samples(store: &Store) {
             now: NOW,
             product_lines: product_lines(),
             time_zone: TimeZone::UTC,
+            manufacturer: None,
         };
         assert!(import::run(kind, file, options, store).unwrap().committed);
     }
@@ -326,6 +331,20 @@ pub(crate) fn link(state: LinkState) -> LinkStatus {
         state,
         since: Instant::now(),
         connections: 1,
+    }
+}
+
+/// A key of the authority of its own.
+fn signing(clock: &Clock) -> Signing {
+    let folder = tempfile::tempdir().unwrap();
+    let made = NewAuthority::create(folder.path(), 1, NOW).unwrap();
+    let key = AuthorityKey::load(&made.key, 1, made.not_before, made.not_after).unwrap();
+    let key = Arc::new(key);
+    let one = NonZeroUsize::new(1).unwrap();
+    let lane = Lane::start("sign", one, NonZeroUsize::new(64).unwrap()).unwrap();
+    Signing {
+        issuer: Arc::new(Issuer::new(Arc::clone(&key), lane, clock.clone())),
+        key,
     }
 }
 

@@ -166,9 +166,122 @@ async fn a_contract_manufacturer_sees_its_own() {
         let own = desk.api.party(keys[1 - index].0).await;
         let path = format!("/api/v1/reports/yield?manufacturer={own}");
         assert_eq!(desk.api.get_as(key, &path).await.json(), json!([]));
+    }
+}
+
+/// A contract manufacturer tells of its own devices, and of nobody else's.
+#[tokio::test]
+async fn a_contract_manufacturer_imports_manifests_of_its_own_batches() {
+    let desk = Desk::open().await;
+    let party = desk.api.party("M-1").await;
+    let factory = Roles::of(&[Role::Factory]);
+    let key = desk.api.key_named("m-1", factory, Some(party)).await;
+    let admin = desk.api.key(Role::Admin).await;
+    let import = async |key: &str, name: &str, file: &str| {
         let path = "/api/v1/imports/manifest";
-        let manifest = ("text/csv", manifest);
-        let refused = desk.api.post(key, "6", path, manifest).await;
-        refused.is_problem(403, "forbidden");
+        desk.api.post(key, name, path, ("text/csv", file)).await
+    };
+    let others = "serial,system,batch,manufacturer\nSN-0800,,S-26-09,\nSN-0801,,,\n";
+    assert_eq!(import(&admin, "o", others).await.status, 200);
+    let own = "serial,system,batch,manufacturer\nSN-0700,,N-26-01,\nSN-0701,erp,B-26-09,M-1\n";
+    let made = import(&key, "1", own).await;
+    assert_eq!(made.json()["created"], 2, "{made:?}");
+    let batches = desk.api.get_as(&key, "/api/v1/batches").await.json();
+    let mut batches: Vec<_> = batches["items"].as_array().unwrap().iter().collect();
+    batches.retain(|batch| batch["manufacturer"] == party.to_string());
+    assert_eq!(batches.len(), 2, "{batches:?}");
+    let again = import(&key, "2", own).await;
+    assert_eq!(again.json()["unchanged"], 2, "{again:?}");
+    for (row, column, told) in [
+        ("SN-0702,,,,,,", "batch", "is empty"),
+        ("SN-0702,,S-26-09,,,,", "batch", "another name"),
+        ("SN-0800,,N-26-01,,,,", "serial", "the maker imports it"),
+        ("SN-0801,,N-26-01,,,,", "serial", "the maker imports it"),
+        ("SN-0702,erp,N-26-01,C-200,,,", "manufacturer", "own party"),
+        (
+            "SN-0702,erp,N-26-01,,C-200,,",
+            "owner",
+            "the maker's to say",
+        ),
+        (
+            "SN-0702,erp,N-26-01,,,SO-5001,10",
+            "order",
+            "the maker's to say",
+        ),
+    ] {
+        let file = format!("serial,system,batch,manufacturer,owner,order,line\n{row}\n");
+        let refused = import(&key, row, &file).await;
+        refused.is_problem(422, "import-refused");
+        let fault = &refused.json()["errors"][0];
+        assert_eq!(fault["column"], column, "{refused:?}");
+        assert!(refused.body.contains(told), "{told}: {refused:?}");
+    }
+    // Nothing of it is left.
+    let new = desk.get("/api/v1/devices/pump-SN-0702").await;
+    assert_eq!(new["status"], 404, "{new}");
+}
+
+/// A batch's factory grants come in parts, the same ones however often they are asked for; a contract
+/// manufacturer has those of its own.
+#[tokio::test]
+async fn factory_grants_of_a_batch_are_made_and_fetched() {
+    let desk = Desk::open().await;
+    let (own, other) = (desk.api.party("M-1").await, desk.api.party("P-10").await);
+    let factory = Roles::of(&[Role::Factory]);
+    let key = desk.api.key_named("m-1", factory, Some(own)).await;
+    let stranger = desk.api.key_named("p-10", factory, Some(other)).await;
+    let batches = desk.get("/api/v1/batches?reference=B-26-09").await;
+    let path = format!(
+        "/api/v1/batches/{}/grants",
+        batches["items"][0]["id"].as_str().unwrap()
+    );
+    let made = async |name: &str, body: serde_json::Value| {
+        let answer = desk.send_as(&key, name, &path, body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    };
+    let whole = made("1", json!({})).await;
+    let items = whole["items"].as_array().unwrap();
+    assert_eq!((items.len(), &whole["next"]), (4, &json!(null)), "{whole}");
+    // One of them has a key in the manifest.
+    let has_one: Vec<_> = items
+        .iter()
+        .filter(|item| !item["message"].is_null())
+        .collect();
+    assert!(!has_one.is_empty() && has_one.len() < 4, "{whole}");
+    for item in items {
+        assert_eq!(
+            item["message"].is_null(),
+            !item["reason"].is_null(),
+            "{item}"
+        );
+        assert_eq!(item["is_new"], !item["message"].is_null(), "{item}");
+    }
+    let (mut parts, mut after) = (Vec::new(), json!(null));
+    for name in ["2", "3", "4", "5"] {
+        let part = made(name, json!({"limit": 1, "after": after})).await;
+        parts.extend(part["items"].as_array().unwrap().clone());
+        after = part["next"].clone();
+    }
+    assert!(after.is_null());
+    for (part, item) in parts.iter().zip(items) {
+        // ES256 signs anew each time, so the payload is the same and the signature is not.
+        assert_eq!(
+            (&part["device"], &part["reason"]),
+            (&item["device"], &item["reason"])
+        );
+        assert_eq!(part["is_new"], false, "{part}");
+    }
+    desk.send_as(&stranger, "6", &path, json!({}))
+        .await
+        .is_problem(404, "not-found");
+    for body in [
+        json!({"limit": 0}),
+        json!({"limit": 101}),
+        json!({"after": "no id"}),
+    ] {
+        let name = body.to_string();
+        let refused = desk.send_as(&key, &name, &path, body).await;
+        refused.is_problem(400, "bad-body");
     }
 }

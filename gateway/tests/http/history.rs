@@ -1,8 +1,9 @@
 //! The history of one thing, and of those that are forgotten or become others.
 
-use fleetgrant_core::domain::Role;
+use fleetgrant_core::domain::{Role, Roles};
 use serde_json::json;
 
+use crate::api::Served;
 use crate::desk::Desk;
 
 #[tokio::test]
@@ -141,4 +142,37 @@ async fn nothing_is_given_up_that_is_not_there() {
             .all(|pack| pack["partner"] == "Medical Devices Trading"),
         "{seen}"
     );
+}
+
+/// Where the history stands is signed, and holds until the history is another.
+#[tokio::test]
+async fn a_checkpoint_is_made_and_held() {
+    let api = Served::with_samples().await;
+    let key = api.key(Role::Auditor).await;
+    let path = "/api/v1/history/checkpoint";
+    let file = api.get_as(&key, path).await;
+    assert_eq!(file.status, 200, "{file:?}");
+    assert_eq!(file.header("content-type"), "application/jsonl");
+    let lines: Vec<_> = file.body.lines().collect();
+    assert!(
+        lines[0].contains("fleetgrant-history-checkpoint-v1"),
+        "{lines:?}"
+    );
+    let hold = async |name: &str, body: &str| {
+        api.post(&key, name, path, ("application/jsonl", body))
+            .await
+    };
+    let held = hold("1", &file.body).await;
+    assert_eq!(held.json()["streams"], lines.len() - 2, "{held:?}");
+    // More has happened since, and what there was is there still.
+    api.key_named("later", Roles::of(&[Role::Support]), None)
+        .await;
+    assert_eq!(hold("2", &file.body).await.status, 200);
+    let cut: String = lines[..2].iter().map(|line| format!("{line}\n")).collect();
+    hold("3", &cut).await.is_problem(400, "bad-body");
+    let changed = file.body.replacen("\"seq\":1", "\"seq\":2", 1);
+    let forged = hold("4", &changed).await;
+    forged.is_problem(409, "refused");
+    assert!(forged.body.contains("the file was changed"), "{forged:?}");
+    hold("5", "").await.is_problem(400, "bad-body");
 }

@@ -70,3 +70,43 @@ async fn every_report_answers_and_refuses_what_it_cannot_mean() {
         answer.is_problem(400, "bad-query");
     }
 }
+
+/// One customer's whole history is what the lists and its events tell.
+#[tokio::test]
+async fn a_customers_history_is_what_the_lists_tell() {
+    let api = Served::with_samples().await;
+    let key = api.key(Role::Auditor).await;
+    let party = api.party("C-200").await;
+    let told = api
+        .get_as(&key, &format!("/api/v1/reports/customer?party={party}"))
+        .await
+        .json();
+    for (part, list) in [
+        ("orders", "orders?party"),
+        ("entitlements", "entitlements?owner"),
+        ("devices", "devices?owner"),
+        ("activations", "activations?owner"),
+    ] {
+        let path = format!("/api/v1/{list}={party}&limit=1000");
+        assert_eq!(
+            told[part],
+            api.get_as(&key, &path).await.json()["items"],
+            "{part}"
+        );
+    }
+    assert!(!told["orders"].as_array().unwrap().is_empty());
+    assert!(!told["shipments"].as_array().unwrap().is_empty());
+    let path = format!("/api/v1/history?party={party}&limit=1000");
+    let events = api.get_as(&key, &path).await.json();
+    let mut events = events["items"].as_array().unwrap().clone();
+    events.sort_by_key(|event| event["position"].as_i64());
+    assert_eq!(told["events"].as_array().unwrap(), &events);
+    for (query, status) in [
+        (format!("party={}", "0".repeat(32)), 404),
+        ("party=x".to_owned(), 400),
+        (String::new(), 400),
+    ] {
+        let path = format!("/api/v1/reports/customer?{query}");
+        assert_eq!(api.get_as(&key, &path).await.status, status, "{query}");
+    }
+}

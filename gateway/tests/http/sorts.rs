@@ -1,9 +1,11 @@
 //! Every list in every order that the description offers for it.
 
+use diesel::prelude::*;
 use fleetgrant::report::history::{self, HistoryFilter};
-use fleetgrant::store::case;
 use fleetgrant::store::listing::Part;
+use fleetgrant::store::schema::campaign_devices as chosen;
 use fleetgrant::store::webhook::{self, NewDelivery};
+use fleetgrant::store::{campaign, case};
 use fleetgrant_core::domain::Role;
 use serde_json::{Value, json};
 
@@ -45,17 +47,30 @@ async fn full() -> Desk {
         .await;
         let codes = format!(
             "pack,system,entitlement,count,units,uses,expires_at,partner\n\
-             PACK {number},crm,GW-1,2,1,1,2027-06-30,\n"
+             PACK-{number},crm,GW-1,2,1,1,2027-06-30,\n"
         );
-        let path = "/api/v1/imports/codes";
+        let (name, path) = (format!("p{number}"), "/api/v1/imports/codes");
         let imported = desk.api.post(&desk.key, &name, path, ("text/csv", &codes));
-        assert_eq!(imported.await.status, 200);
+        let imported = imported.await;
+        assert_eq!(imported.status, 200, "{imported:?}");
     }
     let store = desk.api.store.clone();
     let now = crate::api::NOW;
     let filled = store.write("fill", move |db| {
         for device in ["pump-SN-0001", "pump-SN-0002", "pump-SN-0003"] {
             case::request_write_off(db, device, "tester", now)?;
+        }
+        let going = campaign::called(db, "c9")?.unwrap().id;
+        for (rank, device) in (0..).zip(["pump-SN-0003", "pump-SN-0002", "pump-SN-0001"]) {
+            on!(db, c => diesel::insert_into(chosen::table)
+                .values((
+                    chosen::campaign_id.eq(going),
+                    chosen::device_id.eq(device),
+                    chosen::rank.eq(rank),
+                    chosen::step.eq(1_i16),
+                    chosen::changed_at.eq(rank / 2),
+                ))
+                .execute(c))?;
         }
         let to = webhook::list(db, &Part::default(), 1)?[0].id;
         let events = history::page(db, &HistoryFilter::default(), &Part::default(), 5)?;
@@ -72,10 +87,8 @@ async fn full() -> Desk {
 }
 
 async fn made(desk: &Desk, name: &str, path: &str, body: Value) {
-    let answer = desk
-        .api
-        .post(&desk.key, name, path, (JSON, &body.to_string()));
-    let answer = answer.await;
+    let body = body.to_string();
+    let answer = desk.api.post(&desk.key, name, path, (JSON, &body)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
@@ -187,7 +200,6 @@ async fn states_come_together_and_instants_that_are_alike_by_id() {
     let store = desk.api.store.clone();
     store
         .write("scrap", |db| {
-            use diesel::prelude::*;
             use fleetgrant::store::schema::devices;
             on!(db, c => diesel::update(devices::table.find("pump-SN-0002"))
                 .set(devices::state.eq(2))

@@ -5,14 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
+use data_encoding::BASE64;
 
 use super::batch_called;
-use crate::cli::ledger::{Ledger, runtime};
+use crate::cli::ledger::{Ledger, device_id, runtime};
 use crate::cli::output::{self, Format, row};
-use crate::cli::{Failure, Global, OrUnavailable, note};
+use crate::cli::remote::{Body, Query};
+use crate::cli::{Failure, Global, OrUnavailable, Remote, note};
 use crate::clock::Clock;
-use crate::factory::{Line, NotBuilt};
+use crate::factory::{Built, Line, NotBuilt};
 use crate::gateway;
+use crate::http::grants::{FactoryGrant, GrantsMade, MOST, NewGrants};
 use crate::store::batch::{self, Unit};
 
 /// Devices that are read at once.
@@ -49,10 +52,12 @@ row!(
 );
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Some(gateway) = Remote::of(global)? {
+        return on(&gateway, args);
+    }
     let ledger = Ledger::open(global)?;
     let batch = batch_called(&ledger, &args.batch)?;
-    fs::create_dir_all(&args.out)
-        .or_unavailable(|| format!("cannot make the folder {}", args.out.display()))?;
+    make_folder(args)?;
     let desk = gateway::file_desk(ledger.config(), ledger.store().clone(), Clock::system())?;
     let line = Line {
         operator: ledger.operator()?,
@@ -67,10 +72,38 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         let Some(last) = units.last() else { break };
         after.clone_from(&last.id);
         for unit in units {
-            lines.push(runtime.block_on(put(&line, unit, &args.out))?);
+            let granted = runtime.block_on(line.grant(&unit));
+            lines.push(put(unit, granted, &args.out)?);
         }
     }
-    output::print(args.output, &lines).or_unavailable(|| "cannot write the list".to_owned())?;
+    tell(args, &lines)
+}
+
+/// The same, on another gateway.
+fn on(gateway: &Remote, args: &Args) -> Result<(), Failure> {
+    let path = format!("/batches/{}/grants", gateway.batch(&args.batch)?.id);
+    make_folder(args)?;
+    let (mut lines, mut after) = (Vec::new(), None);
+    loop {
+        let asked = NewGrants { after, limit: MOST };
+        let made: GrantsMade = gateway.post(&path, &Query::default(), &Body::Json(&asked))?;
+        for grant in made.items {
+            lines.push(put_fetched(grant, &args.out)?);
+        }
+        after = made.next;
+        if after.is_none() {
+            return tell(args, &lines);
+        }
+    }
+}
+
+fn make_folder(args: &Args) -> Result<(), Failure> {
+    fs::create_dir_all(&args.out)
+        .or_unavailable(|| format!("cannot make the folder {}", args.out.display()))
+}
+
+fn tell(args: &Args, lines: &[GrantLine]) -> Result<(), Failure> {
+    output::print(args.output, lines).or_unavailable(|| "cannot write the list".to_owned())?;
     let left_out = lines.iter().filter(|line| line.file.is_none()).count();
     note(&format!(
         "{} of {} devices of the batch have their grant in {}",
@@ -86,22 +119,50 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     }
 }
 
-async fn put(line: &Line, unit: Unit, folder: &Path) -> Result<GrantLine, Failure> {
-    let (grant, file, reason) = match line.grant(&unit).await {
-        Ok(built) => {
-            let name = format!("{}.grant", unit.id);
-            write(folder, &name, &built.message).or_unavailable(|| {
-                format!("the grant of {} is recorded, but not written", unit.id)
-            })?;
-            let grant = if built.is_new { "made" } else { "again" };
-            (grant, Some(name), None)
-        }
+fn put(unit: Unit, granted: Result<Built, NotBuilt>, folder: &Path) -> Result<GrantLine, Failure> {
+    let (is_new, message, reason) = match granted {
+        Ok(built) => (built.is_new, Some(built.message), None),
         Err(error) if error.is_general() => return Err(general(error)),
-        Err(error) => ("none", None, Some(error.to_string())),
+        Err(error) => (false, None, Some(error.to_string())),
+    };
+    line_of(unit.id, unit.serial, (is_new, message, reason), folder)
+}
+
+fn put_fetched(grant: FactoryGrant, folder: &Path) -> Result<GrantLine, Failure> {
+    // It names a file here.
+    let device = device_id(&grant.device).map_err(|why| Failure::unavailable(anyhow!("{why}")))?;
+    let message = grant.message.map(|text| BASE64.decode(text.as_bytes()));
+    let message = message.transpose().map_err(Failure::unavailable)?;
+    let became = (grant.is_new, message, grant.reason);
+    line_of(device.to_string(), grant.serial, became, folder)
+}
+
+/// What became of a device: whether its grant is new, the grant, or why it has none.
+type Became = (bool, Option<Vec<u8>>, Option<String>);
+
+fn line_of(
+    device: String,
+    serial: String,
+    (is_new, message, reason): Became,
+    folder: &Path,
+) -> Result<GrantLine, Failure> {
+    let file = match message {
+        Some(message) => {
+            let name = format!("{device}.grant");
+            write(folder, &name, &message)
+                .or_unavailable(|| format!("the grant of {device} is recorded, but not written"))?;
+            Some(name)
+        }
+        None => None,
+    };
+    let grant = match (&file, is_new) {
+        (None, _) => "none",
+        (Some(_), true) => "made",
+        (Some(_), false) => "again",
     };
     Ok(GrantLine {
-        device: unit.id,
-        serial: unit.serial,
+        device,
+        serial,
         grant,
         file,
         reason,

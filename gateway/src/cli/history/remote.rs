@@ -1,27 +1,47 @@
 //! The same, on another gateway.
 
-use super::{Args, Command, Export, PAGE, Verify, nothing, output, tell_of_whole};
-use crate::cli::remote::Query;
+use std::fs;
+use std::io::Write as _;
+
+use super::{Args, Command, Export, PAGE, Verify, nothing, output, tell_of_held, tell_of_whole};
+use crate::cli::remote::{Body, Query};
+use crate::cli::stdout::stdout;
 use crate::cli::{Failure, OrUnavailable as _, Remote};
+use crate::http::checkpoints::{CheckpointHeld, HistoryWhole};
 use crate::http::events::Event;
-use crate::http::history::HistoryWhole;
 use crate::http::page::Page;
 
 pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Verify(args) => verify(gateway, args),
-        Command::Checkpoint => Err(gateway.local_only()),
+        Command::Checkpoint => checkpoint(gateway),
         Command::Export(args) => export(gateway, args),
     }
 }
 
 fn verify(gateway: &Remote, args: &Verify) -> Result<(), Failure> {
-    if args.checkpoint.is_some() {
+    // The gateway knows its own key, and a file with another's is here.
+    if args.authority.is_some() {
         return Err(gateway.local_only());
     }
     let whole: HistoryWhole = gateway.get("/history/verify", &Query::default())?;
     tell_of_whole(whole.events, whole.streams);
+    let Some(path) = &args.checkpoint else {
+        return Ok(());
+    };
+    let file = fs::read(path).or_unavailable(|| format!("cannot read {}", path.display()))?;
+    let body = Body::JsonLines(file);
+    let held: CheckpointHeld = gateway.post("/history/checkpoint", &Query::default(), &body)?;
+    tell_of_held(&held.key, held.streams);
     Ok(())
+}
+
+fn checkpoint(gateway: &Remote) -> Result<(), Failure> {
+    let file = gateway.file("/history/checkpoint")?;
+    let mut out = stdout();
+    out.write_all(&file)
+        .and_then(|()| out.flush())
+        .or_unavailable(|| "cannot write the checkpoint".to_owned())
 }
 
 fn export(gateway: &Remote, args: &Export) -> Result<(), Failure> {

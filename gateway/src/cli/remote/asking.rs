@@ -42,6 +42,8 @@ pub(in crate::cli) enum Body<'a> {
     None,
     /// A file.
     Csv(Vec<u8>),
+    /// A file of JSON, a line each.
+    JsonLines(Vec<u8>),
     /// What a route takes.
     Json(&'a dyn erased::Json),
 }
@@ -154,6 +156,23 @@ impl Remote {
         self.read(&answer)
     }
 
+    /// Gets a file.
+    pub(in crate::cli) fn file(&self, path: &str) -> Result<Bytes, Failure> {
+        let (query, none) = (Query::default(), HeaderMap::new());
+        let answer = self.send(&Method::GET, path, &query, &none, &Bytes::new())?;
+        self.whole_of(answer)
+    }
+
+    fn whole_of(&self, answer: Answer) -> Result<Bytes, Failure> {
+        if answer.is_whole {
+            return Ok(answer.body);
+        }
+        let server = &self.server;
+        Err(Failure::unavailable(anyhow!(
+            "{server} answered more than is read"
+        )))
+    }
+
     /// Looks at something that may not be there, and its version.
     pub(in crate::cli) fn find<T: DeserializeOwned>(
         &self,
@@ -198,6 +217,7 @@ impl Remote {
         let (kind, bytes) = match body {
             Body::None => (None, Vec::new()),
             Body::Csv(file) => (Some("text/csv"), file.clone()),
+            Body::JsonLines(file) => (Some("application/jsonl"), file.clone()),
             Body::Json(thing) => {
                 let written = thing.written().map_err(Failure::input)?;
                 (Some("application/json"), written)

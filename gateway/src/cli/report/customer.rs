@@ -1,5 +1,6 @@
 //! `fleetgrant report customer`: one customer's whole history.
 
+use anyhow::anyhow;
 use serde::Serialize;
 
 use crate::cli::activations::ActivationLine;
@@ -8,12 +9,11 @@ use crate::cli::entitlements::EntitlementLine;
 use crate::cli::ledger::Ledger;
 use crate::cli::orders::OrderEntry;
 use crate::cli::output::{self, Format, row};
-use crate::cli::{Failure, OrUnavailable};
-use crate::http::activations::Activation;
-use crate::http::devices::Device;
-use crate::http::entitlements::Entitlement;
-use crate::http::orders::Order;
-use crate::report::customer::{self, Customer, ShipmentRow};
+use crate::cli::remote::Query;
+use crate::cli::{Failure, OrUnavailable, Remote};
+use crate::http::customers::{CustomerHistory, Shipment};
+use crate::http::events::{Detail, Event};
+use crate::report::customer;
 use crate::report::history::Exported;
 
 /// Tell one customer's whole history: what it bought, got and activated, and what happened
@@ -38,15 +38,15 @@ row!(
     }
 );
 
-impl From<ShipmentRow> for ShipmentLine {
-    fn from(row: ShipmentRow) -> Self {
+impl From<Shipment> for ShipmentLine {
+    fn from(row: Shipment) -> Self {
         Self {
-            shipment: row.reference,
+            shipment: row.shipment,
             order: row.order,
             line: row.line,
             quantity: row.quantity,
-            shipped: row.shipped_at.0.to_string(),
-            state: row.state.0.to_string(),
+            shipped: row.shipped_at.to_string(),
+            state: row.state.to_string(),
         }
     }
 }
@@ -56,7 +56,7 @@ row!(
     Happening {
         at: String,
         about: String,
-        what: &'static str,
+        what: String,
         by: String,
         details: String,
     }
@@ -71,48 +71,82 @@ impl From<&Exported> for Happening {
         Self {
             at: event.at.clone(),
             about: event.stream.clone(),
-            what: event.kind,
+            what: event.kind.to_owned(),
             by: event.actor.clone(),
             details: details.collect::<Vec<_>>().join(" "),
         }
     }
 }
 
-/// All that the ledger says of a customer.
+impl From<&Event> for Happening {
+    fn from(event: &Event) -> Self {
+        let details = event.body.iter().map(|(name, value)| match value {
+            Detail::Text(text) => format!("{name}={text}"),
+            Detail::Number(number) => format!("{name}={number}"),
+        });
+        Self {
+            at: event.at.clone(),
+            about: event.stream.clone(),
+            what: event.kind.clone(),
+            by: event.actor.clone(),
+            details: details.collect::<Vec<_>>().join(" "),
+        }
+    }
+}
+
+/// All that the ledger says of a customer; events as the database or as the API shows them, which lacks
+/// the names of people.
 #[derive(Serialize)]
-struct Sheet {
+struct Sheet<E> {
     orders: Vec<OrderEntry>,
     shipments: Vec<ShipmentLine>,
     entitlements: Vec<EntitlementLine>,
     devices: Vec<DeviceLine>,
     activations: Vec<ActivationLine>,
-    events: Vec<Exported>,
+    events: Vec<E>,
 }
 
-impl From<Customer> for Sheet {
-    fn from(customer: Customer) -> Self {
+impl<E> Sheet<E> {
+    fn of(shown: CustomerHistory, events: Vec<E>) -> Self {
         Self {
-            orders: lines::<_, Order, _>(customer.orders),
-            shipments: lines::<_, ShipmentRow, _>(customer.shipments),
-            entitlements: lines::<_, Entitlement, _>(customer.entitlements),
-            devices: lines::<_, Device, _>(customer.devices),
-            activations: lines::<_, Activation, _>(customer.activations),
-            events: customer.events,
+            orders: lines(shown.orders),
+            shipments: lines(shown.shipments),
+            entitlements: lines(shown.entitlements),
+            devices: lines(shown.devices),
+            activations: lines(shown.activations),
+            events,
         }
     }
 }
 
-/// Rows as the API shows them, in lines.
-fn lines<R, A: From<R>, L: From<A>>(rows: Vec<R>) -> Vec<L> {
-    rows.into_iter().map(A::from).map(L::from).collect()
+fn lines<A, L: From<A>>(rows: Vec<A>) -> Vec<L> {
+    rows.into_iter().map(L::from).collect()
 }
 
 pub(super) fn run(ledger: &Ledger, args: &Args) -> Result<(), Failure> {
     let parties = ledger.parties(Some(&args.customer))?.unwrap_or_default();
-    let sheet = Sheet::from(ledger.read(move |db| customer::customer(db, &parties))?);
+    let told = ledger.read(move |db| customer::customer(db, &parties, None))?;
+    // Nothing bounds it.
+    let mut customer = told.ok_or_else(|| Failure::unavailable(anyhow!("it is too long")))?;
+    let events = std::mem::take(&mut customer.events);
+    show(args, &Sheet::of(customer.into(), events))
+}
+
+/// The same, on another gateway.
+pub(super) fn run_remote(gateway: &Remote, args: &Args) -> Result<(), Failure> {
+    let query = Query::default().with("party", Some(gateway.party(&args.customer)?));
+    let mut told: CustomerHistory = gateway.get("/reports/customer", &query)?;
+    let events = std::mem::take(&mut told.events);
+    show(args, &Sheet::of(told, events))
+}
+
+fn show<E: Serialize>(args: &Args, sheet: &Sheet<E>) -> Result<(), Failure>
+where
+    Happening: for<'a> From<&'a E>,
+{
     let happened = || sheet.events.iter().map(Happening::from).collect::<Vec<_>>();
     match args.output {
-        Format::Json => output::print_json(&sheet),
+        Format::Json => output::print_json(sheet),
         Format::Csv => output::print(Format::Csv, &happened()),
         Format::Table => output::print_part("orders", &sheet.orders)
             .and_then(|()| output::print_part("shipments", &sheet.shipments))

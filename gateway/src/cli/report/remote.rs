@@ -6,7 +6,8 @@ use anyhow::anyhow;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Activations, Args, Command, Delay, Expiring, Operations, Stuck, events, figures, reconcile,
+    Activations, Args, Command, Delay, Expiring, Operations, Stuck, customer, events, figures,
+    reconcile,
 };
 use crate::cli::remote::Query;
 use crate::cli::{Failure, OrUnavailable as _, Remote};
@@ -72,7 +73,7 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
         }
         Command::Events(args) => return events::run_remote(gateway, args),
         Command::Reconcile(args) => return reconcile::run_remote(gateway, args),
-        Command::Customer(_) => return Err(gateway.local_only()),
+        Command::Customer(args) => return customer::run_remote(gateway, args),
     }
     .or_unavailable(|| "cannot write the report".to_owned())
 }

@@ -14,7 +14,8 @@ fn a_customers_history_is_what_its_events_tell() {
     let ledger = lived();
     let parties = ledger.read(|db| listing::parties_called(db, "C-1"));
     let party = parties[0].to_string();
-    let customer = ledger.read(move |db| customer::customer(db, &parties));
+    let customer = ledger.read(move |db| customer::customer(db, &parties, None));
+    let customer = customer.unwrap();
     let events = history(&ledger);
     let sold = hand::sold(&events);
     let own = |id: &str| sold.get(id).is_some_and(|sold| sold.owner == party);

@@ -94,7 +94,9 @@ fn faults(
     let statements = seen.lock().unwrap().clone();
     assert!(!statements.is_empty());
     let mut faults = Vec::new();
-    for sql in statements.iter().filter(|sql| sql.starts_with("SELECT")) {
+    // What is of none of no things is looked up nowhere.
+    let is_of_some = |sql: &&String| sql.starts_with("SELECT") && !sql.ends_with("WHERE (1=0)");
+    for sql in statements.iter().filter(is_of_some) {
         let steps: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}"))
             .load(connection)
             .unwrap();

@@ -87,6 +87,7 @@ impl Fixture {
             now: NOW,
             product_lines: vec![("devices".to_owned(), "d".parse().unwrap())],
             time_zone: TimeZone::UTC,
+            manufacturer: None,
         };
         let source = Cursor::new(text.as_bytes().to_vec());
         let report = import::run(kind, source, options, &self.store).unwrap();

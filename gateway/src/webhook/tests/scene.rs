@@ -89,6 +89,7 @@ impl Scene {
                     now: NOW,
                     product_lines: vec![("pumps".to_owned(), "pump".parse().unwrap())],
                     time_zone: TimeZone::UTC,
+                    manufacturer: None,
                 };
                 assert!(import::run(kind, file, options, &store).unwrap().committed);
             }
