@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 use super::column::{Code, Micros, Octets};
 use super::prepared::Fix as _;
 use super::schema::events as table;
-use super::{Db, StoreError};
+use super::{Db, StoreError, webhook};
 
 pub use chain::{BrokenChain, Chain, Link, hash_at, links_after, verify_chain};
 
@@ -108,21 +108,34 @@ pub struct Stored {
     pub personal: Option<String>,
 }
 
-/// Borrows nothing: several rows in one statement are prepared once only for a type without a
-/// lifetime.
 #[derive(Insertable)]
 #[diesel(table_name = table, treat_none_as_default_value = false)]
-struct New {
-    stream: String,
+struct New<'a> {
+    stream: &'a str,
     seq: i64,
     previous_hash: Octets<[u8; 32]>,
     hash: Octets<[u8; 32]>,
     kind: Code<EventKind>,
     at: Micros,
-    actor: String,
-    cause: Vec<u8>,
+    actor: &'a str,
+    cause: &'a [u8],
     body: Vec<u8>,
-    personal: Option<String>,
+    personal: Option<&'a str>,
+}
+
+/// Number and hash of the last event of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    seq: i64,
+    hash: Octets<[u8; 32]>,
+}
+
+impl Head {
+    /// Of a stream without events.
+    const NONE: Self = Self {
+        seq: 0,
+        hash: GENESIS,
+    };
 }
 
 /// Appends events to a stream, in order.
@@ -133,6 +146,17 @@ pub fn append(
     events: &[Event],
 ) -> Result<(), StoreError> {
     append_with(db, stream, occasion, events, None)
+}
+
+/// As [`append`], to a stream whose head is known; the head from then on.
+pub fn append_after(
+    db: &mut Db,
+    stream: Stream<'_>,
+    occasion: Occasion<'_>,
+    events: &[Event],
+    head: Head,
+) -> Result<Head, StoreError> {
+    chained(db, &stream.to_string(), occasion, events, None, head)
 }
 
 /// As [`append`], with what can name a person.
@@ -147,8 +171,8 @@ pub fn append_with(
         return Ok(());
     }
     let stream = stream.to_string();
-    let head = head(db, &stream)?;
-    append_after(db, head, &stream, occasion, events, personal)
+    let head = head_of(db, &stream)?;
+    chained(db, &stream, occasion, events, personal, head).map(drop)
 }
 
 /// As [`append`], to a stream that has no events yet; fails if it has.
@@ -158,66 +182,57 @@ pub fn begin(
     occasion: Occasion<'_>,
     events: &[Event],
 ) -> Result<(), StoreError> {
-    append_after(
-        db,
-        (0, GENESIS),
-        &stream.to_string(),
-        occasion,
-        events,
-        None,
-    )
+    append_after(db, stream, occasion, events, Head::NONE).map(drop)
 }
 
-fn append_after(
+/// The head of a stream.
+pub fn head(db: &mut Db, stream: Stream<'_>) -> Result<Head, StoreError> {
+    head_of(db, &stream.to_string())
+}
+
+fn chained(
     db: &mut Db,
-    (mut seq, mut previous_hash): (i64, Octets<[u8; 32]>),
     stream: &str,
     occasion: Occasion<'_>,
     events: &[Event],
     personal: Option<&str>,
-) -> Result<(), StoreError> {
-    let mut rows = Vec::with_capacity(events.len());
+    head: Head,
+) -> Result<Head, StoreError> {
+    let Head {
+        mut seq,
+        hash: mut previous_hash,
+    } = head;
     for event in events {
         seq += 1;
         let mut new = New {
-            stream: stream.to_owned(),
+            stream,
             seq,
             previous_hash,
             hash: GENESIS,
             kind: Code(event.kind),
             at: Micros(occasion.at),
-            actor: occasion.actor.to_owned(),
-            cause: occasion.cause.to_vec(),
+            actor: occasion.actor,
+            cause: occasion.cause,
             body: encode_body(event),
-            personal: personal.map(str::to_owned),
+            personal,
         };
         new.hash = new.hashed().hash();
         previous_hash = new.hash;
-        rows.push(new);
+        // One by one: of several rows SQLite keeps a journal until the last is in.
+        on!(db, c => diesel::insert_into(table::table)
+            .values(&new)
+            .fixed()
+            .execute(c))?;
     }
-    insert(db, &rows)
+    webhook::note(db, stream, head.seq)?;
+    Ok(Head {
+        seq,
+        hash: previous_hash,
+    })
 }
 
-/// Several in one statement, in numbers that are few enough for each to be prepared once.
-fn insert(db: &mut Db, mut rows: &[New]) -> Result<(), StoreError> {
-    let into = || diesel::insert_into(table::table);
-    while let Some((four, rest)) = rows.split_first_chunk::<4>() {
-        on!(db, c => into().values(four).execute(c))?;
-        rows = rest;
-    }
-    while let Some((two, rest)) = rows.split_first_chunk::<2>() {
-        on!(db, c => into().values(two).execute(c))?;
-        rows = rest;
-    }
-    for one in rows {
-        on!(db, c => into().values(one).execute(c))?;
-    }
-    Ok(())
-}
-
-/// Number and hash of the last event of a stream.
-fn head(db: &mut Db, stream: &str) -> Result<(i64, Octets<[u8; 32]>), StoreError> {
-    let last = on!(db, c => table::table
+fn head_of(db: &mut Db, stream: &str) -> Result<Head, StoreError> {
+    let last: Option<(i64, Octets<[u8; 32]>)> = on!(db, c => table::table
         .filter(table::stream.eq(stream))
         .order(table::seq.desc())
         .select((table::seq, table::hash))
@@ -225,7 +240,7 @@ fn head(db: &mut Db, stream: &str) -> Result<(i64, Octets<[u8; 32]>), StoreError
         .fixed()
         .get_result(c)
         .optional())?;
-    Ok(last.unwrap_or((0, GENESIS)))
+    Ok(last.map_or(Head::NONE, |(seq, hash)| Head { seq, hash }))
 }
 
 /// The events of a stream, in order.
@@ -296,16 +311,16 @@ impl Hashed<'_> {
     }
 }
 
-impl New {
+impl New<'_> {
     fn hashed(&self) -> Hashed<'_> {
         Hashed(
-            &self.stream,
+            self.stream,
             self.seq,
             Bytes(&self.previous_hash.0),
             self.kind.0.number(),
             self.at.0.micros(),
-            &self.actor,
-            Bytes(&self.cause),
+            self.actor,
+            Bytes(self.cause),
             Bytes(&self.body),
         )
     }

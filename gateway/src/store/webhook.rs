@@ -7,6 +7,7 @@ pub use delivery::{
     Delivery, DeliveryFilter, DeliverySort, NewDelivery, Revived, Settled, claim, deliveries,
     enqueue, find_delivery, forget_settled, has_due, revive, settle, waiting,
 };
+pub(super) use inbox::note;
 pub use inbox::{HistoryPage, first_position, history, inbox, last_position, take};
 
 use diesel::prelude::*;

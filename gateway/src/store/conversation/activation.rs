@@ -92,12 +92,13 @@ pub(super) struct Held {
     pub(super) entitlements: Vec<entitlement::Row>,
 }
 
-/// Those that hold units.
+/// Those that hold units, ascending by id.
 pub(super) fn holding(db: &mut Db, device: &DeviceId) -> Result<Held, StoreError> {
     found(on!(db, c => activations::table
         .inner_join(entitlements::table.on(entitlements::id.eq(activations::entitlement_id)))
         .filter(activations::device_id.eq(device.as_str()))
         .filter(HoldsUnits)
+        .order(activations::id)
         .select((Row::as_select(), entitlement::Row::as_select()))
         .fixed()
         .load(c))?)

@@ -56,6 +56,8 @@ pub struct Basis {
     owner: Option<PartyId>,
     key: Option<KeyThumbprint>,
     facts: Facts,
+    /// Of the set that it last acknowledged; 0, if none. What came before is settled.
+    pub(super) acknowledged: i64,
     /// The set that is out and that the device has not acknowledged.
     pub(super) delivering: Option<SetKey>,
 }
@@ -86,6 +88,9 @@ impl Basis {
             owner: device.owner,
             key: device.key,
             facts: device.facts.clone(),
+            acknowledged: device
+                .acked
+                .map_or(0, |acked| acked.held.key.generation.get() as i64),
             delivering: latest
                 .filter(|latest| Some(*latest) != device.acked.map(|acked| acked.held))
                 .map(|latest| latest.key),

@@ -22,7 +22,7 @@ condition!(
 );
 
 /// Sets a decision looks at, at most; a device that answers has two or three.
-const MAX_SETS: i64 = 64;
+pub(super) const MAX_SETS: i64 = 64;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = grant_sets)]
@@ -117,10 +117,10 @@ pub(super) fn deliver(
                     Some(acked) if latest <= acked => DeliveryState::Acknowledged,
                     _ => DeliveryState::Superseded,
                 };
-                settle(db, device, state, now)?;
+                settle(db, device, basis, state, now)?;
             }
         }
-        Deliveries::Acknowledged => settle(db, device, DeliveryState::Acknowledged, now)?,
+        Deliveries::Acknowledged => settle(db, device, basis, DeliveryState::Acknowledged, now)?,
         Deliveries::Revived => revive(db, &outcome.device, now)?,
     }
     if let Some(issued) = &outcome.issued {
@@ -192,12 +192,14 @@ fn insert_delivery(
 fn settle(
     db: &mut Db,
     device: &DeviceId,
+    basis: &Basis,
     state: DeliveryState,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let acknowledged = (state == DeliveryState::Acknowledged).then_some(Micros(now));
     let open = deliveries::table
         .filter(deliveries::device_id.eq(device.as_str()))
+        .filter(deliveries::generation.ge(basis.acknowledged))
         .filter(IsUnsettled);
     let changes = (
         deliveries::state.eq(Code(state)),

@@ -1,14 +1,37 @@
 //! Events that wait to be looked at: those just written, and parts of the history once more.
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use fleetgrant_core::domain::Timestamp;
 use fleetgrant_core::event::EventKind;
 
-use super::{StoreError, webhook_inbox as table};
+use super::{EVERY_KIND, StoreError, webhook_inbox as table, webhook_kinds};
 use crate::store::Db;
 use crate::store::column::Micros;
 use crate::store::event::Stored;
+use crate::store::prepared::Fix as _;
 use crate::store::schema::events;
+
+/// Lets the events of a stream after one of them wait, those that some webhook may want. In the
+/// transaction that wrote them: whoever takes them from there misses none, in whatever order
+/// transactions commit.
+pub(in crate::store) fn note(db: &mut Db, stream: &str, after: i64) -> Result<(), StoreError> {
+    let is_wanted = webhook_kinds::kind
+        .eq(EVERY_KIND)
+        .or(webhook_kinds::kind.eq(events::kind));
+    let new = events::table
+        .filter(exists(webhook_kinds::table.select(webhook_kinds::kind)))
+        .filter(events::stream.eq(stream))
+        .filter(events::seq.gt(after))
+        .filter(exists(webhook_kinds::table.filter(is_wanted)))
+        .select(events::position);
+    on!(db, c => new
+        .insert_into(table::table)
+        .into_columns(table::position)
+        .fixed()
+        .execute(c))?;
+    Ok(())
+}
 
 /// The oldest events that wait.
 pub fn inbox(db: &mut Db, limit: i64) -> Result<Vec<Stored>, StoreError> {
