@@ -235,10 +235,12 @@ impl Operator {
             message: None,
             at: now,
         };
-        Ok(match conversation::record(db, &basis, &outcome, &cause)? {
-            Recorded::Whole => Attempt::Done(Box::new(outcome)),
-            Recorded::Stale => Attempt::Stale,
-        })
+        Ok(
+            match conversation::record(db, &self.rules.cache, &basis, &outcome, &cause)? {
+                Recorded::Whole => Attempt::Done(Box::new(outcome)),
+                Recorded::Stale => Attempt::Stale,
+            },
+        )
     }
 
     /// One try of [`bridge_outage`](Self::bridge_outage), within a transaction that the caller ends.

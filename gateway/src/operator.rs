@@ -208,10 +208,12 @@ impl Operator {
             let other = ActError::OtherKeyExpected(device.clone());
             return Ok(Attempt::Refused(other));
         }
-        Ok(match conversation::record(db, &basis, &outcome, &cause)? {
-            Recorded::Whole => Attempt::Done(Box::new(outcome)),
-            Recorded::Stale => Attempt::Stale,
-        })
+        Ok(
+            match conversation::record(db, &self.rules.cache, &basis, &outcome, &cause)? {
+                Recorded::Whole => Attempt::Done(Box::new(outcome)),
+                Recorded::Stale => Attempt::Stale,
+            },
+        )
     }
 
     /// As [`attempt`](Self::attempt). What is given in the place of another right is pushed now, where

@@ -19,7 +19,7 @@ use crate::mqtt::{LinkState, LinkStatus, Outbound};
 use crate::store::conversation::{
     self, Basis, Cause, DueDelivery, Recorded, close_delivery, due_deliveries, has_due, postpone,
 };
-use crate::store::{Db, Store, StoreError};
+use crate::store::{Db, Store, StoreError, Verdict};
 
 /// How often the outbox looks for what is due.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -94,7 +94,9 @@ impl Outbox {
             let rules = Arc::clone(&self.rules);
             let pushes = self
                 .store
-                .write("lease", move |db| lease(db, &rules, now))
+                .converse("lease", move |db| {
+                    lease(db, &rules, now).map(Verdict::Commit)
+                })
                 .await?;
             for push in pushes {
                 self.push(push, now).await?;
@@ -121,7 +123,9 @@ impl Outbox {
             tracing::warn!(%device, set = %key, "the device is silent; its next contact resumes");
         }
         self.store
-            .write("postpone", move |db| postpone(db, &device, key, next, now))
+            .converse("postpone", move |db| {
+                postpone(db, &device, key, next, now).map(Verdict::Commit)
+            })
             .await?;
         Ok(())
     }
@@ -163,7 +167,8 @@ fn examine(
                 message: None,
                 at: now,
             };
-            if conversation::record(db, &basis, &outcome, &cause)? == Recorded::Stale {
+            if conversation::record(db, &rules.cache, &basis, &outcome, &cause)? == Recorded::Stale
+            {
                 return Err(StoreError::Busy);
             }
             Ok(outcome.issued.map(|issued| Push {

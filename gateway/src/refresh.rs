@@ -121,7 +121,7 @@ fn serve(
         message: None,
         at: now,
     };
-    match conversation::record(db, &basis, &outcome, &cause)? {
+    match conversation::record(db, &rules.cache, &basis, &outcome, &cause)? {
         Recorded::Whole => Ok(Verdict::Commit(())),
         Recorded::Stale => Ok(Verdict::Rollback(())),
     }

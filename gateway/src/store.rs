@@ -56,7 +56,7 @@ pub use error::StoreError;
 pub use transaction::Verdict;
 
 use reader::Readers;
-use transaction::Writer;
+use transaction::{Scope, Writer};
 
 /// An open database. Cheap to clone; the threads end when the last clone is dropped.
 #[derive(Clone, Debug)]
@@ -144,7 +144,20 @@ impl Store {
         T: Send + 'static,
         F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
     {
-        self.writer.submit(name, operation).await
+        self.writer.submit(name, Scope::Everything, operation).await
+    }
+
+    /// As [`transaction`](Self::transaction), for an operation that changes nothing of what is read
+    /// for a decision about a device but by [`conversation::record`], so that what is kept of
+    /// devices stays true. Deliveries are not read for decisions.
+    pub async fn converse<T, F>(&self, name: &'static str, operation: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
+    {
+        self.writer
+            .submit(name, Scope::Conversation, operation)
+            .await
     }
 
     /// As [`transaction`](Self::transaction), for threads outside the async runtime.
@@ -160,7 +173,8 @@ impl Store {
         T: Send + 'static,
         F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
     {
-        self.writer.submit_blocking(name, operation)
+        self.writer
+            .submit_blocking(name, Scope::Everything, operation)
     }
 
     /// As [`write`](Self::write), for threads outside the async runtime.

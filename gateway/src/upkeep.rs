@@ -86,7 +86,7 @@ impl Upkeep {
         for device in devices {
             let rules = Arc::clone(&self.rules);
             self.store
-                .transaction("tick", move |db| tick(db, &device, &rules, now))
+                .converse("tick", move |db| tick(db, &device, &rules, now))
                 .await?;
         }
         Ok(())
@@ -110,7 +110,7 @@ fn tick(
         message: None,
         at: now,
     };
-    match conversation::record(db, &basis, &outcome, &cause)? {
+    match conversation::record(db, &rules.cache, &basis, &outcome, &cause)? {
         Recorded::Whole => Ok(Verdict::Commit(())),
         Recorded::Stale => Ok(Verdict::Rollback(())),
     }

@@ -102,7 +102,7 @@ impl Recorder {
             let turn = Arc::clone(&turn);
             let recorded = self
                 .store
-                .transaction(turn.question.name(), move |db| turn.run(db))
+                .converse(turn.question.name(), move |db| turn.run(db))
                 .await;
             match recorded {
                 Ok(Some(outcome)) => return self.settled(outcome).await,
@@ -269,7 +269,8 @@ impl Turn {
             message: Some(self.sender.message()),
             at: self.now,
         };
-        if conversation::record(db, basis, &outcome, &cause)? == Recorded::Stale {
+        if conversation::record(db, &self.rules.cache, basis, &outcome, &cause)? == Recorded::Stale
+        {
             return Ok(Verdict::Rollback(None));
         }
         let key = self.sender.key_thumbprint();

@@ -252,7 +252,7 @@ fn follow_one(
         message: None,
         at: now,
     };
-    match conversation::record(db, &basis, &outcome, &cause)? {
+    match conversation::record(db, &rules.cache, &basis, &outcome, &cause)? {
         Recorded::Whole => Ok(()),
         Recorded::Stale => Err(Kept::Stale),
     }

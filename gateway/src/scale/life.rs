@@ -189,7 +189,7 @@ impl Life<'_> {
             message: Some(message),
             at,
         };
-        match conversation::record(db, basis, outcome, &cause)? {
+        match conversation::record(db, &self.rules.cache, basis, outcome, &cause)? {
             Recorded::Whole => Ok(()),
             Recorded::Stale => Err(Fault::Device("somebody else changes the data set")),
         }

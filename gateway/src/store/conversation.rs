@@ -11,16 +11,18 @@ mod entitlement;
 mod memory;
 mod pin;
 mod quota;
+mod recent;
 mod redeem;
 mod set;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use fleetgrant_core::activation::Standing;
 use fleetgrant_core::ask::Want;
 use fleetgrant_core::device::Device;
 use fleetgrant_core::domain::{
-    ActivationId, DeviceId, DeviceState, EntitlementId, MessageDigest, Origin, Timestamp,
+    ActivationId, DeviceId, DeviceState, EntitlementId, MessageDigest, Origin, PartyId, Timestamp,
 };
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::outcome::{Change, Decided, Deliveries, Outcome, WantVerdict};
@@ -30,10 +32,10 @@ use fleetgrant_core::snapshot::{Holdings, Snapshot};
 use super::case;
 use super::dialect::Db;
 use super::error::StoreError;
-use super::event::{self, Occasion, Stream};
+use super::event::{self, Head, Occasion, Stream};
 use super::legacy_right;
 use activation::Held;
-use cache::View;
+use cache::{Stamp, View};
 
 pub use activation::{acknowledged, devices_to_tick};
 pub use cache::Cache;
@@ -86,16 +88,39 @@ pub fn load_holdings(
     cache: &Cache,
     id: &DeviceId,
 ) -> Result<Option<Holdings>, StoreError> {
+    if let Some((holdings, stamp)) = cache.recall(db, |recent| recent.holdings(id)) {
+        let tier = cache.at(stamp).tier(db, holdings.device.owner)?;
+        let holdings = Holdings { tier, ..holdings };
+        debug_assert_eq!(
+            Some(&holdings),
+            read_holdings(db, cache, id)?.map(|read| read.0).as_ref(),
+            "what is kept is what is stored"
+        );
+        return Ok(Some(holdings));
+    }
+    let Some((holdings, stamp)) = read_holdings(db, cache, id)? else {
+        return Ok(None);
+    };
+    cache.keep(db, stamp, |recent| recent.keep_holdings(&holdings));
+    Ok(Some(holdings))
+}
+
+fn read_holdings(
+    db: &mut Db,
+    cache: &Cache,
+    id: &DeviceId,
+) -> Result<Option<(Holdings, Stamp)>, StoreError> {
     let Some((device, held, view)) = held(db, cache, id)? else {
         return Ok(None);
     };
-    Ok(Some(Holdings {
+    let holdings = Holdings {
         tier: view.tier(db, device.owner)?,
         entitlements: entitlement::of_activations(db, &view, held.entitlements)?,
         sets: set::since_acknowledged(db, &device)?,
         activations: held.activations,
         device,
-    }))
+    };
+    Ok(Some((holdings, view.stamp())))
 }
 
 /// As [`load_for`], for a device that wants this.
@@ -119,6 +144,46 @@ pub fn load_for(
     id: &DeviceId,
     look: &Look<'_>,
 ) -> Result<Option<Snapshot>, StoreError> {
+    let recalled = cache.recall(db, |recent| recent.snapshot(id, look));
+    let (mut snapshot, owner) = if let Some((snapshot, stamp)) = recalled {
+        let owner = snapshot.device.owner;
+        let tier = cache.at(stamp).tier(db, owner)?;
+        let snapshot = Snapshot { tier, ..snapshot };
+        debug_assert_eq!(
+            Some(&snapshot),
+            read(db, cache, id, look)?
+                .map(|read| read.snapshot)
+                .as_ref(),
+            "what is kept is what is stored"
+        );
+        (snapshot, owner)
+    } else {
+        let Some(read) = read(db, cache, id, look)? else {
+            return Ok(None);
+        };
+        cache.keep(db, read.stamp, |recent| {
+            recent.keep_snapshot(&read.snapshot, look);
+        });
+        (read.snapshot, read.owner)
+    };
+    complete(db, look, owner, &mut snapshot)?;
+    Ok(Some(snapshot))
+}
+
+/// All of a snapshot that is the same for the device's next message, if nothing changes meanwhile.
+struct Read {
+    snapshot: Snapshot,
+    /// Whose device it is or will be.
+    owner: Option<PartyId>,
+    stamp: Stamp,
+}
+
+fn read(
+    db: &mut Db,
+    cache: &Cache,
+    id: &DeviceId,
+    look: &Look<'_>,
+) -> Result<Option<Read>, StoreError> {
     let wants = look.wants;
     let Some((device, held, view)) = held(db, cache, id)? else {
         return Ok(None);
@@ -137,39 +202,49 @@ pub fn load_for(
     {
         entitlements.extend(entitlement::one(db, &view, &device, named)?);
     }
-    let mut moved = quota::moved(db, id, &entitlements)?;
-    if let Some(from) = look.taken_over
-        && moved.iter().all(|moved| moved.activation != from)
-    {
-        moved.extend(quota::moved_from(db, id, from)?);
-    }
     // A device that nobody owns becomes that of whoever's right it is given.
     let named = entitlements.iter().find(|e| named == Some(e.id));
     let owner = device.owner.or(named.and_then(|named| named.owner));
-    let tier = view.tier(db, owner)?;
-    let uses = if look.quotas || entitlements.iter().any(|e| e.returned > 0) {
-        let window = tier.rules.longest_window();
-        let since = look.now.map(|now| now.minus_seconds(window));
-        let since = since.unwrap_or(Timestamp::from_micros(i64::MIN));
-        quota::uses(db, &device.id, owner, &entitlements, since)?
-    } else {
-        Vec::new()
-    };
-    let sets = set::since_acknowledged(db, &device)?;
-    let evaluated = activation::evaluated(db, id, &entitlements)?;
-    let declined = activation::declined(db, id)?;
-    Ok(Some(Snapshot {
-        device,
-        tier,
+    let snapshot = Snapshot {
+        tier: view.tier(db, owner)?,
         activations: held.activations,
         entitlements,
         codes,
-        sets,
-        evaluated,
-        moved,
-        uses,
-        declined,
+        sets: set::since_acknowledged(db, &device)?,
+        declined: activation::declined(db, id)?,
+        ..Snapshot::of(device)
+    };
+    Ok(Some(Read {
+        snapshot,
+        owner,
+        stamp: view.stamp(),
     }))
+}
+
+/// What other devices change, and what only some entitlements ask for.
+fn complete(
+    db: &mut Db,
+    look: &Look<'_>,
+    owner: Option<PartyId>,
+    snapshot: &mut Snapshot,
+) -> Result<(), StoreError> {
+    let id = &snapshot.device.id;
+    let entitlements = &mut snapshot.entitlements;
+    entitlement::count_uses(db, entitlements)?;
+    snapshot.moved = quota::moved(db, id, entitlements)?;
+    if let Some(from) = look.taken_over
+        && snapshot.moved.iter().all(|moved| moved.activation != from)
+    {
+        snapshot.moved.extend(quota::moved_from(db, id, from)?);
+    }
+    if look.quotas || entitlements.iter().any(|e| e.returned > 0) {
+        let window = snapshot.tier.rules.longest_window();
+        let since = look.now.map(|now| now.minus_seconds(window));
+        let since = since.unwrap_or(Timestamp::from_micros(i64::MIN));
+        snapshot.uses = quota::uses(db, id, owner, entitlements, since)?;
+    }
+    snapshot.evaluated = activation::evaluated(db, id, entitlements)?;
+    Ok(())
 }
 
 /// The device, and what it has.
@@ -216,6 +291,7 @@ pub enum Recorded {
 /// caller must undo the transaction.
 pub fn record(
     db: &mut Db,
+    cache: &Cache,
     basis: &Basis,
     outcome: &Outcome,
     cause: &Cause,
@@ -246,14 +322,48 @@ pub fn record(
         actor: &cause.actor,
         cause: message.as_ref().map_or(&[][..], |digest| &digest[..]),
     };
-    let stream = Stream::Device(outcome.device.id.as_str());
-    event::append(db, stream, occasion, &outcome.events)?;
-    surrender(db, outcome, occasion)?;
+    let head = tell(db, cache, outcome, occasion)?;
+    cache.amend(db, |recent| recent.record(outcome, head));
     Ok(Recorded::Whole)
 }
 
+/// Writes what happened into the device's history; its head from then on, where that is known.
+fn tell(
+    db: &mut Db,
+    cache: &Cache,
+    outcome: &Outcome,
+    occasion: Occasion<'_>,
+) -> Result<Option<Head>, StoreError> {
+    let id = &outcome.device.id;
+    let known = cache.recall(db, |recent| recent.head(id));
+    let known = known.map(|(head, _)| head);
+    let surrendered = surrender(db, outcome, occasion)?;
+    let mut events = Cow::from(&outcome.events);
+    if !surrendered.is_empty() {
+        events.to_mut().extend(surrendered);
+    }
+    if events.is_empty() {
+        return Ok(known);
+    }
+    let stream = Stream::Device(id.as_str());
+    let head = match known {
+        Some(known) => known,
+        None => event::head(db, stream)?,
+    };
+    debug_assert_eq!(
+        head,
+        event::head(db, stream)?,
+        "what is kept is what is stored"
+    );
+    event::append_after(db, stream, occasion, &events, head).map(Some)
+}
+
 /// What came of a right of an older system is on its device now: the older one is given up.
-fn surrender(db: &mut Db, outcome: &Outcome, occasion: Occasion<'_>) -> Result<(), StoreError> {
+fn surrender(
+    db: &mut Db,
+    outcome: &Outcome,
+    occasion: Occasion<'_>,
+) -> Result<Vec<Event>, StoreError> {
     let device = outcome.device.id.as_str();
     let came_over = outcome
         .activations
@@ -262,14 +372,14 @@ fn surrender(db: &mut Db, outcome: &Outcome, occasion: Occasion<'_>) -> Result<(
         .filter(|activation| {
             activation.origin == Origin::Migration && activation.standing == Standing::Activated
         });
+    let mut told = Vec::new();
     for activation in came_over {
         let of = activation.entitlement;
         if legacy_right::surrender_on(db, of, device, occasion.at)? {
-            let told = Event::new(EventKind::LegacySurrendered).about(activation.id, of);
-            event::append(db, Stream::Device(device), occasion, &[told])?;
+            told.push(Event::new(EventKind::LegacySurrendered).about(activation.id, of));
         }
     }
-    Ok(())
+    Ok(told)
 }
 
 /// Opens and closes the cases of what the device wants.

@@ -1,5 +1,6 @@
 //! Every difference between the databases: connections, transactions, errors, bound values.
 
+mod local;
 mod location;
 mod migration;
 mod postgres;
@@ -9,11 +10,12 @@ use diesel::pg::Pg;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::serialize::{IsNull, Output, ToSql};
 use diesel::sql_types::{BigInt, SmallInt};
-use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel::sqlite::Sqlite;
 
 use super::column::{Code, Domain, Micros};
 use super::error::StoreError;
 
+pub use local::{Era, Local};
 pub use location::{Location, OpenError};
 pub use migration::{SchemaPolicy, migrate, pending_migrations};
 pub use postgres::{Link, PgConnection, Postgres, UrlError};
@@ -21,7 +23,7 @@ pub use postgres::{Link, PgConnection, Postgres, UrlError};
 /// A connection to one of the databases.
 pub enum Db {
     /// SQLite, in this process.
-    Sqlite(SqliteConnection),
+    Sqlite(Box<Local>),
     /// PostgreSQL, on a thread that may wait.
     Pg(Box<Link>),
 }
@@ -31,7 +33,10 @@ pub enum Db {
 macro_rules! on {
     ($db:expr, $connection:ident => $query:expr) => {
         match $db {
-            $crate::store::dialect::Db::Sqlite($connection) => $query,
+            $crate::store::dialect::Db::Sqlite(local) => {
+                let $connection = &mut local.connection;
+                $query
+            }
             $crate::store::dialect::Db::Pg(link) => {
                 let $connection = &mut link.connection;
                 $query
@@ -49,7 +54,7 @@ impl Db {
     /// PostgreSQL takes a lock that one transaction has at a time, of all gateways.
     pub(super) fn begin_write(&mut self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(_) => self.control("BEGIN IMMEDIATE"),
+            Self::Sqlite(local) => local.begin_write(),
             Self::Pg(link) => link.begin_write(),
         }
     }
@@ -71,6 +76,7 @@ impl Db {
 
     /// Fails only where the database has already rolled back by itself.
     pub(super) fn rollback(&mut self) {
+        self.end_era();
         match self {
             Self::Sqlite(_) => {
                 if let Err(error) = self.control("ROLLBACK") {
@@ -100,6 +106,28 @@ impl Db {
         }
     }
 
+    /// Lets what this connection reads be kept for its later transactions: see [`Era`].
+    pub(super) fn begin_eras(&mut self) {
+        if let Self::Sqlite(local) = self {
+            local.begin_eras();
+        }
+    }
+
+    /// The era of this connection; none where nothing that it reads may be kept.
+    pub(super) fn era(&self) -> Option<Era> {
+        match self {
+            Self::Sqlite(local) => local.era(),
+            Self::Pg(_) => None,
+        }
+    }
+
+    /// What was kept so far holds no more.
+    pub(super) fn end_era(&mut self) {
+        if let Self::Sqlite(local) = self {
+            local.end_era();
+        }
+    }
+
     /// Runs a step within a transaction so that its failure undoes its own effects only.
     pub fn savepoint<T, E: From<StoreError>>(
         &mut self,
@@ -108,6 +136,7 @@ impl Db {
         self.control("SAVEPOINT step")?;
         let result = step(self);
         if result.is_err() {
+            self.end_era();
             self.control("ROLLBACK TO step")?;
         }
         self.control("RELEASE step")?;
@@ -116,7 +145,7 @@ impl Db {
 
     fn control(&mut self, statement: &str) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(connection) => Ok(connection.batch_execute(statement)?),
+            Self::Sqlite(local) => Ok(local.connection.batch_execute(statement)?),
             Self::Pg(link) => link.control(statement),
         }
     }
@@ -215,9 +244,10 @@ mod tests {
     fn sqlite_is_compiled_as_the_workspace_says() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("a.db").display());
-        let Db::Sqlite(c) = &mut Location::parse(&url).unwrap().connect().unwrap() else {
+        let Db::Sqlite(local) = &mut Location::parse(&url).unwrap().connect().unwrap() else {
             unreachable!("the URL says SQLite");
         };
+        let c = &mut local.connection;
         let options: Vec<Compiled> = diesel::sql_query("PRAGMA compile_options").load(c).unwrap();
         let has = |name: &str| options.iter().any(|option| option.compile_options == name);
         for name in ["ENABLE_QPSG", "THREADSAFE=2", "DEFAULT_MEMSTATUS=0"] {

@@ -63,7 +63,8 @@ fn both_databases_have_the_same_constraints_indices_and_triggers() {
         WHERE conname !~ '_(pkey|fkey[0-9]*)$' AND t.relnamespace = 'public'::regnamespace";
     let scratch = Scratch::new();
     let mut names = match &mut scratch.connect() {
-        Db::Sqlite(c) => {
+        Db::Sqlite(local) => {
+            let c = &mut local.connection;
             let mut names = names(diesel::sql_query(of_sqlite).load(c).unwrap());
             let tables =
                 diesel::sql_query("SELECT sql AS name FROM sqlite_master WHERE sql IS NOT NULL");

@@ -29,6 +29,15 @@ pub enum Verdict<T> {
     Rollback(T),
 }
 
+/// What an operation changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Of what decisions on devices read, only what `conversation::record` changes.
+    Conversation,
+    /// Anything.
+    Everything,
+}
+
 /// The thread that writes.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -37,8 +46,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn spawn(db: Db, batch: usize, queue: usize) -> Result<Self, OpenError> {
+    pub(super) fn spawn(mut db: Db, batch: usize, queue: usize) -> Result<Self, OpenError> {
         let (sender, receiver) = mpsc::channel(queue);
+        db.begin_eras();
         let thread = spawn_thread("db-write", move || serve(db, receiver, batch))
             .map_err(OpenError::Thread)?;
         Ok(Self {
@@ -50,13 +60,14 @@ impl Writer {
     pub(super) async fn submit<T, F>(
         &self,
         name: &'static str,
+        scope: Scope,
         operation: F,
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
     {
-        let (job, answer) = Operation::boxed(name, operation);
+        let (job, answer) = Operation::boxed(name, scope, operation);
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
         queue.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
@@ -65,13 +76,14 @@ impl Writer {
     pub(super) fn submit_blocking<T, F>(
         &self,
         name: &'static str,
+        scope: Scope,
         operation: F,
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
     {
-        let (job, answer) = Operation::boxed(name, operation);
+        let (job, answer) = Operation::boxed(name, scope, operation);
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
         queue.blocking_send(job).map_err(|_| StoreError::Closed)?;
         answer.blocking_recv().map_err(|_| StoreError::Closed)?
@@ -99,6 +111,8 @@ where
 
 /// One caller's operation, and where its answer goes.
 trait Job: Send {
+    /// What it changes.
+    fn scope(&self) -> Scope;
     /// Runs it; `Ok(false)` asks for its effects to be undone.
     fn run(&mut self, db: &mut Db) -> Result<bool, StoreError>;
     /// Answers the caller with the outcome of the last run, or with why it did not commit.
@@ -107,6 +121,7 @@ trait Job: Send {
 
 struct Operation<T, F> {
     name: &'static str,
+    scope: Scope,
     accepted: Instant,
     operation: F,
     outcome: Option<T>,
@@ -120,11 +135,13 @@ where
 {
     fn boxed(
         name: &'static str,
+        scope: Scope,
         operation: F,
     ) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
         let (reply, answer) = oneshot::channel();
         let job = Self {
             name,
+            scope,
             accepted: Instant::now(),
             operation,
             outcome: None,
@@ -139,6 +156,10 @@ where
     T: Send + 'static,
     F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
 {
+    fn scope(&self) -> Scope {
+        self.scope
+    }
+
     fn run(&mut self, db: &mut Db) -> Result<bool, StoreError> {
         let verdict = catch_unwind(AssertUnwindSafe(|| (self.operation)(db)))
             .unwrap_or(Err(StoreError::Panicked(self.name)))?;
@@ -268,6 +289,9 @@ fn attempt(db: &mut Db, group: &mut [Box<dyn Job>]) -> Result<(), Setback> {
     let started = Instant::now();
     for (index, job) in group.iter_mut().enumerate() {
         let verdict = job.run(db);
+        if job.scope() == Scope::Everything {
+            db.end_era();
+        }
         if !matches!(verdict, Ok(true)) {
             db.rollback();
             return Err(if db.is_lost() {

@@ -37,13 +37,13 @@ fn installation() -> Folder {
 /// Changes the database behind the gateway's back, as one who owns the machine can.
 fn tamper(folder: &Folder, statement: &str) {
     let location = Location::Sqlite(folder.path().join("fleetgrant.db"));
-    let Db::Sqlite(connection) = &mut location.connect().unwrap() else {
+    let Db::Sqlite(local) = &mut location.connect().unwrap() else {
         unreachable!("the location says SQLite");
     };
     let unguarded = "DROP TRIGGER IF EXISTS events_are_append_only;\
          DROP TRIGGER IF EXISTS events_are_never_deleted;";
-    connection.batch_execute(unguarded).unwrap();
-    connection.batch_execute(statement).unwrap();
+    local.connection.batch_execute(unguarded).unwrap();
+    local.connection.batch_execute(statement).unwrap();
 }
 
 fn lines(text: &str) -> Vec<Value> {

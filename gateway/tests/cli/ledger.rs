@@ -67,10 +67,10 @@ fn installation() -> Folder {
                 };
                 conversation::first_seen(db, &id, &provenance, Timestamp::from_seconds(0))?;
             }
-            let Db::Sqlite(connection) = db else {
+            let Db::Sqlite(local) = db else {
                 unreachable!("the location says SQLite");
             };
-            Ok(connection.batch_execute(ROWS)?)
+            Ok(local.connection.batch_execute(ROWS)?)
         })
         .unwrap();
     folder

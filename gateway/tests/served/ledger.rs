@@ -29,7 +29,8 @@ pub(crate) fn tables(store: &Store) -> Tables {
             let mut found = Tables::new();
             for table in names(db)? {
                 let rows: Vec<Json> = match db {
-                    Db::Sqlite(c) => {
+                    Db::Sqlite(local) => {
+                        let c = &mut local.connection;
                         let columns = format!("SELECT name FROM pragma_table_info('{table}')");
                         let columns: Vec<Named> = diesel::sql_query(columns).load(c)?;
                         let cells: Vec<_> = columns
@@ -58,10 +59,10 @@ pub(crate) fn tables(store: &Store) -> Tables {
 
 fn names(db: &mut Db) -> Result<Vec<String>, StoreError> {
     let found: Vec<Named> = match db {
-        Db::Sqlite(c) => diesel::sql_query(
+        Db::Sqlite(local) => diesel::sql_query(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
         )
-        .load(c)?,
+        .load(&mut local.connection)?,
         Db::Pg(link) => diesel::sql_query(
             "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = 'public'",
         )

@@ -342,7 +342,7 @@ impl Ledger {
                 message: None,
                 at: now,
             };
-            let recorded = conversation::record(db, &basis, &outcome, &cause)?;
+            let recorded = conversation::record(db, &Cache::default(), &basis, &outcome, &cause)?;
             assert_eq!(recorded, Recorded::Whole);
             if outcome.device.key.is_some() && !was_pinned {
                 credential(device).record(db, &id, now)?;

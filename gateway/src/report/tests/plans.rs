@@ -73,23 +73,26 @@ fn faults(
     read: impl FnOnce(&mut Db) -> Result<(), StoreError>,
 ) -> Vec<String> {
     let mut db = ledger.connect();
-    let Db::Sqlite(connection) = &mut db else {
+    let Db::Sqlite(local) = &mut db else {
         println!("skipped on PostgreSQL, which plans by what it has counted");
         return Vec::new();
     };
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
     let noted = Arc::clone(&seen);
-    connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-        if let InstrumentationEvent::StartQuery { query, .. } = event {
-            let text = query.to_string();
-            let sql = text.split(" -- binds").next().unwrap().trim().to_owned();
-            noted.lock().unwrap().insert(sql);
-        }
-    });
+    local
+        .connection
+        .set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { query, .. } = event {
+                let text = query.to_string();
+                let sql = text.split(" -- binds").next().unwrap().trim().to_owned();
+                noted.lock().unwrap().insert(sql);
+            }
+        });
     read(&mut db).unwrap();
-    let Db::Sqlite(connection) = &mut db else {
+    let Db::Sqlite(local) = &mut db else {
         unreachable!("it was a moment ago")
     };
+    let connection = &mut local.connection;
     connection.set_instrumentation(|_: InstrumentationEvent<'_>| {});
     let statements = seen.lock().unwrap().clone();
     assert!(!statements.is_empty());

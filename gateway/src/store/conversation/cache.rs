@@ -1,21 +1,24 @@
-//! What hardly ever changes, kept from one transaction to the next: features of products, and the
-//! policy of each owner's tier.
+//! What is kept from one transaction to the next.
 //!
-//! Every decision looks at them. The database draws a new random stamp whenever one changes;
-//! whoever finds another stamp in its transaction forgets what was kept. It is random and not
-//! counted, so that a stamp that was rolled back does not come again.
+//! Features of products, and the policy of each owner's tier, hardly ever change, and every
+//! decision looks at them. The database draws a new random stamp whenever one changes; whoever
+//! finds another stamp in its transaction forgets what was kept. It is random and not counted, so
+//! that a stamp that was rolled back does not come again.
+//!
+//! Devices that were just heard are kept by the connection that writes, for an [`Era`] of its.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::{FeatureName, PartyId, ProductId};
 use fleetgrant_core::entitlement::Feature;
 use fleetgrant_core::tier::TierPolicy;
 
+use super::recent::Recent;
 use super::{corrupt, unsigned};
 use crate::store::column::Octets;
-use crate::store::dialect::Db;
+use crate::store::dialect::{Db, Era};
 use crate::store::error::StoreError;
 use crate::store::schema::{features, product_features};
 use crate::store::{policy, product};
@@ -27,7 +30,17 @@ const MAX_OWNERS: usize = 16_384;
 
 /// For every thread that decides.
 #[derive(Clone, Debug, Default)]
-pub struct Cache(Arc<Mutex<Kept>>);
+pub struct Cache {
+    kept: Arc<Mutex<Kept>>,
+    heard: Arc<Mutex<Heard>>,
+}
+
+/// Devices, in one era and under one stamp.
+#[derive(Debug, Default)]
+struct Heard {
+    of: Option<(Era, Stamp)>,
+    recent: Recent,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -55,9 +68,53 @@ impl Cache {
     pub(super) const fn at(&self, stamp: Stamp) -> View<'_> {
         View { cache: self, stamp }
     }
+
+    /// What is kept of devices, with the stamp it was read under; none, if it may have changed.
+    pub(super) fn recall<T>(
+        &self,
+        db: &Db,
+        find: impl FnOnce(&Recent) -> Option<T>,
+    ) -> Option<(T, Stamp)> {
+        let era = db.era()?;
+        let heard = lock(&self.heard);
+        let (of, stamp) = heard.of?;
+        (of == era)
+            .then(|| find(&heard.recent))?
+            .map(|found| (found, stamp))
+    }
+
+    /// Keeps what was just read under a stamp.
+    pub(super) fn keep(&self, db: &Db, stamp: Stamp, keep: impl FnOnce(&mut Recent)) {
+        let Some(era) = db.era() else {
+            return;
+        };
+        let mut heard = lock(&self.heard);
+        if heard.of != Some((era, stamp)) {
+            heard.recent.clear();
+            heard.of = Some((era, stamp));
+        }
+        keep(&mut heard.recent);
+    }
+
+    /// Changes what is kept, as the database was just changed.
+    pub(super) fn amend(&self, db: &Db, change: impl FnOnce(&mut Recent)) {
+        let mut heard = lock(&self.heard);
+        if db.era().is_some() && heard.of.map(|(era, _)| era) == db.era() {
+            change(&mut heard.recent);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl View<'_> {
+    /// What it was read under.
+    pub(super) const fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
     /// The features of a product.
     pub(super) fn features(
         &self,
@@ -102,7 +159,7 @@ impl View<'_> {
 
     /// What is kept under this view's stamp.
     fn kept<T>(&self, step: impl FnOnce(&mut Kept) -> T) -> T {
-        let mut kept = self.cache.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.cache.kept);
         let is_full = kept.products.len() > MAX_PRODUCTS
             || kept.requires.len() > MAX_PRODUCTS
             || kept.tiers.len() > MAX_OWNERS;

@@ -30,7 +30,7 @@ use crate::store::schema::{
 };
 
 /// Entitlements of one owner that one want is served from, at most.
-const MAX_POOL: i64 = 32;
+pub(super) const MAX_POOL: i64 = 32;
 
 condition!(
     /// The entitlement is active and has units left, as the partial index has it.
@@ -74,7 +74,7 @@ pub(super) fn of_activations(
 ) -> Result<Vec<Entitlement>, StoreError> {
     let rows: BTreeMap<_, _> = held.into_iter().map(|row| (row.id, row)).collect();
     rows.into_values()
-        .map(|row| entitlement(view.features(db, row.product_id.0)?, row, Binding::None))
+        .map(|row| whole(db, view, row, Binding::None))
         .collect()
 }
 
@@ -107,17 +107,13 @@ pub(super) fn candidates(
             }
         }
     }
-    let mut all = Vec::with_capacity(rows.len());
-    for row in rows.into_values() {
-        let binding = binding(device, &row, bound_ids.contains(&row.id));
-        all.push(entitlement(
-            view.features(db, row.product_id.0)?,
-            row,
-            binding,
-        )?);
-    }
-    complete(db, view, &mut all)?;
-    Ok(all)
+    rows.into_values()
+        .map(|row| {
+            let is_bound = bound_ids.contains(&row.id);
+            let binding = binding(device, row.owner_id.map(|owner| owner.0), is_bound);
+            whole(db, view, row, binding)
+        })
+        .collect()
 }
 
 /// Those of the order line the device was made for, and of the order lines it was shipped with.
@@ -149,30 +145,29 @@ pub(super) fn one(
         .select(Row::as_select())
         .first(c)
         .optional())?;
-    let Some(row) = row else {
-        return Ok(None);
-    };
-    let binding = binding(device, &row, false);
-    let mut found = [entitlement(
-        view.features(db, row.product_id.0)?,
-        row,
-        binding,
-    )?];
-    complete(db, view, &mut found)?;
-    let [found] = found;
-    Ok(Some(found))
+    row.map(|row| {
+        let binding = binding(device, row.owner_id.map(|owner| owner.0), false);
+        whole(db, view, row, binding)
+    })
+    .transpose()
 }
 
-/// Adds what only a decision about new units asks for: what its product is an addition to, and the
-/// uses that were reported of it, where they are limited.
-fn complete(
+/// With what the catalogue says of its product.
+fn whole(
     db: &mut Db,
     view: &View<'_>,
-    entitlements: &mut [Entitlement],
-) -> Result<(), StoreError> {
-    for entitlement in &mut *entitlements {
-        entitlement.requires = view.requires(db, entitlement.product)?;
-    }
+    row: Row,
+    binding: Binding,
+) -> Result<Entitlement, StoreError> {
+    let product = row.product_id.0;
+    Ok(Entitlement {
+        requires: view.requires(db, product)?,
+        ..entitlement(view.features(db, product)?, row, binding)?
+    })
+}
+
+/// Adds the uses that were reported, where they are limited.
+pub(super) fn count_uses(db: &mut Db, entitlements: &mut [Entitlement]) -> Result<(), StoreError> {
     let mut limited: Vec<&mut Entitlement> = entitlements
         .iter_mut()
         .filter(|entitlement| entitlement.rules.metered && entitlement.uses_allowed().is_some())
@@ -308,8 +303,7 @@ fn term(row: &Row) -> Result<Term, StoreError> {
     })
 }
 
-fn binding(device: &Device, row: &Row, is_bound: bool) -> Binding {
-    let owner = row.owner_id.map(|owner| owner.0);
+pub(super) fn binding(device: &Device, owner: Option<PartyId>, is_bound: bool) -> Binding {
     if is_bound {
         Binding::Device
     } else if owner.is_some() && owner == device.owner {

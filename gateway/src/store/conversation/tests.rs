@@ -6,6 +6,7 @@ mod cost;
 mod delivered;
 mod moves;
 mod race;
+mod recent;
 mod reserved;
 mod statements;
 
@@ -259,7 +260,7 @@ impl Handset {
             message: Some(message),
             at: NOW,
         };
-        match record(db, basis, outcome, &cause)? {
+        match record(db, &self.cache, basis, outcome, &cause)? {
             Recorded::Whole => Ok(()),
             Recorded::Stale => Err(StoreError::Stale),
         }

@@ -11,6 +11,7 @@ use diesel::result::Error as DieselError;
 use diesel::sqlite::SqliteConnection;
 
 use super::Db;
+use super::local::Local;
 use super::postgres::{Link, Postgres, UrlError};
 
 /// synchronous=FULL: a commit is on the disk before anything is acknowledged; batched, it costs
@@ -123,7 +124,7 @@ impl Location {
                 create_private(path)?;
                 let mut connection = SqliteConnection::establish(&path.to_string_lossy())?;
                 connection.batch_execute(SQLITE_PRAGMAS)?;
-                Ok(Db::Sqlite(connection))
+                Ok(Db::Sqlite(Box::new(Local::new(connection))))
             }
             Self::Postgres(place) => Ok(Db::Pg(Box::new(Link::open(place)?))),
         }
@@ -132,8 +133,8 @@ impl Location {
     /// A connection that only reads. On PostgreSQL the transaction says so, not the connection.
     pub fn connect_read_only(&self) -> Result<Db, OpenError> {
         let mut db = self.connect()?;
-        if let Db::Sqlite(connection) = &mut db {
-            connection.batch_execute("PRAGMA query_only = ON;")?;
+        if let Db::Sqlite(local) = &mut db {
+            local.connection.batch_execute("PRAGMA query_only = ON;")?;
         }
         Ok(db)
     }

@@ -44,9 +44,10 @@ impl SchemaPolicy {
 /// Names of the migrations that have not run, in order; refuses a schema from the future.
 pub fn pending_migrations(db: &mut Db) -> Result<Vec<String>, OpenError> {
     let (known, applied) = match db {
-        Db::Sqlite(connection) => (
+        Db::Sqlite(local) => (
             known::<Sqlite>(&SQLITE)?,
-            connection
+            local
+                .connection
                 .applied_migrations()
                 .map_err(OpenError::Migration)?,
         ),
@@ -78,7 +79,7 @@ pub fn migrate(db: &mut Db) -> Result<Vec<String>, OpenError> {
         return Ok(missing);
     }
     match db {
-        Db::Sqlite(connection) => connection.run_pending_migrations(SQLITE).map(drop),
+        Db::Sqlite(local) => local.connection.run_pending_migrations(SQLITE).map(drop),
         Db::Pg(link) => link.connection.run_pending_migrations(POSTGRES).map(drop),
     }
     .map_err(OpenError::Migration)?;

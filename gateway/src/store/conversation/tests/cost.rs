@@ -37,9 +37,19 @@ fn measure(
 #[test]
 #[ignore = "a measurement, to be run in release mode"]
 fn cost_of_a_request_and_an_acknowledgement() {
+    println!("devices that were just heard are kept:");
+    cost(true);
+    println!("each is read anew:");
+    cost(false);
+}
+
+fn cost(is_kept: bool) {
     let messages = std::env::var("COST_MESSAGES").map_or(MESSAGES, |n| n.parse().unwrap());
     let fixture = Fixture::new(messages, 10 * messages as u32);
     let mut db = fixture.scratch.connect();
+    if is_kept {
+        db.begin_eras();
+    }
     let mut handsets: Vec<Handset> = (1..=messages).map(|n| fixture.handset(n)).collect();
     let ask = |total| {
         move |db: &mut Db, handset: &mut Handset| {

@@ -86,7 +86,13 @@ fn it_is_due_when_its_entitlement_is_over_and_freed_then() {
             message: None,
             at: over,
         };
-        record(db, &basis, &on_tick(snapshot, context), &cause)
+        record(
+            db,
+            &Cache::default(),
+            &basis,
+            &on_tick(snapshot, context),
+            &cause,
+        )
     };
     let recorded = fixture.store.write_blocking("tick", tick).unwrap();
     assert_eq!(recorded, Recorded::Whole);
