@@ -143,8 +143,12 @@ impl Reader {
             };
             let name = path.strip_prefix(PREFIX).unwrap_or(path);
             let answer = self.ask(&address).await?;
-            // What wants to be told of which thing is among those with a filter.
-            if answer.status == StatusCode::BAD_REQUEST {
+            // What wants to be told of which thing is among those with a filter; and nothing is signed
+            // here, so that there is no checkpoint.
+            if matches!(
+                answer.status,
+                StatusCode::BAD_REQUEST | StatusCode::CONFLICT
+            ) {
                 continue;
             }
             if let Some(next) = next_page(&address, &answer) {
