@@ -2,7 +2,7 @@
 //!
 //! A description says what the CDDL beside it says. Code for each field would take several times
 //! the flash of a device: [`crate::strict::Reader`] and [`crate::writer::Writer`] go through the
-//! description instead, and carry [`Values`] from and to the typed messages.
+//! description instead, and carry `Values` from and to the typed messages.
 
 use crate::limits;
 use crate::malformed::Malformed;
