@@ -15,7 +15,6 @@ mod recent;
 mod redeem;
 mod set;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use fleetgrant_core::activation::Standing;
@@ -338,15 +337,11 @@ fn tell(
     let known = cache.recall(db, |recent| recent.head(id));
     let known = known.map(|(head, _)| head);
     let surrendered = surrender(db, outcome, occasion)?;
-    let mut events = Cow::from(&outcome.events);
-    if !surrendered.is_empty() {
-        events.to_mut().extend(surrendered);
-    }
-    if events.is_empty() {
+    if outcome.events.is_empty() && surrendered.is_empty() {
         return Ok(known);
     }
     let stream = Stream::Device(id.as_str());
-    let head = match known {
+    let mut head = match known {
         Some(known) => known,
         None => event::head(db, stream)?,
     };
@@ -355,7 +350,12 @@ fn tell(
         event::head(db, stream)?,
         "what is kept is what is stored"
     );
-    event::append_after(db, stream, occasion, &events, head).map(Some)
+    for events in [&outcome.events, &surrendered] {
+        if !events.is_empty() {
+            head = event::append_after(db, stream, occasion, events, head)?;
+        }
+    }
+    Ok(Some(head))
 }
 
 /// What came of a right of an older system is on its device now: the older one is given up.

@@ -121,6 +121,20 @@ impl Db {
         }
     }
 
+    /// Runs a step that may change anything, in the middle of what it reads: to it nothing is kept,
+    /// and what was kept holds no more.
+    pub(super) fn outside_eras<T>(&mut self, step: impl FnOnce(&mut Self) -> T) -> T {
+        let watch = match self {
+            Self::Sqlite(local) => local.pause(),
+            Self::Pg(_) => None,
+        };
+        let result = step(self);
+        if let Self::Sqlite(local) = self {
+            local.resume(watch);
+        }
+        result
+    }
+
     /// What was kept so far holds no more.
     pub(super) fn end_era(&mut self) {
         if let Self::Sqlite(local) = self {

@@ -288,10 +288,10 @@ fn attempt(db: &mut Db, group: &mut [Box<dyn Job>]) -> Result<(), Setback> {
     retrying(|| db.begin_write()).map_err(Setback::Begin)?;
     let started = Instant::now();
     for (index, job) in group.iter_mut().enumerate() {
-        let verdict = job.run(db);
-        if job.scope() == Scope::Everything {
-            db.end_era();
-        }
+        let verdict = match job.scope() {
+            Scope::Conversation => job.run(db),
+            Scope::Everything => db.outside_eras(|db| job.run(db)),
+        };
         if !matches!(verdict, Ok(true)) {
             db.rollback();
             return Err(if db.is_lost() {

@@ -146,8 +146,7 @@ impl Recent {
         }
     }
 
-    /// Makes room.
-    fn bound(&mut self) {
+    fn make_room(&mut self) {
         let is_full = self.devices.len() >= MAX_DEVICES
             || self.entitlements.len() >= MAX_ENTITLEMENTS
             || self.pools.len() >= MAX_POOLS;
@@ -163,7 +162,7 @@ impl Recent {
         sets: &[CommittedSet],
         beside: Option<Beside>,
     ) {
-        self.bound();
+        self.make_room();
         if device.state != DeviceState::Admitted {
             return;
         }

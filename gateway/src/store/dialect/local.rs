@@ -22,7 +22,7 @@ pub struct Local {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Era(u64);
 
-struct Watch {
+pub(super) struct Watch {
     era: Era,
     /// `PRAGMA data_version`: another number whenever another connection has committed.
     version: i64,
@@ -79,6 +79,16 @@ impl Local {
 
     pub(super) fn era(&self) -> Option<Era> {
         self.watch.as_ref().map(|watch| watch.era)
+    }
+
+    /// No era until it is resumed, with the next one.
+    pub(super) const fn pause(&mut self) -> Option<Watch> {
+        self.watch.take()
+    }
+
+    pub(super) fn resume(&mut self, watch: Option<Watch>) {
+        self.watch = watch;
+        self.end_era();
     }
 
     pub(super) fn end_era(&mut self) {

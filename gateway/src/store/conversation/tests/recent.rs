@@ -198,6 +198,31 @@ fn an_operation_of_another_kind_ends_what_is_kept() {
     let before = era("converse");
     assert!(before.is_some());
     assert_eq!(era("converse"), before);
-    assert_eq!(era("write"), before);
+    assert_eq!(era("write"), None);
     assert_ne!(era("converse"), before);
+}
+
+#[test]
+fn an_operation_of_another_kind_reads_what_it_has_just_written() {
+    let fixture = fixture();
+    let mut handset = fixture.handset(1);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.unwrap();
+    for _ in 0..3 {
+        handset.seq += 1;
+        let asking = handset.clone();
+        let asked = fixture.store.converse("test", move |db| {
+            asking.request(db, 1).map(crate::store::Verdict::Commit)
+        });
+        handset.take_in(&runtime.block_on(asked).unwrap());
+    }
+    let meddle = move |db: &mut Db| {
+        let read = |db: &mut Db| load_holdings(db, &handset.cache, &handset.id);
+        let before = read(db)?.unwrap().device.owner;
+        on!(db, c => diesel::sql_query(Meddling::Owner(2).sql()).execute(c))?;
+        Ok((before, read(db)?.unwrap().device.owner))
+    };
+    let (before, after) = fixture.store.write_blocking("test", meddle).unwrap();
+    assert!(before.is_some() && after.is_some());
+    assert_ne!(before, after);
 }
