@@ -50,7 +50,7 @@ pub struct Agent<'c, K, S, B, const RIGHTS: usize> {
     /// What the next request echoes.
     pub(crate) challenge: Option<Challenge>,
     /// When to ask again after a refusal.
-    pub(crate) ask_again_at: Option<Instant>,
+    pub(crate) ask_again_at: Instant,
     pub(crate) acks: AckTurn,
     /// Checks of signatures: one a second, ten at once.
     pub(crate) checks: Bucket,
@@ -60,6 +60,7 @@ pub struct Agent<'c, K, S, B, const RIGHTS: usize> {
     pub(crate) unsolicited: Bucket,
     pub(crate) gates: Gates,
     pub(crate) events: Events,
+    /// When it was called last.
     pub(crate) now: Instant,
 }
 
@@ -135,7 +136,7 @@ where
             return Err(AskError::Outstanding);
         }
         let wish = Wish::new(ask, self.profile, &self.enforcing.rights)?;
-        self.make_request(&wish, now)
+        self.make_request(&wish)
     }
 
     /// Takes a message from the authority. Call it for every message that comes in on one of the
@@ -149,14 +150,14 @@ where
     ) -> Result<Taken<'b>, Refusal> {
         self.now = now;
         let taken = if self.checks.take(now) {
-            self.receive(bytes, message, now)
+            self.receive(bytes, message)
         } else {
             Err(Refusal::RateLimited)
         };
         if let Err(reason) = taken {
             self.events.push(Event::Refused { message, reason });
         }
-        self.tell_changes(now);
+        self.tell_changes();
         taken
     }
 
@@ -164,23 +165,20 @@ where
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
         if self.clock.persist_at() <= now {
-            self.store_state(now);
+            self.store_state();
         }
-        if self.contact_due().is_some_and(|at| at <= now) {
-            self.contact_is_due(now);
+        if self.contact_due() <= now {
+            self.contact_is_due();
         }
-        self.tell_changes(now);
+        self.tell_changes();
     }
 
     /// When to call [`Agent::handle_timeout`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let change = rights::next_change(&self.enforcing.rights, self.clock.secs(self.now));
-        let change = change.map(|secs| self.clock.reaches(secs));
-        let mut at = self.clock.persist_at();
-        for due in [self.contact_due(), change] {
-            at = due.map_or(at, |due| at.min(due));
-        }
-        Some(at)
+        let change = rights::next_change(&self.enforcing.rights, self.floor());
+        let change = change.map_or(Instant::NEVER, |secs| self.clock.reaches(secs));
+        let contact = self.contact_due();
+        Some(self.clock.persist_at().min(contact).min(change))
     }
 
     /// Sends what is outstanding at once, unless the gateway said when. Call it when a connection
@@ -195,7 +193,7 @@ where
     pub fn withdraw(&mut self, now: Instant) {
         self.now = now;
         if self.contact.is_explicit() {
-            self.contact.want(&Wish::routine(Reason::Renew), now);
+            self.want(Reason::Renew);
         }
     }
 
@@ -214,7 +212,7 @@ where
     /// each use of what is counted costs one write.
     pub fn use_one(&mut self, feature: &str, now: Instant) -> Result<Status, UseError> {
         self.now = now;
-        let floor = self.clock.secs(now);
+        let floor = self.floor();
         let place = self.profile.feature(feature).unwrap_or(u8::MAX);
         let rights = &mut self.enforcing.rights;
         let counted = rights::use_one(rights, place, floor).map_err(UseError::Off)?;
@@ -224,7 +222,7 @@ where
             rights::undo_use(&mut self.enforcing.rights, activation);
             return Err(UseError::Storage(reason));
         }
-        self.tell_changes(now);
+        self.tell_changes();
         Ok(rights::status(&self.enforcing.rights, place, floor))
     }
 
@@ -235,13 +233,13 @@ where
     /// the agent asks, once an hour at most: the answer to its nonce tells the time.
     pub fn set_clock(&mut self, unix_secs: u64, now: Instant) {
         self.now = now;
-        let before = self.clock.secs(now);
+        let before = self.floor();
         self.clock.claim(unix_secs, now);
-        let ahead = self.clock.secs(now).saturating_sub(before);
+        let ahead = self.floor().saturating_sub(before);
         if ahead > CLOCK_JUMP_SECS {
-            self.ask_for_time(now);
+            self.ask_for_time();
         }
-        self.tell_changes(now);
+        self.tell_changes();
     }
 
     /// The time that the true time is not below, in seconds since 1970.
@@ -266,43 +264,52 @@ where
     }
 
     #[inline(never)]
-    fn contact_due(&self) -> Option<Instant> {
-        if self.contact.is_idle() {
-            // A refusal that says when outlasts a renewal that is due.
-            return self.ask_again_at.or(self.enforcing.renew_at);
+    fn contact_due(&self) -> Instant {
+        if !self.contact.is_idle() {
+            return self.contact.due();
         }
-        self.contact.due()
+        // A refusal that says when outlasts a renewal that is due.
+        match self.ask_again_at {
+            Instant::NEVER => self.enforcing.renew_at,
+            at => at,
+        }
     }
 
-    fn contact_is_due(&mut self, now: Instant) {
+    /// The time that the true time is not below now, in seconds since 1970.
+    #[inline(never)]
+    pub(crate) fn floor(&self) -> u64 {
+        self.clock.secs(self.now)
+    }
+
+    fn contact_is_due(&mut self) {
         if self.contact.is_asking() {
             self.contact.resend();
             return;
         }
         if self.contact.is_idle() {
-            self.contact.want(&Wish::routine(Reason::Renew), now);
+            self.want(Reason::Renew);
         }
-        self.ask_again_at = None;
+        self.ask_again_at = Instant::NEVER;
         let wish = *self.contact.wish();
-        if let Err(reason) = self.make_request(&wish, now) {
-            self.contact.want(&wish, now.plus_secs(TRY_AGAIN_SECS));
+        if let Err(reason) = self.make_request(&wish) {
+            self.contact.want(&wish, self.now.plus_secs(TRY_AGAIN_SECS));
             self.events.push(Event::CannotAsk(reason));
         }
     }
 
     #[inline(never)]
-    fn make_request(&mut self, wish: &Wish, now: Instant) -> Result<(), AskError> {
+    fn make_request(&mut self, wish: &Wish) -> Result<(), AskError> {
         // A device that holds nothing is not known by its thumbprint yet.
         let with_chain = wish.with_chain || self.enforcing.held.is_none();
         let nonce = self.nonce()?;
-        let seq = self.take_seq(now)?;
+        let seq = self.take_seq()?;
         let parts = crate::asking::RequestParts {
             profile: self.profile,
             wish,
             rights: &self.enforcing.rights,
             held: self.enforcing.held,
             challenge: self.challenge,
-            issued_at: self.clock.secs(now),
+            issued_at: self.floor(),
             boots: self.state.boots,
             seq,
             key_set: self.ring.generation,
@@ -315,10 +322,12 @@ where
     }
 
     /// Stores the counters; a failure is an event, and is tried again with the next change.
-    pub(crate) fn store_state(&mut self, now: Instant) {
-        let stored = self.state.store(&mut self.storage, &mut self.clock, now);
+    pub(crate) fn store_state(&mut self) {
+        let stored = self
+            .state
+            .store(&mut self.storage, &mut self.clock, self.now);
         if let Err(reason) = stored {
-            self.clock.postpone_persist(now);
+            self.clock.postpone_persist(self.now);
             self.storage_failed(Record::State, reason);
         }
     }
@@ -328,8 +337,8 @@ where
     }
 
     #[inline(never)]
-    pub(crate) fn tell_changes(&mut self, now: Instant) {
-        let floor = self.clock.secs(now);
+    pub(crate) fn tell_changes(&mut self) {
+        let floor = self.floor();
         while let Some((feature, on)) = self.enforcing.change(floor) {
             self.events.push(Event::FeatureChanged { feature, on });
         }

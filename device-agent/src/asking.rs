@@ -15,6 +15,8 @@ use crate::time::Instant;
 /// Where the agent stands with the gateway.
 pub(crate) struct Contact {
     stage: Stage,
+    /// When something is to be done at this stage.
+    at: Instant,
     /// What is wanted or asked.
     wish: Wish,
     /// Of the request that is out; its bytes are kept until it is answered.
@@ -30,20 +32,21 @@ enum Stage {
     /// Nothing is asked.
     Idle,
     /// A request is to be made then.
-    Want(Instant),
+    Want,
     /// The request that is out is to be sent.
     Send,
     /// If nothing comes until then, it is sent again; a new connection is reason enough too.
-    Wait(Instant),
+    Wait,
     /// It is not sent before, whatever happens.
-    Hold(Instant),
+    Hold,
 }
 
 impl Contact {
     /// Something is wanted then.
     pub(crate) const fn new(wish: Wish, at: Instant) -> Self {
         Self {
-            stage: Stage::Want(at),
+            stage: Stage::Want,
+            at,
             wish,
             nonce: DeviceNonce([0; 16]),
             len: 0,
@@ -58,7 +61,7 @@ impl Contact {
 
     /// A request is out.
     pub(crate) const fn is_asking(&self) -> bool {
-        matches!(self.stage, Stage::Send | Stage::Wait(_) | Stage::Hold(_))
+        matches!(self.stage, Stage::Send | Stage::Wait | Stage::Hold)
     }
 
     /// It was asked on purpose and is not answered yet.
@@ -79,6 +82,12 @@ impl Contact {
         &self.wish
     }
 
+    #[inline(never)]
+    fn go_to(&mut self, stage: Stage, at: Instant) {
+        self.stage = stage;
+        self.at = at;
+    }
+
     /// What was wanted or asked is no longer.
     pub(crate) fn settle(&mut self) {
         self.stage = Stage::Idle;
@@ -87,7 +96,7 @@ impl Contact {
     /// This is wanted then.
     #[inline(never)]
     pub(crate) fn want(&mut self, wish: &Wish, at: Instant) {
-        self.stage = Stage::Want(at);
+        self.go_to(Stage::Want, at);
         self.wish = *wish;
     }
 
@@ -109,13 +118,14 @@ impl Contact {
 
     /// It was sent.
     pub(crate) fn sent(&mut self, now: Instant, random: u32) {
-        self.stage = Stage::Wait(self.backoff.next(now, random));
+        let at = self.backoff.next(now, random);
+        self.go_to(Stage::Wait, at);
     }
 
     /// There may be a better chance now than when it was sent: a lost connection explains the
     /// silence so far, so that the windows start anew.
     pub(crate) fn hurry(&mut self) {
-        if let Stage::Wait(_) = self.stage {
+        if self.stage == Stage::Wait {
             self.stage = Stage::Send;
             self.backoff = Backoff::NEW;
         }
@@ -129,21 +139,21 @@ impl Contact {
     /// Sends it again then, not earlier.
     pub(crate) fn hold_until(&mut self, at: Instant) {
         if self.is_asking() {
-            self.stage = Stage::Hold(at);
+            self.go_to(Stage::Hold, at);
         }
     }
 
     /// When something is to be done.
-    pub(crate) const fn due(&self) -> Option<Instant> {
+    pub(crate) const fn due(&self) -> Instant {
         match self.stage {
-            Stage::Idle | Stage::Send => None,
-            Stage::Want(at) | Stage::Wait(at) | Stage::Hold(at) => Some(at),
+            Stage::Idle | Stage::Send => Instant::NEVER,
+            Stage::Want | Stage::Wait | Stage::Hold => self.at,
         }
     }
 
     /// What is wanted is wanted now.
     pub(crate) fn bring_forward(&mut self, now: Instant) {
-        self.stage = Stage::Want(now);
+        self.go_to(Stage::Want, now);
     }
 
     /// Asked anew, it bears the chain.
@@ -163,7 +173,7 @@ impl Contact {
     pub(crate) fn keep_until(&mut self, at: Instant) {
         if self.is_asking() {
             self.wish.give_way();
-            self.stage = Stage::Want(at);
+            self.go_to(Stage::Want, at);
         }
     }
 
@@ -171,7 +181,7 @@ impl Contact {
     pub(crate) fn ask_anew(&mut self, now: Instant, random: u32) {
         if self.is_asking() {
             let at = self.wish.asked_anew.next_but_first_at_once(now, random);
-            self.stage = Stage::Want(at);
+            self.go_to(Stage::Want, at);
         }
     }
 }

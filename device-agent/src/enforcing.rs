@@ -16,7 +16,7 @@ pub(crate) struct Enforcing<const RIGHTS: usize> {
     pub(crate) signed_by: Option<KeyId>,
     pub(crate) rights: [Right; RIGHTS],
     /// When to ask for the next one.
-    pub(crate) renew_at: Option<Instant>,
+    pub(crate) renew_at: Instant,
     /// The features that were on when the firmware was last told.
     told_on: u64,
 }
@@ -27,7 +27,7 @@ impl<const RIGHTS: usize> Enforcing<RIGHTS> {
             held: None,
             signed_by: None,
             rights: [Right::FREE; RIGHTS],
-            renew_at: None,
+            renew_at: Instant::NEVER,
             told_on: 0,
         }
     }

@@ -106,11 +106,12 @@ impl KeyRing {
         Ok(highest)
     }
 
-    /// The root with this id, unless it was retired.
-    pub(crate) fn root<'c>(&self, kid: &KeyId, profile: &Profile<'c>) -> Option<&'c PublicKey> {
-        let mut roots = profile.roots.iter().zip(0_u8..);
-        let (root, place) = roots.find(|(root, _)| root.thumbprint().key_id() == *kid)?;
-        (self.retired_roots >> place & 1 == 0).then_some(root)
+    /// The root with this id, unless it was retired. It signs key sets, whenever that is.
+    pub(crate) fn root(&self, kid: &KeyId, profile: &Profile<'_>) -> Result<AuthorityKey, Refusal> {
+        let place =
+            place_of_root(kid, profile).filter(|place| self.retired_roots >> place & 1 == 0);
+        let root = place.and_then(|place| profile.roots.get(usize::from(place)));
+        Ok(vouching(*root.ok_or(Refusal::UnknownRoot)?))
     }
 
     /// Replaces the key set. `held` is the id and key that signed the set in force.
@@ -124,8 +125,7 @@ impl KeyRing {
     ) -> Result<Self, Refusal> {
         let mut retired_roots = self.retired_roots;
         for kid in set.retired_roots.iter() {
-            let mut roots = profile.roots.iter().zip(0_u8..);
-            if let Some((_, place)) = roots.find(|(root, _)| root.thumbprint().key_id() == kid) {
+            if let Some(place) = place_of_root(&kid, profile) {
                 retired_roots |= 1 << place;
             }
         }
@@ -141,14 +141,7 @@ impl KeyRing {
             encode(&mut body, &kid, &authority, authority.role.number());
         }
         if let Some((kid, key)) = held.filter(|_| !holds_held) {
-            let vouching = AuthorityKey {
-                key: *key,
-                not_before: 0,
-                not_after: 0,
-                epoch: 0,
-                role: Role::Grants,
-            };
-            encode(&mut body, kid, &vouching, ROLE_HELD);
+            encode(&mut body, kid, &vouching(*key), ROLE_HELD);
         }
         let digest = sha256(&[head.bytes(), body.bytes()]);
         let seal = keys.sign(&SigStructure::of_own(SEALED, &digest))?;
@@ -159,6 +152,24 @@ impl KeyRing {
             entries: (body.bytes().len() / ENTRY) as u8,
         })
     }
+}
+
+/// A key by itself: it signs no message of the authority.
+const fn vouching(key: PublicKey) -> AuthorityKey {
+    AuthorityKey {
+        key,
+        not_before: 0,
+        not_after: 0,
+        epoch: 0,
+        role: Role::Grants,
+    }
+}
+
+#[inline(never)]
+fn place_of_root(kid: &KeyId, profile: &Profile<'_>) -> Option<u8> {
+    let mut roots = profile.roots.iter().zip(0..);
+    let (_, place) = roots.find(|(root, _)| root.thumbprint().key_id() == *kid)?;
+    Some(place)
 }
 
 /// Checks the seal behind `body` bytes of a record that is whole.

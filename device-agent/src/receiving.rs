@@ -2,6 +2,7 @@
 
 use fleetgrant_schemas::Malformed;
 use fleetgrant_schemas::grant::Grant;
+use fleetgrant_schemas::keys::KeySet;
 use fleetgrant_schemas::limits;
 use fleetgrant_schemas::notice::{Notice, NoticeCode};
 use fleetgrant_schemas::request::Reason;
@@ -48,57 +49,53 @@ where
         &mut self,
         bytes: &'b [u8],
         message: MessageType,
-        now: Instant,
     ) -> Result<Taken<'b>, Refusal> {
         if bytes.len() > usize::from(self.profile.max_down()) {
             return Err(Malformed::Oversize.into());
         }
-        let taken = match message {
-            MessageType::Grant | MessageType::Notice => {
-                match self.authenticate(bytes, message, Some(now)) {
-                    Err(reason) => Err(reason),
-                    Ok(authentic) if message == MessageType::Grant => {
-                        self.receive_grant(&authentic, now)
-                    }
-                    Ok(authentic) => self.receive_notice(&authentic, now),
-                }
-            }
-            MessageType::Keys => self.receive_keys(bytes, now),
-            MessageType::Request | MessageType::Ack => Err(Refusal::OtherTopic),
-        };
-        if let Err(Refusal::UnknownKey) = taken {
-            self.ask_for_keys(now);
+        if message.is_up() {
+            return Err(Refusal::OtherTopic);
         }
-        taken
+        // By reference, here and below: what is large is not moved out of a result.
+        match &self.authenticate(bytes, message, true) {
+            Err(reason) => {
+                if *reason == Refusal::UnknownKey {
+                    self.ask_for_keys();
+                }
+                Err(*reason)
+            }
+            Ok(authentic) => match message {
+                MessageType::Grant => self.receive_grant(authentic),
+                MessageType::Keys => self.receive_keys(authentic),
+                _ => self.receive_notice(authentic),
+            },
+        }
     }
 
     #[inline(never)]
-    fn receive_grant<'b>(
-        &mut self,
-        authentic: &Authentic<'b>,
-        now: Instant,
-    ) -> Result<Taken<'b>, Refusal> {
-        let grant: Grant<'b> = authentic.read()?;
-        let (verdict, answers) = self.check_grant(&grant, authentic, now)?;
+    fn receive_grant<'b>(&mut self, authentic: &Authentic<'b>) -> Result<Taken<'b>, Refusal> {
+        let read = authentic.read();
+        let grant: &Grant<'b> = read.as_ref().map_err(|reason| *reason)?;
+        let (verdict, answers) = self.check_grant(grant, authentic)?;
         match verdict {
             GrantVerdict::Newer(accepted) => {
-                self.install(&accepted, answers, now)?;
-                Ok(Taken::Installed(grant))
+                self.install(&accepted, answers)?;
+                Ok(Taken::Installed(*grant))
             }
             GrantVerdict::Again => {
                 if answers != Answers::Nothing {
-                    self.clock.prove(grant.issued_at, now);
+                    self.clock.prove(grant.issued_at, self.now);
                     self.settle(answers);
                 }
-                if answers != Answers::Nothing || self.unsolicited.take(now) {
+                if answers != Answers::Nothing || self.unsolicited.take(self.now) {
                     self.acks.again = true;
                 }
-                Ok(Taken::Again(grant))
+                Ok(Taken::Again(*grant))
             }
             GrantVerdict::Overtaken => {
                 // Repeated, the request would get the same answer for ever.
                 match answers {
-                    Answers::Online => self.ask_anew(now),
+                    Answers::Online => self.ask_anew(),
                     answers => self.settle(answers),
                 }
                 Err(Refusal::Superseded)
@@ -111,18 +108,17 @@ where
         &mut self,
         accepted: &AcceptedGrant<'_, '_>,
         answers: Answers,
-        now: Instant,
     ) -> Result<(), Refusal> {
         let grant = accepted.grant();
         let mut clock = self.clock;
         match answers {
             // A recorded grant may be old, but never from the future.
-            Answers::Nothing => clock.claim(grant.issued_at, now),
-            _ => clock.prove(grant.issued_at, now),
+            Answers::Nothing => clock.claim(grant.issued_at, self.now),
+            _ => clock.prove(grant.issued_at, self.now),
         }
         let were_reported = answers == Answers::Online && self.contact.has_reported();
         let removing = Removing::<RIGHTS>::by(&self.enforcing.rights, grant, were_reported);
-        let floors = { clock }.persist(now);
+        let floors = { clock }.persist(self.now);
         installing::store(&mut self.storage, accepted, &removing, floors)
             .inspect_err(|reason| self.storage_failed(Record::Set, *reason))?;
 
@@ -132,7 +128,7 @@ where
             .enforce(grant, signed_by, self.profile, &removing);
         self.challenge = Some(grant.next_challenge);
         let renew = grant.renew_after.max(MIN_RENEW_SECS);
-        self.enforcing.renew_at = Some(retry::around_secs(now, renew, self.random()));
+        self.enforcing.renew_at = retry::around_secs(self.now, renew, self.random());
         self.settle(answers);
         self.contact.set_changed();
         self.events.push(Event::Installed {
@@ -148,87 +144,84 @@ where
             Answers::Nothing => {}
             Answers::Online => {
                 self.contact.settle();
-                self.ask_again_at = None;
+                self.ask_again_at = Instant::NEVER;
             }
             Answers::File => self.state.file_nonce = None,
         }
     }
 
     #[inline(never)]
-    fn receive_notice<'b>(
-        &mut self,
-        authentic: &Authentic<'b>,
-        now: Instant,
-    ) -> Result<Taken<'b>, Refusal> {
-        let notice: Notice<'b> = authentic.read()?;
-        let answers = self.check_notice(&notice, authentic)?;
+    fn receive_notice<'b>(&mut self, authentic: &Authentic<'b>) -> Result<Taken<'b>, Refusal> {
+        let read = authentic.read();
+        let notice: &Notice<'b> = read.as_ref().map_err(|reason| *reason)?;
+        let answers = self.check_notice(notice, authentic)?;
         match answers {
-            Answers::Nothing => self.unsolicited_notice(notice.code, now)?,
+            Answers::Nothing => self.unsolicited_notice(notice.code)?,
             Answers::Online | Answers::File => {
                 if answers == Answers::Online {
-                    self.answer(&notice, now)?;
+                    self.answer(notice)?;
                 } else {
                     self.state.file_nonce = None;
-                    self.store_state(now);
+                    self.store_state();
                 }
-                self.clock.prove(notice.issued_at, now);
+                self.clock.prove(notice.issued_at, self.now);
                 if notice.challenge.is_some() {
                     self.challenge = notice.challenge;
                 }
             }
         }
         self.events.push(Event::Notice(notice.code));
-        Ok(Taken::Notice(notice))
+        Ok(Taken::Notice(*notice))
     }
 
-    fn unsolicited_notice(&mut self, code: NoticeCode, now: Instant) -> Result<(), Refusal> {
+    fn unsolicited_notice(&mut self, code: NoticeCode) -> Result<(), Refusal> {
         match code {
             NoticeCode::Poke => {
-                if !self.gates.poke.pass(now) {
+                if !self.gates.poke.pass(self.now) {
                     return Err(Refusal::TooSoon);
                 }
                 if self.contact.is_asking() {
                     self.contact.hurry();
                 } else if self.contact.is_idle() {
-                    self.want(Reason::Renew, now);
+                    self.want(Reason::Renew);
                 } else {
-                    self.contact.bring_forward(now);
+                    self.contact.bring_forward(self.now);
                 }
                 Ok(())
             }
-            NoticeCode::SendChain => self.send_chain(now),
+            NoticeCode::SendChain => self.send_chain(),
             _ => Err(Refusal::NotAsked),
         }
     }
 
     /// A notice that answers the outstanding request.
-    fn answer(&mut self, notice: &Notice<'_>, now: Instant) -> Result<(), Refusal> {
+    fn answer(&mut self, notice: &Notice<'_>) -> Result<(), Refusal> {
         match notice.code {
-            NoticeCode::SendChain => return self.send_chain(now),
+            NoticeCode::SendChain => return self.send_chain(),
             NoticeCode::StaleSeq => {
-                if !self.gates.stale_seq.pass(now) {
+                if !self.gates.stale_seq.pass(self.now) {
                     return Err(Refusal::TooSoon);
                 }
                 if let Some(expected) = notice.seq_expected {
                     self.state.raise_seq(expected);
                 }
-                self.ask_anew(now);
+                self.ask_anew();
             }
-            NoticeCode::Challenge => self.ask_anew(now),
+            NoticeCode::Challenge => self.ask_anew(),
             NoticeCode::RetryLater => {
                 let secs = notice.retry_after.unwrap_or(MIN_RENEW_SECS);
                 let secs = secs.min(MAX_RETRY_SECS);
-                let at = retry::after_secs(now, secs, self.random());
+                let at = retry::after_secs(self.now, secs, self.random());
                 self.contact.hold_until(at);
             }
             NoticeCode::ShowGrant => {
                 self.acks.show = self.enforcing.held.is_some();
-                let at = self.refused_until(notice.retry_after, AFTER_SHOWING_SECS, now);
+                let at = self.refused_until(notice.retry_after, AFTER_SHOWING_SECS);
                 self.contact.keep_until(at);
             }
-            NoticeCode::Poke => self.ask_anew(now),
+            NoticeCode::Poke => self.ask_anew(),
             NoticeCode::NotAdmitted | NoticeCode::Quarantined => {
-                let at = self.refused_until(notice.retry_after, ASK_AGAIN_SECS, now);
+                let at = self.refused_until(notice.retry_after, ASK_AGAIN_SECS);
                 self.contact.keep_until(at);
             }
             NoticeCode::Revoked
@@ -237,51 +230,48 @@ where
             | NoticeCode::Malformed
             | NoticeCode::WrongRealm
             | NoticeCode::IdentityConflict => {
-                let at = self.refused_until(notice.retry_after, ASK_AGAIN_SECS, now);
+                let at = self.refused_until(notice.retry_after, ASK_AGAIN_SECS);
                 self.forget_wish_until(at);
             }
         }
         Ok(())
     }
 
-    fn refused_until(
-        &mut self,
-        retry_after: Option<u32>,
-        default_secs: u32,
-        now: Instant,
-    ) -> Instant {
+    fn refused_until(&mut self, retry_after: Option<u32>, default_secs: u32) -> Instant {
         let secs = retry_after.unwrap_or(default_secs);
         let secs = secs.clamp(MIN_RENEW_SECS, MAX_RETRY_SECS);
-        retry::after_secs(now, secs, self.random())
+        retry::after_secs(self.now, secs, self.random())
     }
 
     /// The wish is denied, and not repeated; the device asks for what it is owed by then.
     fn forget_wish_until(&mut self, at: Instant) {
         self.contact.settle();
-        self.ask_again_at = Some(at);
+        self.ask_again_at = at;
     }
 
-    fn send_chain(&mut self, now: Instant) -> Result<(), Refusal> {
+    fn send_chain(&mut self) -> Result<(), Refusal> {
         if !self.contact.is_asking() {
             return Err(Refusal::NotAsked);
         }
-        if !self.gates.send_chain.pass(now) {
+        if !self.gates.send_chain.pass(self.now) {
             return Err(Refusal::TooSoon);
         }
         self.contact.add_chain();
-        self.ask_anew(now);
+        self.ask_anew();
         Ok(())
     }
 
     /// The same wish in a new request.
-    pub(crate) fn ask_anew(&mut self, now: Instant) {
+    pub(crate) fn ask_anew(&mut self) {
         let random = self.random();
-        self.contact.ask_anew(now, random);
+        self.contact.ask_anew(self.now, random);
     }
 
     #[inline(never)]
-    fn receive_keys<'b>(&mut self, bytes: &'b [u8], now: Instant) -> Result<Taken<'b>, Refusal> {
-        let set = self.check_keys(bytes)?;
+    fn receive_keys<'b>(&mut self, authentic: &Authentic<'b>) -> Result<Taken<'b>, Refusal> {
+        let read = authentic.read();
+        let set: &KeySet<'b> = read.as_ref().map_err(|reason| *reason)?;
+        self.check_keys(set, &authentic.kid())?;
         let held = match &self.enforcing.signed_by {
             Some(kid) => {
                 let found = self.ring.find(kid, self.profile, &mut self.storage)?;
@@ -292,30 +282,30 @@ where
         let held = held.as_ref().map(|(kid, key)| (*kid, key));
         self.ring =
             self.ring
-                .replace(&set, held, self.profile, &mut self.storage, &mut self.keys)?;
+                .replace(set, held, self.profile, &mut self.storage, &mut self.keys)?;
         self.events.push(Event::KeysInstalled {
             generation: set.generation,
         });
-        self.ask_anew(now);
+        self.ask_anew();
         if self.contact.is_idle() {
-            self.want(Reason::Keys, now);
+            self.want(Reason::Keys);
         }
-        Ok(Taken::Keys(set))
+        Ok(Taken::Keys(*set))
     }
 
-    fn ask_for_keys(&mut self, now: Instant) {
-        if self.contact.is_idle() && self.gates.keys.pass(now) {
-            self.want(Reason::Keys, now);
-        }
-    }
-
-    pub(crate) fn ask_for_time(&mut self, now: Instant) {
-        if self.contact.is_idle() && self.gates.clock.pass(now) {
-            self.want(Reason::Renew, now);
+    fn ask_for_keys(&mut self) {
+        if self.contact.is_idle() && self.gates.keys.pass(self.now) {
+            self.want(Reason::Keys);
         }
     }
 
-    fn want(&mut self, reason: Reason, now: Instant) {
-        self.contact.want(&Wish::routine(reason), now);
+    pub(crate) fn ask_for_time(&mut self) {
+        if self.contact.is_idle() && self.gates.clock.pass(self.now) {
+            self.want(Reason::Renew);
+        }
+    }
+
+    pub(crate) fn want(&mut self, reason: Reason) {
+        self.contact.want(&Wish::routine(reason), self.now);
     }
 }

@@ -44,16 +44,11 @@ impl SoftwareKey {
 
 impl From<SigningKey> for SoftwareKey {
     fn from(signing: SigningKey) -> Self {
-        let point = signing.verifying_key().to_sec1_point(false);
-        let mut public = PublicKey {
-            x: [0; 32],
-            y: [0; 32],
+        let point = signing.verifying_key().as_affine();
+        let public = PublicKey {
+            x: point.x().into(),
+            y: point.y().into(),
         };
-        // An uncompressed point of a valid key always has both coordinates.
-        if let (Some(x), Some(y)) = (point.x(), point.y()) {
-            public.x.copy_from_slice(x);
-            public.y.copy_from_slice(y);
-        }
         Self { signing, public }
     }
 }

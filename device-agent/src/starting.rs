@@ -1,5 +1,6 @@
 //! A start: what was stored comes back, and the first contact is planned.
 
+use fleetgrant_schemas::Malformed;
 use fleetgrant_schemas::grant::Grant;
 use fleetgrant_schemas::request::Reason;
 use fleetgrant_schemas::topic::MessageType;
@@ -56,8 +57,8 @@ where
         let (proven, claimed) = of_state.max(of_set);
         agent.clock = ClockFloor::restore(proven, claimed, now);
         agent.state.boots = agent.state.boots.saturating_add(1);
-        agent.store_state(now);
-        agent.tell_changes(now);
+        agent.store_state();
+        agent.tell_changes();
         Ok(agent)
     }
 
@@ -76,7 +77,7 @@ where
             enforcing: Enforcing::blank(),
             contact: Contact::new(Wish::routine(Reason::Boot), now),
             challenge: None,
-            ask_again_at: None,
+            ask_again_at: Instant::NEVER,
             acks: AckTurn::default(),
             checks: Bucket::full(10, 1_000, now),
             requests: Bucket::full(5, 10_000, now),
@@ -132,10 +133,11 @@ where
         authentic: &Authentic<'_>,
         place: &Place,
     ) -> Result<(), StorageError> {
-        let grant = self.read_stored(authentic)?;
+        let read = authentic.read();
+        let grant = self.is_mine(&read)?;
         let removing = installing::removing::<S, RIGHTS>(&mut self.storage, place)?;
         self.enforcing
-            .enforce(&grant, Some(authentic.kid()), self.profile, &removing);
+            .enforce(grant, Some(authentic.kid()), self.profile, &removing);
         self.challenge = Some(grant.next_challenge);
         Ok(())
     }
@@ -154,9 +156,10 @@ where
         };
         let place = installing::locate(&mut self.storage)?.ok_or(StorageError::Damaged)?;
         let authentic = self.authenticate_stored(&place, scratch)?;
-        let grant = self.read_stored(&authentic)?;
+        let read = authentic.read();
+        let grant = self.is_mine(&read)?;
         if grant.held() == held {
-            Ok(Some(grant))
+            Ok(Some(*grant))
         } else {
             Err(StorageError::Damaged)
         }
@@ -168,22 +171,28 @@ where
         scratch: &'b mut [u8],
     ) -> Result<Authentic<'b>, StorageError> {
         let grant = installing::grant(&mut self.storage, place, scratch)?;
-        self.authenticate(grant, MessageType::Grant, None)
+        self.authenticate(grant, MessageType::Grant, false)
             .map_err(|reason| match reason {
                 Refusal::Storage => StorageError::Read,
                 _ => StorageError::Damaged,
             })
     }
 
-    fn read_stored<'b>(&self, authentic: &Authentic<'b>) -> Result<Grant<'b>, StorageError> {
-        let grant: Grant<'b> = authentic.read().map_err(|_| StorageError::Damaged)?;
-        let is_mine = self
-            .addressed(grant.realm, grant.device, Some(&grant.confirmation))
-            .is_ok();
-        if is_mine && grant.entitlements.len() <= RIGHTS {
+    /// The grant that was read from storage, if it is for this device and fits.
+    fn is_mine<'g, 'b>(
+        &self,
+        read: &'g Result<Grant<'b>, Malformed>,
+    ) -> Result<&'g Grant<'b>, StorageError> {
+        match read {
             Ok(grant)
-        } else {
-            Err(StorageError::Damaged)
+                if grant.entitlements.len() <= RIGHTS
+                    && self
+                        .addressed(grant.realm, grant.device, Some(&grant.confirmation))
+                        .is_ok() =>
+            {
+                Ok(grant)
+            }
+            _ => Err(StorageError::Damaged),
         }
     }
 

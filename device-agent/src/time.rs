@@ -7,6 +7,9 @@ use fleetgrant_schemas::limits::MAX_INSTANT;
 pub struct Instant(pub u64);
 
 impl Instant {
+    /// Later than any.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
     /// This many milliseconds later.
     #[must_use]
     #[inline(never)]

@@ -35,7 +35,7 @@ where
     /// The buffer must be as long as the request's buffer, and at least 512 bytes and 50 for each
     /// right. To show the grant to a gateway that asks for it, it takes twice the grant more.
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
-        match self.write_ack(buffer, self.now, false) {
+        match self.write_ack(buffer, false) {
             Ok(Some(len)) => {
                 return Some(Transmit {
                     message: MessageType::Ack,
@@ -87,16 +87,16 @@ where
         let nonce = self.nonce()?;
         let (mut next, _) = self.state.with_next_seq();
         next.file_nonce = Some(nonce);
-        next.store(&mut self.storage, &mut self.clock, now)?;
+        next.store(&mut self.storage, &mut self.clock, self.now)?;
         self.state = next;
-        self.ask_anew(now);
+        self.ask_anew();
         let parts = RequestParts {
             profile: self.profile,
             wish: &wish,
             rights: &self.enforcing.rights,
             held: self.enforcing.held,
             challenge: self.challenge,
-            issued_at: self.clock.secs(now),
+            issued_at: self.floor(),
             boots: self.state.boots,
             seq: self.state.seq(),
             key_set: self.ring.generation,
@@ -115,16 +115,11 @@ where
         now: Instant,
     ) -> Result<Option<usize>, AskError> {
         self.now = now;
-        self.write_ack(buffer, now, true)
+        self.write_ack(buffer, true)
     }
 
     /// Writes an acknowledgement, for a file or if one is due.
-    fn write_ack(
-        &mut self,
-        buffer: &mut [u8],
-        now: Instant,
-        for_file: bool,
-    ) -> Result<Option<usize>, AskError> {
+    fn write_ack(&mut self, buffer: &mut [u8], for_file: bool) -> Result<Option<usize>, AskError> {
         let Some(held) = self.enforcing.held else {
             return Ok(None);
         };
@@ -142,7 +137,7 @@ where
 
         let mut next = self.state;
         next.acked = next.acked.next(&held, exceptions_digest);
-        next.store(&mut self.storage, &mut self.clock, now)?;
+        next.store(&mut self.storage, &mut self.clock, self.now)?;
         self.state = next;
 
         let (shown_grant, buffer) = if self.acks.show {
@@ -154,7 +149,7 @@ where
         let ack = Ack {
             device: self.profile.device,
             realm: self.profile.realm,
-            issued_at: Some(self.clock.secs(now)).filter(|secs| *secs > 0),
+            issued_at: Some(self.floor()).filter(|secs| *secs > 0),
             n: self.state.acked.n(),
             held,
             exceptions: Seq::new(exceptions),
@@ -190,10 +185,10 @@ where
         Ok(DeviceNonce(nonce))
     }
 
-    pub(crate) fn take_seq(&mut self, now: Instant) -> Result<u64, AskError> {
+    pub(crate) fn take_seq(&mut self) -> Result<u64, AskError> {
         let (next, needs_store) = self.state.with_next_seq();
         if needs_store {
-            next.store(&mut self.storage, &mut self.clock, now)?;
+            next.store(&mut self.storage, &mut self.clock, self.now)?;
         }
         self.state = next;
         Ok(next.seq())

@@ -14,7 +14,6 @@ use crate::crypto::KeyOperations;
 use crate::key_ring::Found;
 use crate::refusal::Refusal;
 use crate::storage::Storage;
-use crate::time::Instant;
 
 /// Which open request a message answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +40,7 @@ impl<'b> Authentic<'b> {
         self.kid
     }
 
+    #[inline(never)]
     pub(crate) fn read<M: Message<'b>>(&self) -> Result<M, Malformed> {
         self.verified.read()
     }
@@ -90,7 +90,6 @@ where
         &self,
         grant: &'g Grant<'b>,
         authentic: &'g Authentic<'b>,
-        now: Instant,
     ) -> Result<(GrantVerdict<'g, 'b>, Answers), Refusal> {
         self.addressed(grant.realm, grant.device, Some(&grant.confirmation))?;
         let answers = self.answers(grant.nonce);
@@ -107,8 +106,8 @@ where
         issued_within(grant.issued_at, authority)?;
         // What answers a live nonce tells the time itself.
         let floor = match answers {
-            Answers::Nothing => self.clock.secs(now),
-            _ => self.clock.proven_secs(now).max(grant.issued_at),
+            Answers::Nothing => self.floor(),
+            _ => self.clock.proven_secs(self.now).max(grant.issued_at),
         };
         if floor >= authority.not_after {
             return Err(Refusal::KeyExpired);
@@ -151,17 +150,8 @@ where
         Ok(self.answers(notice.nonce))
     }
 
-    /// Checks a key set.
-    pub(crate) fn check_keys<'b>(&mut self, bytes: &'b [u8]) -> Result<KeySet<'b>, Refusal> {
-        let (envelope, kid) = open(bytes, MessageType::Keys)?;
-        let root = self
-            .ring
-            .root(&kid, self.profile)
-            .ok_or(Refusal::UnknownRoot)?;
-        let verified = envelope
-            .verify(|signed, signature| self.keys.verify(root, signed, signature))
-            .map_err(|_| Refusal::BadSignature)?;
-        let set: KeySet<'b> = verified.read()?;
+    /// Checks what a key set says.
+    pub(crate) fn check_keys(&mut self, set: &KeySet<'_>, signer: &KeyId) -> Result<(), Refusal> {
         if set.realm != self.profile.realm {
             return Err(Refusal::OtherRealm);
         }
@@ -170,42 +160,31 @@ where
             return Err(Refusal::OldKeySet);
         }
         let current = self.ring.epoch(self.profile, &mut self.storage)?;
-        if is_consistent(&set, &kid, current) {
-            Ok(set)
+        if is_consistent(set, signer, current) {
+            Ok(())
         } else {
             Err(Refusal::BadKeySet)
         }
     }
 
-    /// The checks that need no payload, the signature last. `received`: when; a stored message is
+    /// The checks that need no payload, the signature last. A message that is not new, but stored, is
     /// good for as long as it is kept, whatever became of its key since.
     #[inline(never)]
     pub(crate) fn authenticate<'b>(
         &mut self,
         bytes: &'b [u8],
         message: MessageType,
-        received: Option<Instant>,
+        is_new: bool,
     ) -> Result<Authentic<'b>, Refusal> {
-        let (envelope, kid) = open(bytes, message)?;
-        let found = self.ring.find(&kid, self.profile, &mut self.storage)?;
-        let Some(Found {
-            authority,
-            is_current,
-        }) = found
-        else {
-            return Err(Refusal::UnknownKey);
+        let envelope = Envelope::parse(bytes)?;
+        let kid = match envelope.signer() {
+            Signer::Key(kid) if envelope.message() == message => kid,
+            _ => return Err(Refusal::OtherTopic),
         };
-        if let Some(now) = received {
-            if !is_current {
-                return Err(Refusal::UnknownKey);
-            }
-            if message == MessageType::Grant && authority.role != Role::Grants {
-                return Err(Refusal::KeyRole);
-            }
-            if self.clock.proven_secs(now) >= authority.not_after {
-                return Err(Refusal::KeyExpired);
-            }
-        }
+        let authority = match message {
+            MessageType::Keys => self.ring.root(&kid, self.profile)?,
+            _ => self.authority(&kid, message, is_new)?,
+        };
         let verified = envelope
             .verify(|signed, signature| self.keys.verify(&authority.key, signed, signature))
             .map_err(|_| Refusal::BadSignature)?;
@@ -215,6 +194,35 @@ where
             kid,
             authority,
         })
+    }
+
+    /// The authority's key with this id, if it may sign this.
+    fn authority(
+        &mut self,
+        kid: &KeyId,
+        message: MessageType,
+        is_new: bool,
+    ) -> Result<AuthorityKey, Refusal> {
+        let found = self.ring.find(kid, self.profile, &mut self.storage)?;
+        let Some(Found {
+            authority,
+            is_current,
+        }) = found
+        else {
+            return Err(Refusal::UnknownKey);
+        };
+        if is_new {
+            if !is_current {
+                return Err(Refusal::UnknownKey);
+            }
+            if message == MessageType::Grant && authority.role != Role::Grants {
+                return Err(Refusal::KeyRole);
+            }
+            if self.clock.proven_secs(self.now) >= authority.not_after {
+                return Err(Refusal::KeyExpired);
+            }
+        }
+        Ok(authority)
     }
 
     #[inline(never)]
@@ -242,14 +250,6 @@ where
             Some(nonce) if self.state.file_nonce.as_ref() == Some(nonce) => Answers::File,
             _ => Answers::Nothing,
         }
-    }
-}
-
-fn open(bytes: &[u8], message: MessageType) -> Result<(Envelope<'_>, KeyId), Refusal> {
-    let envelope = Envelope::parse(bytes)?;
-    match envelope.signer() {
-        Signer::Key(kid) if envelope.message() == message => Ok((envelope, kid)),
-        _ => Err(Refusal::OtherTopic),
     }
 }
 

@@ -34,7 +34,7 @@ macro_rules! closed {
 
             #[allow(dead_code, reason = "not every list stands in a message")]
             pub(crate) fn take(values: &mut $crate::values::Values<'_>) -> Self {
-                Self::from_number(values.uint()).unwrap_or(Self::ALL[0])
+                Self::from_number((values.uint() as u8).into()).unwrap_or(Self::ALL[0])
             }
 
             /// Its number in a message.

@@ -42,7 +42,7 @@ use crate::seq::{self, Seq};
 use crate::shape::{Field, List, Shape};
 use crate::strict::Reader;
 use crate::topic::MessageType;
-use crate::values::{Value, Values};
+use crate::values::{Value, Values, fixed};
 use crate::writer::Writer;
 
 const TAG_SIGN1: u64 = 18;
@@ -198,7 +198,7 @@ impl<'b> Envelope<'b> {
 
     /// Gives out the payload if `is_good` finds the signature good.
     pub fn verify(
-        self,
+        &self,
         is_good: impl FnOnce(&SigStructure<'b>, &Signature) -> bool,
     ) -> Result<Verified<'b>, BadSignature> {
         if is_good(&self.signed, self.signature) {
@@ -248,14 +248,16 @@ fn read_header(bytes: &[u8]) -> Result<(MessageType, Signer<'_>), Malformed> {
         Err(Malformed::MissingKey) => return Err(Malformed::Algorithm),
         read => read?,
     }
-    let kid = header.if_there(Values::array);
+    let kid = header.take();
     let message = MessageType::of_media_type(header.text()).ok_or(Malformed::Type)?;
-    let chain = header.if_there(Values::list);
-    let x5t = header.if_there(Values::array);
-    let signer = match (kid, chain, x5t) {
-        (Some(kid), None, None) => Signer::Key(KeyId(kid)),
-        (None, Some(chain), None) => Signer::Chain(chain),
-        (None, None, Some(digest)) => Signer::Thumbprint(CertificateThumbprint(digest)),
+    let signer = match (kid, header.take(), header.take()) {
+        (Value::Bytes(kid), Value::Absent, Value::Absent) => Signer::Key(KeyId(fixed(kid))),
+        (Value::Absent, Value::Read(chain, len), Value::Absent) => {
+            Signer::Chain(Seq::of_read(chain, len))
+        }
+        (Value::Absent, Value::Absent, Value::Bytes(digest)) => {
+            Signer::Thumbprint(CertificateThumbprint(fixed(digest)))
+        }
         _ => return Err(Malformed::Signer),
     };
     if signer.is_device() == message.is_up() {

@@ -184,13 +184,16 @@ impl<'b> Message<'b> for KeySet<'b> {
     const TYPE: MessageType = MessageType::Keys;
 
     fn check(&self) -> Result<(), Malformed> {
-        let kids = || self.keys.iter().map(|key| key.key.thumbprint().key_id());
-        for (place, (key, kid)) in self.keys.iter().zip(kids()).enumerate() {
+        let mut rest = self.keys.iter();
+        while let Some(key) = rest.next() {
             if key.not_after <= key.not_before {
                 return Err(Malformed::OutOfRange);
             }
-            if kids().take(place).any(|other| other == kid) {
-                return Err(Malformed::Repeated);
+            let kid = key.key.thumbprint().key_id();
+            for other in rest.clone() {
+                if other.key.thumbprint().key_id() == kid {
+                    return Err(Malformed::Repeated);
+                }
             }
         }
         Ok(())

@@ -33,7 +33,7 @@ pub(crate) mod private {
 #[derive(Clone, Copy)]
 pub struct Seq<'b, T>(Repr<'b, T>);
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Repr<'b, T> {
     Wire { items: &'b [u8], len: usize },
     Slice(&'b [T]),
@@ -74,38 +74,33 @@ impl<'b, T: Item<'b>> Seq<'b, T> {
     /// The elements in order.
     #[must_use]
     pub const fn iter(&self) -> Iter<'b, T> {
-        match self.0 {
-            Repr::Wire { items, .. } => Iter {
-                wire: Reader::new(items),
-                slice: &[],
-            },
-            Repr::Slice(slice) => Iter {
-                wire: Reader::new(&[]),
-                slice,
-            },
-        }
+        Iter(self.0)
     }
 }
 
-/// The elements of a [`Seq`].
+/// The elements of a [`Seq`] still to come.
 #[derive(Clone, Debug)]
-pub struct Iter<'b, T> {
-    wire: Reader<'b>,
-    slice: &'b [T],
-}
+pub struct Iter<'b, T>(Repr<'b, T>);
 
 impl<'b, T: Item<'b>> Iterator for Iter<'b, T> {
     type Item = T;
 
     #[inline(never)]
     fn next(&mut self) -> Option<T> {
-        if let Some((first, rest)) = self.slice.split_first() {
-            self.slice = rest;
-            return Some(*first);
+        match &mut self.0 {
+            Repr::Slice(items) => {
+                let (first, rest) = items.split_first()?;
+                *items = rest;
+                Some(*first)
+            }
+            Repr::Wire { items, .. } => {
+                let mut reader = Reader::new(items);
+                let mut values = Values::new();
+                reader.values(T::SHAPE, &mut values).ok()?;
+                *items = reader.rest();
+                Some(T::take(&mut values))
+            }
         }
-        let mut values = Values::new();
-        self.wire.values(T::SHAPE, &mut values).ok()?;
-        Some(T::take(&mut values))
     }
 }
 

@@ -27,8 +27,8 @@ pub(crate) const NULL: u8 = 0xf6;
 /// Reads deterministic CBOR and nothing else.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'b> {
+    /// What is still to be read.
     input: &'b [u8],
-    position: usize,
 }
 
 /// The keys of a map still to come.
@@ -46,7 +46,7 @@ impl MapKeys {
 
 impl<'b> Reader<'b> {
     pub(crate) const fn new(input: &'b [u8]) -> Self {
-        Self { input, position: 0 }
+        Self { input }
     }
 
     /// Reads a value that must be all there is.
@@ -61,7 +61,7 @@ impl<'b> Reader<'b> {
     }
 
     pub(crate) const fn finish(&self) -> Result<(), Malformed> {
-        if self.position == self.input.len() {
+        if self.input.is_empty() {
             Ok(())
         } else {
             Err(Malformed::TrailingBytes)
@@ -147,7 +147,7 @@ impl<'b> Reader<'b> {
         if len < list.min.into() {
             return Err(Malformed::WrongLength);
         }
-        let start = self.position;
+        let start = self.input;
         let mut is_sorted = true;
         let mut last = NO_SUBJECT;
         for place in 0..len {
@@ -166,7 +166,7 @@ impl<'b> Reader<'b> {
         if self.major() == Some(ARRAY) {
             return self.list(list);
         }
-        let start = self.position;
+        let start = self.input;
         self.element(list)?;
         Ok(Value::Read(self.since(start), 1))
     }
@@ -180,33 +180,40 @@ impl<'b> Reader<'b> {
         Ok(values.subject(list.subject))
     }
 
-    /// The bytes read since `start`.
-    fn since(&self, start: usize) -> &'b [u8] {
-        self.input.get(start..self.position).unwrap_or_default()
+    /// The bytes read since `start` was still to be read.
+    fn since(&self, start: &'b [u8]) -> &'b [u8] {
+        let len = start.len().saturating_sub(self.input.len());
+        start.get(..len).unwrap_or_default()
+    }
+
+    pub(crate) const fn rest(&self) -> &'b [u8] {
+        self.input
     }
 
     fn major(&self) -> Option<u8> {
-        self.input.get(self.position).map(|first| first >> 5)
+        self.input.first().map(|first| first >> 5)
     }
 
     fn take(&mut self, len: usize) -> Result<&'b [u8], Malformed> {
-        let rest = self.input.get(self.position..).unwrap_or_default();
-        let taken = rest.get(..len).ok_or(Malformed::Truncated)?;
-        self.position += len;
+        let (taken, rest) = self
+            .input
+            .split_at_checked(len)
+            .ok_or(Malformed::Truncated)?;
+        self.input = rest;
         Ok(taken)
     }
 
     /// Reads a head of this major type; its argument (RFC 8949 section 3).
     #[inline(never)]
     fn head(&mut self, major: u8) -> Result<u64, Malformed> {
-        let first = *self.input.get(self.position).ok_or(Malformed::Truncated)?;
+        let (&first, rest) = self.input.split_first().ok_or(Malformed::Truncated)?;
         if matches!(first, 0x5f | 0x7f | 0x9f | 0xbf) {
             return Err(Malformed::Indefinite);
         }
         if first >> 5 != major {
             return Err(Malformed::WrongType);
         }
-        self.position += 1;
+        self.input = rest;
         let short = first & 0x1f;
         let len = match short {
             0..=23 => return Ok(short.into()),
@@ -291,9 +298,13 @@ impl<'b> Reader<'b> {
 
     /// Reads `null` if it stands here.
     fn null(&mut self) -> bool {
-        let is_null = self.input.get(self.position) == Some(&NULL);
-        self.position += usize::from(is_null);
-        is_null
+        match self.input.split_first() {
+            Some((&NULL, rest)) => {
+                self.input = rest;
+                true
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn tag(&mut self) -> Result<u64, Malformed> {
@@ -348,9 +359,9 @@ impl<'b> Reader<'b> {
                 return Some(());
             }
             // What is refused may be any CBOR, which a library knows.
-            let mut decoder = minicbor::Decoder::new(self.input.get(self.position..)?);
+            let mut decoder = minicbor::Decoder::new(self.input);
             decoder.skip().ok()?;
-            self.position += decoder.position();
+            self.input = self.input.get(decoder.position()..)?;
         }
         None
     }

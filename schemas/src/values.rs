@@ -157,7 +157,7 @@ impl<'b> Values<'b> {
 
     #[inline(never)]
     pub(crate) fn array<const N: usize>(&mut self) -> [u8; N] {
-        self.bytes().first_chunk().copied().unwrap_or([0; N])
+        fixed(self.bytes())
     }
 
     #[inline(never)]
@@ -203,6 +203,11 @@ impl<'b> Values<'b> {
         }
         subject
     }
+}
+
+/// Bytes of which the shape says how many there are.
+pub(crate) fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.first_chunk().copied().unwrap_or([0; N])
 }
 
 /// What an element is about: one value, two, or nothing.

@@ -19,48 +19,42 @@ pub(crate) fn apply(
             _ => Kind::Free,
         };
     }
-    // What stays keeps its slot and its usage.
-    for entitlement in grant.entitlements.iter() {
-        let new = Right::of(&entitlement, profile);
-        let old = |right: &&mut Right| {
-            right.kind == Kind::Old
-                && (right.activation, right.feature) == (new.activation, new.feature)
-        };
-        if let Some(right) = rights.iter_mut().find(old) {
-            let used = right.used.max(new.used);
-            *right = Right { used, ..new };
+    // First what stays, in its slot; then what is new, in those that are free by then.
+    for slots in [Kind::Old, Kind::Free] {
+        for entitlement in grant.entitlements.iter() {
+            let mut new = Right::of(&entitlement, profile);
+            let mut is_there = false;
+            for right in of_activation(rights, new.activation) {
+                new.used = new.used.max(right.used);
+                is_there |= right.feature == new.feature && right.kind != Kind::Old;
+            }
+            if !is_there {
+                put(rights, slots, &new);
+            }
         }
-    }
-    for right in rights.iter_mut().filter(|right| right.kind == Kind::Old) {
-        *right = Right::FREE;
-    }
-    for entitlement in grant.entitlements.iter() {
-        let mut new = Right::of(&entitlement, profile);
-        let mut is_there = false;
-        for right in of_activation(rights, new.activation) {
-            is_there |= right.feature == new.feature;
-            new.used = new.used.max(right.used);
-        }
-        if !is_there {
-            put(rights, new);
+        for right in rights.iter_mut().filter(|right| right.kind == Kind::Old) {
+            *right = Right::FREE;
         }
     }
     for usage in removed {
-        put(
-            rights,
-            Right {
-                activation: usage.activation,
-                used: usage.total,
-                kind: Kind::Removed,
-                ..Right::FREE
-            },
-        );
+        let removed = Right {
+            activation: usage.activation,
+            used: usage.total,
+            kind: Kind::Removed,
+            ..Right::FREE
+        };
+        put(rights, Kind::Free, &removed);
     }
 }
 
-fn put(rights: &mut [Right], new: Right) {
-    let free = rights.iter_mut().find(|right| right.kind == Kind::Free);
-    if let Some(slot) = free {
-        *slot = new;
+/// Puts a right into a slot of this kind: an old one must have been its own.
+#[inline(never)]
+fn put(rights: &mut [Right], slots: Kind, new: &Right) {
+    for right in rights.iter_mut().filter(|right| right.kind == slots) {
+        let is_its_own = right.activation == new.activation && right.feature == new.feature;
+        if slots == Kind::Free || is_its_own {
+            *right = *new;
+            return;
+        }
     }
 }
