@@ -8,12 +8,14 @@ mod renew;
 mod resale;
 mod split;
 mod upgrade;
+mod upgrade_device;
 
 pub use renew::{InvalidTerm, Length, Months, Renewal};
 pub use resale::Resale;
 pub use split::Split;
 pub use upgrade::{Direction, Upgrade};
 pub(crate) use upgrade::{follow, settle_upgrades};
+pub(crate) use upgrade_device::{DeviceUpgrade, Kept, upgrade_device};
 
 use fleetgrant_core::domain::{
     DeviceId, EntitlementId, EntitlementState, HoldReason, LicenseModel, PartyId, PartyState,

@@ -54,6 +54,27 @@ impl Succession {
         self.moved(self.waiting.saturating_sub(units))
     }
 
+    /// One device's units change sides, while others keep the old ones for as long as they like:
+    /// the stock of either afterwards, before anything is taken of the new one. None if so many are
+    /// not the old one's to give, since they were credited.
+    ///
+    /// The old one owes them until the device has proven that its right is gone.
+    #[must_use]
+    pub fn one(old: Stock, new: Stock, units: u32) -> Option<(Stock, Stock)> {
+        let covered = units.min(old.sold());
+        let beyond = units - covered;
+        let left = Stock {
+            overdraft: old.overdraft.checked_sub(beyond)?,
+            ..old
+        };
+        let more = Stock {
+            units: new.units.checked_add(covered)?,
+            overdraft: new.overdraft.checked_add(beyond)?,
+            ..new
+        };
+        Some((left.resized(old.sold() - covered), more))
+    }
+
     /// What was in use beyond the quantity is so in the end, too.
     fn moved(self, units: u32) -> Self {
         let covered = units.min(self.sold.saturating_sub(self.new.units));
@@ -165,6 +186,63 @@ mod tests {
             prop_assert_eq!(moving.waiting, 0);
             prop_assert_eq!((moving.old.units, moving.old.live), (0, 0));
             prop_assert_eq!((moving.new.units, moving.new.overdraft), (sold, overdraft));
+        }
+
+        /// Device by device, in any order, with others that come and go, and a credit meanwhile.
+        #[test]
+        fn units_are_as_many_while_devices_go_over_one_by_one(
+            sold in 0..12_u32,
+            overdraft in 0..3_u32,
+            credit in 0..3_u32,
+            held in prop::collection::vec(0..4_u32, DEVICES),
+            ops in prop::collection::vec(op(), 0..60),
+        ) {
+            let mut devices = [Device::default(); DEVICES];
+            let mut left = sold + overdraft;
+            for (device, units) in devices.iter_mut().zip(held) {
+                device.old = units.min(left);
+                left -= device.old;
+            }
+            let live: u32 = devices.iter().map(|device| device.old).sum();
+            let sold_still = sold.saturating_sub(credit);
+            let whole = Stock { units: sold, pending_credit: 0, live, overdraft };
+            let mut old = whole.resized(sold_still);
+            let mut new = Stock { units: 0, pending_credit: 0, live: 0, overdraft: 0 };
+            for op in ops {
+                match op {
+                    Op::Follow(n) if devices[n].old > 0 => {
+                        let units = devices[n].old;
+                        let Some((left, more)) = Succession::one(old, new, units) else {
+                            prop_assert!(credit > 0, "{old:?} refuses {units}");
+                            continue;
+                        };
+                        (old, new) = (left, more);
+                        new.live += units;
+                        devices[n] = Device {
+                            old: 0,
+                            new: devices[n].new + units,
+                            leaving: devices[n].leaving + units,
+                        };
+                    }
+                    Op::Prove(n) => old = old.freed(std::mem::take(&mut devices[n].leaving)),
+                    Op::Free(n) => old = old.freed(std::mem::take(&mut devices[n].old)),
+                    Op::Draw(n, units) if old.live + units <= old.units + old.overdraft => {
+                        old.live += units;
+                        devices[n].old += units;
+                    }
+                    _ => {}
+                }
+                for stock in [old, new] {
+                    prop_assert!(stock.live <= stock.units + stock.overdraft, "{stock:?}");
+                }
+                prop_assert_eq!(old.sold() + new.sold(), sold_still);
+                prop_assert_eq!(old.overdraft + new.overdraft, overdraft);
+            }
+            for device in devices {
+                old = old.freed(device.leaving);
+            }
+            // What runs in the end is within what was sold, or was credited while it was in use.
+            prop_assert!(old.live + new.live <= sold_still + overdraft + old.pending_credit);
         }
     }
 }

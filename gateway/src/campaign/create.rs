@@ -1,7 +1,7 @@
 //! Campaigns are made and told what to do.
 
 use fleetgrant_core::campaign::{self, CampaignState, Command, NotNow};
-use fleetgrant_core::domain::{CampaignId, DeviceId, EntitlementId, Timestamp};
+use fleetgrant_core::domain::{CampaignId, DeviceId, EntitlementId, ProductId, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
 
 use super::{InvalidTerms, Terms, tell, told};
@@ -9,7 +9,7 @@ use crate::operator::{ActError, Attempt, Effects, Operator};
 use crate::store::campaign::{self as store, Row};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::listing::{self, EntitlementFilter};
-use crate::store::{Db, StoreError, id, product};
+use crate::store::{Db, StoreError, entitlement, id, product};
 
 /// Why a campaign was not made, or not told.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +99,7 @@ impl Operator {
             .with("name", row.name.as_str())
             .with_some("give", row.give_id.map(|id| id.0.to_string()).as_deref())
             .with_some("take", row.taken().as_deref())
+            .with_some("upgrade-to", row.upgrade_to_id.map(|id| id.0))
             .with_some(
                 "total",
                 row.total.and_then(|total| u32::try_from(total).ok()),
@@ -145,12 +146,12 @@ impl Operator {
         if store::called(db, &terms.name)?.is_some() {
             return Err(CampaignError::NameTaken(terms.name.clone()));
         }
-        let entitlement = |db: &mut Db, called: &Option<String>| match called {
-            Some(called) => entitlement(db, called).map(Some),
+        let named = |db: &mut Db, called: &Option<String>| match called {
+            Some(called) => entitlement_called(db, called).map(Some),
             None => Ok(None),
         };
-        let give_id = entitlement(db, &terms.give)?.map(Octets);
-        let take_entitlement_id = entitlement(db, &terms.take)?.map(Octets);
+        let give_id = named(db, &terms.give)?.map(Octets);
+        let take_entitlement_id = named(db, &terms.take)?.map(Octets);
         let take_product_id = match &terms.take_product {
             Some(code) => Some(
                 product::by_code(db, code)?
@@ -166,6 +167,10 @@ impl Operator {
                 why: "it cannot be given and taken at once",
             });
         }
+        let upgrade_to_id = match &terms.upgrade_to {
+            Some(code) => Some(upgrade_to(db, code, take_entitlement_id, take_product_id)?),
+            None => None,
+        };
         for called in &terms.devices.customers {
             if listing::parties_called(db, called)?.is_empty() {
                 return Err(unknown("customer", called));
@@ -198,11 +203,39 @@ impl Operator {
             changed_at: Micros(now),
             started_at: None,
             ended_at: None,
+            upgrade_to_id,
         })
     }
 }
 
-fn entitlement(db: &mut Db, called: &str) -> Result<EntitlementId, CampaignError> {
+/// The product that what is taken can be upgraded to.
+fn upgrade_to(
+    db: &mut Db,
+    code: &str,
+    entitlement: Option<Octets<EntitlementId>>,
+    product: Option<Octets<ProductId>>,
+) -> Result<Octets<ProductId>, CampaignError> {
+    let unfit = |why| CampaignError::Unfit {
+        kind: "product",
+        name: code.to_owned(),
+        why,
+    };
+    let to = product::by_code(db, code)?.ok_or_else(|| unknown("product", code))?;
+    let from = match (entitlement, product) {
+        (Some(id), _) => entitlement::find(db, id.0)?.map(|taken| taken.product_id),
+        (None, product) => product,
+    };
+    let from = from.ok_or_else(|| unfit("there is nothing to upgrade to it"))?;
+    if !product::replaces(db, &to, from)? {
+        return Err(unfit(
+            "it does not replace what is taken: the column `replaces` of the products says which \
+             product takes the place of which",
+        ));
+    }
+    Ok(to.id)
+}
+
+fn entitlement_called(db: &mut Db, called: &str) -> Result<EntitlementId, CampaignError> {
     const KIND: &str = "entitlement";
     let id = data_encoding::HEXLOWER_PERMISSIVE.decode(called.as_bytes());
     let id = id.ok().and_then(|bytes| bytes.try_into().ok());

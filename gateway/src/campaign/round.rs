@@ -13,6 +13,7 @@ use fleetgrant_core::rule::Rule;
 use super::tell;
 use crate::activation::Rules;
 use crate::clock::Clock;
+use crate::lifecycle::{self, DeviceUpgrade, Kept};
 use crate::operator::{Act, ActError, Attempt, Operator};
 use crate::store::campaign::{self as store, Ended, Row};
 use crate::store::column::{Micros, Octets};
@@ -99,16 +100,18 @@ impl Campaigns {
             clock: self.clock.clone(),
             actor: format!("campaign {}", row.name),
         };
-        let (act, id, named) = (deed(row)?, row.id, device.clone());
+        let (deed, id, named) = (Deed::of(row)?, row.id, device.clone());
         let tried = self
             .store
             .transaction("campaign-deed", move |db| {
                 if !store::sent(db, id, &named, now)? {
                     return Ok(Verdict::Rollback(None));
                 }
-                Ok(match operator.attempt(db, &named, act, now)? {
-                    Attempt::Done(outcome) => {
-                        store::follow(db, id, &named, &followed(&outcome))?;
+                Ok(match deed.attempt(db, &operator, &named, now)? {
+                    Attempt::Done(outcomes) => {
+                        for outcome in &outcomes {
+                            store::follow(db, id, &named, &followed(outcome))?;
+                        }
                         Verdict::Commit(None)
                     }
                     Attempt::Refused(reason) => Verdict::Rollback(Some(reason)),
@@ -118,7 +121,7 @@ impl Campaigns {
             .await?;
         let Some(reason) = tried else { return Ok(()) };
         let (ended, rule) = refused(&reason);
-        if ended == Ended::Failed(Failing::Fault) {
+        if let Ended::Failed(Failing::Fault | Failing::NotUpgradable) = ended {
             tracing::warn!(%device, campaign = row.name, %reason, "a deed of a campaign failed");
         }
         let device = device.clone();
@@ -130,24 +133,54 @@ impl Campaigns {
     }
 }
 
-fn deed(row: &Row) -> Result<Act, StoreError> {
-    let takes = match (row.take_entitlement_id, row.take_product_id) {
-        (Some(id), _) => Some(Of::Entitlement(id.0)),
-        (None, Some(id)) => Some(Of::Product(id.0)),
-        (None, None) => None,
-    };
-    let corrupt = || StoreError::Corrupt(format!("campaign {}: it does nothing", row.name));
-    match (row.give_id, takes) {
-        (Some(give), replaces) => {
-            let total = row.total.and_then(|total| u32::try_from(total).ok());
-            let provision = Provision {
-                entitlement: give.0,
-                total: total.ok_or_else(corrupt)?,
-            };
-            Ok(Act::Provide(provision, replaces))
+/// What a campaign does to each device.
+enum Deed {
+    Act(Act),
+    Upgrade(DeviceUpgrade),
+}
+
+impl Deed {
+    fn of(row: &Row) -> Result<Self, StoreError> {
+        let takes = match (row.take_entitlement_id, row.take_product_id) {
+            (Some(id), _) => Some(Of::Entitlement(id.0)),
+            (None, Some(id)) => Some(Of::Product(id.0)),
+            (None, None) => None,
+        };
+        let corrupt = || StoreError::Corrupt(format!("campaign {}: it does nothing", row.name));
+        match (row.give_id, takes, row.upgrade_to_id) {
+            (None, Some(of), Some(to)) => Ok(Self::Upgrade(DeviceUpgrade {
+                of,
+                to: to.0,
+                name: row.name.clone(),
+            })),
+            (Some(give), replaces, _) => {
+                let total = row.total.and_then(|total| u32::try_from(total).ok());
+                let provision = Provision {
+                    entitlement: give.0,
+                    total: total.ok_or_else(corrupt)?,
+                };
+                Ok(Self::Act(Act::Provide(provision, replaces)))
+            }
+            (None, Some(of), None) => Ok(Self::Act(Act::Withdraw(of))),
+            (None, None, _) => Err(corrupt()),
         }
-        (None, Some(of)) => Ok(Act::Withdraw(of)),
-        (None, None) => Err(corrupt()),
+    }
+
+    fn attempt(
+        &self,
+        db: &mut Db,
+        operator: &Operator,
+        device: &DeviceId,
+        now: Timestamp,
+    ) -> Result<Attempt<Vec<Outcome>, Kept>, StoreError> {
+        match self {
+            Self::Upgrade(order) => lifecycle::upgrade_device(db, operator, device, order, now),
+            Self::Act(act) => Ok(match operator.attempt(db, device, *act, now)? {
+                Attempt::Done(outcome) => Attempt::Done(vec![*outcome]),
+                Attempt::Refused(reason) => Attempt::Refused(reason.into()),
+                Attempt::Stale => Attempt::Stale,
+            }),
+        }
     }
 }
 
@@ -171,9 +204,11 @@ fn followed(outcome: &Outcome) -> Vec<(ActivationId, bool)> {
 }
 
 /// What a refusal makes of the device.
-fn refused(reason: &ActError) -> (Ended, Option<Rule>) {
-    let ActError::Refused(reason) = reason else {
-        return (Ended::Failed(Failing::Fault), None);
+fn refused(reason: &Kept) -> (Ended, Option<Rule>) {
+    let reason = match reason {
+        Kept::Act(ActError::Refused(reason)) => reason,
+        Kept::Act(_) => return (Ended::Failed(Failing::Fault), None),
+        Kept::Entitlement(_) => return (Ended::Failed(Failing::NotUpgradable), None),
     };
     match reason {
         OperatorError::NothingToApprove => (Ended::Skipped, None),

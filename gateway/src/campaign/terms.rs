@@ -29,10 +29,14 @@ pub struct Terms {
     /// Units that each is to have of it in total; 1, if it is not said.
     #[schema(minimum = 1)]
     pub total: Option<u32>,
-    /// The entitlement whose rights are taken from them, or that `give` replaces.
+    /// The entitlement whose rights are taken from them, that `give` replaces, or that is upgraded.
     pub take: Option<String>,
-    /// The product whose rights are taken from them, or that `give` replaces: its code.
+    /// The product whose rights are taken from them, that `give` replaces, or that is upgraded: its
+    /// code.
     pub take_product: Option<String>,
+    /// The product that what is taken is upgraded to, unit by unit: the code of one that replaces
+    /// it.
+    pub upgrade_to: Option<String>,
     /// Which devices: those that fit all of it.
     #[serde(default)]
     pub devices: Selection,
@@ -108,6 +112,9 @@ pub enum InvalidTerms {
     /// It says too much.
     #[error("take and take_product: name one of them")]
     TakesTwice,
+    /// Units of another entitlement, or of nothing that they had.
+    #[error("upgrade_to: it goes with take or take_product, and not with give")]
+    UpgradesNothing,
     /// Units of nothing, or none of something.
     #[error("total: it goes with give, and is at least 1")]
     Total,
@@ -154,7 +161,11 @@ impl Terms {
         if self.take.is_some() && self.take_product.is_some() {
             return Err(InvalidTerms::TakesTwice);
         }
-        if self.give.is_none() && self.take.is_none() && self.take_product.is_none() {
+        let takes = self.take.is_some() || self.take_product.is_some();
+        if self.upgrade_to.is_some() && (self.give.is_some() || !takes) {
+            return Err(InvalidTerms::UpgradesNothing);
+        }
+        if self.give.is_none() && !takes {
             return Err(InvalidTerms::Nothing);
         }
         self.devices.check()?;

@@ -39,8 +39,9 @@ enum Command {
 
 /// Make a campaign; `serve` then looks up its devices, and it waits to be started
 ///
-/// With --give and one of --take it is an upgrade: what is taken leaves in the set that brings what
-/// is given, and only where that can be given.
+/// With --upgrade-to and one of --take it is an upgrade: each unit that is taken becomes one of the
+/// product that replaces it. With --give and one of --take it is an exchange: what is taken leaves in
+/// the set that brings what is given, and only where that can be given.
 #[derive(Debug, clap::Args)]
 struct Create {
     /// What people call it
@@ -57,6 +58,9 @@ struct Create {
     /// Take back what devices have of this product
     #[arg(long, value_name = "CODE")]
     take_product: Option<String>,
+    /// Upgrade what is taken to this product, which replaces it
+    #[arg(long, value_name = "CODE", conflicts_with = "give")]
+    upgrade_to: Option<String>,
     /// Only devices of this customer: a name, or an id that some system calls it by
     #[arg(long, value_name = "PARTY")]
     customer: Vec<String>,
@@ -146,6 +150,7 @@ row!(
         gives: Option<String>,
         total: Option<i64>,
         takes: Option<String>,
+        upgrades_to: Option<String>,
         created_by: String,
         created: String,
         started: Option<String>,
@@ -158,6 +163,7 @@ impl From<Campaign> for CampaignLine {
         Self {
             campaign: it.id.to_string(),
             takes: it.takes.or(it.takes_product).map(|id| id.to_string()),
+            upgrades_to: it.upgrades_to.map(|id| id.to_string()),
             name: it.name,
             state: it.state.to_string(),
             because: it.because.map(|because| because.to_string()),
@@ -298,6 +304,7 @@ impl Create {
             total: args.total,
             take: args.take.clone(),
             take_product: args.take_product.clone(),
+            upgrade_to: args.upgrade_to.clone(),
             devices: Selection {
                 customers: args.customer.clone(),
                 product_lines: args.product_line.clone(),

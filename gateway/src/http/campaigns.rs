@@ -54,6 +54,8 @@ pub(crate) struct Campaign {
     pub(crate) takes: Option<Id>,
     /// The product whose rights are taken from them.
     pub(crate) takes_product: Option<Id>,
+    /// The product that what is taken is upgraded to.
+    pub(crate) upgrades_to: Option<Id>,
     /// Grows with every change.
     pub(crate) revision: i64,
     pub(crate) created_by: String,
@@ -130,6 +132,7 @@ impl From<Row> for Campaign {
             total: row.total,
             takes: row.take_entitlement_id.map(|id| Id(id.0.0)),
             takes_product: row.take_product_id.map(|id| Id(id.0.0)),
+            upgrades_to: row.upgrade_to_id.map(|id| Id(id.0.0)),
             revision: row.revision,
             created_by: row.created_by,
             created_at: When(row.created_at.0),

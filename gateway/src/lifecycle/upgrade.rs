@@ -18,7 +18,7 @@ use crate::store::conversation::{self, Basis, Cause, Look, Recorded};
 use crate::store::entitlement::{self, Entitlement};
 use crate::store::entitlement_link::{self as link, Link};
 use crate::store::event::{self, Occasion, Stream};
-use crate::store::product;
+use crate::store::product::{self, Product};
 use crate::store::{Db, StoreError, refresh};
 
 /// Which way it goes.
@@ -65,7 +65,9 @@ pub(super) fn upgrade(
     };
     if let Some(made) = entitlement::by_reference(db, &known.system, &order.reference)? {
         let link = link::to(db, made.id.0)?;
+        // What a campaign upgrades device by device goes on meanwhile.
         let is_same = made.product_id == to.id
+            && known.state.0 == EntitlementState::Closed
             && link.is_some_and(|link| link.from_id == known.id && link.kind.0 == kind);
         if !is_same {
             return refused(EntitlementActError::ReferenceTaken(order.reference.clone()));
@@ -77,29 +79,11 @@ pub(super) fn upgrade(
         );
         return Ok(Tried::Done(change));
     }
-    let from = product::find(db, known.product_id.0)?
-        .ok_or_else(|| StoreError::Corrupt(format!("product {}", known.product_id.0)))?;
-    let is_on_the_way = match order.direction {
-        Direction::Up => product::replaces(db, &to, from.id)?,
-        Direction::Down => product::replaces(db, &from, to.id)?,
-    };
-    if !is_on_the_way {
-        return refused(EntitlementActError::NoPath {
-            from: from.code,
-            to: to.code,
-        });
-    }
-    if known.state.0 != EntitlementState::Active || known.revoked_from_at.is_some() {
-        return refused(EntitlementActError::NotUpgradable(known.state.0));
-    }
-    if known.unlimited {
-        return refused(EntitlementActError::NotCounted);
+    if let Some(reason) = unfit(db, known, &to, order.direction)? {
+        return refused(reason);
     }
     if known.pending_credit > 0 {
         return refused(EntitlementActError::Credited(known.reference.clone()));
-    }
-    if let Some(other) = under_way_to(db, known)? {
-        return refused(EntitlementActError::BeingUpgraded(other));
     }
     let succession = Succession::begin(known.stock()?);
     let sold = i64::from(succession.sold);
@@ -137,8 +121,42 @@ pub(super) fn upgrade(
         known.reference,
         change.reaches()
     );
-    note(db, known, &made, kind, sold, occasion)?;
+    let note = Note {
+        old: known,
+        new: &made,
+        kind,
+        units: sold,
+        device: None,
+    };
+    note.write(db, occasion)?;
     Ok(Tried::Done(change))
+}
+
+/// Why an entitlement is not one that becomes another product's.
+pub(super) fn unfit(
+    db: &mut Db,
+    known: &Entitlement,
+    to: &Product,
+    direction: Direction,
+) -> Result<Option<EntitlementActError>, StoreError> {
+    let from = product::find(db, known.product_id.0)?
+        .ok_or_else(|| StoreError::Corrupt(format!("product {}", known.product_id.0)))?;
+    let is_on_the_way = match direction {
+        Direction::Up => product::replaces(db, to, from.id)?,
+        Direction::Down => product::replaces(db, &from, to.id)?,
+    };
+    Ok(if !is_on_the_way {
+        Some(EntitlementActError::NoPath {
+            from: from.code,
+            to: to.code.clone(),
+        })
+    } else if known.state.0 != EntitlementState::Active || known.revoked_from_at.is_some() {
+        Some(EntitlementActError::NotUpgradable(known.state.0))
+    } else if known.unlimited {
+        Some(EntitlementActError::NotCounted)
+    } else {
+        under_way_to(db, known)?.map(EntitlementActError::BeingUpgraded)
+    })
 }
 
 /// Another upgrade that some device still waits for, to this entitlement.
@@ -147,25 +165,31 @@ fn under_way_to(db: &mut Db, known: &Entitlement) -> Result<Option<String>, Stor
     Ok(link.map(|_| known.reference.clone()))
 }
 
-fn note(
-    db: &mut Db,
-    old: &Entitlement,
-    new: &Entitlement,
-    kind: LinkKind,
-    units: i64,
-    occasion: Occasion<'_>,
-) -> Result<(), StoreError> {
-    for id in [old.id.0, new.id.0] {
-        let mut told = Event::new(EventKind::EntitlementSuperseded)
-            .with("kind", kind.as_str())
-            .with("from", old.reference.as_str())
-            .with("to", new.reference.as_str())
-            .with("product", new.product_id.0)
-            .with("units", units.unsigned_abs());
-        told.entitlement = Some(id);
-        event::append(db, Stream::Entitlement(id), occasion, &[told])?;
+/// Units of one entitlement that become another's, in both histories.
+pub(super) struct Note<'a> {
+    pub(super) old: &'a Entitlement,
+    pub(super) new: &'a Entitlement,
+    pub(super) kind: LinkKind,
+    pub(super) units: i64,
+    /// Where it is one device's only.
+    pub(super) device: Option<&'a DeviceId>,
+}
+
+impl Note<'_> {
+    pub(super) fn write(&self, db: &mut Db, occasion: Occasion<'_>) -> Result<(), StoreError> {
+        for id in [self.old.id.0, self.new.id.0] {
+            let mut told = Event::new(EventKind::EntitlementSuperseded)
+                .with("kind", self.kind.as_str())
+                .with("from", self.old.reference.as_str())
+                .with("to", self.new.reference.as_str())
+                .with("product", self.new.product_id.0)
+                .with("units", self.units.unsigned_abs())
+                .with_some("device", self.device.map(DeviceId::as_str));
+            told.entitlement = Some(id);
+            event::append(db, Stream::Entitlement(id), occasion, &[told])?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Why a device keeps the old right for now.
@@ -301,6 +325,6 @@ pub(crate) fn settle_upgrades(db: &mut Db, now: Timestamp, limit: i64) -> Result
     Ok(())
 }
 
-fn count(units: i64) -> Result<u32, StoreError> {
+pub(super) fn count(units: i64) -> Result<u32, StoreError> {
     u32::try_from(units).map_err(|_| StoreError::Corrupt(format!("{units} units")))
 }

@@ -69,6 +69,8 @@ pub struct Row {
     pub started_at: Option<Micros>,
     /// When it ended.
     pub ended_at: Option<Micros>,
+    /// The product that what is taken is upgraded to.
+    pub upgrade_to_id: Option<Octets<ProductId>>,
 }
 
 impl Row {

@@ -122,6 +122,15 @@ pub fn set_waiting(db: &mut Db, link: &Link, waiting: i64) -> Result<bool, Store
     Ok(changed == 1)
 }
 
+/// Adds units that became another's by a link; false if another was faster.
+pub fn grow(db: &mut Db, link: &Link, units: i64) -> Result<bool, StoreError> {
+    let changed = on!(db, c => diesel::update(links::table.find(link.id))
+        .filter(links::units.eq(link.units))
+        .set(links::units.eq(link.units + units))
+        .execute(c))?;
+    Ok(changed == 1)
+}
+
 /// Units of an entitlement that are in use, but for those that another right takes the place of:
 /// on one device, or on all.
 pub fn units_waiting(

@@ -120,6 +120,7 @@ diesel::table! {
         changed_at -> BigInt,
         started_at -> Nullable<BigInt>,
         ended_at -> Nullable<BigInt>,
+        upgrade_to_id -> Nullable<Binary>,
     }
 }
 
@@ -672,7 +673,6 @@ diesel::joinable!(campaign_activations -> activations (activation_id));
 diesel::joinable!(campaign_devices -> campaigns (campaign_id));
 diesel::joinable!(campaign_devices -> devices (device_id));
 diesel::joinable!(campaign_waves -> campaigns (campaign_id));
-diesel::joinable!(campaigns -> products (take_product_id));
 diesel::joinable!(cases -> devices (device_id));
 diesel::joinable!(contracts -> parties (party_id));
 diesel::joinable!(conversations -> devices (device_id));

@@ -485,6 +485,12 @@ fn campaigns(it: &mut Elsewhere) {
     it.refused(&["campaigns", "resume", "spring"], &[]);
     it.done(&["campaigns", "abort", "spring"]);
     it.refused(&["campaigns", "show", "no such"], &["no such"]);
+    let upgrade = |to| {
+        let what = ["--take", "GW-1", "--device", DEVICE, "--upgrade-to", to];
+        [&["campaigns", "create", "up"], &what[..]].concat()
+    };
+    it.refused(&upgrade("NONE"), &["NONE", "there is none"]);
+    it.refused(&upgrade("PUMP-BASE"), &["does not replace what is taken"]);
 }
 
 fn webhooks(it: &mut Elsewhere) {

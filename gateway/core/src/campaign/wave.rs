@@ -20,6 +20,9 @@ named! {
         NoAnswer = 6 "no-answer",
         /// It could not be done, and the log says why.
         Fault = 7 "fault",
+        /// What it has cannot be upgraded one device at a time: its units are not counted, or all of
+        /// it is just being upgraded.
+        NotUpgradable = 8 "not-upgradable",
     }
 }
 

@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use fleetgrant_core::campaign::{CampaignState, Command, DeviceStep, Failing, WaveState};
 use fleetgrant_core::context::Authority;
-use fleetgrant_core::domain::{Epoch, Realm};
+use fleetgrant_core::domain::{Epoch, HoldReason, Realm};
+use fleetgrant_core::lifecycle::EntitlementAct;
 use fleetgrant_core::policy::Policy;
 use fleetgrant_core::rule::Rule;
 
 use super::*;
 use crate::activation::Rules;
-use crate::campaign::{CampaignError, Campaigns, PlanTerms, Selection, Terms};
+use crate::campaign::{CampaignError, Campaigns, InvalidTerms, PlanTerms, Selection, Terms};
 use crate::clock::Clock;
-use crate::operator::Operator;
+use crate::lifecycle::Deed;
+use crate::operator::{Effects, Operator};
+use crate::report::first::Lineages;
 use crate::store::campaign::{self as store, DevicesFilter, Row};
 use crate::store::conversation::Cache;
+use crate::store::entitlement;
 use crate::store::listing::Part;
 
 /// Five admitted devices of one customer, who owns three units of one product.
@@ -79,6 +83,7 @@ fn terms(name: &str, waves: &[&str]) -> Terms {
         total: None,
         take: None,
         take_product: None,
+        upgrade_to: None,
         devices: Selection {
             customers: vec!["Acme".to_owned()],
             models: vec!["pump-1".to_owned()],
@@ -273,4 +278,143 @@ fn two_waves_that_fail_in_one_tick_pause_it_once() {
     }
     assert_eq!(row(&ledger, "both").state.0, CampaignState::Finished);
     assert_eq!(in_step(&ledger, "both", DeviceStep::Succeeded).len(), 5);
+}
+
+/// Five devices that have a unit each, of a product that another replaces.
+fn fleet_to_upgrade() -> Ledger {
+    let mut ledger = fleet_with(6);
+    ledger.import(
+        Kind::Products,
+        "product,title,feature,replaces\nP2,Pump 2,pump,P\nQ,Scan,scan,\n",
+    );
+    for device in 1..=5 {
+        ledger.activate(device, &[("pump", 1)]);
+    }
+    ledger.wait(60);
+    ledger
+}
+
+fn upgrade_terms(name: &str, waves: &[&str]) -> Terms {
+    Terms {
+        give: None,
+        take_product: Some("P".to_owned()),
+        upgrade_to: Some("P2".to_owned()),
+        ..terms(name, waves)
+    }
+}
+
+/// What was sold of an entitlement, and is in use.
+fn stock(ledger: &Ledger, reference: &str) -> (u32, u32) {
+    let id = ledger.entitlement(reference);
+    let found = ledger.read(move |db| entitlement::find(db, id)).unwrap();
+    let stock = found.stock().unwrap();
+    (stock.sold(), stock.live)
+}
+
+#[test]
+fn an_upgrade_moves_the_units_of_each_wave_and_leaves_the_others_theirs() {
+    const OLD: &str = "O-1/1/P/perpetual";
+    const NEW: &str = "O-1/1/P/perpetual/two";
+    let mut ledger = fleet_to_upgrade();
+    let operator = operator(&ledger);
+    wait_for(operator.create_campaign(upgrade_terms("two", &["2"]))).unwrap();
+    round(&ledger);
+    wait_for(operator.tell_campaign("two", Command::Start)).unwrap();
+    round(&ledger);
+    // Until they sign, the old ones are taken as well.
+    assert_eq!((stock(&ledger, OLD), stock(&ledger, NEW)), ((4, 5), (2, 2)));
+    wait_for(operator.tell_campaign("two", Command::Pause)).unwrap();
+    all_answer(&mut ledger, "two");
+    ledger.wait(60);
+    round(&ledger);
+    assert_eq!((stock(&ledger, OLD), stock(&ledger, NEW)), ((4, 3), (2, 2)));
+    wait_for(operator.tell_campaign("two", Command::Resume)).unwrap();
+    for _ in 0..4 {
+        round(&ledger);
+        all_answer(&mut ledger, "two");
+        ledger.wait(60);
+    }
+    round(&ledger);
+    assert_eq!(row(&ledger, "two").state.0, CampaignState::Finished);
+    assert_eq!((stock(&ledger, OLD), stock(&ledger, NEW)), ((1, 0), (5, 5)));
+    // Each unit that went over is in both histories, and every device has one lineage.
+    let exported = ledger.exported();
+    let told = exported
+        .matches(r#""kind":"entitlement-superseded""#)
+        .count();
+    assert_eq!(told, 2 * 5);
+    let begin = Timestamp::from_micros(0);
+    let first = ledger.read(move |db| Lineages::read(db, true)?.units_since(db, begin));
+    assert_eq!(first, 5);
+}
+
+#[test]
+fn an_upgrade_takes_nothing_where_nothing_new_is_given() {
+    let ledger = fleet_to_upgrade();
+    let operator = operator(&ledger);
+    let id = ledger.entitlement("O-1/1/P/perpetual");
+    let hold = Deed::Act(EntitlementAct::Hold(HoldReason::Operator));
+    wait_for(operator.act_on(id, hold, Effects::Kept)).unwrap();
+    wait_for(operator.create_campaign(upgrade_terms("two", &[]))).unwrap();
+    round(&ledger);
+    wait_for(operator.tell_campaign("two", Command::Start)).unwrap();
+    round(&ledger);
+    let campaign = row(&ledger, "two").id;
+    let failures = ledger.read(move |db| store::failures(db, campaign));
+    assert_eq!(failures, [(Failing::Denied, Some(Rule::Hold), 5)]);
+    assert_eq!(stock(&ledger, "O-1/1/P/perpetual"), (6, 5));
+}
+
+#[test]
+fn only_what_replaces_a_product_is_an_upgrade_of_it() {
+    let ledger = fleet_to_upgrade();
+    let operator = operator(&ledger);
+    let refused = |terms| wait_for(operator.create_campaign(terms)).unwrap_err();
+    let other = Terms {
+        upgrade_to: Some("Q".to_owned()),
+        ..upgrade_terms("q", &[])
+    };
+    assert!(matches!(refused(other), CampaignError::Unfit { .. }));
+    let nothing = Terms {
+        take_product: None,
+        ..upgrade_terms("n", &[])
+    };
+    let gives = Terms {
+        give: Some("O-1/1/P/perpetual".to_owned()),
+        ..upgrade_terms("g", &[])
+    };
+    for terms in [nothing, gives] {
+        let reason = refused(terms);
+        assert!(
+            matches!(reason, CampaignError::Terms(InvalidTerms::UpgradesNothing)),
+            "{reason}"
+        );
+    }
+}
+
+/// Another entitlement in the place of what the devices have.
+#[test]
+fn an_exchange_brings_the_new_right_in_the_set_that_leaves_the_old_one_out() {
+    let mut ledger = fleet_to_upgrade();
+    ledger.import(
+        Kind::Entitlements,
+        "system,entitlement,owner,product,model,units\nerp,Q-1,C-1,Q,perpetual,4\n",
+    );
+    let operator = operator(&ledger);
+    let mut exchange = Terms {
+        give: Some("Q-1".to_owned()),
+        take: Some("O-1/1/P/perpetual".to_owned()),
+        ..terms("swap", &[])
+    };
+    exchange.plan.success = "80%".to_owned();
+    wait_for(operator.create_campaign(exchange)).unwrap();
+    round(&ledger);
+    wait_for(operator.tell_campaign("swap", Command::Start)).unwrap();
+    round(&ledger);
+    all_answer(&mut ledger, "swap");
+    round(&ledger);
+    // One had to keep what it has.
+    assert_eq!(stock(&ledger, "Q-1"), (4, 4));
+    assert_eq!(stock(&ledger, "O-1/1/P/perpetual"), (6, 1));
+    assert_eq!(stands(&ledger, "swap"), [(WaveState::Passed, 5, 5, 4, 1)]);
 }
