@@ -54,6 +54,7 @@ mod router;
 pub(crate) mod value;
 pub(crate) mod webhook_acts;
 pub(crate) mod webhooks;
+mod within;
 pub(crate) mod word;
 mod write;
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use fleetgrant_core::domain::{ApiKeyId, PartyId, Role, Roles, Timestamp};
+use fleetgrant_core::domain::{ApiKeyId, PartyId, ProductLineId, Role, Roles, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
 
 use super::{KeyName, Token};
 use crate::store::api_key::{self, ApiKey};
 use crate::store::column::{Micros, Octets};
 use crate::store::event::{self, Occasion, Stream};
-use crate::store::{Db, StoreError, id, party};
+use crate::store::{Db, StoreError, id, party, product_line};
 
 /// How long a key may live: what is forgotten must end by itself.
 const LONGEST: Duration = Duration::from_secs(5 * 366 * 86_400);
@@ -21,6 +21,8 @@ pub enum Grant {
     All(Roles),
     /// One party's, as that party.
     Party(Roles, PartyId),
+    /// Those of one product line, in roles of the maker's own.
+    Line(Roles, ProductLineId),
 }
 
 /// A key to be made.
@@ -55,9 +57,20 @@ pub enum KeyError {
     /// A party is named, and the role is not played by one.
     #[error("the role {0} sees everybody's things, so it cannot be given to a party")]
     NotOfAParty(Role),
+    /// A product line is named, and the role has to do with all.
+    #[error("the role {0} has to do with every product line, so it cannot be given for one")]
+    NotOfALine(Role),
+    /// Both a party and a product line are named.
+    #[error("a key is of a party or of a product line, not of both")]
+    PartyAndLine,
     /// There is no such party.
     #[error("there is no party {0}")]
     UnknownParty(PartyId),
+    /// There is no such product line.
+    #[error(
+        "there is no product line {0}: one of the configuration is known from the first import on"
+    )]
+    UnknownLine(String),
     /// It would be dead, or outlive whoever remembers it.
     #[error("a key lives for a second at least, and for five years at most")]
     Lifetime,
@@ -76,11 +89,18 @@ pub enum KeyError {
 }
 
 impl Grant {
-    /// Puts roles and party together.
+    /// Puts roles and whose things they are for together.
     ///
     /// # Errors
     /// They do not go together.
-    pub fn new(roles: Roles, party: Option<PartyId>) -> Result<Self, KeyError> {
+    pub fn new(
+        roles: Roles,
+        party: Option<PartyId>,
+        line: Option<ProductLineId>,
+    ) -> Result<Self, KeyError> {
+        if let Some(line) = line {
+            return Self::of_line(roles, party, line);
+        }
         let of_a_party = roles.iter().find(|role| role.is_of_a_party());
         let of_the_maker = roles.iter().find(|role| !role.may_be_of_a_party());
         if roles == Roles::default() {
@@ -94,11 +114,25 @@ impl Grant {
         }
     }
 
+    fn of_line(
+        roles: Roles,
+        party: Option<PartyId>,
+        line: ProductLineId,
+    ) -> Result<Self, KeyError> {
+        let of_all = roles.iter().find(|role| !role.may_be_of_a_product_line());
+        match (of_all, party) {
+            _ if roles == Roles::default() => Err(KeyError::NoRole),
+            (_, Some(_)) => Err(KeyError::PartyAndLine),
+            (Some(role), None) => Err(KeyError::NotOfALine(role)),
+            (None, None) => Ok(Self::Line(roles, line)),
+        }
+    }
+
     /// The roles.
     #[must_use]
     pub const fn roles(self) -> Roles {
         match self {
-            Self::All(roles) | Self::Party(roles, _) => roles,
+            Self::All(roles) | Self::Party(roles, _) | Self::Line(roles, _) => roles,
         }
     }
 
@@ -106,8 +140,17 @@ impl Grant {
     #[must_use]
     pub const fn party(self) -> Option<PartyId> {
         match self {
-            Self::All(_) => None,
+            Self::All(_) | Self::Line(..) => None,
             Self::Party(_, party) => Some(party),
+        }
+    }
+
+    /// The product line whose things alone are seen.
+    #[must_use]
+    pub const fn line(self) -> Option<ProductLineId> {
+        match self {
+            Self::All(_) | Self::Party(..) => None,
+            Self::Line(_, line) => Some(line),
         }
     }
 }
@@ -125,6 +168,13 @@ pub fn create(db: &mut Db, new: &NewKey, actor: &str, now: Timestamp) -> Result<
     {
         return Err(KeyError::UnknownParty(party));
     }
+    let line = match new.grant.line() {
+        Some(line) => match product_line::find(db, Octets(line))? {
+            Some(line) => Some(line),
+            None => return Err(KeyError::UnknownLine(line.to_string())),
+        },
+        None => None,
+    };
     if api_key::by_name(db, new.name.as_str())?.is_some() {
         return Err(KeyError::NameTaken(new.name.clone()));
     }
@@ -135,6 +185,7 @@ pub fn create(db: &mut Db, new: &NewKey, actor: &str, now: Timestamp) -> Result<
         token_hash: Octets(token.hash().0),
         roles: new.grant.roles().bits(),
         party_id: new.grant.party().map(Octets),
+        product_line_id: new.grant.line().map(Octets),
         created_at: Micros(now),
         expires_at: Micros(now.plus_seconds(new.lives.as_secs())),
         revoked_at: None,
@@ -148,6 +199,7 @@ pub fn create(db: &mut Db, new: &NewKey, actor: &str, now: Timestamp) -> Result<
             "party",
             new.grant.party().map(|id| id.to_string()).as_deref(),
         )
+        .with_some("product_line", line.as_ref().map(|line| line.name.as_str()))
         .with("expires", key.expires_at.0.seconds());
     record(db, key.id.0, &event, actor, now)?;
     Ok(Made { key, token })

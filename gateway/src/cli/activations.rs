@@ -253,6 +253,7 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
         entitlement: entitlement.map(|row| row.id.0),
         state: args.state,
         owners: ledger.parties(args.owner.as_deref())?,
+        within: None,
         part: args.list.part()?,
     };
     filter.check()?;

@@ -334,7 +334,7 @@ fn tell(ledger: &Ledger, which: &Which, told: Told) -> Result<(), Failure> {
 
 fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
     let (state, part, limit) = (args.state, args.list.part()?, args.list.rows_to_read());
-    let rows = ledger.read(move |db| store::list(db, state, &part, limit))?;
+    let rows = ledger.read(move |db| store::list(db, state, None, &part, limit))?;
     let rows = args.list.cut(rows);
     show_list(args, rows.into_iter().map(Campaign::from).collect())
 }

@@ -143,6 +143,7 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
         device: args.device.clone(),
         state: (!args.all).then_some(CaseState::Open),
         step: args.step,
+        within: None,
         part: args.list.part()?,
     };
     let limit = args.list.rows_to_read();

@@ -59,8 +59,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let ledger = Ledger::open(global)?;
     let partners = ledger.parties(args.partner.as_deref())?;
     let part = args.order.whole();
-    let packs =
-        ledger.read(move |db| activation_code::packs(db, partners.as_deref(), &part, i64::MAX))?;
+    let packs = ledger
+        .read(move |db| activation_code::packs(db, partners.as_deref(), None, &part, i64::MAX))?;
     show_list(args, packs.into_iter().map(Pack::from).collect())
 }
 

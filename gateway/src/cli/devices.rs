@@ -276,6 +276,7 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
         state: args.state,
         owners: ledger.parties(args.owner.as_deref())?,
         product_line: args.product_line.clone(),
+        within: None,
         part: args.list.part()?,
     };
     filter.check()?;

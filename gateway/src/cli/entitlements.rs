@@ -134,6 +134,7 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
         state: args.state,
         owners: ledger.parties(args.owner.as_deref())?,
         product: args.product.clone(),
+        within: None,
         part: args.list.part()?,
     };
     filter.check()?;

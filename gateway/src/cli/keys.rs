@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::http::keys::ApiKey;
 use crate::store::api_key::{self, ApiKeySort};
 use crate::store::listing::Part;
-use crate::store::{Db, StoreError, Verdict};
+use crate::store::{Db, StoreError, Verdict, product_line};
 use crate::when::length;
 
 /// Make, list, show and revoke keys of the HTTP API
@@ -46,6 +46,10 @@ struct Create {
     /// name, or the id that some system calls it by
     #[arg(long, value_name = "PARTY")]
     party: Option<String>,
+    /// The product line whose things alone it sees, for operator, support, approver, integrator and
+    /// auditor: its name
+    #[arg(long, value_name = "NAME", conflicts_with = "party")]
+    product_line: Option<String>,
     /// How long it lives, as 90d or 12h; five years at most
     #[arg(long, default_value = "365d", value_name = "TIME", value_parser = length)]
     expires_in: Duration,
@@ -83,6 +87,7 @@ row!(
         name: String,
         roles: String,
         party: Option<String>,
+        product_line: Option<String>,
         state: &'static str,
         created: String,
         expires: String,
@@ -122,9 +127,17 @@ fn create(ledger: &Ledger, args: &Create, now: Timestamp) -> Result<(), Failure>
         Some(called) => Some(ledger.party(called)?),
         None => None,
     };
+    let line = match args.product_line.clone() {
+        Some(name) => {
+            let called = name.clone();
+            let line = ledger.read(move |db| product_line::by_name(db, &called))?;
+            Some(line.ok_or(KeyError::UnknownLine(name))?.id.0)
+        }
+        None => None,
+    };
     let new = NewKey {
         name: args.name.clone(),
-        grant: Grant::new(Roles::of(&args.role), party)?,
+        grant: Grant::new(Roles::of(&args.role), party, line)?,
         lives: args.expires_in,
     };
     let actor = actor();
@@ -167,6 +180,7 @@ fn lines_of(
 ) -> Result<(Vec<KeyLine>, Option<api_key::ApiKey>), StoreError> {
     let keys = api_key::list(db, part, PAGE)?;
     let last = keys.last().cloned();
+    let product_lines = product_line::names(db)?;
     let lines = keys
         .into_iter()
         .map(|key| {
@@ -174,7 +188,8 @@ fn lines_of(
                 Some(id) => crate::store::party::find(db, id)?.map(|party| party.name),
                 None => None,
             };
-            Ok(KeyLine::of(key.into(), party, now))
+            let key = ApiKey::of(key, &product_lines);
+            Ok(KeyLine::of(key, party, now))
         })
         .collect::<Result<_, StoreError>>()?;
     Ok((lines, last))
@@ -188,7 +203,8 @@ fn line_of(db: &mut Db, name: &KeyName, now: Timestamp) -> Result<Option<KeyLine
         Some(id) => crate::store::party::find(db, id)?.map(|party| party.name),
         None => None,
     };
-    Ok(Some(KeyLine::of(key.into(), party, now)))
+    let key = ApiKey::of(key, &product_line::names(db)?);
+    Ok(Some(KeyLine::of(key, party, now)))
 }
 
 fn show(args: &Show, line: KeyLine) -> Result<(), Failure> {
@@ -207,6 +223,7 @@ impl KeyLine {
             state: state(&key, now),
             roles: Roles::of(&roles).to_string(),
             party,
+            product_line: key.product_line,
             created: key.created_at.to_string(),
             expires: key.expires_at.to_string(),
             revoked: key.revoked_at.map(|at| at.to_string()),

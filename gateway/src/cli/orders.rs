@@ -148,6 +148,7 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
         system: args.system.clone(),
         state: args.state,
         parties: ledger.parties(args.party.as_deref())?,
+        within: None,
         part: args.list.part()?,
     };
     filter.check()?;

@@ -13,6 +13,7 @@ use super::parties::PartyRef;
 use super::problem::{Problem, found};
 use super::query::{self, Named};
 use super::value::{Id, When};
+use super::within::Thing;
 use super::{Api, word};
 use crate::store::listing::{self, ActivationFilter, ActivationRow, ActivationSort};
 use crate::store::{Db, StoreError};
@@ -112,6 +113,7 @@ pub(super) async fn list(
         entitlement: query.entitlement.map(|id| EntitlementId(id.0)),
         state: query.state.map(|word| word.0),
         owners: caller.owners(query.owner.map(|id| PartyId(id.0))),
+        within: caller.within().line(),
         part: list.part.clone(),
     };
     filter.check()?;
@@ -133,8 +135,9 @@ pub(super) async fn show(
     caller: Caller,
     Named(id): Named<Id>,
 ) -> Result<Tagged<Activation>, Problem> {
-    let (id, owners) = (ActivationId(id.0), caller.owners(None));
-    let answer = api.read(move |db| find(db, id, owners)).await?;
+    let (id, owners, within) = (ActivationId(id.0), caller.owners(None), caller.within());
+    let read = move |db: &mut Db| within.see(db, &Thing::Activation(id), |db| find(db, id, owners));
+    let answer = api.read(read).await?;
     found(answer, "activation", id).map(Tagged)
 }
 

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::activations::{self, Activation};
 use super::problem::{Problem, ProblemKind, found};
 use super::value::Id;
+use super::within::{Thing, Within};
 use super::write::{Step, Write};
 use super::{Api, devices, query, word};
 use crate::operator::{Act, ActError, Attempt, Operator};
@@ -54,21 +55,27 @@ pub(super) async fn act_once(
     act: Act,
     preview: bool,
 ) -> Result<Response, Problem> {
-    let operator = api.operator(write.actor());
+    let (operator, within) = (api.operator(write.actor()), write.within());
     let operation = {
         let subject = subject.clone();
         move |db: &mut Db, now| {
-            let tried = attempt(db, &operator, &subject, act, now)?;
+            let tried = attempt(db, &operator, within, &subject, act, now)?;
             Ok(tried.kept_unless(preview))
         }
     };
     match subject {
         Subject::Device(device) => {
-            let seen = move |db: &mut Db| devices::sheet(db, &device, None);
+            let seen = move |db: &mut Db| {
+                let thing = Thing::Device(device.clone());
+                within.see(db, &thing, |db| devices::sheet(db, &device, None))
+            };
             write.once_as_seen(api, seen, operation).await
         }
         Subject::Activation(id) => {
-            let seen = move |db: &mut Db| activations::find(db, id, None);
+            let seen = move |db: &mut Db| {
+                let thing = Thing::Activation(id);
+                within.see(db, &thing, |db| activations::find(db, id, None))
+            };
             write.once_as_seen(api, seen, operation).await
         }
     }
@@ -78,10 +85,19 @@ pub(super) async fn act_once(
 pub(super) fn attempt(
     db: &mut Db,
     operator: &Operator,
+    within: Within,
     subject: &Subject,
     act: Act,
     now: Timestamp,
 ) -> Result<Step<Acted>, StoreError> {
+    let mut named = vec![match subject {
+        Subject::Device(device) => Thing::Device(device.clone()),
+        Subject::Activation(id) => Thing::Activation(*id),
+    }];
+    named.extend(Thing::of_act(act));
+    if let Some(problem) = within.lacks(db, &named)? {
+        return Ok(Step::Refused(problem));
+    }
     let device = match subject {
         Subject::Device(device) => Ok(device.clone()),
         Subject::Activation(id) => device_of(db, *id)?,

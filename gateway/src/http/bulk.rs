@@ -88,17 +88,16 @@ pub(super) async fn entitlements(
     write: Write,
 ) -> Result<Json<Many<serde_json::Value>>, Problem> {
     let asked: ManyEntitlementActs = write.json()?;
-    let operator = api.operator(write.actor());
-    let operations =
-        asked.items.into_iter().enumerate().map(|(index, item)| {
-            let id = EntitlementId(item.entitlement.0);
-            let preview = how.preview || item.act.preview;
-            let deed = item.act.deed().map_err(|problem| at(index, &problem))?;
-            let operator = operator.clone();
-            Ok(move |db: &mut _, now| {
-                entitlement_acts::attempt(db, &operator, id, &deed, preview, now)
-            })
-        });
+    let (operator, within) = (api.operator(write.actor()), write.within());
+    let operations = asked.items.into_iter().enumerate().map(|(index, item)| {
+        let id = EntitlementId(item.entitlement.0);
+        let preview = how.preview || item.act.preview;
+        let deed = item.act.deed().map_err(|problem| at(index, &problem))?;
+        let operator = operator.clone();
+        Ok(move |db: &mut _, now| {
+            entitlement_acts::attempt(db, &operator, within, id, &deed, preview, now)
+        })
+    });
     let operations = operations.collect::<Result<Vec<_>, Problem>>()?;
     write.each(&api, how.preview, operations).await.map(Json)
 }
@@ -155,11 +154,11 @@ async fn act_on_each(
     how: ActQuery,
     deeds: Vec<(Subject, Act)>,
 ) -> Result<Json<Many<serde_json::Value>>, Problem> {
-    let operator = api.operator(write.actor());
+    let (operator, within) = (api.operator(write.actor()), write.within());
     let operations = deeds.into_iter().map(|(subject, act)| {
         let operator = operator.clone();
         move |db: &mut _, now| {
-            let tried = acts::attempt(db, &operator, &subject, act, now)?;
+            let tried = acts::attempt(db, &operator, within, &subject, act, now)?;
             Ok(tried.kept_unless(how.preview))
         }
     });

@@ -14,8 +14,10 @@ use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use sha2::{Digest as _, Sha256};
 
+use super::Api;
 use super::problem::{Problem, ProblemKind};
-use super::{Api, roles};
+use super::roles::{self, Endpoint};
+use super::within::Within;
 use crate::access::{Grant, OidcVerifier, Person, Token, TokenError};
 use crate::config::Bucket;
 use crate::store::StoreError;
@@ -36,6 +38,8 @@ pub(super) struct Caller {
     /// Who acts, for the history.
     pub(super) actor: String,
     pub(super) grant: Grant,
+    /// The name of the product line that the grant is for.
+    pub(super) product_line: Option<String>,
     pub(super) created_at: Timestamp,
     pub(super) expires_at: Timestamp,
 }
@@ -54,6 +58,7 @@ impl From<Person> for Caller {
             actor: name.clone(),
             name,
             grant: Grant::All(person.roles),
+            product_line: None,
             created_at: person.issued_at,
             expires_at: person.expires_at,
         }
@@ -82,14 +87,19 @@ impl Caller {
             (Some(own), Some(asked)) => Some(Vec::from_iter((own == asked).then_some(own))),
         }
     }
+
+    /// The product line whose things alone are shown; none: those of all.
+    pub(super) const fn within(&self) -> Within {
+        Within::new(self.grant.line())
+    }
 }
 
 /// Lets a request through if its key is good and its role may; the handler finds the [`Caller`].
 pub(super) async fn checked(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map_or("", MatchedPath::as_str);
-    let allowed = roles::allowed(request.method(), path);
-    match admit(&api, request.headers(), allowed).await {
+    let endpoint = roles::endpoint(request.method(), path);
+    match admit(&api, request.headers(), endpoint).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -106,20 +116,34 @@ pub(super) async fn checked(State(api): State<Api>, mut request: Request, next: 
     }
 }
 
-async fn admit(api: &Api, headers: &HeaderMap, allowed: Roles) -> Result<Caller, Problem> {
+async fn admit(
+    api: &Api,
+    headers: &HeaderMap,
+    endpoint: Option<&Endpoint>,
+) -> Result<Caller, Problem> {
     let caller = identify(api, headers).await?;
     api.rates.take(caller.id)?;
-    if caller.grant.roles().intersects(allowed) {
-        Ok(caller)
-    } else {
-        Err(Problem::new(
+    let allowed = endpoint.map_or(Roles::default(), |endpoint| endpoint.roles);
+    if !caller.grant.roles().intersects(allowed) {
+        return Err(Problem::new(
             ProblemKind::Forbidden,
             format!(
                 "{} has the roles {}; this needs one of: {allowed}",
                 caller.actor,
                 caller.grant.roles(),
             ),
-        ))
+        ));
+    }
+    match &caller.product_line {
+        Some(line) if endpoint.is_none_or(|endpoint| !endpoint.is_of_a_line) => Err(Problem::new(
+            ProblemKind::Forbidden,
+            format!(
+                "{} is of the product line {line}; this has to do with every line, so it needs a key \
+                 of all",
+                caller.actor
+            ),
+        )),
+        _ => Ok(caller),
     }
 }
 
@@ -145,13 +169,16 @@ async fn identify(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
         )
     };
     let hash = Token::parse(token).ok_or_else(unknown)?.hash();
-    let key = api
-        .store
-        .read("api-key", move |db| api_key::by_hash(db, hash.0))
-        .await?
-        .ok_or_else(unknown)?;
+    let found = api.store.read("api-key", move |db| {
+        let Some(key) = api_key::by_hash(db, hash.0)? else {
+            return Ok(None);
+        };
+        let line = Within::new(key.product_line_id.map(|id| id.0)).name(db)?;
+        Ok(Some((key, line)))
+    });
+    let (key, line) = found.await?.ok_or_else(unknown)?;
     let now = api.clock.now();
-    let caller = good(key.clone(), now)?;
+    let caller = good(key.clone(), line, now)?;
     note_use(api, &key, now);
     Ok(caller)
 }
@@ -166,7 +193,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// A key that may be used now.
-fn good(key: ApiKey, now: Timestamp) -> Result<Caller, Problem> {
+fn good(key: ApiKey, product_line: Option<String>, now: Timestamp) -> Result<Caller, Problem> {
     if let Some(at) = key.revoked_at {
         return Err(Problem::new(
             ProblemKind::KeyRevoked,
@@ -183,7 +210,10 @@ fn good(key: ApiKey, now: Timestamp) -> Result<Caller, Problem> {
         ));
     }
     let grant = Roles::from_bits(key.roles)
-        .and_then(|roles| Grant::new(roles, key.party_id.map(|id| id.0)).ok())
+        .and_then(|roles| {
+            let (party, line) = (key.party_id, key.product_line_id);
+            Grant::new(roles, party.map(|id| id.0), line.map(|id| id.0)).ok()
+        })
         .ok_or_else(|| {
             StoreError::Corrupt(format!("roles {} of the key {}", key.roles, key.name))
         })?;
@@ -192,6 +222,7 @@ fn good(key: ApiKey, now: Timestamp) -> Result<Caller, Problem> {
         actor: format!("key {}", key.name),
         name: key.name,
         grant,
+        product_line,
         created_at: key.created_at.0,
         expires_at: key.expires_at.0,
     })

@@ -9,6 +9,7 @@ use super::campaigns::{self, CampaignSheet};
 use super::etag::MatchParams;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Named, Query};
+use super::within::Thing;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use crate::campaign::{CampaignError, Terms};
 use crate::operator::Attempt;
@@ -30,9 +31,12 @@ pub(super) async fn create(
     write: Write,
 ) -> Result<Response, Problem> {
     let terms: Terms = write.json()?;
-    let operator = api.operator(write.actor());
+    let (operator, within) = (api.operator(write.actor()), write.within());
     write
         .once(&api, move |db, now| {
+            if let Some(problem) = within.forbids(db, &terms)? {
+                return Ok(Step::Refused(problem));
+            }
             let tried = operator.try_create_campaign(db, &terms, now)?;
             Ok(step(db, tried)?.kept_unless(how.preview))
         })
@@ -133,13 +137,17 @@ async fn tell(
     write: Write,
 ) -> Result<Response, Problem> {
     write.no_body()?;
-    let operator = api.operator(write.actor());
-    let seen = called.clone();
+    let (operator, within) = (api.operator(write.actor()), write.within());
+    let (seen, thing) = (called.clone(), Thing::Campaign(called.clone()));
+    let named = [thing.clone()];
     write
         .once_as_seen(
             api,
-            move |db| campaigns::sheet(db, &seen),
+            move |db| within.see(db, &thing, |db| campaigns::sheet(db, &seen)),
             move |db, now| {
+                if let Some(problem) = within.lacks(db, &named)? {
+                    return Ok(Step::Refused(problem));
+                }
                 let tried = operator.try_tell_campaign(db, &called, command, now)?;
                 Ok(step(db, tried)?.kept_unless(how.preview))
             },

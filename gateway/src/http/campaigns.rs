@@ -6,11 +6,13 @@ use fleetgrant_core::campaign::Wave as Stands;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::caller::Caller;
 use super::etag::Tagged;
 use super::page::{List, Page, PageParams};
 use super::problem::{Problem, found};
 use super::query::Named;
 use super::value::{Id, When};
+use super::within::Thing;
 use super::{Api, word};
 use crate::campaign::{PlanTerms, Selection};
 use crate::store::campaign::{
@@ -179,12 +181,16 @@ impl From<DeviceRow> for CampaignDevice {
 )]
 pub(super) async fn list(
     State(api): State<Api>,
+    caller: Caller,
     list: List<CampaignQuery, CampaignSort>,
 ) -> Result<Json<Page<Campaign>>, Problem> {
     let state = list.filter.state.map(|word| word.0);
     let (part, limit) = (list.part.clone(), list.rows_to_read());
     let rows = api
-        .read(move |db| campaign::list(db, state, &part, limit))
+        .read(move |db| {
+            let line = caller.product_line.as_deref();
+            campaign::list(db, state, line, &part, limit)
+        })
         .await?;
     Ok(Json(list.page(rows)))
 }
@@ -197,10 +203,15 @@ pub(super) async fn list(
 )]
 pub(super) async fn show(
     State(api): State<Api>,
+    caller: Caller,
     Named(called): Named<String>,
 ) -> Result<Tagged<CampaignSheet>, Problem> {
-    let asked = called.clone();
-    let answer = api.read(move |db| sheet(db, &asked)).await?;
+    let (asked, within) = (called.clone(), caller.within());
+    let read = move |db: &mut Db| {
+        let thing = Thing::Campaign(asked.clone());
+        within.see(db, &thing, |db| sheet(db, &asked))
+    };
+    let answer = api.read(read).await?;
     found(answer, "campaign", called).map(Tagged)
 }
 
@@ -216,6 +227,7 @@ pub(super) async fn show(
 )]
 pub(super) async fn devices(
     State(api): State<Api>,
+    caller: Caller,
     Named(called): Named<String>,
     list: List<CampaignDeviceQuery, CampaignDeviceSort>,
 ) -> Result<Json<Page<CampaignDevice>>, Problem> {
@@ -224,13 +236,15 @@ pub(super) async fn devices(
         part: list.part.clone(),
     };
     filter.check()?;
-    let (asked, limit) = (called.clone(), list.rows_to_read());
-    let answer = api
-        .read(move |db| match campaign::called(db, &asked)? {
+    let (asked, within, limit) = (called.clone(), caller.within(), list.rows_to_read());
+    let read = move |db: &mut Db| {
+        let thing = Thing::Campaign(asked.clone());
+        within.see(db, &thing, |db| match campaign::called(db, &asked)? {
             Some(row) => campaign::devices(db, row.id, &filter, limit).map(Some),
             None => Ok(None),
         })
-        .await?;
+    };
+    let answer = api.read(read).await?;
     let rows = found(answer, "campaign", called)?;
     Ok(Json(list.page(rows)))
 }

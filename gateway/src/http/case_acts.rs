@@ -12,6 +12,7 @@ use super::etag::MatchParams;
 use super::problem::Problem;
 use super::query::{Named, Query};
 use super::value::Id;
+use super::within::Thing;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, cases};
 use crate::approval::Decision;
@@ -79,12 +80,15 @@ async fn decide(
     write: Write,
 ) -> Result<Response, Problem> {
     write.no_body()?;
-    let operator = api.operator(write.actor());
+    let (operator, within) = (api.operator(write.actor()), write.within());
     write
         .once_as_seen(
             api,
-            move |db| cases::find(db, id),
+            move |db| within.see(db, &Thing::Case(id), |db| cases::find(db, id)),
             move |db, now| {
+                if let Some(problem) = within.lacks(db, &[Thing::Case(id)])? {
+                    return Ok(Step::Refused(problem));
+                }
                 let outcome = match operator.try_decide(db, id, decision, now)? {
                     Attempt::Done(outcome) => outcome,
                     Attempt::Refused(reason) => return Ok(Step::Refused(reason.into())),

@@ -6,11 +6,13 @@ use fleetgrant_core::domain::CaseId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::caller::Caller;
 use super::etag::Tagged;
 use super::page::{List, Page, PageParams};
 use super::problem::{Problem, found};
 use super::query::{self, Named};
 use super::value::{Id, When};
+use super::within::Thing;
 use super::{Api, word};
 use crate::store::case::Case as Row;
 use crate::store::listing::{self, CaseFilter, CaseSort};
@@ -86,6 +88,7 @@ impl From<Row> for Case {
 )]
 pub(super) async fn list(
     State(api): State<Api>,
+    caller: Caller,
     list: List<CaseQuery, CaseSort>,
 ) -> Result<Json<Page<Case>>, Problem> {
     let query = list.filter.clone();
@@ -94,6 +97,7 @@ pub(super) async fn list(
         device: query::device(query.device.as_deref())?,
         state: query.state.map(|word| word.0),
         step: query.step.map(|word| word.0),
+        within: caller.within().line(),
         part: list.part.clone(),
     };
     let limit = list.rows_to_read();
@@ -111,10 +115,12 @@ pub(super) async fn list(
 )]
 pub(super) async fn show(
     State(api): State<Api>,
+    caller: Caller,
     Named(id): Named<Id>,
 ) -> Result<Tagged<Case>, Problem> {
-    let id = CaseId(id.0);
-    let answer = api.read(move |db| find(db, id)).await?;
+    let (id, within) = (CaseId(id.0), caller.within());
+    let read = move |db: &mut Db| within.see(db, &Thing::Case(id), |db| find(db, id));
+    let answer = api.read(read).await?;
     found(answer, "case", id).map(Tagged)
 }
 

@@ -8,11 +8,13 @@ use fleetgrant_core::domain::PartyId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::caller::Caller;
 use super::etag::{MatchParams, Tagged};
 use super::policy_rules::PolicyRules;
 use super::problem::{Problem, ProblemKind, found};
 use super::query::{Named, Query};
 use super::value::Id;
+use super::within::Thing;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, parties};
 use crate::store::contract::{self, Put, Terms, TermsError};
@@ -66,10 +68,12 @@ pub(crate) struct ContractEnded {
 )]
 pub(super) async fn effective(
     State(api): State<Api>,
+    caller: Caller,
     Named(id): Named<Id>,
 ) -> Result<Tagged<EffectivePolicy>, Problem> {
-    let party = PartyId(id.0);
-    let answer = api.read(move |db| sheet(db, party)).await?;
+    let (party, within) = (PartyId(id.0), caller.within());
+    let read = move |db: &mut Db| within.see(db, &Thing::Party(party), |db| sheet(db, party));
+    let answer = api.read(read).await?;
     found(answer, "party", id).map(Tagged)
 }
 

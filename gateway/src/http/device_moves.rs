@@ -11,6 +11,7 @@ use super::etag::MatchParams;
 use super::problem::{Problem, ProblemKind};
 use super::query::{self, Named, Query};
 use super::value::Id;
+use super::within::Thing;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, devices};
 use crate::approval::{ApprovalError, Outage};
@@ -86,13 +87,17 @@ pub(super) async fn transfer(
     let asked: DeviceTransfer = write.json()?;
     let device = query::device_named(&device)?;
     let to = PartyId(asked.to.0);
-    let operator = api.operator(write.actor());
-    let seen = device.clone();
+    let (operator, within) = (api.operator(write.actor()), write.within());
+    let (seen, thing) = (device.clone(), Thing::Device(device.clone()));
+    let named = [thing.clone()];
     write
         .once_as_seen(
             &api,
-            move |db| devices::sheet(db, &seen, None),
+            move |db| within.see(db, &thing, |db| devices::sheet(db, &seen, None)),
             move |db, now| {
+                if let Some(problem) = within.lacks(db, &named)? {
+                    return Ok(Step::Refused(problem));
+                }
                 let step = match operator.attempt_transfer(db, &device, to, now)? {
                     Attempt::Done(resale) => Step::Done(DeviceTransferred::from(resale)),
                     Attempt::Refused(reason) => Step::Refused(reason.into()),
@@ -129,8 +134,9 @@ pub(super) async fn outage(
     let broken = query::device_named(&broken)?;
     let replacement = DeviceId::new(&asked.replacement)
         .map_err(|error| Problem::new(ProblemKind::BadBody, format!("replacement: {error}")))?;
-    let operator = api.operator(write.actor());
-    let seen = broken.clone();
+    let (operator, within) = (api.operator(write.actor()), write.within());
+    let (seen, thing) = (broken.clone(), Thing::Device(broken.clone()));
+    let named = [thing.clone(), Thing::Device(replacement.clone())];
     let outage = Outage {
         broken,
         replacement,
@@ -138,8 +144,11 @@ pub(super) async fn outage(
     write
         .once_as_seen(
             &api,
-            move |db| devices::sheet(db, &seen, None),
+            move |db| within.see(db, &thing, |db| devices::sheet(db, &seen, None)),
             move |db, now| {
+                if let Some(problem) = within.lacks(db, &named)? {
+                    return Ok(Step::Refused(problem));
+                }
                 let outcomes = match operator.try_bridge(db, &outage, now)? {
                     Attempt::Done(outcomes) => outcomes,
                     Attempt::Refused(reason) => return Ok(Step::Refused(reason.into())),

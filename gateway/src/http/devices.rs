@@ -14,11 +14,12 @@ use super::parties::PartyRef;
 use super::problem::{Problem, found};
 use super::query::{self, Named, Nothing};
 use super::value::{Id, When};
+use super::within::Thing;
 use super::{Api, word};
 use crate::report::history::{self, EventSort, HistoryFilter};
 use crate::store::event::Stream;
 use crate::store::listing::{self, CredentialRow, DeviceFilter, DeviceRow, DeviceSort};
-use crate::store::{Db, StoreError};
+use crate::store::{Db, StoreError, device};
 
 /// Which devices.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -141,6 +142,7 @@ pub(super) async fn list(
         state: query.state.map(|word| word.0),
         owners: caller.owners(query.owner.map(|id| PartyId(id.0))),
         product_line: query.product_line,
+        within: caller.within().line(),
         part: list.part.clone(),
     };
     filter.check()?;
@@ -163,8 +165,12 @@ pub(super) async fn show(
     Named(id): Named<String>,
 ) -> Result<Tagged<DeviceSheet>, Problem> {
     let id = query::device_named(&id)?;
-    let (asked, owners) = (id.clone(), caller.owners(None));
-    let answer = api.read(move |db| sheet(db, &asked, owners)).await?;
+    let (asked, owners, within) = (id.clone(), caller.owners(None), caller.within());
+    let read = move |db: &mut Db| {
+        let thing = Thing::Device(asked.clone());
+        within.see(db, &thing, |db| sheet(db, &asked, owners))
+    };
+    let answer = api.read(read).await?;
     found(answer, "device", id).map(Tagged)
 }
 
@@ -197,6 +203,7 @@ pub(super) fn sheet(
 )]
 pub(super) async fn events(
     State(api): State<Api>,
+    caller: Caller,
     Named(id): Named<String>,
     list: List<Nothing, EventSort>,
 ) -> Result<Json<Page<Event>>, Problem> {
@@ -206,15 +213,15 @@ pub(super) async fn events(
         stream: Some(Stream::Device(id.as_str()).to_string()),
         ..HistoryFilter::default()
     };
-    let asked = id.clone();
-    let answer = api
-        .read(
-            move |db| match crate::store::device::find(db, asked.as_str())? {
-                Some(_) => history::page(db, &filter, &part, limit).map(Some),
-                None => Ok(None),
-            },
-        )
-        .await?;
+    let (asked, within) = (id.clone(), caller.within());
+    let read = move |db: &mut Db| {
+        let thing = Thing::Device(asked.clone());
+        within.see(db, &thing, |db| match device::find(db, asked.as_str())? {
+            Some(_) => history::page(db, &filter, &part, limit).map(Some),
+            None => Ok(None),
+        })
+    };
+    let answer = api.read(read).await?;
     let events = found(answer, "device", id)?;
     Ok(Json(list.page(events)))
 }

@@ -14,6 +14,7 @@ use super::etag::MatchParams;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Named, Query};
 use super::value::{Id, When};
+use super::within::{Thing, Within};
 use super::word;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use crate::lifecycle::{Deed, Direction, EntitlementActError, Length, Renewal, Split, Upgrade};
@@ -133,13 +134,16 @@ pub(super) async fn act(
     let asked: ActOnEntitlement = write.json()?;
     let preview = how.preview || asked.preview;
     let deed = asked.deed()?;
-    let operator = api.operator(write.actor());
+    let (operator, within) = (api.operator(write.actor()), write.within());
     let id = EntitlementId(id.0);
     write
         .once_as_seen(
             &api,
-            move |db| entitlements::find(db, id, None),
-            move |db, now| attempt(db, &operator, id, &deed, preview, now),
+            move |db| {
+                let thing = Thing::Entitlement(id);
+                within.see(db, &thing, |db| entitlements::find(db, id, None))
+            },
+            move |db, now| attempt(db, &operator, within, id, &deed, preview, now),
         )
         .await
 }
@@ -276,11 +280,15 @@ fn bad(why: &str) -> Problem {
 pub(super) fn attempt(
     db: &mut Db,
     operator: &Operator,
+    within: Within,
     id: EntitlementId,
     deed: &Deed,
     preview: bool,
     now: Timestamp,
 ) -> Result<Step<EntitlementActed>, StoreError> {
+    if let Some(problem) = within.lacks(db, &Thing::of_deed(id, deed))? {
+        return Ok(Step::Refused(problem));
+    }
     let change = match operator.attempt_on(db, id, deed, now)? {
         Attempt::Done(change) => change,
         Attempt::Refused(reason) => return Ok(Step::Refused(reason.into())),

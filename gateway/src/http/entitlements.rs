@@ -13,6 +13,7 @@ use super::parties::PartyRef;
 use super::problem::{Problem, found};
 use super::query::Named;
 use super::value::{Id, When};
+use super::within::Thing;
 use super::{Api, word};
 use crate::store::listing::{self, EntitlementFilter, EntitlementRow, EntitlementSort};
 use crate::store::{Db, StoreError};
@@ -113,6 +114,7 @@ pub(super) async fn list(
         state: query.state.map(|word| word.0),
         owners: caller.owners(query.owner.map(|id| PartyId(id.0))),
         product: query.product,
+        within: caller.within().line(),
         part: list.part.clone(),
     };
     filter.check()?;
@@ -134,8 +136,10 @@ pub(super) async fn show(
     caller: Caller,
     Named(id): Named<Id>,
 ) -> Result<Tagged<Entitlement>, Problem> {
-    let (id, owners) = (EntitlementId(id.0), caller.owners(None));
-    let answer = api.read(move |db| find(db, id, owners)).await?;
+    let (id, owners, within) = (EntitlementId(id.0), caller.owners(None), caller.within());
+    let read =
+        move |db: &mut Db| within.see(db, &Thing::Entitlement(id), |db| find(db, id, owners));
+    let answer = api.read(read).await?;
     found(answer, "entitlement", id).map(Tagged)
 }
 

@@ -14,10 +14,11 @@ use super::page::{List, Page, PageParams};
 use super::problem::{Problem, ProblemKind, found};
 use super::query::{Named, Query};
 use super::value::{Id, When};
+use super::within::Thing;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use crate::factory::{NotReserved, Reservation};
 use crate::operator::Attempt;
-use crate::store::batch::{self, Batch as BatchRow, BatchSort};
+use crate::store::batch::{self, Batch as BatchRow, BatchFilter, BatchSort};
 
 /// Which batches.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -81,12 +82,15 @@ pub(super) async fn batches(
     caller: Caller,
     list: List<BatchQuery, BatchSort>,
 ) -> Result<Json<Page<Batch>>, Problem> {
-    let own = caller.grant.party();
-    let reference = list.filter.reference.clone();
-    let (part, limit) = (list.part.clone(), list.rows_to_read());
-    let rows = api
-        .read(move |db| batch::list(db, reference.as_deref(), own, &part, limit))
-        .await?;
+    let filter = BatchFilter {
+        id: None,
+        reference: list.filter.reference.clone(),
+        manufacturer: caller.grant.party(),
+        within: caller.within().line(),
+        part: list.part.clone(),
+    };
+    let limit = list.rows_to_read();
+    let rows = api.read(move |db| batch::list(db, &filter, limit)).await?;
     Ok(Json(list.page(rows)))
 }
 
@@ -110,7 +114,7 @@ pub(super) async fn reserve(
     write: Write,
 ) -> Result<Response, Problem> {
     let asked: BatchReservation = write.json()?;
-    let operator = api.operator(write.actor());
+    let (operator, within) = (api.operator(write.actor()), write.within());
     let reservation = Reservation {
         entitlement: EntitlementId(asked.entitlement.0),
         units: asked.units,
@@ -118,6 +122,11 @@ pub(super) async fn reserve(
     };
     write
         .once(&api, move |db, now| {
+            let (batch, of) = (reservation.batch, reservation.entitlement);
+            let named = [Thing::Batch(batch), Thing::Entitlement(of)];
+            if let Some(problem) = within.lacks(db, &named)? {
+                return Ok(Step::Refused(problem));
+            }
             if let Err(problem) = found(batch::find(db, reservation.batch)?, "batch", id) {
                 return Ok(Step::Refused(problem));
             }

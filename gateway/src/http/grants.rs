@@ -12,6 +12,7 @@ use super::Api;
 use super::problem::{Problem, ProblemKind, found};
 use super::query::{Named, Nothing, Query};
 use super::value::Id;
+use super::within::Thing;
 use super::write::{Write, WriteParams};
 use crate::factory::{Line, NotBuilt};
 use crate::issue::IssueError;
@@ -86,18 +87,24 @@ pub(super) async fn make(
         return Err(Problem::new(ProblemKind::BadBody, told));
     }
     let signing = super::signing(&api)?;
-    let own = write.party();
+    let (own, within) = (write.party(), write.within());
     let after = after.map_or_else(String::new, |device| device.to_string());
     let limit = i64::from(asked.limit);
     let batch = BatchId(id.0);
     let units = api
-        .read(move |db| match batch::find(db, batch)? {
-            Some(row)
-                if own.is_none_or(|own| row.manufacturer_id.is_some_and(|by| by.0 == own)) =>
-            {
-                batch::units(db, row.id, &after, limit + 1).map(Some)
-            }
-            _ => Ok(None),
+        .read(move |db| {
+            within.see(db, &Thing::Batch(batch), |db| {
+                match batch::find(db, batch)? {
+                    Some(row)
+                        if own.is_none_or(|own| {
+                            row.manufacturer_id.is_some_and(|by| by.0 == own)
+                        }) =>
+                    {
+                        batch::units(db, row.id, &after, limit + 1).map(Some)
+                    }
+                    _ => Ok(None),
+                }
+            })
         })
         .await?;
     let mut units = found(units, "batch", id)?;

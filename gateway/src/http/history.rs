@@ -2,16 +2,19 @@
 
 use axum::Json;
 use axum::extract::State;
-use fleetgrant_core::domain::{EntitlementId, OrderId, PartyId};
+use data_encoding::HEXLOWER;
+use fleetgrant_core::domain::{DeviceId, EntitlementId, OrderId, PartyId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Api;
+use super::caller::Caller;
 use super::events::Event;
 use super::page::{List, Page, PageParams};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemKind};
 use super::query;
 use super::value::Id;
+use super::within::{Thing, Within};
 use crate::history::subject::{self, Part, Subject};
 use crate::report::history::{self, EventSort, Exported, HistoryFilter};
 use crate::store::listing::part::sorts;
@@ -50,14 +53,51 @@ pub(super) struct HistoryQuery {
 )]
 pub(super) async fn of(
     State(api): State<Api>,
+    caller: Caller,
     list: List<HistoryQuery, HistorySort>,
 ) -> Result<Json<Page<Event>>, Problem> {
     let subject = list.filter.subject()?;
+    let within = caller.within();
     let (part, limit) = (list.part.clone(), list.rows_to_read());
-    let events = api
-        .read(move |db| events(db, &subject, &part, limit))
-        .await?;
+    let read = move |db: &mut Db| {
+        if let Some(problem) = hidden(db, within, &subject)? {
+            return Ok(Err(problem));
+        }
+        events(db, within, &subject, &part, limit).map(Ok)
+    };
+    let events = api.read(read).await??;
     Ok(Json(list.cut(events).map(|event| event.0.into())))
+}
+
+/// Why a key of a product line is not told of this: it is not there for it, or is of no line.
+fn hidden(db: &mut Db, within: Within, subject: &Subject) -> Result<Option<Problem>, StoreError> {
+    let thing = match subject {
+        Subject::Device(id) => Thing::Device(id.clone()),
+        Subject::Entitlement(id) => Thing::Entitlement(*id),
+        Subject::Order(id) => Thing::Order(*id),
+        Subject::Party(_) => {
+            let refused = || {
+                let told = "a party's history has to do with every product line; ask for that of its \
+                            devices, entitlements and orders";
+                Problem::new(ProblemKind::Forbidden, told)
+            };
+            return Ok(within.line().map(|_| refused()));
+        }
+    };
+    within.lacks(db, &[thing])
+}
+
+/// What a stream is about, where that may be of another product line than what it belongs to.
+fn of_stream(stream: &str) -> Option<Thing> {
+    let (kind, name) = stream.split_once(':')?;
+    match kind {
+        "device" => DeviceId::new(name).ok().map(Thing::Device),
+        "entitlement" => {
+            let id = HEXLOWER.decode(name.as_bytes()).ok()?.try_into().ok()?;
+            Some(Thing::Entitlement(EntitlementId(id)))
+        }
+        _ => None,
+    }
 }
 
 sorts!(
@@ -81,11 +121,20 @@ impl Placed for Told {
 /// Up to `limit` events of a thing; stream by stream.
 fn events(
     db: &mut Db,
+    within: Within,
     subject: &Subject,
     part: &listing::Part<HistorySort>,
     limit: i64,
 ) -> Result<Vec<Told>, StoreError> {
-    let mut parts = subject::parts(db, subject)?;
+    let mut parts = Vec::new();
+    for part in subject::parts(db, subject)? {
+        if within
+            .lacks(db, of_stream(&part.stream).as_slice())?
+            .is_none()
+        {
+            parts.push(part);
+        }
+    }
     let sort = Sort {
         by: EventSort::Position,
         descending: part.sort.descending,

@@ -13,12 +13,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use fleetgrant_core::domain::PartyId;
+use fleetgrant_core::domain::{PartyId, ProductLineId};
 use http_body_util::BodyExt as _;
 use tokio::sync::{Semaphore, watch};
 
 use super::caller::Caller;
 use super::problem::{Problem, ProblemKind};
+use crate::access::Grant;
 
 /// How long a caller waits before it is told to come back; shorter than an answer may take.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -46,11 +47,12 @@ pub(super) struct Kept {
     reports: Arc<Mutex<HashMap<Key, watch::Receiver<Option<Made>>>>>,
 }
 
-/// Which report: whoever sees one party's things only is told another than everybody else, under
-/// the same address.
+/// Which report: whoever sees one party's things only, or one product line's, is told another than
+/// everybody else, under the same address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     party: Option<PartyId>,
+    line: Option<ProductLineId>,
     address: String,
 }
 
@@ -84,12 +86,13 @@ impl Kept {
     /// there is no room for one more.
     fn find(
         &self,
-        party: Option<PartyId>,
+        grant: Grant,
         request: Request,
         next: Next,
     ) -> Option<watch::Receiver<Option<Made>>> {
         let key = Key {
-            party,
+            party: grant.party(),
+            line: grant.line(),
             address: request.uri().to_string(),
         };
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
@@ -166,8 +169,7 @@ pub(super) async fn report(State(kept): State<Kept>, request: Request, next: Nex
     let (&Method::GET, Some(caller)) = (request.method(), caller) else {
         return next.run(request).await;
     };
-    let party = caller.grant.party();
-    let Some(mut told) = kept.find(party, request, next) else {
+    let Some(mut told) = kept.find(caller.grant, request, next) else {
         return Problem::new(
             ProblemKind::Busy,
             "many other reports wait to be made; ask again later",
@@ -203,8 +205,6 @@ mod tests {
     use fleetgrant_core::domain::{ApiKeyId, Role, Roles, Timestamp};
     use tower::ServiceExt as _;
 
-    use crate::access::Grant;
-
     use super::*;
 
     /// A report that takes so long, and how often it was made.
@@ -236,6 +236,7 @@ mod tests {
             name: "tester".to_owned(),
             actor: "key tester".to_owned(),
             grant,
+            product_line: None,
             created_at,
             expires_at,
         };
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_kept_for_one_party_is_told_to_no_other() {
+    async fn what_is_kept_for_one_party_or_product_line_is_told_to_no_other() {
         let kept = Kept::new(PATIENCE, Duration::from_millis(1));
         let (router, _) = served(Duration::from_millis(20), kept);
         let manufacturer = |id| Grant::Party(Roles::of(&[Role::Factory]), PartyId([id; 16]));
@@ -309,6 +310,10 @@ mod tests {
             "report 2"
         );
         assert_eq!(asked(manufacturer(1)).await, "report 0");
+        let line = |id| Grant::Line(Roles::of(&[Role::Auditor]), ProductLineId([id; 16]));
+        assert_eq!(asked(line(1)).await, "report 3");
+        assert_eq!(asked(line(2)).await, "report 4");
+        assert_eq!(asked(line(1)).await, "report 3");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use fleetgrant_core::domain::{PartyId, Roles, Timestamp};
+use fleetgrant_core::domain::{PartyId, ProductLineId, Roles, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,6 +18,7 @@ use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, word};
 use crate::access::{self, Grant, KeyError, KeyName, NewKey};
 use crate::store::api_key::{self, ApiKey as Row, ApiKeySort};
+use crate::store::product_line::{self, Names};
 use crate::store::{Db, StoreError};
 
 /// How long a key lives where nothing is said, in seconds.
@@ -30,6 +31,8 @@ pub(crate) struct ApiKey {
     pub(crate) roles: Vec<word::Role>,
     /// The party whose things alone it sees; null for everybody's.
     pub(crate) party: Option<Id>,
+    /// The product line whose things alone it sees; null for those of all.
+    pub(crate) product_line: Option<String>,
     pub(crate) created_at: When,
     pub(crate) expires_at: When,
     pub(crate) revoked_at: Option<When>,
@@ -38,7 +41,7 @@ pub(crate) struct ApiKey {
 }
 
 /// A key to be made.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewApiKey {
     /// What people call it, and the history whoever acts with it. It is never given twice.
@@ -51,6 +54,10 @@ pub(crate) struct NewApiKey {
     /// the party's id.
     #[schema(inline)]
     pub(crate) party: Option<Id>,
+    /// The product line whose things alone it sees, for operator, support, approver, integrator and
+    /// auditor: its name.
+    #[schema(max_length = 64)]
+    pub(crate) product_line: Option<String>,
     /// How long it lives, in seconds; a year, if it is not said, and five at most.
     #[serde(default = "usual")]
     #[schema(minimum = 1, maximum = 158112000)]
@@ -71,13 +78,15 @@ pub(crate) struct ApiKeyMade {
     pub(crate) expires_at: When,
 }
 
-impl From<Row> for ApiKey {
-    fn from(row: Row) -> Self {
+impl ApiKey {
+    /// A key as it is shown, with the names of product lines.
+    pub(crate) fn of(row: Row, lines: &Names) -> Self {
         let roles = Roles::from_bits(row.roles).unwrap_or_default();
         Self {
             name: row.name,
             roles: roles.iter().map(word::Role).collect(),
             party: row.party_id.map(|id| Id(id.0.0)),
+            product_line: row.product_line_id.and_then(|id| lines.get(&id).cloned()),
             created_at: When(row.created_at.0),
             expires_at: When(row.expires_at.0),
             revoked_at: row.revoked_at.map(|at| When(at.0)),
@@ -97,8 +106,9 @@ pub(super) async fn list(
     list: List<Nothing, ApiKeySort>,
 ) -> Result<Json<Page<ApiKey>>, Problem> {
     let (part, limit) = (list.part.clone(), list.rows_to_read());
-    let rows = api.read(move |db| api_key::list(db, &part, limit)).await?;
-    Ok(Json(list.page(rows)))
+    let read = move |db: &mut Db| Ok((api_key::list(db, &part, limit)?, product_line::names(db)?));
+    let (rows, lines) = api.read(read).await?;
+    Ok(Json(list.cut(rows).map(|row| ApiKey::of(row, &lines))))
 }
 
 /// Show a key
@@ -132,9 +142,12 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let asked: NewApiKey = write.json()?;
     let actor = write.actor();
-    let new = asked.key()?;
     write
         .once(&api, move |db, now| {
+            let new = match asked.key(db)? {
+                Ok(new) => new,
+                Err(problem) => return Ok(Step::Refused(problem)),
+            };
             let made = match access::create(db, &new, &actor, now) {
                 Ok(made) => made,
                 Err(error) => return refused(error),
@@ -189,7 +202,10 @@ pub(super) async fn revoke(
 
 /// The key of this name.
 pub(crate) fn find(db: &mut Db, name: &str) -> Result<Option<ApiKey>, StoreError> {
-    Ok(api_key::by_name(db, name)?.map(Into::into))
+    let Some(row) = api_key::by_name(db, name)? else {
+        return Ok(None);
+    };
+    Ok(Some(ApiKey::of(row, &product_line::names(db)?)))
 }
 
 fn ended(db: &mut Db, key: &KeyName, now: Timestamp) -> Result<ApiKey, StoreError> {
@@ -213,17 +229,35 @@ fn refused<T>(error: KeyError) -> Result<Step<T>, StoreError> {
 }
 
 impl NewApiKey {
-    fn key(&self) -> Result<NewKey, Problem> {
-        let bad = |why: String| Problem::new(ProblemKind::BadBody, why);
+    /// The key that is asked for, whose product line is looked up.
+    fn key(&self, db: &mut Db) -> Result<Result<NewKey, Problem>, StoreError> {
+        let line = match &self.product_line {
+            Some(name) => match product_line::by_name(db, name)? {
+                Some(line) => Some(line.id.0),
+                None => {
+                    let unknown = KeyError::UnknownLine(name.clone());
+                    return Ok(Err(Problem::new(ProblemKind::Refused, unknown.to_string())));
+                }
+            },
+            None => None,
+        };
+        let named = self.named().and_then(|name| Ok((name, self.grant(line)?)));
+        Ok(named.map(|(name, grant)| NewKey {
+            name,
+            grant,
+            lives: Duration::from_secs(self.lives_seconds),
+        }))
+    }
+
+    fn named(&self) -> Result<KeyName, Problem> {
+        let bad = |error| Problem::new(ProblemKind::BadBody, format!("name: {error}"));
+        self.name.parse().map_err(bad)
+    }
+
+    fn grant(&self, line: Option<ProductLineId>) -> Result<Grant, Problem> {
         let roles: Vec<_> = self.roles.iter().map(|role| role.0).collect();
         let party = self.party.map(|id| PartyId(id.0));
-        Ok(NewKey {
-            name: self
-                .name
-                .parse()
-                .map_err(|error| bad(format!("name: {error}")))?,
-            grant: Grant::new(Roles::of(&roles), party).map_err(|error| bad(error.to_string()))?,
-            lives: Duration::from_secs(self.lives_seconds),
-        })
+        Grant::new(Roles::of(&roles), party, line)
+            .map_err(|error| Problem::new(ProblemKind::BadBody, error.to_string()))
     }
 }

@@ -10,6 +10,7 @@ use super::etag::MatchParams;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Named, Query};
 use super::value::Id;
+use super::within::Thing;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, orders, word};
 use crate::operator::Attempt;
@@ -97,13 +98,16 @@ pub(super) async fn act(
     let asked: ActOnOrder = write.json()?;
     let preview = how.preview || asked.preview;
     let act = asked.act()?;
-    let operator = api.operator(write.actor());
+    let (operator, within) = (api.operator(write.actor()), write.within());
     let id = OrderId(id.0);
     write
         .once_as_seen(
             &api,
-            move |db| orders::sheet(db, id, None),
+            move |db| within.see(db, &Thing::Order(id), |db| orders::sheet(db, id, None)),
             move |db, now| {
+                if let Some(problem) = within.lacks(db, &[Thing::Order(id)])? {
+                    return Ok(Step::Refused(problem));
+                }
                 let step = match operator.attempt_order(db, id, &act, now)? {
                     Attempt::Done(change) => Step::Done(OrderActed::from(change)),
                     Attempt::Refused(reason) => Step::Refused(reason.into()),

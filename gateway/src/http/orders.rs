@@ -13,6 +13,7 @@ use super::parties::PartyRef;
 use super::problem::{Problem, found};
 use super::query::Named;
 use super::value::{Id, When};
+use super::within::Thing;
 use super::{Api, word};
 use crate::store::listing::{self, OrderFilter, OrderLineRow, OrderRow, OrderSort, Progress};
 use crate::store::{Db, StoreError};
@@ -154,6 +155,7 @@ pub(super) async fn list(
         system: query.system,
         state: query.state.map(|word| word.0),
         parties: caller.owners(query.party.map(|id| PartyId(id.0))),
+        within: caller.within().line(),
         part: list.part.clone(),
     };
     filter.check()?;
@@ -175,8 +177,9 @@ pub(super) async fn show(
     caller: Caller,
     Named(id): Named<Id>,
 ) -> Result<Tagged<OrderSheet>, Problem> {
-    let (id, own) = (OrderId(id.0), caller.grant.party());
-    let answer = api.read(move |db| sheet(db, id, own)).await?;
+    let (id, own, within) = (OrderId(id.0), caller.grant.party(), caller.within());
+    let read = move |db: &mut Db| within.see(db, &Thing::Order(id), |db| sheet(db, id, own));
+    let answer = api.read(read).await?;
     found(answer, "order", id).map(Tagged)
 }
 

@@ -71,9 +71,13 @@ pub(super) async fn list(
     list: List<PackQuery, PackSort>,
 ) -> Result<Json<Page<Pack>>, Problem> {
     let partners = caller.owners(list.filter.partner.map(|id| PartyId(id.0)));
-    let (part, limit) = (list.part.clone(), list.rows_to_read());
+    let (within, part, limit) = (
+        caller.within().line(),
+        list.part.clone(),
+        list.rows_to_read(),
+    );
     let packs = api
-        .read(move |db| activation_code::packs(db, partners.as_deref(), &part, limit))
+        .read(move |db| activation_code::packs(db, partners.as_deref(), within, &part, limit))
         .await?;
     Ok(Json(list.page(packs)))
 }

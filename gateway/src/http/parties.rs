@@ -6,11 +6,13 @@ use fleetgrant_core::domain::PartyId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::caller::Caller;
 use super::etag::Tagged;
 use super::page::{List, Page, PageParams};
 use super::problem::{Problem, found};
 use super::query::Named;
 use super::value::{Id, When};
+use super::within::Thing;
 use super::{Api, word};
 use crate::store::column::Octets;
 use crate::store::listing::{self, PartyFilter, PartySort};
@@ -113,6 +115,7 @@ impl From<Row> for Party {
 )]
 pub(super) async fn list(
     State(api): State<Api>,
+    caller: Caller,
     list: List<PartyQuery, PartySort>,
 ) -> Result<Json<Page<Party>>, Problem> {
     let query = list.filter.clone();
@@ -123,6 +126,7 @@ pub(super) async fn list(
         tier: query.tier,
         name: query.name,
         external_id: query.external_id,
+        within: caller.within().line(),
         part: list.part.clone(),
     };
     let limit = list.rows_to_read();
@@ -140,10 +144,12 @@ pub(super) async fn list(
 )]
 pub(super) async fn show(
     State(api): State<Api>,
+    caller: Caller,
     Named(id): Named<Id>,
 ) -> Result<Tagged<PartySheet>, Problem> {
-    let id = PartyId(id.0);
-    let answer = api.read(move |db| sheet(db, id)).await?;
+    let (id, within) = (PartyId(id.0), caller.within());
+    let read = move |db: &mut Db| within.see(db, &Thing::Party(id), |db| sheet(db, id));
+    let answer = api.read(read).await?;
     found(answer, "party", id).map(Tagged)
 }
 

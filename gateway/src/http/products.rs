@@ -6,6 +6,7 @@ use fleetgrant_core::domain::ProductId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::caller::Caller;
 use super::page::{List, Page, PageParams};
 use super::problem::{Problem, found};
 use super::query::Named;
@@ -102,6 +103,7 @@ impl From<(FeatureRow, ProductFeature)> for Feature {
 )]
 pub(super) async fn list(
     State(api): State<Api>,
+    caller: Caller,
     list: List<ProductQuery, ProductSort>,
 ) -> Result<Json<Page<Product>>, Problem> {
     let query = list.filter.clone();
@@ -110,6 +112,7 @@ pub(super) async fn list(
         code: query.code,
         state: query.state.map(|word| word.0),
         product_line: query.product_line,
+        within: caller.within().line(),
         part: list.part.clone(),
     };
     let limit = list.rows_to_read();
@@ -127,11 +130,13 @@ pub(super) async fn list(
 )]
 pub(super) async fn show(
     State(api): State<Api>,
+    caller: Caller,
     Named(id): Named<Id>,
 ) -> Result<Json<ProductSheet>, Problem> {
     let id = ProductId(id.0);
     let filter = ProductFilter {
         id: Some(id),
+        within: caller.within().line(),
         ..ProductFilter::default()
     };
     let answer = api.read(move |db| sheet(db, &filter)).await?;

@@ -1,4 +1,5 @@
-//! Which role may ask what: the one table that requests are checked against.
+//! Which role may ask what, and whether for one product line: the one table that requests are checked
+//! against.
 //!
 //! A route that is not in it is closed to everybody.
 
@@ -19,9 +20,18 @@ pub struct Endpoint {
     pub path: &'static str,
     /// Who may: one of these roles is enough.
     pub roles: Roles,
+    /// Whether a key of one product line may: then it is told of that line alone, and touches nothing
+    /// else.
+    pub is_of_a_line: bool,
 }
 
 impl Endpoint {
+    /// Narrowed to its product line for a key of one.
+    const fn narrowed(mut self) -> Self {
+        self.is_of_a_line = true;
+        self
+    }
+
     /// Whether some other route changes the thing that this one shows.
     #[must_use]
     pub fn is_changeable(&self) -> bool {
@@ -72,77 +82,77 @@ const IMPORTERS: Roles = Roles::of(&[Integrator, Admin]);
 /// Every route that wants a key.
 pub const ENDPOINTS: &[Endpoint] = &[
     get("/metrics", Roles::of(&[Operator, Auditor, Admin])),
-    get("/api/v1/key", Roles::ALL),
+    get("/api/v1/key", Roles::ALL).narrowed(),
     post("/api/v1/imports/{kind}", IMPORTERS),
     post(
         "/api/v1/imports/manifest",
         Roles::of(&[Factory, Integrator, Admin]),
     ),
-    get("/api/v1/parties", STAFF),
-    get("/api/v1/parties/{party}", STAFF),
+    get("/api/v1/parties", STAFF).narrowed(),
+    get("/api/v1/parties/{party}", STAFF).narrowed(),
     post("/api/v1/parties/{party}/merge", OPERATORS),
     post("/api/v1/parties/{party}/erase", ADMINS),
-    get("/api/v1/parties/{party}/policy", STAFF),
+    get("/api/v1/parties/{party}/policy", STAFF).narrowed(),
     post("/api/v1/parties/{party}/contract", ADMINS),
     post("/api/v1/parties/{party}/contract/end", ADMINS),
-    get("/api/v1/products", STAFF),
-    get("/api/v1/products/{product}", STAFF),
-    get("/api/v1/license-models", STAFF),
-    get("/api/v1/orders", OWNERS),
-    get("/api/v1/orders/{order}", OWNERS),
-    post("/api/v1/orders/{order}/acts", CHANGERS),
-    get("/api/v1/entitlements", OWNERS),
-    get("/api/v1/entitlements/{entitlement}", OWNERS),
-    post("/api/v1/entitlements/{entitlement}/acts", OPERATORS),
-    post("/api/v1/entitlements/bulk", OPERATORS),
-    get("/api/v1/devices", OWNERS),
-    get("/api/v1/devices/{device}", OWNERS),
-    get("/api/v1/devices/{device}/events", HELPERS),
-    post("/api/v1/devices/{device}/push", PUSHERS),
-    post("/api/v1/devices/{device}/clear", OPERATORS),
-    post("/api/v1/devices/{device}/admit", OPERATORS),
-    post("/api/v1/devices/{device}/declare-dead", OPERATORS),
-    post("/api/v1/devices/{device}/readmit", OPERATORS),
-    post("/api/v1/devices/{device}/transfer", OPERATORS),
-    post("/api/v1/devices/{device}/temporary", HELPDESK),
-    post("/api/v1/devices/{device}/take-over", HELPDESK),
-    post("/api/v1/devices/{device}/outage", HELPDESK),
-    post("/api/v1/devices/bulk", OPERATORS),
-    get("/api/v1/activations", OWNERS),
-    get("/api/v1/activations/{activation}", OWNERS),
-    post("/api/v1/activations", OPERATORS),
-    post("/api/v1/activations/bulk", OPERATORS),
-    post("/api/v1/activations/{activation}/cancel", OPERATORS),
-    post("/api/v1/activations/{activation}/revoke", OPERATORS),
-    get("/api/v1/cases", HELPERS),
-    get("/api/v1/cases/{case}", HELPERS),
-    post("/api/v1/cases/{case}/approve", APPROVERS),
-    post("/api/v1/cases/{case}/refuse", APPROVERS),
-    get("/api/v1/policies", STAFF),
-    get("/api/v1/policies/{tier}", STAFF),
-    get("/api/v1/policies/{tier}/versions/{version}", STAFF),
+    get("/api/v1/products", STAFF).narrowed(),
+    get("/api/v1/products/{product}", STAFF).narrowed(),
+    get("/api/v1/license-models", STAFF).narrowed(),
+    get("/api/v1/orders", OWNERS).narrowed(),
+    get("/api/v1/orders/{order}", OWNERS).narrowed(),
+    post("/api/v1/orders/{order}/acts", CHANGERS).narrowed(),
+    get("/api/v1/entitlements", OWNERS).narrowed(),
+    get("/api/v1/entitlements/{entitlement}", OWNERS).narrowed(),
+    post("/api/v1/entitlements/{entitlement}/acts", OPERATORS).narrowed(),
+    post("/api/v1/entitlements/bulk", OPERATORS).narrowed(),
+    get("/api/v1/devices", OWNERS).narrowed(),
+    get("/api/v1/devices/{device}", OWNERS).narrowed(),
+    get("/api/v1/devices/{device}/events", HELPERS).narrowed(),
+    post("/api/v1/devices/{device}/push", PUSHERS).narrowed(),
+    post("/api/v1/devices/{device}/clear", OPERATORS).narrowed(),
+    post("/api/v1/devices/{device}/admit", OPERATORS).narrowed(),
+    post("/api/v1/devices/{device}/declare-dead", OPERATORS).narrowed(),
+    post("/api/v1/devices/{device}/readmit", OPERATORS).narrowed(),
+    post("/api/v1/devices/{device}/transfer", OPERATORS).narrowed(),
+    post("/api/v1/devices/{device}/temporary", HELPDESK).narrowed(),
+    post("/api/v1/devices/{device}/take-over", HELPDESK).narrowed(),
+    post("/api/v1/devices/{device}/outage", HELPDESK).narrowed(),
+    post("/api/v1/devices/bulk", OPERATORS).narrowed(),
+    get("/api/v1/activations", OWNERS).narrowed(),
+    get("/api/v1/activations/{activation}", OWNERS).narrowed(),
+    post("/api/v1/activations", OPERATORS).narrowed(),
+    post("/api/v1/activations/bulk", OPERATORS).narrowed(),
+    post("/api/v1/activations/{activation}/cancel", OPERATORS).narrowed(),
+    post("/api/v1/activations/{activation}/revoke", OPERATORS).narrowed(),
+    get("/api/v1/cases", HELPERS).narrowed(),
+    get("/api/v1/cases/{case}", HELPERS).narrowed(),
+    post("/api/v1/cases/{case}/approve", APPROVERS).narrowed(),
+    post("/api/v1/cases/{case}/refuse", APPROVERS).narrowed(),
+    get("/api/v1/policies", STAFF).narrowed(),
+    get("/api/v1/policies/{tier}", STAFF).narrowed(),
+    get("/api/v1/policies/{tier}/versions/{version}", STAFF).narrowed(),
     put("/api/v1/policies/{tier}", ADMINS),
     get("/api/v1/keys", Roles::of(&[Auditor, Admin])),
     get("/api/v1/keys/{key}", Roles::of(&[Auditor, Admin])),
     post("/api/v1/keys", ADMINS),
     post("/api/v1/keys/{key}/revoke", ADMINS),
-    get("/api/v1/campaigns", STAFF),
-    get("/api/v1/campaigns/{campaign}", STAFF),
-    get("/api/v1/campaigns/{campaign}/devices", STAFF),
-    post("/api/v1/campaigns", OPERATORS),
-    post("/api/v1/campaigns/{campaign}/start", OPERATORS),
-    post("/api/v1/campaigns/{campaign}/pause", OPERATORS),
-    post("/api/v1/campaigns/{campaign}/resume", OPERATORS),
-    post("/api/v1/campaigns/{campaign}/abort", OPERATORS),
-    get("/api/v1/batches", BUILDERS),
-    post("/api/v1/batches/{batch}/reserve", OPERATORS),
-    post("/api/v1/batches/{batch}/grants", TESTERS),
+    get("/api/v1/campaigns", STAFF).narrowed(),
+    get("/api/v1/campaigns/{campaign}", STAFF).narrowed(),
+    get("/api/v1/campaigns/{campaign}/devices", STAFF).narrowed(),
+    post("/api/v1/campaigns", OPERATORS).narrowed(),
+    post("/api/v1/campaigns/{campaign}/start", OPERATORS).narrowed(),
+    post("/api/v1/campaigns/{campaign}/pause", OPERATORS).narrowed(),
+    post("/api/v1/campaigns/{campaign}/resume", OPERATORS).narrowed(),
+    post("/api/v1/campaigns/{campaign}/abort", OPERATORS).narrowed(),
+    get("/api/v1/batches", BUILDERS).narrowed(),
+    post("/api/v1/batches/{batch}/reserve", OPERATORS).narrowed(),
+    post("/api/v1/batches/{batch}/grants", TESTERS).narrowed(),
     get("/api/v1/stations", BUILDERS),
     post("/api/v1/stations", OPERATORS),
     post("/api/v1/runs", TESTERS),
     post("/api/v1/runs/close", TESTERS),
     post("/api/v1/runs/scrap", TESTERS),
-    get("/api/v1/packs", SELLERS),
+    get("/api/v1/packs", SELLERS).narrowed(),
     post("/api/v1/legacy-rights/import", CHANGERS),
     post("/api/v1/legacy-rights/surrender", CHANGERS),
     get("/api/v1/events", Roles::of(&[Auditor, Admin])),
@@ -156,7 +166,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     post("/api/v1/webhooks/{webhook}/remove", IMPORTERS),
     post("/api/v1/webhooks/{webhook}/replay", IMPORTERS),
     post("/api/v1/webhooks/{webhook}/test", IMPORTERS),
-    get("/api/v1/history", Roles::of(&[Auditor, Admin])),
+    get("/api/v1/history", Roles::of(&[Auditor, Admin])).narrowed(),
     get("/api/v1/history/verify", Roles::of(&[Auditor, Admin])),
     get("/api/v1/history/checkpoint", Roles::of(&[Auditor, Admin])),
     post("/api/v1/history/checkpoint", Roles::of(&[Auditor, Admin])),
@@ -186,6 +196,7 @@ const fn get(path: &'static str, roles: Roles) -> Endpoint {
         method: Method::GET,
         path,
         roles,
+        is_of_a_line: false,
     }
 }
 
@@ -194,6 +205,7 @@ const fn post(path: &'static str, roles: Roles) -> Endpoint {
         method: Method::POST,
         path,
         roles,
+        is_of_a_line: false,
     }
 }
 
@@ -202,12 +214,13 @@ const fn put(path: &'static str, roles: Roles) -> Endpoint {
         method: Method::PUT,
         path,
         roles,
+        is_of_a_line: false,
     }
 }
 
-/// Who may take a route.
+/// What is said of a route; none, if it is closed to everybody.
 #[must_use]
-pub fn allowed(method: &Method, path: &str) -> Roles {
+pub fn endpoint(method: &Method, path: &str) -> Option<&'static Endpoint> {
     let method = if method == Method::HEAD {
         &Method::GET
     } else {
@@ -216,5 +229,4 @@ pub fn allowed(method: &Method, path: &str) -> Roles {
     ENDPOINTS
         .iter()
         .find(|endpoint| endpoint.method == *method && endpoint.path == path)
-        .map_or(Roles::default(), |endpoint| endpoint.roles)
 }

@@ -22,6 +22,7 @@ use super::caller::Caller;
 use super::etag::Expected;
 use super::guard;
 use super::problem::{Problem, ProblemDetails, ProblemKind};
+use super::within::Within;
 use crate::store::column::{Micros, Octets};
 use crate::store::http_write::{self, HttpWrite};
 use crate::store::{Db, StoreError, Verdict};
@@ -167,6 +168,11 @@ impl Write {
     /// The party whose things alone the caller sees.
     pub(super) const fn party(&self) -> Option<PartyId> {
         self.caller.grant.party()
+    }
+
+    /// What of the ledger is there for the caller.
+    pub(super) const fn within(&self) -> Within {
+        self.caller.within()
     }
 
     /// Refuses a body of another type.

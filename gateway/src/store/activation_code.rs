@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use diesel::dsl::count_star;
+use diesel::dsl::{count_star, exists};
 use diesel::prelude::*;
-use fleetgrant_core::domain::{CodeState, EntitlementId, PartyId};
+use fleetgrant_core::domain::{CodeState, EntitlementId, PartyId, ProductLineId};
 use fleetgrant_schemas::code::CodeKey;
 use fleetgrant_schemas::id::CodeId;
 
 use super::column::{Code, Micros, Octets};
 use super::listing::part::{Part, Place, Placed, sorts};
-use super::schema::{activation_codes as table, entitlements, parties};
+use super::schema::{activation_codes as table, entitlements, parties, products};
 use super::{Db, StoreError};
 
 /// A row.
@@ -107,14 +107,16 @@ impl Placed for Pack {
     }
 }
 
-/// Up to `limit` packs, or those that these partners hand out.
+/// Up to `limit` packs, or those that these partners hand out, or that give units of products of this
+/// product line.
 pub fn packs(
     db: &mut Db,
     partners: Option<&[PartyId]>,
+    within: Option<ProductLineId>,
     part: &Part<PackSort>,
     limit: i64,
 ) -> Result<Vec<Pack>, StoreError> {
-    let places = places(db, partners, part, limit)?;
+    let places = places(db, partners, within, part, limit)?;
     let alike = alike(db, partners, &places)?;
     let of: Vec<_> = places.iter().map(|(_, id)| *id).collect();
     let references: HashMap<Octets<EntitlementId>, String> = on!(db, c => entitlements::table
@@ -163,6 +165,7 @@ pub fn packs(
 fn places(
     db: &mut Db,
     partners: Option<&[PartyId]>,
+    within: Option<ProductLineId>,
     part: &Part<PackSort>,
     limit: i64,
 ) -> Result<Vec<(String, Octets<EntitlementId>)>, StoreError> {
@@ -176,6 +179,14 @@ fn places(
         if let Some(partners) = partners {
             let partners: Vec<_> = partners.iter().copied().map(Octets).collect();
             query = query.filter(table::partner_id.eq_any(partners));
+        }
+        if let Some(line) = within {
+            query = query.filter(exists(
+                entitlements::table
+                    .inner_join(products::table)
+                    .filter(entitlements::id.eq(table::entitlement_id))
+                    .filter(products::product_line_id.eq(Octets(line))),
+            ));
         }
         if let Some(beyond) = part.beyond() {
             query = query.filter(beyond);

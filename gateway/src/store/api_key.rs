@@ -1,7 +1,7 @@
 //! Keys of the HTTP API.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{ApiKeyId, PartyId, Timestamp};
+use fleetgrant_core::domain::{ApiKeyId, PartyId, ProductLineId, Timestamp};
 
 use super::column::{Micros, Octets};
 use super::listing::part::{Part, Place, Placed, sorts};
@@ -30,6 +30,8 @@ pub struct ApiKey {
     pub revoked_at: Option<Micros>,
     /// When it was used; later uses of the same minute are not written.
     pub last_used_at: Option<Micros>,
+    /// The product line whose things alone it sees.
+    pub product_line_id: Option<Octets<ProductLineId>>,
 }
 
 /// Adds a key.

@@ -1,7 +1,10 @@
 //! Devices that were built together.
 
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
-use fleetgrant_core::domain::{BatchId, BatchState, KeyThumbprint, PartyId, Timestamp};
+use fleetgrant_core::domain::{
+    BatchId, BatchState, KeyThumbprint, PartyId, ProductLineId, Timestamp,
+};
 
 use super::column::{Code, Micros, Octets};
 use super::listing::part::{Part, Place, Placed, sorts};
@@ -98,27 +101,45 @@ impl Placed for Batch {
     }
 }
 
-/// Up to `limit` batches; of this reference and of this manufacturer, if one is given.
-pub fn list(
-    db: &mut Db,
-    reference: Option<&str>,
-    manufacturer: Option<PartyId>,
-    part: &Part<BatchSort>,
-    limit: i64,
-) -> Result<Vec<Batch>, StoreError> {
+/// Which batches.
+#[derive(Clone, Debug, Default)]
+pub struct BatchFilter {
+    /// This one.
+    pub id: Option<BatchId>,
+    /// The one that a manifest calls so.
+    pub reference: Option<String>,
+    /// Those of this manufacturer.
+    pub manufacturer: Option<PartyId>,
+    /// Those of devices of this product line and of no other, which is all that the caller sees.
+    pub within: Option<ProductLineId>,
+    /// In which order, and which part.
+    pub part: Part<BatchSort>,
+}
+
+/// Up to `limit` batches.
+pub fn list(db: &mut Db, filter: &BatchFilter, limit: i64) -> Result<Vec<Batch>, StoreError> {
     Ok(on!(db, c => {
         let mut query = table::table
             .select(Batch::as_select())
             .limit(limit)
             .into_boxed()
-            .order(part.order());
-        if let Some(reference) = reference {
+            .order(filter.part.order());
+        if let Some(id) = filter.id {
+            query = query.filter(table::id.eq(Octets(id)));
+        }
+        if let Some(reference) = &filter.reference {
             query = query.filter(table::reference.eq(reference));
         }
-        if let Some(manufacturer) = manufacturer {
+        if let Some(manufacturer) = filter.manufacturer {
             query = query.filter(table::manufacturer_id.eq(Octets(manufacturer)));
         }
-        if let Some(beyond) = part.beyond() {
+        if let Some(line) = filter.within {
+            let built = devices::table.filter(devices::batch_id.eq(table::id.nullable()));
+            query = query
+                .filter(exists(built.filter(devices::product_line_id.eq(Octets(line)))))
+                .filter(not(exists(built.filter(devices::product_line_id.ne(Octets(line))))));
+        }
+        if let Some(beyond) = filter.part.beyond() {
             query = query.filter(beyond);
         }
         query.load(c)

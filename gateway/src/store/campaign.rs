@@ -146,8 +146,46 @@ impl Placed for Row {
     }
 }
 
-/// Up to `limit` campaigns.
+impl Row {
+    /// Whether it is for devices of this product line, and of no other.
+    pub fn is_within(&self, line: &str) -> Result<bool, StoreError> {
+        Ok(self.selected()?.product_lines == [line])
+    }
+}
+
+/// Up to `limit` campaigns; of this product line alone, if one is named.
 pub fn list(
+    db: &mut Db,
+    state: Option<CampaignState>,
+    within: Option<&str>,
+    part: &Part<CampaignSort>,
+    limit: i64,
+) -> Result<Vec<Row>, StoreError> {
+    let Some(line) = within else {
+        return page(db, state, part, limit);
+    };
+    // There are few campaigns, and the tables do not know what their selections say.
+    let (mut found, mut part) = (Vec::new(), part.clone());
+    loop {
+        let rows = page(db, state, &part, limit)?;
+        let Some(last) = rows.last() else {
+            return Ok(found);
+        };
+        part = part.going_on(last);
+        for row in rows {
+            if row.is_within(line)? {
+                found.push(row);
+            }
+        }
+        let enough = usize::try_from(limit).unwrap_or(usize::MAX);
+        if found.len() >= enough {
+            found.truncate(enough);
+            return Ok(found);
+        }
+    }
+}
+
+fn page(
     db: &mut Db,
     state: Option<CampaignState>,
     part: &Part<CampaignSort>,

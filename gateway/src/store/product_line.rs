@@ -1,5 +1,7 @@
 //! Product lines: devices of one kind, with serial numbers and an id prefix of their own.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use fleetgrant_core::domain::{ProductLineId, Timestamp};
 
@@ -56,6 +58,25 @@ pub fn by_name(db: &mut Db, name: &str) -> Result<Option<ProductLine>, StoreErro
         .select(ProductLine::as_select())
         .first(c)
         .optional())?)
+}
+
+/// The product line of this id.
+pub fn find(db: &mut Db, id: Octets<ProductLineId>) -> Result<Option<ProductLine>, StoreError> {
+    Ok(on!(db, c => table::table
+        .find(id)
+        .select(ProductLine::as_select())
+        .first(c)
+        .optional())?)
+}
+
+/// The names of product lines.
+pub type Names = HashMap<Octets<ProductLineId>, String>;
+
+/// The names of all of them.
+pub fn names(db: &mut Db) -> Result<Names, StoreError> {
+    let lines: Vec<(Octets<ProductLineId>, String)> =
+        on!(db, c => table::table.select((table::id, table::name)).load(c))?;
+    Ok(lines.into_iter().collect())
 }
 
 /// All of them, by name.

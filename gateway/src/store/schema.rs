@@ -60,6 +60,7 @@ diesel::table! {
         expires_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
+        product_line_id -> Nullable<Binary>,
     }
 }
 
@@ -669,6 +670,7 @@ diesel::joinable!(activations -> activation_codes (code_id));
 diesel::joinable!(activations -> devices (device_id));
 diesel::joinable!(activations -> entitlements (entitlement_id));
 diesel::joinable!(api_keys -> parties (party_id));
+diesel::joinable!(api_keys -> product_lines (product_line_id));
 diesel::joinable!(campaign_activations -> activations (activation_id));
 diesel::joinable!(campaign_devices -> campaigns (campaign_id));
 diesel::joinable!(campaign_devices -> devices (device_id));

@@ -66,6 +66,17 @@ fn what_cannot_be_a_key_is_refused_with_what_could() {
         &["five years at most"],
     );
     refused(&["revoke", "nobody"], &["there is no key nobody"]);
+    refused(
+        &[
+            "create",
+            "e",
+            "--role",
+            "support",
+            "--product-line",
+            "pumps",
+        ],
+        &["there is no product line pumps"],
+    );
     folder
         .run(&["keys", "create", "b b", "--role", "admin"])
         .ends(USAGE, &["1 to 64 of A-Z"]);

@@ -63,14 +63,27 @@ impl Served {
     }
 
     pub(crate) async fn with(config: Http) -> Self {
-        Self::with_parts(config, None).await
+        Self::with_parts(config, None, product_lines()).await
     }
 
     pub(crate) async fn with_people(people: Option<OidcVerifier>) -> Self {
-        Self::with_parts(config(), people).await
+        Self::with_parts(config(), people, product_lines()).await
     }
 
-    async fn with_parts(config: Http, people: Option<OidcVerifier>) -> Self {
+    /// With product lines of these names; ids of their devices begin with the names without the `s`.
+    pub(crate) async fn with_lines(names: &[&str]) -> Self {
+        let lines = names.iter().map(|name| {
+            let prefix = name.trim_end_matches('s').parse().unwrap();
+            ((*name).to_owned(), prefix)
+        });
+        Self::with_parts(config(), None, lines.collect()).await
+    }
+
+    async fn with_parts(
+        config: Http,
+        people: Option<OidcVerifier>,
+        product_lines: Vec<(String, IdPrefix)>,
+    ) -> Self {
         let scratch = Scratch::new();
         let store = scratch.open();
         let (clock, hands) = Clock::manual(NOW);
@@ -83,7 +96,7 @@ impl Served {
             store: store.clone(),
             link: status,
             rules: Arc::new(rules()),
-            product_lines: product_lines(),
+            product_lines,
             time_zone: TimeZone::UTC,
             clock: clock.clone(),
             telemetry: counters(),
@@ -208,7 +221,7 @@ impl Served {
         roles: Roles,
         party: Option<PartyId>,
     ) -> String {
-        let grant = Grant::new(roles, party).unwrap();
+        let grant = Grant::new(roles, party, None).unwrap();
         self.made(name, grant, LIFE).await
     }
 

@@ -24,14 +24,19 @@ fn roles() -> String {
     for role in Role::ALL {
         write!(table, " {role} |").unwrap();
     }
-    table.push_str("\n|---|");
-    table.push_str(&":-:|".repeat(Role::ALL.len()));
+    table.push_str(" for a line |\n|---|");
+    table.push_str(&":-:|".repeat(Role::ALL.len() + 1));
     for endpoint in ENDPOINTS {
         write!(table, "\n| `{} {}` |", endpoint.method, endpoint.path).unwrap();
         for role in Role::ALL {
             let may = endpoint.roles.contains(*role);
             table.push_str(if may { " ✓ |" } else { " |" });
         }
+        table.push_str(if endpoint.is_of_a_line {
+            " ✓ |"
+        } else {
+            " |"
+        });
     }
     table.push('\n');
     table

@@ -27,6 +27,7 @@ async fn a_key_knows_itself() {
             "name": "desk-1",
             "roles": ["support", "auditor"],
             "party": null,
+            "product_line": null,
             "created_at": "2027-01-15T08:00:00Z",
             "expires_at": "2027-01-15T09:00:00Z",
         })

@@ -24,6 +24,7 @@ mod oidc;
 mod openapi;
 mod policies;
 mod problems;
+mod product_lines;
 mod remote;
 mod reports;
 mod roles;

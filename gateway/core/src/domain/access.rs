@@ -40,6 +40,16 @@ impl Role {
     pub const fn may_be_of_a_party(self) -> bool {
         self.is_of_a_party() || matches!(self, Self::Factory)
     }
+
+    /// Whether it can be played for one product line of the maker's: who administers, and who builds,
+    /// has to do with all.
+    #[must_use]
+    pub const fn may_be_of_a_product_line(self) -> bool {
+        matches!(
+            self,
+            Self::Operator | Self::Support | Self::Approver | Self::Integrator | Self::Auditor
+        )
+    }
 }
 
 /// A set of roles.

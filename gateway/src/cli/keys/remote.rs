@@ -46,6 +46,7 @@ fn own(gateway: &Remote) -> Result<ApiKey, Failure> {
         name: key.name,
         roles: key.roles,
         party: key.party,
+        product_line: key.product_line,
         created_at: key.created_at,
         expires_at: key.expires_at,
         revoked_at: None,
@@ -58,6 +59,7 @@ fn create(gateway: &Remote, args: &Create) -> Result<(), Failure> {
         name: args.name.to_string(),
         roles: args.role.iter().copied().map(word::Role).collect(),
         party: gateway.party_if(args.party.as_deref())?,
+        product_line: args.product_line.clone(),
         lives_seconds: args.expires_in.as_secs(),
     };
     let made: ApiKeyMade = gateway.post("/keys", &Query::default(), &Body::Json(&asked))?;

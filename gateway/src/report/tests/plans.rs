@@ -250,10 +250,14 @@ fn a_page_in_any_order_reads_no_more_than_the_page() {
         api_key::list(db, &part, 101).map(drop)
     });
     in_each_order(&ledger, no, |db, part| {
-        batch::list(db, None, None, &part, 101).map(drop)
+        let filter = batch::BatchFilter {
+            part,
+            ..batch::BatchFilter::default()
+        };
+        batch::list(db, &filter, 101).map(drop)
     });
     in_each_order(&ledger, no, |db, part| {
-        campaign::list(db, None, &part, 101).map(drop)
+        campaign::list(db, None, None, &part, 101).map(drop)
     });
     in_each_order(&ledger, no, |db, part| {
         license_model::all(db, None, &part, 101).map(drop)
@@ -266,7 +270,7 @@ fn a_page_in_any_order_reads_no_more_than_the_page() {
     });
     // What a page of packs counts is of its packs.
     in_each_order(&ledger, Sorting::MayBe, |db, part| {
-        activation_code::packs(db, None, &part, 101).map(drop)
+        activation_code::packs(db, None, None, &part, 101).map(drop)
     });
     in_each_order(&ledger, no, |db, part| {
         history::page(db, &HistoryFilter::default(), &part, 101).map(drop)

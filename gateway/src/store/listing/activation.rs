@@ -1,16 +1,17 @@
 //! Activations, with the names of what they tie together.
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
     ActivationId, ActivationKind, ActivationState, DeviceId, EntitlementId, LicenseModel, Origin,
-    PartyId, RemovalReason,
+    PartyId, ProductLineId, RemovalReason,
 };
 
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::listing::part::{Part, Place, Placed, Unsortable, sorts};
-use crate::store::schema::{activations, entitlements, parties, products};
+use crate::store::schema::{activations, devices, entitlements, parties, products};
 
 condition!(
     /// It is in a state that few are in, as the partial index has it.
@@ -45,6 +46,8 @@ pub struct ActivationFilter {
     pub state: Option<ActivationState>,
     /// Those of entitlements of these owners.
     pub owners: Option<Vec<PartyId>>,
+    /// Those of this product line, which is all that the caller sees.
+    pub within: Option<ProductLineId>,
     /// In which order, and which part.
     pub part: Part<ActivationSort>,
 }
@@ -170,6 +173,13 @@ pub fn activations(
         if let Some(owners) = &filter.owners {
             let owners: Vec<_> = owners.iter().copied().map(Octets).collect();
             query = query.filter(entitlements::owner_id.eq_any(owners));
+        }
+        if let Some(line) = filter.within {
+            query = query.filter(exists(
+                devices::table
+                    .filter(devices::id.eq(activations::device_id))
+                    .filter(devices::product_line_id.eq(Octets(line))),
+            ));
         }
         if let Some(beyond) = filter.part.beyond() {
             query = query.filter(beyond);

@@ -1,14 +1,15 @@
 //! Cases: what devices want and do not have yet.
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
-use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, DeviceId};
+use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, DeviceId, ProductLineId};
 
 use crate::store::case::Case;
 use crate::store::column::{Code, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::listing::part::{Part, Place, Placed, sorts};
-use crate::store::schema::cases;
+use crate::store::schema::{cases, devices};
 
 /// Which cases.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub struct CaseFilter {
     pub state: Option<CaseState>,
     /// Those that wait for this.
     pub step: Option<CaseStep>,
+    /// Those of this product line, which is all that the caller sees.
+    pub within: Option<ProductLineId>,
     /// In which order, and which part.
     pub part: Part<CaseSort>,
 }
@@ -52,6 +55,13 @@ pub fn cases(db: &mut Db, filter: &CaseFilter, limit: i64) -> Result<Vec<Case>, 
         }
         if let Some(step) = filter.step {
             query = query.filter(cases::step.eq(Code(step)));
+        }
+        if let Some(line) = filter.within {
+            query = query.filter(exists(
+                devices::table
+                    .filter(devices::id.eq(cases::device_id))
+                    .filter(devices::product_line_id.eq(Octets(line))),
+            ));
         }
         if let Some(beyond) = filter.part.beyond() {
             query = query.filter(beyond);

@@ -2,7 +2,8 @@
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
-    CredentialState, DeviceId, DeviceState, KeyThumbprint, PartyId, Purpose, StorageClass,
+    CredentialState, DeviceId, DeviceState, KeyThumbprint, PartyId, ProductLineId, Purpose,
+    StorageClass,
 };
 
 use crate::store::column::{Code, Micros, Octets};
@@ -22,6 +23,8 @@ pub struct DeviceFilter {
     pub owners: Option<Vec<PartyId>>,
     /// Those of the product line of this name.
     pub product_line: Option<String>,
+    /// Those of this product line, which is all that the caller sees.
+    pub within: Option<ProductLineId>,
     /// In which order, and which part.
     pub part: Part<DeviceSort>,
 }
@@ -47,7 +50,10 @@ impl DeviceFilter {
         }
         self.part.check(&[
             ("state", self.state.is_some()),
-            ("product_line", self.product_line.is_some()),
+            (
+                "product_line",
+                self.product_line.is_some() || self.within.is_some(),
+            ),
         ])
     }
 }
@@ -139,6 +145,9 @@ pub fn devices(
         }
         if let Some(line) = &filter.product_line {
             query = query.filter(product_lines::name.eq(line));
+        }
+        if let Some(line) = filter.within {
+            query = query.filter(devices::product_line_id.eq(Octets(line)));
         }
         if let Some(beyond) = filter.part.beyond() {
             query = query.filter(beyond);

@@ -1,8 +1,10 @@
 //! Entitlements, and how much of them is in use.
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
-    EntitlementId, EntitlementState, LicenseModel, PartyId, Purpose, Source, StartBasis,
+    EntitlementId, EntitlementState, LicenseModel, PartyId, ProductLineId, Purpose, Source,
+    StartBasis,
 };
 
 use crate::store::column::{Code, Micros, Octets};
@@ -10,6 +12,9 @@ use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::listing::part::{Part, Place, Placed, Unsortable, sorts};
 use crate::store::schema::{entitlements, parties, products};
+
+// Looked up for each row, so that the rows come in the order of an index.
+diesel::alias!(products as own: Own);
 
 condition!(
     /// As the partial index has it: most are active.
@@ -29,6 +34,8 @@ pub struct EntitlementFilter {
     pub owners: Option<Vec<PartyId>>,
     /// Those of the product of this code.
     pub product: Option<String>,
+    /// Those of this product line, which is all that the caller sees.
+    pub within: Option<ProductLineId>,
     /// In which order, and which part.
     pub part: Part<EntitlementSort>,
 }
@@ -158,6 +165,12 @@ pub fn entitlements(
         }
         if let Some(product) = &filter.product {
             query = query.filter(products::code.eq(product));
+        }
+        if let Some(line) = filter.within {
+            query = query.filter(exists(
+                own.filter(own.field(products::id).eq(entitlements::product_id))
+                    .filter(own.field(products::product_line_id).eq(Octets(line))),
+            ));
         }
         if let Some(beyond) = filter.part.beyond() {
             query = query.filter(beyond);

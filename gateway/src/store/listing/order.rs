@@ -1,8 +1,9 @@
 //! Orders and their lines, and how much of each was activated.
 
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
-    ActivationState, OrderId, OrderLineId, OrderState, PartyId, ShipmentState,
+    ActivationState, OrderId, OrderLineId, OrderState, PartyId, ProductLineId, ShipmentState,
 };
 
 use crate::store::column::{Code, Micros, Octets};
@@ -10,7 +11,8 @@ use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::listing::part::{Part, Place, Placed, Unsortable, sorts};
 use crate::store::schema::{
-    activations, entitlements, order_lines, orders, parties, shipments, skus,
+    activations, entitlements, order_lines, orders, parties, products, shipments, sku_contents,
+    skus,
 };
 
 diesel::alias!(parties as payers: Payers, parties as users: Users);
@@ -28,6 +30,8 @@ pub struct OrderFilter {
     pub state: Option<OrderState>,
     /// Those that these parties pay or use.
     pub parties: Option<Vec<PartyId>>,
+    /// Those of products of this product line and of no other, which is all that the caller sees.
+    pub within: Option<ProductLineId>,
     /// In which order, and which part.
     pub part: Part<OrderSort>,
 }
@@ -130,6 +134,19 @@ pub fn orders(db: &mut Db, filter: &OrderFilter, limit: i64) -> Result<Vec<Order
                     .eq_any(parties.clone())
                     .or(orders::end_user_id.eq_any(parties)),
             );
+        }
+        if let Some(line) = filter.within {
+            let bought = order_lines::table
+                .inner_join(sku_contents::table.on(sku_contents::sku_id.eq(order_lines::sku_id)))
+                .inner_join(products::table.on(products::id.eq(sku_contents::product_id)))
+                .filter(order_lines::order_id.eq(orders::id));
+            let of_others = bought.filter(
+                products::product_line_id
+                    .is_null()
+                    .or(products::product_line_id.ne(Octets(line))),
+            );
+            let own = bought.filter(products::product_line_id.eq(Octets(line)));
+            query = query.filter(exists(own)).filter(not(exists(of_others)));
         }
         if let Some(beyond) = filter.part.beyond() {
             query = query.filter(beyond);

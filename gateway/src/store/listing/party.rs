@@ -1,14 +1,15 @@
 //! Customers, partners and contract manufacturers.
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
-use fleetgrant_core::domain::{PartyId, PartyKind, PartyState};
+use fleetgrant_core::domain::{PartyId, PartyKind, PartyState, ProductLineId};
 
 use crate::store::column::{Code, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::listing::part::{Part, Place, Placed, sorts};
 use crate::store::party::Party;
-use crate::store::schema::{parties, party_external_ids};
+use crate::store::schema::{devices, entitlements, parties, party_external_ids, products};
 
 /// Which parties.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,9 @@ pub struct PartyFilter {
     pub name: Option<String>,
     /// Those that some system calls by this id.
     pub external_id: Option<String>,
+    /// Those that own a device or an entitlement of this product line, which is all that the caller
+    /// sees.
+    pub within: Option<ProductLineId>,
     /// In which order, and which part.
     pub part: Part<PartySort>,
 }
@@ -66,6 +70,16 @@ pub fn parties(db: &mut Db, filter: &PartyFilter, limit: i64) -> Result<Vec<Part
                 .filter(party_external_ids::external_id.eq(external_id))
                 .select(party_external_ids::party_id);
             query = query.filter(parties::id.eq_any(called));
+        }
+        if let Some(line) = filter.within {
+            let own_devices = devices::table
+                .filter(devices::owner_id.eq(parties::id.nullable()))
+                .filter(devices::product_line_id.eq(Octets(line)));
+            let own_entitlements = entitlements::table
+                .inner_join(products::table)
+                .filter(entitlements::owner_id.eq(parties::id.nullable()))
+                .filter(products::product_line_id.eq(Octets(line)));
+            query = query.filter(exists(own_devices).or(exists(own_entitlements)));
         }
         if let Some(beyond) = filter.part.beyond() {
             query = query.filter(beyond);

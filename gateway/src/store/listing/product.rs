@@ -1,7 +1,7 @@
 //! What is licensed.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{CatalogueState, ProductId};
+use fleetgrant_core::domain::{CatalogueState, ProductId, ProductLineId};
 
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
@@ -20,6 +20,8 @@ pub struct ProductFilter {
     pub state: Option<CatalogueState>,
     /// Those for devices of the product line of this name.
     pub product_line: Option<String>,
+    /// Those of this product line and those of all, which is all that the caller sees.
+    pub within: Option<ProductLineId>,
     /// In which order, and which part.
     pub part: Part<ProductSort>,
 }
@@ -87,6 +89,13 @@ pub fn products(
         }
         if let Some(line) = &filter.product_line {
             query = query.filter(product_lines::name.eq(line));
+        }
+        if let Some(line) = filter.within {
+            query = query.filter(
+                products::product_line_id
+                    .eq(Octets(line))
+                    .or(products::product_line_id.is_null()),
+            );
         }
         if let Some(beyond) = filter.part.beyond() {
             query = query.filter(beyond);

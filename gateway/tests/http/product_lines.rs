@@ -1,0 +1,608 @@
+//! Keys of one product line: of two lines, each sees its own, and the other does not exist for it.
+
+use fleetgrant::http::roles::{ENDPOINTS, Endpoint};
+use fleetgrant_core::domain::{Role, Roles};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::api::{Answer, Served};
+use crate::desk::JSON;
+
+/// All roles that can be of a product line, none of which may do everything.
+const ROLES: [Role; 5] = [
+    Role::Operator,
+    Role::Support,
+    Role::Approver,
+    Role::Integrator,
+    Role::Auditor,
+];
+
+/// What there is of a product line.
+#[derive(Debug)]
+struct Line {
+    name: &'static str,
+    /// A key of it.
+    key: String,
+    device: String,
+    spare: String,
+    owner: String,
+    product: String,
+    product_code: String,
+    entitlement: String,
+    reference: String,
+    order: String,
+    activation: String,
+    case: String,
+    batch: String,
+    campaign: String,
+    pack: String,
+}
+
+impl Line {
+    /// What nobody may be told who has nothing to do with the line.
+    fn traces(&self) -> [&str; 14] {
+        [
+            self.name,
+            &self.device,
+            &self.spare,
+            &self.owner,
+            &self.product,
+            &self.product_code,
+            &self.entitlement,
+            &self.reference,
+            &self.order,
+            &self.activation,
+            &self.case,
+            &self.batch,
+            &self.campaign,
+            &self.pack,
+        ]
+    }
+
+    /// The address of a route with what it names being of this line.
+    fn path(&self, endpoint: &Endpoint) -> String {
+        let segments = endpoint.path.split('/').map(|segment| match segment {
+            "{device}" => &self.device,
+            "{party}" => &self.owner,
+            "{product}" => &self.product,
+            "{entitlement}" => &self.entitlement,
+            "{order}" => &self.order,
+            "{activation}" => &self.activation,
+            "{case}" => &self.case,
+            "{batch}" => &self.batch,
+            "{campaign}" => &self.campaign,
+            "{tier}" => "standard",
+            "{version}" => "1",
+            "{kind}" => "parties",
+            "{key}" | "{webhook}" => "none",
+            other => other,
+        });
+        segments.collect::<Vec<_>>().join("/")
+    }
+}
+
+/// Two lines, and what is of both or of none.
+struct Scene {
+    api: Served,
+    admin: String,
+}
+
+impl Scene {
+    async fn open() -> (Self, [Line; 2]) {
+        let api = Served::with_lines(&["pumps", "valves"]).await;
+        let admin = api.key(Role::Admin).await;
+        let scene = Self { api, admin };
+        for (kind, file) in FILES {
+            let path = format!("/api/v1/imports/{kind}");
+            let sent = scene
+                .api
+                .post(&scene.admin, kind, &path, ("text/csv", file));
+            let answer = sent.await;
+            assert_eq!(answer.status, 200, "{kind}: {answer:?}");
+        }
+        let mixed = json!({
+            "name": "campaign-of-both",
+            "give": scene.only("entitlements?reference=E-ANY", "id").await,
+            "devices": {"product_lines": ["pumps", "valves"]},
+        });
+        assert_eq!(scene.send("mixed", "campaigns", mixed).await.status, 200);
+        let lines = [scene.line("pumps").await, scene.line("valves").await];
+        (scene, lines)
+    }
+
+    async fn line(&self, name: &'static str) -> Line {
+        let one = name.trim_end_matches('s');
+        let (device, spare) = (format!("{one}-{one}-0001"), format!("{one}-{one}-0002"));
+        let reference = format!("SO-{name}/10/PROD-{name}/perpetual");
+        let entitlement = format!("entitlements?reference={reference}");
+        let entitlement = self.only(&entitlement, "id").await;
+        let assigned = json!({"device": device, "entitlement": entitlement});
+        let assigned = self.send(name, "activations", assigned).await.json();
+        let outage = json!({"replacement": spare});
+        let path = format!("devices/{device}/outage");
+        let bridged = self.send(&format!("outage {name}"), &path, outage).await;
+        assert_eq!(bridged.status, 200, "{bridged:?}");
+        let campaign = json!({
+            "name": format!("campaign-{name}"),
+            "give": entitlement,
+            "devices": {"product_lines": [name]},
+        });
+        let made = self
+            .send(&format!("campaign {name}"), "campaigns", campaign)
+            .await;
+        assert_eq!(made.status, 200, "{made:?}");
+        let roles: Vec<_> = ROLES.iter().map(|role| role.as_str()).collect();
+        let key = json!({"name": format!("of-{name}"), "roles": roles, "product_line": name});
+        let key = self.send(&format!("key {name}"), "keys", key).await.json();
+        Line {
+            name,
+            key: key["secret"].as_str().unwrap().to_owned(),
+            activation: assigned["activations"][0]["id"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+            case: self
+                .only(&format!("cases?device={device}&step=approval"), "id")
+                .await,
+            owner: self
+                .only(&format!("parties?external_id=C-{name}"), "id")
+                .await,
+            product: self.only(&format!("products?code=PROD-{name}"), "id").await,
+            product_code: format!("PROD-{name}"),
+            order: self
+                .only(&format!("orders?reference=SO-{name}"), "id")
+                .await,
+            batch: self
+                .only(&format!("batches?reference=B-{name}"), "id")
+                .await,
+            campaign: format!("campaign-{name}"),
+            pack: format!("PACK-{name}"),
+            entitlement,
+            reference,
+            device,
+            spare,
+        }
+    }
+
+    async fn get(&self, key: &str, path: &str) -> Answer {
+        self.api.get_as(key, &format!("/api/v1/{path}")).await
+    }
+
+    /// A field of the one row that a list has.
+    async fn only(&self, list: &str, field: &str) -> String {
+        let found = self.get(&self.admin, list).await.json();
+        let items = found["items"].as_array().unwrap();
+        assert_eq!(items.len(), 1, "{list}: {found}");
+        items[0][field].as_str().unwrap().to_owned()
+    }
+
+    async fn send(&self, name: &str, path: &str, body: Value) -> Answer {
+        self.send_as(&self.admin, name, path, &body).await
+    }
+
+    async fn send_as(&self, key: &str, name: &str, path: &str, body: &Value) -> Answer {
+        let path = format!("/api/v1/{path}");
+        let text = body.to_string();
+        let body = if body.is_null() {
+            ("", "")
+        } else {
+            (JSON, text.as_str())
+        };
+        self.api.post(key, name, &path, body).await
+    }
+
+    /// The whole history, and how the keys were last used left out.
+    async fn history(&self) -> Value {
+        let told = self.get(&self.admin, "events?limit=1000").await.json();
+        assert_eq!(told["next"], Value::Null);
+        told["items"].clone()
+    }
+}
+
+const FILES: [(&str, &str); 8] = [
+    (
+        "parties",
+        "system,party,name,kind\n\
+         erp,C-pumps,Owner of the pumps,customer\n\
+         erp,C-valves,Owner of the valves,customer\n\
+         erp,C-both,Owner of both,customer\n",
+    ),
+    (
+        "products",
+        "product,title,product_line,feature,feature_title\n\
+         PROD-pumps,Runs,pumps,run-p,Run\n\
+         PROD-valves,Runs,valves,run-v,Run\n\
+         PROD-ANY,Runs,,run,Run\n",
+    ),
+    (
+        "skus",
+        "sku,title,product,model,start_basis\n\
+         S-pumps,One,PROD-pumps,perpetual,fixed\n\
+         S-valves,One,PROD-valves,perpetual,fixed\n\
+         S-both,Both,PROD-pumps,perpetual,fixed\n\
+         S-both,Both,PROD-valves,perpetual,fixed\n",
+    ),
+    (
+        "orders",
+        "system,order,revision,ordered_at,sold_to,line,sku,quantity,starts_at\n\
+         erp,SO-pumps,1,2026-09-01,C-pumps,10,S-pumps,5,2026-09-01\n\
+         erp,SO-valves,1,2026-09-01,C-valves,10,S-valves,5,2026-09-01\n\
+         erp,SO-both,1,2026-09-01,C-both,10,S-both,5,2026-09-01\n",
+    ),
+    (
+        "entitlements",
+        "system,entitlement,owner,product,model,units,source,start_basis,starts_at,state\n\
+         erp,E-pumps,,PROD-pumps,perpetual,5,goodwill,fixed,2026-09-01,active\n\
+         erp,E-valves,,PROD-valves,perpetual,5,goodwill,fixed,2026-09-01,active\n\
+         erp,E-ANY,C-both,PROD-ANY,perpetual,5,goodwill,fixed,2026-09-01,active\n",
+    ),
+    (
+        "manifest",
+        "serial,product_line,system,owner,batch\n\
+         pump-0001,pumps,erp,C-pumps,B-pumps\n\
+         pump-0002,pumps,erp,,\n\
+         pump-0003,pumps,erp,,B-both\n\
+         valve-0001,valves,erp,C-valves,B-valves\n\
+         valve-0002,valves,erp,,\n\
+         valve-0003,valves,erp,,B-both\n",
+    ),
+    (
+        "codes",
+        "pack,system,entitlement,count,units,uses\n\
+         PACK-pumps,erp,E-pumps,2,1,1\n\
+         PACK-valves,erp,E-valves,2,1,1\n",
+    ),
+    (
+        "shipments",
+        "system,shipment,order,line,quantity,shipped_at\n\
+         erp,DN-pumps,SO-pumps,10,1,2026-09-02\n\
+         erp,DN-valves,SO-valves,10,1,2026-09-02\n",
+    ),
+];
+
+/// What is of both lines, or of none, and so of neither key's.
+const OF_BOTH: [&str; 3] = ["B-both", "campaign-of-both", "E-ANY"];
+
+/// Lists, and what of the own line each has.
+fn own_rows(line: &Line) -> [(&'static str, &str); 11] {
+    [
+        ("parties", &line.owner),
+        ("products", &line.product),
+        ("orders", &line.order),
+        ("entitlements", &line.entitlement),
+        ("devices", &line.device),
+        ("activations", &line.activation),
+        ("cases", &line.case),
+        ("campaigns", &line.campaign),
+        ("batches", &line.batch),
+        ("packs", &line.pack),
+        ("key", line.name),
+    ]
+}
+
+#[tokio::test]
+async fn a_key_of_a_line_is_told_of_its_own_and_of_no_other() {
+    let (scene, lines) = Scene::open().await;
+    for (line, other) in [(&lines[0], &lines[1]), (&lines[1], &lines[0])] {
+        let tells_nothing_else = |told: &str, answer: &Answer| {
+            for trace in other.traces().iter().chain(&OF_BOTH) {
+                assert!(!answer.body.contains(trace), "{told}: {trace}: {answer:?}");
+            }
+        };
+        for endpoint in ENDPOINTS.iter().filter(|one| one.method == Method::GET) {
+            let own = scene.api.get_as(&line.key, &line.path(endpoint)).await;
+            let told = format!("{} {}", line.name, endpoint.path);
+            if !endpoint.is_of_a_line {
+                own.is_problem(403, "forbidden");
+                continue;
+            }
+            let wants_a_query = endpoint.path.ends_with("/history");
+            assert_eq!(
+                own.status,
+                if wants_a_query { 400 } else { 200 },
+                "{told}: {own:?}"
+            );
+            tells_nothing_else(&told, &own);
+            let is_shared = endpoint.path.contains("{tier}");
+            if endpoint.path.contains('{') && !is_shared {
+                let others = scene.api.get_as(&line.key, &other.path(endpoint)).await;
+                others.is_problem(404, "not-found");
+            }
+        }
+        for (list, row) in own_rows(line) {
+            let answer = scene.get(&line.key, list).await;
+            assert!(answer.body.contains(row), "{list} {row}: {answer:?}");
+        }
+        for list in [
+            format!("devices?owner={}", other.owner),
+            format!("devices?product_line={}", other.name),
+            format!("entitlements?owner={}", other.owner),
+            format!("entitlements?reference={}", other.reference),
+            format!("entitlements?product={}", other.product_code),
+            "entitlements?reference=E-ANY".to_owned(),
+            format!("activations?device={}", other.device),
+            format!("activations?entitlement={}", other.entitlement),
+            format!("activations?owner={}", other.owner),
+            format!("cases?device={}", other.device),
+            format!("orders?party={}", other.owner),
+            format!("orders?reference=SO-{}", other.name),
+            "orders?reference=SO-both".to_owned(),
+            format!("batches?reference=B-{}", other.name),
+            "batches?reference=B-both".to_owned(),
+            format!("parties?external_id=C-{}", other.name),
+            format!("products?code={}", other.product_code),
+        ] {
+            let none = json!({"items": [], "next": null});
+            assert_eq!(scene.get(&line.key, &list).await.json(), none, "{list}");
+        }
+        // What an order of both gave is each line's own, and the order is neither's.
+        let orders = scene.get(&line.key, "orders").await;
+        assert!(!orders.body.contains("SO-both"), "{orders:?}");
+        let both = scene.get(&line.key, "campaigns/campaign-of-both").await;
+        both.is_problem(404, "not-found");
+        for (of, own, others) in [
+            ("device", &line.device, &other.device),
+            ("entitlement", &line.entitlement, &other.entitlement),
+            ("order", &line.order, &other.order),
+        ] {
+            let own = scene.get(&line.key, &format!("history?{of}={own}")).await;
+            assert_eq!(own.status, 200, "{own:?}");
+            tells_nothing_else(of, &own);
+            let others = format!("history?{of}={others}");
+            let others = scene.get(&line.key, &others).await;
+            others.is_problem(404, "not-found");
+        }
+        let party = format!("history?party={}", line.owner);
+        let party = scene.get(&line.key, &party).await;
+        party.is_problem(403, "forbidden");
+        // Sorted by what an index of all lines has, the rows of one might be far between.
+        let sorted = scene.get(&line.key, "devices?sort=serial").await;
+        sorted.is_problem(400, "bad-query");
+    }
+}
+
+/// What a route is asked with, of this line; none, if it takes nothing.
+fn body(path: &str, of: &Line) -> Value {
+    let verb = path.rsplit('/').next().unwrap();
+    match (path.split('/').nth(3).unwrap(), verb) {
+        ("orders", "acts") => json!({"act": "hold"}),
+        ("entitlements", "acts") => json!({"act": "suspend"}),
+        ("entitlements", "bulk") => {
+            json!({"items": [{"entitlement": of.entitlement, "act": {"act": "suspend"}}]})
+        }
+        ("devices", "admit") => json!({"key": "0".repeat(64)}),
+        ("devices", "transfer") => json!({"to": of.owner}),
+        ("devices", "temporary") | ("batches", "reserve") => json!({"entitlement": of.entitlement}),
+        ("devices", "take-over") => json!({"from": of.activation}),
+        ("devices", "outage") => json!({"replacement": of.spare}),
+        ("devices", "bulk") => json!({"items": [{"device": of.device, "act": "push"}]}),
+        ("activations", "activations") => {
+            json!({"device": of.device, "entitlement": of.entitlement})
+        }
+        ("activations", "bulk") => {
+            json!({"items": [{"device": of.device, "entitlement": of.entitlement}]})
+        }
+        ("campaigns", "campaigns") => json!({
+            "name": "stolen",
+            "give": of.entitlement,
+            "devices": {"product_lines": [of.name]},
+        }),
+        ("batches", "grants") => json!({}),
+        _ => Value::Null,
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_a_line_touches_nothing_of_another() {
+    let (scene, lines) = Scene::open().await;
+    let before = scene.history().await;
+    let mut count = 0;
+    let mut name = || {
+        count += 1;
+        format!("write {count}")
+    };
+    for (line, other) in [(&lines[0], &lines[1]), (&lines[1], &lines[0])] {
+        for endpoint in ENDPOINTS.iter().filter(|one| one.method == Method::POST) {
+            let path = other.path(endpoint);
+            let body = body(endpoint.path, other);
+            let path = path.trim_start_matches("/api/v1/");
+            let answer = scene.send_as(&line.key, &name(), path, &body).await;
+            if !endpoint.is_of_a_line || endpoint.path.ends_with("/campaigns") {
+                answer.is_problem(403, "forbidden");
+            } else if endpoint.path.ends_with("/bulk") {
+                let answer = answer.json();
+                assert_eq!(answer["done"], 0, "{answer}");
+                assert_eq!(answer["items"][0]["refused"]["status"], 404, "{answer}");
+            } else {
+                answer.is_problem(404, "not-found");
+            }
+        }
+        // Nor does a version tell that there is something.
+        for path in [
+            format!("devices/{}/push", other.device),
+            format!("activations/{}/revoke", other.activation),
+            format!("cases/{}/approve", other.case),
+            format!("campaigns/{}/abort", other.campaign),
+        ] {
+            let path = format!("/api/v1/{path}");
+            let (key, version) = (&line.key, (&*name(), "\"none\""));
+            let answer = scene.api.post_if(key, version, &path, &Value::Null).await;
+            answer.is_problem(404, "not-found");
+        }
+        // What is the own line's, with what is another's, or everybody's.
+        let any = scene.only("entitlements?reference=E-ANY", "id").await;
+        let campaign = |terms: Value| {
+            let mut asked = json!({
+                "name": "stolen",
+                "give": line.entitlement,
+                "devices": {"product_lines": [line.name]},
+            });
+            for (field, value) in terms.as_object().unwrap() {
+                match value.as_object() {
+                    Some(inner) => asked[field].as_object_mut().unwrap().extend(inner.clone()),
+                    None => asked[field] = value.clone(),
+                }
+            }
+            asked
+        };
+        let device = |verb: &str| format!("devices/{}/{verb}", line.device);
+        for (path, body) in [
+            (
+                "activations".to_owned(),
+                json!({"device": line.device, "entitlement": other.entitlement}),
+            ),
+            (
+                "activations".to_owned(),
+                json!({"device": line.device, "entitlement": any}),
+            ),
+            (
+                device("temporary"),
+                json!({"entitlement": other.entitlement}),
+            ),
+            (device("take-over"), json!({"from": other.activation})),
+            (device("outage"), json!({"replacement": other.spare})),
+            (
+                format!("entitlements/{}/acts", line.entitlement),
+                json!({"act": "upgrade", "product": other.product_code, "reference": "x"}),
+            ),
+            (
+                format!("batches/{}/reserve", line.batch),
+                json!({"entitlement": other.entitlement}),
+            ),
+            (
+                "campaigns".to_owned(),
+                campaign(json!({"give": other.reference})),
+            ),
+            (
+                "campaigns".to_owned(),
+                campaign(json!({"take": other.entitlement})),
+            ),
+            (
+                "campaigns".to_owned(),
+                campaign(json!({"take_product": other.product_code})),
+            ),
+            (
+                "campaigns".to_owned(),
+                campaign(json!({"take_product": "PROD-ANY"})),
+            ),
+            (
+                "campaigns".to_owned(),
+                campaign(json!({"devices": {"ids": [other.device]}})),
+            ),
+            (
+                "campaigns".to_owned(),
+                campaign(json!({"devices": {"customers": [format!("C-{}", other.name)]}})),
+            ),
+        ] {
+            let answer = scene.send_as(&line.key, &name(), &path, &body).await;
+            answer.is_problem(404, "not-found");
+        }
+        for lines in [json!([]), json!([line.name, other.name])] {
+            let terms =
+                campaign(json!({"devices": {"product_lines": lines, "ids": [line.device]}}));
+            let answer = scene.send_as(&line.key, &name(), "campaigns", &terms).await;
+            answer.is_problem(403, "forbidden");
+        }
+    }
+    assert_eq!(scene.history().await, before);
+}
+
+#[tokio::test]
+async fn a_key_of_a_line_acts_on_its_own() {
+    let (scene, lines) = Scene::open().await;
+    let (line, other) = (&lines[0], &lines[1]);
+    let done = async |name: &str, path: String, body: Value| {
+        let answer = scene.send_as(&line.key, name, &path, &body).await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        answer.json()
+    };
+    let spare = json!({"device": line.spare, "entitlement": line.entitlement});
+    done("1", "activations?preview=true".to_owned(), spare).await;
+    done(
+        "2",
+        format!("devices/{}/declare-dead", line.spare),
+        Value::Null,
+    )
+    .await;
+    let hold = json!({"act": "hold"});
+    done("3", format!("orders/{}/acts", line.order), hold.clone()).await;
+    done("4", format!("entitlements/{}/acts", line.entitlement), hold).await;
+    done("5", format!("cases/{}/approve", line.case), Value::Null).await;
+    done(
+        "6",
+        format!("campaigns/{}/abort", line.campaign),
+        Value::Null,
+    )
+    .await;
+    let campaign = json!({
+        "name": "own",
+        "give": "E-pumps",
+        "devices": {"product_lines": ["pumps"], "customers": ["C-pumps"], "ids": [line.spare]},
+    });
+    done("7", "campaigns".to_owned(), campaign).await;
+    let goodwill = scene.only("entitlements?reference=E-pumps", "id").await;
+    let reserve = format!("batches/{}/reserve?preview=true", line.batch);
+    let answer = scene
+        .send_as(&line.key, "8", &reserve, &json!({"entitlement": goodwill}))
+        .await;
+    // Nobody's units are reserved for a device that somebody owns: the batch and the entitlement are there.
+    assert_ne!(answer.status, 404, "{answer:?}");
+    let many = json!({"items": [
+        {"device": line.spare, "act": "readmit"},
+        {"device": other.spare, "act": "declare-dead"},
+    ]});
+    let many = done("9", "devices/bulk".to_owned(), many).await;
+    assert_eq!(
+        (&many["done"], &many["refused"]),
+        (&json!(1), &json!(1)),
+        "{many}"
+    );
+}
+
+#[tokio::test]
+async fn a_key_is_of_a_line_or_of_a_party_in_roles_that_can_be() {
+    let (scene, lines) = Scene::open().await;
+    let key = |roles: &[&str], more: Value| {
+        let mut key = json!({"name": "x", "roles": roles, "product_line": "pumps"});
+        key.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        key
+    };
+    for (body, status, kind) in [
+        (key(&["admin"], json!({})), 400, "bad-body"),
+        (key(&["operator", "factory"], json!({})), 400, "bad-body"),
+        (
+            key(&["customer"], json!({"party": lines[0].owner})),
+            400,
+            "bad-body",
+        ),
+        (
+            key(&["factory"], json!({"party": lines[0].owner})),
+            400,
+            "bad-body",
+        ),
+        (
+            key(&["operator"], json!({"product_line": "presses"})),
+            409,
+            "refused",
+        ),
+    ] {
+        let answer = scene.send(&body.to_string(), "keys", body.clone()).await;
+        answer.is_problem(status, kind);
+    }
+    let shown = scene.get(&scene.admin, "keys/of-pumps").await.json();
+    assert_eq!(shown["product_line"], "pumps", "{shown}");
+    let listed = scene.get(&scene.admin, "keys").await.json();
+    let of_pumps = listed["items"].as_array().unwrap();
+    let of_pumps = of_pumps.iter().filter(|key| key["product_line"] == "pumps");
+    assert_eq!(of_pumps.count(), 1, "{listed}");
+    let roles = Roles::of(&ROLES);
+    for role in Role::ALL {
+        assert_eq!(
+            roles.contains(*role),
+            role.may_be_of_a_product_line(),
+            "{role}"
+        );
+    }
+}
