@@ -105,6 +105,13 @@ impl OidcVerifier {
         self
     }
 
+    /// With another time until known keys are fetched again.
+    #[must_use]
+    pub const fn fresh_for(mut self, time: Duration) -> Self {
+        self.keys.fresh = time;
+        self
+    }
+
     /// Whether a text may be a token of an issuer: three parts, with dots between.
     #[must_use]
     pub fn is_token(text: &str) -> bool {

@@ -121,10 +121,11 @@ fn role(value: &str, name: &str) -> Result<(String, Role), ConfigError> {
             format!("{name:?}"),
             "a role of the maker's own: a token names no party whose things alone are seen",
         )),
-        Err(error) => Err(ConfigError::invalid(
-            &key,
-            format!("{name:?}"),
-            error.to_string(),
-        )),
+        Err(_) => {
+            let roles = Role::ALL.iter().filter(|role| !role.is_of_a_party());
+            let roles: Vec<_> = roles.map(|role| role.as_str()).collect();
+            let expected = format!("one of {}", roles.join(", "));
+            Err(ConfigError::invalid(&key, format!("{name:?}"), expected))
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::fs;
 
+use fleetgrant_core::domain::Role;
+
 use super::file::{AuthoritySection, DatabaseSection, FileSection};
 use super::source::{self, Source};
 use super::*;
@@ -280,4 +282,92 @@ fn what_signs_is_told_how_to_get_a_key() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("fleetgrant pki"), "{error}");
+}
+
+const OIDC: &str = "
+    [http]
+    listen = \"127.0.0.1:8080\"
+    [http.oidc]
+    issuer = \"https://login.example.com\"
+    audience = \"fleetgrant\"
+    roles = { fleet-admins = \"admin\" }
+";
+
+#[test]
+fn an_issuer_of_tokens_is_read() {
+    let config = load(&format!("realm = \"acme\"\n{OIDC}roots = \"issuer.pem\"")).unwrap();
+    let folder = config.file.as_deref().unwrap().parent().unwrap();
+    let oidc = config.http.unwrap().oidc.unwrap();
+    assert_eq!(oidc.issuer, "https://login.example.com");
+    assert_eq!(oidc.roots, Some(folder.join("issuer.pem")));
+    assert_eq!(oidc.roles_claim, ["roles"]);
+    assert_eq!(oidc.roles["fleet-admins"], Role::Admin);
+}
+
+#[test]
+fn what_is_wrong_with_an_issuer_of_tokens_is_named_with_what_would_be_right() {
+    for (right, wrong, expected) in [
+        (
+            "https://login.example.com",
+            "login.example.com",
+            "http.oidc.issuer = \"login.example.com\": must be the issuer's https address, exactly as it \
+             writes it",
+        ),
+        (
+            "https://",
+            "http://",
+            "http.oidc.issuer = \"http://login.example.com\": must be the issuer's https address, exactly \
+             as it writes it (only https is asked, but for this machine itself)",
+        ),
+        (
+            "audience = \"fleetgrant\"",
+            "",
+            "FILE: http.oidc.audience: must be given, since it has no default",
+        ),
+        (
+            "\"fleetgrant\"",
+            "\"\"",
+            "http.oidc.audience = nothing: must be a name at least",
+        ),
+        (
+            "\"admin\"",
+            "\"king\"",
+            "http.oidc.roles.fleet-admins = \"king\": must be one of factory, operator, support",
+        ),
+        (
+            "\"admin\"",
+            "\"customer\"",
+            "http.oidc.roles.fleet-admins = \"customer\": must be a role of the maker's own",
+        ),
+        (
+            "{ fleet-admins = \"admin\" }",
+            "{}",
+            "http.oidc.roles = nothing: must be a table of what values of the claim are here, as \
+             fleet-admins = \"admin\"",
+        ),
+        (
+            "roles = { fleet-admins = \"admin\" }",
+            "",
+            "FILE: http.oidc.roles: must be given, since it has no default",
+        ),
+        (
+            "audience =",
+            "algorithms = [\"HS256\"]\n audience =",
+            "http.oidc.algorithms = \"HS256\": must be RS256, ES256 or EdDSA",
+        ),
+        (
+            "audience =",
+            "leeway = \"10m\"\n audience =",
+            "http.oidc.leeway = 600s: must be 5m at most",
+        ),
+        (
+            "audience =",
+            "roles_claim = []\n audience =",
+            "http.oidc.roles_claim = nothing: must be a name at least",
+        ),
+    ] {
+        assert!(OIDC.contains(right), "{right}");
+        let refused = refusal(&OIDC.replacen(right, wrong, 1));
+        assert!(refused.starts_with(expected), "{refused}");
+    }
 }

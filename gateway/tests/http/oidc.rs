@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{Request, Response};
@@ -48,6 +48,8 @@ struct Shown {
     keys: Value,
     asked: usize,
     is_up: bool,
+    /// How long it takes to answer.
+    takes: Duration,
 }
 
 impl Issuer {
@@ -64,6 +66,7 @@ impl Issuer {
                 keys: Value::Null,
                 asked: 0,
                 is_up: true,
+                takes: Duration::ZERO,
             })),
             url,
             random,
@@ -170,8 +173,13 @@ async fn answer(
     shows: Arc<Mutex<Shown>>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let mut shows = shows.lock().unwrap();
-    shows.asked += 1;
+    let takes = {
+        let mut shows = shows.lock().unwrap();
+        shows.asked += 1;
+        shows.takes
+    };
+    tokio::time::sleep(takes).await;
+    let shows = shows.lock().unwrap();
     let body = match request.uri().path() {
         _ if !shows.is_up => None,
         "/realms/acme/.well-known/openid-configuration" => Some(&shows.discovery),
@@ -446,4 +454,63 @@ async fn what_a_person_does_is_done_once_and_the_history_names_them() {
         .await
         .unwrap();
     assert_eq!(actors, [format!("{} 248289761001", issuer.url)]);
+}
+
+/// Whoever asks with a key that is known waits for no fetch, however slow the issuer is; whoever needs
+/// one waits for the one that goes on.
+#[tokio::test]
+async fn a_slow_issuer_holds_up_only_who_needs_another_key() {
+    let issuer = Issuer::start().await;
+    let verifier = OidcVerifier::new(&issuer.config()).unwrap();
+    let verifier = verifier
+        .fetching_every(Duration::ZERO)
+        .fresh_for(Duration::from_millis(500));
+    let api = Served::with_people(Some(verifier)).await;
+    let by = |kid: &str| issuer.sign(&json!({"alg": "ES256", "kid": kid}), &issuer.claims());
+    let (known, unknown) = (by("ec"), by("ec-2"));
+    assert_eq!(api.get_as(&known, KEY).await.status, 200);
+    let key = api.key(Role::Admin).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let (slow, asked) = (Duration::from_secs(2), issuer.asked());
+    issuer.shows.lock().unwrap().takes = slow;
+
+    let began = Instant::now();
+    let waits = async {
+        let answer = api.get_as(&unknown, KEY).await;
+        (answer.status, began.elapsed())
+    };
+    let goes_on = async {
+        let mut statuses = Vec::new();
+        for token in [&known, &key, &known, &known, &key] {
+            statuses.push(api.get_as(token, KEY).await.status);
+        }
+        (statuses, began.elapsed(), issuer.asked())
+    };
+    let ((refused, waited), (statuses, went_on, meanwhile)) = tokio::join!(waits, goes_on);
+    assert_eq!(statuses, [200; 5]);
+    assert!(went_on < slow, "{went_on:?}");
+    assert_eq!(meanwhile, asked + 1, "two fetches go on at once");
+    assert_eq!(refused, 401);
+    assert!(waited >= 2 * slow, "{waited:?}");
+}
+
+/// An issuer that never answers is given up, also by those that wait together.
+#[tokio::test]
+async fn an_issuer_that_never_answers_is_given_up() {
+    let issuer = Issuer::start().await;
+    issuer.shows.lock().unwrap().takes = Duration::from_secs(60);
+    let api = issuer.serve(&issuer.config()).await;
+    let token = issuer.token(&issuer.claims());
+    let began = Instant::now();
+    let (one, other) = tokio::join!(api.get_as(&token, KEY), api.get_as(&token, KEY));
+    for answer in [one, other] {
+        answer.is_problem(503, "issuer-unavailable");
+        assert!(answer.body.contains("no answer within"), "{answer:?}");
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(9),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(issuer.asked(), 1);
 }

@@ -11,7 +11,8 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicK
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::JoinHandle;
 
 use super::TokenError;
 use crate::outgoing::{Outgoing, Reach, Target};
@@ -22,18 +23,28 @@ const FRESH: Duration = Duration::from_secs(3_600);
 const STALE: Duration = Duration::from_secs(24 * 3_600);
 /// The time between two attempts: unknown keys in tokens must not make the gateway ask and ask.
 const PAUSE: Duration = Duration::from_secs(30);
+/// How long it may take to fetch them, the discovery document among it.
+const LONGEST: Duration = Duration::from_secs(8);
 /// Keys of an issuer, at most.
 const MOST: usize = 64;
 
-#[derive(Debug)]
+/// Cheap to clone.
+#[derive(Clone, Debug)]
 pub(super) struct Keys {
-    issuer: String,
-    outgoing: Outgoing,
     /// The time between two attempts.
     pub(super) pause: Duration,
+    /// How long keys are used before they are fetched again.
+    pub(super) fresh: Duration,
+    issuer: Arc<Issuer>,
+}
+
+#[derive(Debug)]
+struct Issuer {
+    name: String,
+    outgoing: Outgoing,
     known: RwLock<Option<Arc<Known>>>,
-    /// Held by whoever fetches.
-    tried: Mutex<Option<Tried>>,
+    /// Held while they are fetched, so that one fetch goes on at a time.
+    tried: Arc<Mutex<Option<Tried>>>,
 }
 
 #[derive(Debug)]
@@ -59,66 +70,85 @@ struct Discovery {
 impl Keys {
     pub(super) fn new(issuer: String, outgoing: Outgoing) -> Self {
         Self {
-            issuer,
-            outgoing,
             pause: PAUSE,
-            known: RwLock::default(),
-            tried: Mutex::default(),
+            fresh: FRESH,
+            issuer: Arc::new(Issuer {
+                name: issuer,
+                outgoing,
+                known: RwLock::default(),
+                tried: Arc::default(),
+            }),
         }
     }
 
     /// The key of this name for this algorithm; without a name, the only one there is.
+    ///
+    /// Who needs a key that is known does not wait for others to be fetched.
     pub(super) async fn find(
         &self,
         name: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<DecodingKey, TokenError> {
-        let known = self.known();
-        let found = known.as_ref().and_then(|known| known.find(name, algorithm));
-        match (found, &known) {
-            (Some(key), Some(known)) if known.fetched.elapsed() < FRESH => Ok(key),
-            (Some(key), Some(known)) => {
-                // One request refreshes them; the others go on meanwhile.
-                if let Ok(mut tried) = self.tried.try_lock() {
-                    self.refresh(&mut tried).await;
-                    return self.found(name, algorithm, tried.clone());
-                }
-                if known.fetched.elapsed() < STALE {
-                    Ok(key)
-                } else {
-                    Err(TokenError::Unavailable("they are being fetched".to_owned()))
-                }
-            }
-            _ => {
-                let mut tried = self.tried.lock().await;
-                // Somebody may have fetched them while this waited.
-                self.refresh_unless(&mut tried, name, algorithm).await;
-                self.found(name, algorithm, tried.clone())
-            }
+        let known = self.issuer.known();
+        let Some((key, fetched)) = known
+            .and_then(|known| Some((known.find(name, algorithm)?, known.fetched)))
+            .filter(|(_, fetched)| fetched.elapsed() < STALE)
+        else {
+            return self.find_anew(name, algorithm).await;
+        };
+        if fetched.elapsed() >= self.fresh
+            && let Ok(tried) = Arc::clone(&self.issuer.tried).try_lock_owned()
+        {
+            drop(self.refresh(tried));
         }
+        Ok(key)
     }
 
-    async fn refresh_unless(
+    /// The key, once the issuer was asked for it.
+    async fn find_anew(
         &self,
-        tried: &mut Option<Tried>,
         name: Option<&str>,
         algorithm: Algorithm,
-    ) {
-        let known = self.known();
-        let is_there = known.is_some_and(|known| known.find(name, algorithm).is_some());
-        if !is_there {
-            self.refresh(tried).await;
+    ) -> Result<DecodingKey, TokenError> {
+        let tried = Arc::clone(&self.issuer.tried).lock_owned().await;
+        // Somebody may have fetched them while this waited.
+        if let Ok(key) = self.issuer.found(name, algorithm, None) {
+            return Ok(key);
         }
+        let problem = self.refresh(tried).await.unwrap_or_else(|error| {
+            // It has panicked.
+            tracing::error!(%error, "the issuer's keys were not fetched");
+            Some("they are fetched again in a moment".to_owned())
+        });
+        self.issuer.found(name, algorithm, problem)
     }
 
+    /// Fetches the keys, unless that was tried a moment ago; what was wrong with it. It goes on when
+    /// whoever asked has gone.
+    fn refresh(&self, mut tried: OwnedMutexGuard<Option<Tried>>) -> JoinHandle<Option<String>> {
+        let (issuer, pause) = (Arc::clone(&self.issuer), self.pause);
+        tokio::spawn(async move {
+            if let Some(tried) = tried.as_ref().filter(|tried| tried.at.elapsed() < pause) {
+                return tried.problem.clone();
+            }
+            let problem = issuer.refresh().await;
+            *tried = Some(Tried {
+                at: Instant::now(),
+                problem: problem.clone(),
+            });
+            problem
+        })
+    }
+}
+
+impl Issuer {
     /// What there is after an attempt.
     fn found(
         &self,
         name: Option<&str>,
         algorithm: Algorithm,
-        tried: Option<Tried>,
+        problem: Option<String>,
     ) -> Result<DecodingKey, TokenError> {
-        let problem = tried.and_then(|tried| tried.problem);
         match (self.known(), problem) {
             (Some(known), _) if known.fetched.elapsed() < STALE => {
                 known.find(name, algorithm).ok_or(TokenError::UnknownKey)
@@ -132,23 +162,18 @@ impl Keys {
         known.clone()
     }
 
-    /// Fetches the keys, unless that was tried a moment ago.
-    async fn refresh(&self, tried: &mut Option<Tried>) {
-        if tried
-            .as_ref()
-            .is_some_and(|tried| tried.at.elapsed() < self.pause)
-        {
-            return;
-        }
-        // Noted before: whoever asked may go away meanwhile, and come again at once.
-        *tried = Some(Tried {
-            at: Instant::now(),
-            problem: Some("they are being fetched".to_owned()),
-        });
-        let fetched = self.fetch().await;
+    /// Fetches the keys; what was wrong with it.
+    async fn refresh(&self) -> Option<String> {
+        let fetched = match tokio::time::timeout(LONGEST, self.fetch()).await {
+            Ok(fetched) => fetched,
+            Err(_) => Err(format!(
+                "there was no answer within {} s",
+                LONGEST.as_secs()
+            )),
+        };
         let outcome = if fetched.is_ok() { "ok" } else { "failed" };
         metrics::counter!("fleetgrant_oidc_fetches_total", "outcome" => outcome).increment(1);
-        let problem = match fetched {
+        match fetched {
             Ok(keys) => {
                 let known = Known {
                     keys,
@@ -160,25 +185,21 @@ impl Keys {
             }
             Err(problem) => {
                 tracing::warn!(
-                    issuer = self.issuer,
+                    issuer = self.name,
                     problem,
                     "the issuer's keys cannot be had"
                 );
                 Some(problem)
             }
-        };
-        *tried = Some(Tried {
-            at: Instant::now(),
-            problem,
-        });
+        }
     }
 
     async fn fetch(&self) -> Result<Vec<(Option<String>, Algorithm, DecodingKey)>, String> {
-        let base = self.issuer.trim_end_matches('/');
+        let base = self.name.trim_end_matches('/');
         let address = format!("{base}/.well-known/openid-configuration");
         let discovery: Discovery = self.get(&address).await?;
         // Otherwise one issuer could speak for another (section 4.3).
-        if discovery.issuer != self.issuer {
+        if discovery.issuer != self.name {
             return Err(format!(
                 "{address} is about the issuer {:?}",
                 discovery.issuer

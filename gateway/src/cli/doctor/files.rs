@@ -14,6 +14,7 @@ use super::Finding;
 use crate::config::{Authority, Config};
 use crate::crypto::{AuthorityKey, PublishedKeySet};
 use crate::identity::{AnchorConfig, TrustAnchor};
+use crate::tls;
 
 /// A certificate with less than this left is to be replaced: 30 days.
 const SOON_SECONDS: u64 = 30 * 86_400;
@@ -50,6 +51,18 @@ pub(super) fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
         findings.push(certificate("broker", &embedded.certificate, now));
         findings.push(key("broker", &embedded.key));
     }
+    let (webhooks, people) = (&config.webhooks, config.http.as_ref());
+    let issuer = people.and_then(|http| http.oidc.as_ref());
+    for (check, key, path) in [
+        ("webhooks", "webhooks.roots", webhooks.roots.as_deref()),
+        (
+            "token issuer",
+            "http.oidc.roots",
+            issuer.and_then(|issuer| issuer.roots.as_deref()),
+        ),
+    ] {
+        findings.extend(path.map(|path| roots(check, key, path, now)));
+    }
     findings.push(match &config.authority {
         Some(configured) => authority(configured, config.realm.as_str()),
         None => Finding::warn(
@@ -67,6 +80,20 @@ pub(super) fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// The roots that others' certificates must chain to.
+fn roots(check: &'static str, key: &str, path: &Path, now: Timestamp) -> Finding {
+    match tls::root_store(path) {
+        Ok(_) => certificate(check, path, now),
+        Err(cause) => Finding::fail(
+            check,
+            format!("{key}: {cause}"),
+            format!(
+                "give the root certificates in PEM, or leave {key} out: the system's are trusted then"
+            ),
+        ),
+    }
 }
 
 fn anchor(configured: &AnchorConfig, now: Timestamp) -> Vec<Finding> {
@@ -235,6 +262,35 @@ mod tests {
         assert_eq!(at("2026-12-01"), "ok");
         assert_eq!(at("2026-12-03"), "warn");
         assert_eq!(at("2027-01-02"), "fail");
+    }
+
+    #[test]
+    fn roots_of_others_are_read_as_the_gateway_reads_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("roots.pem");
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let of = |path: &Path| roots("webhooks", "webhooks.roots", path, now);
+        let missing = of(&path);
+        assert_eq!(missing.verdict, "fail");
+        assert!(
+            missing.found.starts_with("webhooks.roots: "),
+            "{}",
+            missing.found
+        );
+        assert!(
+            missing.advice.contains("the system's"),
+            "{}",
+            missing.advice
+        );
+        fs::write(&path, "no certificate").unwrap();
+        assert_eq!(of(&path).verdict, "fail");
+        let mut params = rcgen::CertificateParams::default();
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2036, 1, 1);
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        fs::write(&path, params.self_signed(&key).unwrap().pem()).unwrap();
+        assert_eq!(of(&path).verdict, "ok");
     }
 
     #[test]
