@@ -1,5 +1,6 @@
 //! Requests, and what becomes of them.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use anyhow::anyhow;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::Full;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -93,15 +95,16 @@ impl Query {
     }
 }
 
+/// What a part of a path may have as it is: what is unreserved (RFC 3986 section 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 /// A part of a path, of a text of any kind.
-pub(in crate::cli) fn segment(text: &str) -> String {
-    let encoded = text.bytes().map(|byte| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    });
-    encoded.collect()
+pub(in crate::cli) fn segment(text: &str) -> impl fmt::Display {
+    utf8_percent_encode(text, UNRESERVED)
 }
 
 /// The address as requests begin with it, and where they may go.

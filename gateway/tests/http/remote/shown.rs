@@ -1,0 +1,90 @@
+//! What another gateway tells is shown as the local database is.
+
+use super::{ENTITLEMENT, Elsewhere};
+use crate::desk::DEVICE;
+use crate::folder::{Folder, REFUSED};
+
+/// What is shown of a ledger is the same, whichever way it is asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_shown_is_what_the_local_database_shows() {
+    let it = Elsewhere::with_samples().await;
+    let Some(database) = it.api.database() else {
+        return;
+    };
+    let text = format!(
+        "realm = \"test\"\n[database]\nurl = \"sqlite:{}\"\n",
+        database.display()
+    );
+    let here = Folder::with_config(&text);
+    it.run(&["activations", "assign", DEVICE, ENTITLEMENT])
+        .done();
+    let commands: &[&[&str]] = &[
+        &["parties", "list"],
+        &["parties", "list", "--kind", "partner"],
+        &["parties", "show", "C-200"],
+        &["products", "list", "--limit", "1"],
+        &["devices", "list", "--sort", "-created_at", "--limit", "2"],
+        &["parties", "list", "--sort=-name", "--limit", "2"],
+        &["orders", "list", "--sort", "ordered_at", "--limit", "1"],
+        &["keys", "list", "--sort", "expires_at"],
+        &["policies", "list", "--sort", "-tier"],
+        &["codes", "list", "--sort", "-pack"],
+        &["products", "show", "PUMP-PRO"],
+        &["models", "list"],
+        &["orders", "list"],
+        &["orders", "show", "SO-5001"],
+        &["entitlements", "list", "--limit", "2"],
+        &["entitlements", "list", "--owner", "Lakeside Clinic"],
+        &["entitlements", "show", ENTITLEMENT],
+        &["devices", "list", "--limit", "2"],
+        &["devices", "list", "--after", "pump-SN-0001"],
+        &["devices", "show", DEVICE],
+        &["activations", "list"],
+        &["activations", "list", "--entitlement", ENTITLEMENT],
+        &["cases", "list", "--all"],
+        &["policies", "list"],
+        &["keys", "list"],
+        &["codes", "list"],
+        &["campaigns", "list"],
+        &["webhooks", "list"],
+        &["report", "platforms"],
+        &["migration", "report"],
+    ];
+    for command in commands {
+        for output in ["table", "json", "csv"] {
+            let args = [*command, &["--output", output]].concat();
+            let (there, here) = (it.run(&args).done(), here.run(&args).done());
+            assert_eq!(there.out, here.out, "{args:?}");
+            assert_eq!(there.err, here.err, "{args:?}");
+        }
+    }
+    for command in [
+        &["report", "events", "--stream", "entitlement"][..],
+        &[
+            "report", "events", "--kind", "reserved", "--kind", "shipped",
+        ],
+        &["report", "events", "--limit", "3", "--output", "csv"],
+        &["report", "events", "--sort", "-position", "--limit", "3"],
+        &["history", "export", "--device", DEVICE],
+        &["policies", "show", "strategic"],
+        &["policies", "show", "strategic", "--json"],
+    ] {
+        let (there, here) = (it.run(command).done(), here.run(command).done());
+        assert_eq!(there.out, here.out, "{command:?}");
+    }
+    for command in [
+        &["devices", "show", "pump-none"][..],
+        &["entitlements", "show", "NONE"],
+        &["orders", "show", "NONE"],
+        &["devices", "list", "--owner", "Nobody"],
+        &["policies", "show", "none"],
+    ] {
+        let (there, here) = (it.run(command), here.run(command));
+        assert_eq!(
+            (there.code, &there.err),
+            (here.code, &here.err),
+            "{command:?}"
+        );
+        assert_eq!(there.code, REFUSED, "{command:?}");
+    }
+}
