@@ -9,6 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # The tool leaves its notes where it runs.
 python=$PWD/tests/python
 export SCHEMATHESIS_HOOKS=$PWD/tests/checks/hooks.py
+export FLEETGRANT_API="http://127.0.0.1:$http" FLEETGRANT_KEY=$key
 cd "$data"
 # What a schema cannot say is refused too (a cursor of another list, a name that was used), so
 # that valid requests may be rejected. Requests are slower than a key's bucket fills.
