@@ -27,6 +27,7 @@ mod shipments;
 mod skus;
 mod stock;
 mod term;
+mod usage;
 
 use std::io::{Read, Seek};
 use std::num::NonZeroUsize;
@@ -73,11 +74,13 @@ pub enum Kind {
     Entitlements,
     /// Packs of activation codes to be made.
     Codes,
+    /// Uses that another system counted.
+    Usage,
 }
 
 impl Kind {
     /// Every kind, in the order in which they build on each other.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Models,
         Self::Products,
         Self::Skus,
@@ -87,6 +90,7 @@ impl Kind {
         Self::Manifest,
         Self::Entitlements,
         Self::Codes,
+        Self::Usage,
     ];
 
     /// The name people and scripts use.
@@ -102,6 +106,7 @@ impl Kind {
             Self::Manifest => "manifest",
             Self::Entitlements => "entitlements",
             Self::Codes => "codes",
+            Self::Usage => "usage",
         }
     }
 
@@ -118,6 +123,7 @@ impl Kind {
             Self::Manifest => manifest::COLUMNS,
             Self::Entitlements => entitlements::COLUMNS,
             Self::Codes => codes::COLUMNS,
+            Self::Usage => usage::COLUMNS,
         }
     }
 }
@@ -136,7 +142,7 @@ impl FromStr for Kind {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} cannot be imported; known: models, products, skus, parties, orders, shipments, manifest, \
-     entitlements, codes"
+     entitlements, codes, usage"
 )]
 pub struct UnknownKind(String);
 

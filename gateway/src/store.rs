@@ -25,6 +25,7 @@ pub mod event;
 pub mod http_write;
 pub mod id;
 pub mod import_run;
+pub mod imported_usage;
 pub mod legacy_right;
 pub mod license_model;
 pub mod listing;

@@ -162,6 +162,8 @@ named! {
         KeyRevoked = 131 "key-revoked",
         /// Another policy, or none, lies over that of a party's tier.
         ContractChanged = 132 "contract-changed",
+        /// Uses that another system counted were imported.
+        UsageImported = 133 "usage-imported",
         /// What could name a person was erased of a party.
         PersonalErased = 140 "personal-erased",
         /// Units in use became those of another entitlement, and stayed where they are.

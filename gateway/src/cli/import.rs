@@ -22,7 +22,7 @@ use crate::import::{self, ImportError, ImportOptions, Kind};
 /// Import a CSV file of the back office
 ///
 /// The kinds build on each other: models, products, skus, parties, orders, shipments, manifest,
-/// entitlements, codes. The same file again changes nothing, and one bad row undoes the whole
+/// entitlements, codes, usage. The same file again changes nothing, and one bad row undoes the whole
 /// file. docs/imports.md describes the columns.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -120,6 +120,11 @@ impl<'a> Cells<'a> {
         self.fault(column, reason);
     }
 
+    /// How much is wrong with the row so far.
+    pub(super) fn faults(&self) -> usize {
+        self.errors.len()
+    }
+
     /// Whether the file has the column.
     pub(super) fn has(&self, column: &str) -> bool {
         self.header.position(column).is_some()

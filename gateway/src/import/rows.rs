@@ -15,7 +15,9 @@ use super::report::{ImportReport, IssuedCode, RowError};
 use super::{
     Effect, Halt, ImportError, ImportOptions, Kind, MAX_ROW_BYTES, MAX_ROWS, Reason, Row, refuse,
 };
-use super::{codes, entitlements, manifest, models, orders, parties, products, shipments, skus};
+use super::{
+    codes, entitlements, manifest, models, orders, parties, products, shipments, skus, usage,
+};
 use crate::store::column::{Micros, Octets};
 use crate::store::event::Occasion;
 use crate::store::{Db, StoreError, id, import_run, product_line};
@@ -172,6 +174,7 @@ fn import_rows(
         Kind::Manifest => import_as::<manifest::ManifestRow>(db, kind, options, feed),
         Kind::Entitlements => import_as::<entitlements::EntitlementRow>(db, kind, options, feed),
         Kind::Codes => import_as::<codes::PackRow>(db, kind, options, feed),
+        Kind::Usage => import_as::<usage::UsageRow>(db, kind, options, feed),
     }
 }
 

@@ -6,6 +6,7 @@ mod models;
 mod parts;
 mod requirements;
 mod samples;
+mod usage;
 
 use std::io::Cursor;
 

@@ -5,6 +5,7 @@ mod campaigns;
 mod delays;
 mod hand;
 mod history;
+mod imported;
 mod ledger;
 mod operations;
 mod plans;

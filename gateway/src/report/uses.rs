@@ -36,7 +36,7 @@ pub struct Uses {
     pub group: String,
     /// Entitlements that are metered or counted, or were used though they are neither.
     pub entitlements: u64,
-    /// Uses that devices reported.
+    /// Uses that devices reported, or that were imported.
     pub uses: u64,
     /// Of those, uses of entitlements that have a number of uses.
     pub uses_of_limited: u64,

@@ -387,6 +387,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    imported_usage (system, reference) {
+        system -> Text,
+        reference -> Text,
+        entitlement_id -> Binary,
+        device_id -> Nullable<Text>,
+        since_at -> Nullable<BigInt>,
+        until_at -> Nullable<BigInt>,
+        uses -> BigInt,
+        total -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     legacy_rights (system, reference) {
         system -> Text,
         reference -> Text,
@@ -692,6 +706,8 @@ diesel::joinable!(entitlements -> parties (owner_id));
 diesel::joinable!(entitlements -> products (product_id));
 diesel::joinable!(factory_batches -> parties (manufacturer_id));
 diesel::joinable!(grant_sets -> devices (device_id));
+diesel::joinable!(imported_usage -> devices (device_id));
+diesel::joinable!(imported_usage -> entitlements (entitlement_id));
 diesel::joinable!(legacy_rights -> devices (device_id));
 diesel::joinable!(legacy_rights -> entitlements (entitlement_id));
 diesel::joinable!(order_lines -> orders (order_id));
@@ -744,6 +760,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     grant_sets,
     http_writes,
     import_runs,
+    imported_usage,
     legacy_rights,
     license_models,
     order_lines,

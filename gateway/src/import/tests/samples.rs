@@ -6,7 +6,7 @@ const DOCUMENT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../doc
 
 #[test]
 fn every_sample_imports_and_a_second_time_changes_nothing() {
-    let fixture = Fixture::with_samples(Kind::Codes);
+    let fixture = Fixture::with_samples(Kind::Usage);
     let events = fixture.number("SELECT count(*) AS n FROM events");
     for kind in Kind::ALL {
         let again = fixture.import(kind, &sample(kind));

@@ -1,0 +1,105 @@
+//! Uses that other systems counted: each once, and held against what was bought.
+
+use super::*;
+use crate::report::group::GroupBy;
+use crate::report::uses;
+
+const HEADER: &str = "system,usage,entitlement,device,feature,count,since,until,total\n";
+
+fn fixture() -> Fixture {
+    Fixture::with_samples(Kind::Codes)
+}
+
+fn import(fixture: &Fixture, rows: &str) -> ImportReport {
+    fixture.import(Kind::Usage, &format!("{HEADER}{rows}"))
+}
+
+/// What `report uses` tells of all: uses, and those beyond what was bought.
+fn reported(fixture: &Fixture) -> (u64, u64) {
+    let read = move |db: &mut Db| uses::read(db, NOW, GroupBy::All);
+    let report = fixture.store.read_blocking("uses", read).unwrap();
+    let all = report.groups.last().unwrap();
+    (all.uses, all.beyond)
+}
+
+#[test]
+fn what_was_counted_adds_up_and_the_same_again_adds_nothing() {
+    let fixture = fixture();
+    let rows = "crm,A,SCAN-3,,,100,2026-08-01,2026-09-01,\n\
+                crm,B,SCAN-3,,,50,2026-09-01,2026-10-01,\n\
+                crm,T-1,SCAN-3,pump-SN-0004,,,,,20\n\
+                crm,T-2,SCAN-3,pump-SN-0004,,,,,25\n";
+    let first = import(&fixture, rows);
+    assert_eq!((first.created, first.errors.len()), (4, 0), "{first:?}");
+    assert_eq!(reported(&fixture), (175, 0));
+    let told = "SELECT count(*) AS n FROM events WHERE kind = 133";
+    assert_eq!(fixture.number(told), 4);
+    let again = import(&fixture, rows);
+    assert_eq!(again.unchanged, 4, "{again:?}");
+    assert_eq!(reported(&fixture), (175, 0));
+    assert_eq!(fixture.number(told), 4);
+    // Three units give 10,000 uses each.
+    import(&fixture, "crm,C,SCAN-3,,,30000,2026-07-01,2026-08-01,\n");
+    assert_eq!(reported(&fixture), (30_175, 175));
+}
+
+#[test]
+fn what_contradicts_is_refused_with_the_reason_and_adds_nothing() {
+    let fixture = fixture();
+    import(
+        &fixture,
+        "crm,A,SCAN-3,,,100,2026-08-01,2026-09-01,\ncrm,T,SCAN-3,pump-SN-0004,,,,,20\n",
+    );
+    let cases = [
+        ("crm,A,SCAN-3,,,101,2026-08-01,2026-09-01,", "cannot-change"),
+        ("crm,A,SCAN-3,,,100,2026-08-01,2026-09-02,", "cannot-change"),
+        (
+            "crm,A,SCAN-3,pump-SN-0004,,100,2026-08-01,2026-09-01,",
+            "cannot-change",
+        ),
+        ("crm,T,SCAN-3,pump-SN-0004,,,,,21", "cannot-change"),
+        // A part of the period is counted already.
+        ("crm,B,SCAN-3,,,1,2026-08-31,2026-09-02,", "unfit"),
+        ("crm,B,SCAN-3,,,1,2026-07-01,2026-12-31,", "unfit"),
+        // In the future, without a length, backwards.
+        ("crm,B,SCAN-3,,,1,2026-09-01,2026-12-31,", "unfit"),
+        ("crm,B,SCAN-3,,,1,2026-09-01,2026-09-01,", "unfit"),
+        ("crm,B,SCAN-3,,,1,2026-09-10,2026-09-01,", "unfit"),
+        // Less than before.
+        ("crm,U,SCAN-3,pump-SN-0004,,,,,19", "unfit"),
+        ("crm,B,SCAN-3,,,-1,2026-09-01,2026-09-02,", "invalid"),
+        (
+            "crm,B,SCAN-3,,,9223372036854775807,2026-09-01,2026-09-02,",
+            "invalid",
+        ),
+        ("crm,B,SCAN-3,,,1,,,", "unfit"),
+        ("crm,B,SCAN-3,,,1,2026-09-01,2026-09-02,5", "unfit"),
+        ("crm,B,SCAN-3,,,,,,", "unfit"),
+        ("crm,B,,,,1,2026-09-01,2026-09-02,", "unfit"),
+        ("crm,B,SCAN-3,,scan,1,2026-09-01,2026-09-02,", "unfit"),
+        ("crm,B,,,scan,1,2026-09-01,2026-09-02,", "unfit"),
+        ("crm,B,NONE,,,1,2026-09-01,2026-09-02,", "unknown-reference"),
+        ("crm,B,SCAN-3,no such,,1,2026-09-01,2026-09-02,", "invalid"),
+        (
+            "crm,B,SCAN-3,none,,1,2026-09-01,2026-09-02,",
+            "unknown-reference",
+        ),
+        // Nobody counts what is bought for good.
+        ("crm,B,DEMO-1,,,1,2026-09-01,2026-09-02,", "unfit"),
+        ("crm,B,,pump-SN-0004,scan,1,2026-09-01,2026-09-02,", "unfit"),
+    ];
+    for (row, code) in cases {
+        let report = import(&fixture, &format!("{row}\n"));
+        assert_eq!(
+            refusals(&report)
+                .iter()
+                .map(|(_, code)| *code)
+                .collect::<Vec<_>>(),
+            [code],
+            "{row}: {:?}",
+            report.errors
+        );
+        assert!(!report.committed);
+    }
+    assert_eq!(reported(&fixture), (120, 0));
+}

@@ -1,0 +1,152 @@
+//! Uses of rights that another system counted, and what an entitlement was used in all.
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{DeviceId, EntitlementId};
+
+use super::column::{Micros, Octets};
+use super::schema::{
+    activations, entitlement_usage as totals, entitlements, features, imported_usage as table,
+    product_features,
+};
+use super::{Db, StoreError};
+
+/// Entitlements that a device may have of one feature, before one must be named.
+const FEW: i64 = 64;
+
+/// A row.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = table)]
+pub struct ImportedUsage {
+    /// The system that counted.
+    pub system: String,
+    /// What it calls this count.
+    pub reference: String,
+    /// Of what.
+    pub entitlement_id: Octets<EntitlementId>,
+    /// By which device; none if it counts for all.
+    pub device_id: Option<String>,
+    /// From when on it counts; none where it told a total.
+    pub since_at: Option<Micros>,
+    /// Until when, exclusive.
+    pub until_at: Option<Micros>,
+    /// The uses that came with it.
+    pub uses: i64,
+    /// All that the system counted of this entitlement and device, these included.
+    pub total: i64,
+    /// When it was imported.
+    pub created_at: Micros,
+}
+
+/// What was imported under a reference.
+pub fn find(
+    db: &mut Db,
+    system: &str,
+    reference: &str,
+) -> Result<Option<ImportedUsage>, StoreError> {
+    Ok(on!(db, c => table::table
+        .find((system, reference))
+        .select(ImportedUsage::as_select())
+        .first(c)
+        .optional())?)
+}
+
+/// What a system counted in all of an entitlement and a device, as far as it was imported.
+pub fn total(
+    db: &mut Db,
+    system: &str,
+    entitlement: EntitlementId,
+    device: Option<&str>,
+) -> Result<i64, StoreError> {
+    let latest: Option<i64> = on!(db, c => {
+        let query = table::table
+            .filter(table::entitlement_id.eq(Octets(entitlement)))
+            .filter(table::system.eq(system))
+            .order(table::total.desc())
+            .limit(1)
+            .select(table::total)
+            .into_boxed();
+        match device {
+            Some(device) => query.filter(table::device_id.eq(device)),
+            None => query.filter(table::device_id.is_null()),
+        }
+        .first(c)
+        .optional()
+    })?;
+    Ok(latest.unwrap_or(0))
+}
+
+/// A count of the same system, entitlement and device whose period has an instant in common with
+/// this one. No two that are stored have, so the last that begins before the end tells.
+pub fn overlapping(db: &mut Db, given: &ImportedUsage) -> Result<Option<String>, StoreError> {
+    let (Some(since), Some(until)) = (given.since_at, given.until_at) else {
+        return Ok(None);
+    };
+    let last: Option<(String, Option<Micros>)> = on!(db, c => {
+        let query = table::table
+            .filter(table::entitlement_id.eq(given.entitlement_id))
+            .filter(table::system.eq(&given.system))
+            .filter(table::since_at.is_not_null())
+            .filter(table::since_at.lt(until))
+            .order(table::since_at.desc())
+            .limit(1)
+            .select((table::reference, table::until_at))
+            .into_boxed();
+        match &given.device_id {
+            Some(device) => query.filter(table::device_id.eq(device)),
+            None => query.filter(table::device_id.is_null()),
+        }
+        .first(c)
+        .optional()
+    })?;
+    Ok(last
+        .filter(|(_, ends)| ends.is_some_and(|ends| ends > since))
+        .map(|(reference, _)| reference))
+}
+
+/// Adds a count, and its uses to what the entitlement was used in all; that sum, or none if it
+/// would be too large.
+pub fn insert(db: &mut Db, usage: &ImportedUsage) -> Result<Option<i64>, StoreError> {
+    let row = totals::table.find(usage.entitlement_id);
+    let known: Option<i64> = on!(db, c => row.select(totals::used).first(c).optional())?;
+    let Some(used) = known.unwrap_or(0).checked_add(usage.uses) else {
+        return Ok(None);
+    };
+    on!(db, c => diesel::insert_into(table::table).values(usage).execute(c))?;
+    let now: Micros = usage.created_at;
+    match known {
+        Some(_) => {
+            let set = (totals::used.eq(used), totals::changed_at.eq(now));
+            on!(db, c => diesel::update(row).set(set).execute(c))?;
+        }
+        None => {
+            let first = (
+                totals::entitlement_id.eq(usage.entitlement_id),
+                totals::used.eq(used),
+                totals::changed_at.eq(now),
+            );
+            on!(db, c => diesel::insert_into(totals::table).values(first).execute(c))?;
+        }
+    }
+    Ok(Some(used))
+}
+
+/// Entitlements with a feature that a device has, or had, activations of: a few at most.
+pub fn of_feature_on(
+    db: &mut Db,
+    device: &DeviceId,
+    feature: &str,
+) -> Result<Vec<Octets<EntitlementId>>, StoreError> {
+    Ok(on!(db, c => activations::table
+        .inner_join(entitlements::table.on(entitlements::id.eq(activations::entitlement_id)))
+        .inner_join(
+            product_features::table
+                .on(product_features::product_id.eq(entitlements::product_id)),
+        )
+        .inner_join(features::table.on(features::id.eq(product_features::feature_id)))
+        .filter(activations::device_id.eq(device.as_str()))
+        .filter(features::name.eq(feature))
+        .select(entitlements::id)
+        .distinct()
+        .limit(FEW)
+        .load(c))?)
+}
