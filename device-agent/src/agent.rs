@@ -307,13 +307,13 @@ where
             profile: self.profile,
             wish,
             rights: &self.enforcing.rights,
-            held: self.enforcing.held,
-            challenge: self.challenge,
+            held: &self.enforcing.held,
+            challenge: &self.challenge,
             issued_at: self.floor(),
             boots: self.state.boots,
             seq,
             key_set: self.ring.generation,
-            nonce,
+            nonce: &nonce,
             with_chain,
         };
         let len = parts.write::<K, RIGHTS>(&mut self.keys, self.request.as_mut())?;

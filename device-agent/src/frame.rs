@@ -103,6 +103,14 @@ impl Fields<'_> {
     }
 }
 
+/// Copies bytes to where there is room for them. Unlike `copy_from_slice` it has no path of a panic.
+#[inline(never)]
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
+
 /// Puts fixed-size fields into a body, in order; what does not fit is left out.
 pub(crate) struct Body<'b> {
     bytes: &'b mut [u8],
@@ -123,7 +131,7 @@ impl<'b> Body<'b> {
             "a record's body is as long as its fields"
         );
         if let Some(free) = self.bytes.get_mut(self.len..end) {
-            free.copy_from_slice(field);
+            copy(free, field);
             self.len = end;
         }
         self

@@ -67,7 +67,7 @@ fn is_good(key: &PublicKey, digest: FieldBytes, signature: &Signature) -> Option
     // Refuses r or s of zero, or not below the order.
     let signature = ecdsa::Signature::from_slice(signature).ok()?;
     let (r, s) = signature.split_scalars();
-    let inverse = s.as_ref().invert_vartime().into_option()?;
+    let inverse = s.as_ref().invert().into_option()?;
     let (u1, u2) = (Scalar::reduce(&digest) * inverse, *r * inverse);
     let sum = sum_of_products(&u1, &key.into(), &u2).to_affine();
     // The point at infinity has an x of zero here, which no r is.

@@ -65,7 +65,7 @@ where
             self.events.push(Event::CannotAsk(AskError::BufferTooSmall));
             return None;
         };
-        free.copy_from_slice(request);
+        frame::copy(free, request);
         Some(Transmit {
             message: MessageType::Request,
             len,
@@ -94,13 +94,13 @@ where
             profile: self.profile,
             wish: &wish,
             rights: &self.enforcing.rights,
-            held: self.enforcing.held,
-            challenge: self.challenge,
+            held: &self.enforcing.held,
+            challenge: &self.challenge,
             issued_at: self.floor(),
             boots: self.state.boots,
             seq: self.state.seq(),
             key_set: self.ring.generation,
-            nonce,
+            nonce: &nonce,
             // Nobody can ask for it.
             with_chain: true,
         };
@@ -119,6 +119,7 @@ where
     }
 
     /// Writes an acknowledgement, for a file or if one is due.
+    #[inline(never)]
     fn write_ack(&mut self, buffer: &mut [u8], for_file: bool) -> Result<Option<usize>, AskError> {
         let Some(held) = self.enforcing.held else {
             return Ok(None);

@@ -123,7 +123,7 @@ impl CodeKey {
         let mut key = [0; 64];
         key[..32].copy_from_slice(&self.0);
         let mut mac = SimpleHmac::<Sha256>::new(&key.into());
-        mac.update(&head[..len]);
+        mac.update(head.get(..len).unwrap_or_default());
         mac.update(realm.as_bytes());
         mac.update(&[0x58, 32]);
         mac.update(&device.0);

@@ -403,17 +403,26 @@ impl<'a> Draft<'a> {
     #[must_use]
     pub fn to_sign(&self) -> SigStructure<'_> {
         SigStructure {
-            protected: &self.buffer[self.protected.clone()],
-            payload: &self.buffer[self.payload.clone()],
+            protected: self.part(&self.protected),
+            payload: self.part(&self.payload),
         }
+    }
+
+    /// Parts are where they were written, so they are there.
+    fn part(&self, place: &Range<usize>) -> &[u8] {
+        self.buffer.get(place.clone()).unwrap_or_default()
     }
 
     /// The finished message.
     #[must_use]
     pub fn finish(self, signature: &Signature) -> &'a [u8] {
+        // There is room: it was laid out with it.
         let end = self.signature + signature.len();
-        self.buffer[self.signature..end].copy_from_slice(signature);
-        &self.buffer[..end]
+        let message = self.buffer.get_mut(..end).unwrap_or_default();
+        if let Some(place) = message.last_chunk_mut() {
+            *place = *signature;
+        }
+        message
     }
 }
 

@@ -217,13 +217,18 @@ pub(crate) const NO_SUBJECT: Subject<'_> = [Value::Absent; 2];
 
 #[inline(never)]
 pub(crate) fn compare(one: &Subject<'_>, other: &Subject<'_>) -> Ordering {
-    one.map(Value::key).cmp(&other.map(Value::key))
+    let mut pairs = one.iter().zip(other);
+    let differ = pairs.find_map(|(one, other)| match one.key().cmp(&other.key()) {
+        Ordering::Equal => None,
+        order => Some(order),
+    });
+    differ.unwrap_or(Ordering::Equal)
 }
 
 impl<'b> Value<'b> {
-    fn key(self) -> (u64, &'b [u8]) {
+    fn key(&self) -> (u64, &'b [u8]) {
         match self {
-            Self::Uint(value) => (value, &[]),
+            Self::Uint(value) => (*value, &[]),
             Self::Bytes(value) => (0, value),
             Self::Text(value) => (0, value.as_bytes()),
             _ => (0, &[]),

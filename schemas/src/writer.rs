@@ -135,7 +135,10 @@ impl<'a> Writer<'a> {
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         let end = self.position + bytes.len();
         if let Some(free) = self.buffer.get_mut(self.position..end) {
-            free.copy_from_slice(bytes);
+            // Unlike `copy_from_slice` this has no path of a panic.
+            for (to, from) in free.iter_mut().zip(bytes) {
+                *to = *from;
+            }
         }
         self.position = end;
         self

@@ -16,13 +16,13 @@ pub(crate) struct RequestParts<'a> {
     pub(crate) profile: &'a Profile<'a>,
     pub(crate) wish: &'a Wish,
     pub(crate) rights: &'a [Right],
-    pub(crate) held: Option<Held>,
-    pub(crate) challenge: Option<Challenge>,
+    pub(crate) held: &'a Option<Held>,
+    pub(crate) challenge: &'a Option<Challenge>,
     pub(crate) issued_at: u64,
     pub(crate) boots: u32,
     pub(crate) seq: u64,
     pub(crate) key_set: u32,
-    pub(crate) nonce: DeviceNonce,
+    pub(crate) nonce: &'a DeviceNonce,
     pub(crate) with_chain: bool,
 }
 
@@ -50,7 +50,7 @@ impl RequestParts<'_> {
         }; limits::MAX_WANTS];
         let claim = self.wish.code.as_ref().map(|code| {
             let thumbprint = keys.public_key().thumbprint();
-            code.claim(profile.realm, &thumbprint, &self.nonce)
+            code.claim(profile.realm, &thumbprint, self.nonce)
         });
         let wants_len = self.wish.wants(profile, claim, &mut wants);
         let mut usage = [NO_USAGE; RIGHTS];
@@ -61,16 +61,16 @@ impl RequestParts<'_> {
             device: profile.device,
             realm: profile.realm,
             issued_at: (self.issued_at > 0).then_some(self.issued_at),
-            challenge: self.challenge,
+            challenge: *self.challenge,
             platform: Platform {
                 boot_count: Some(self.boots),
                 ..profile.platform
             },
             seq: self.seq,
-            held: self.held,
+            held: *self.held,
             key_set: self.key_set,
             reason: self.wish.reason,
-            nonce: self.nonce,
+            nonce: *self.nonce,
             wants: Seq::new(wants.get(..wants_len).unwrap_or_default()),
             usage: Seq::new(usage.get(..usage_len).unwrap_or_default()),
             concerned: Seq::new(concerned.get(..concerned_len).unwrap_or_default()),

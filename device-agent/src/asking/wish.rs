@@ -110,6 +110,7 @@ pub(crate) struct Wish {
 
 impl Wish {
     /// For whatever is owed, at the agent's own initiative.
+    #[inline(never)]
     pub(crate) const fn routine(reason: Reason) -> Self {
         Self {
             reason,

@@ -5,9 +5,9 @@
 use core::hint::black_box;
 
 use cortex_m_rt::entry;
-use fleetgrant_agent::software::SoftwareKeys;
-use fleetgrant_firmware::nowhere;
-use fleetgrant_firmware::sample::{LEAF, authority, key, random};
+use fleetgrant_agent::software::{SoftwareKey, SoftwareKeys};
+use fleetgrant_firmware::nowhere::{self, AUTHORITY, NO_CERTIFICATE};
+use fleetgrant_firmware::sample::random;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -22,7 +22,7 @@ fn main() -> ! {
 }
 
 fn run() -> Option<usize> {
-    let authority = authority(&key(black_box(1))?);
-    let keys = SoftwareKeys::new(key(black_box(2))?, &[LEAF], random());
-    nowhere::run(keys, &authority)
+    let chain = [black_box(NO_CERTIFICATE)];
+    let keys = SoftwareKeys::new(SoftwareKey::new(black_box(&[1; 32]))?, &chain, random());
+    nowhere::run(keys, &black_box(AUTHORITY))
 }
