@@ -113,7 +113,7 @@ impl Config {
                 .transpose()?,
             limits: Limits::parse(raw.limits)?,
             delivery: Delivery::parse(raw.delivery)?,
-            webhooks: Webhooks::parse(raw.webhooks, in_base)?,
+            webhooks: Webhooks::parse(raw.webhooks, in_base, &data_dir)?,
             log: raw.log,
             data_dir,
             file,

@@ -15,9 +15,10 @@ mod secret;
 mod send;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 pub use act::{
-    Made, NewWebhook, Replay, WebhookError, create, pause, remove, replay, resume, rotate,
+    Made, NewWebhook, Replay, WebhookError, create, pause, remove, replay, resume, rotate, seal_all,
 };
 pub use dispatch::Dispatcher;
 pub use message::{MessageId, test_message};
@@ -25,3 +26,4 @@ pub use name::{InvalidWebhookName, WebhookName};
 pub use plan::plan;
 pub use secret::{InvalidSecret, Secret};
 pub use send::{Sender, Sent};
+pub use vault::{Vault, VaultError};

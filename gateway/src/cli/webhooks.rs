@@ -231,10 +231,10 @@ fn add(ledger: &Ledger, args: &Add) -> Result<(), Failure> {
         party,
         product_line,
     };
-    let reach = ledger.config().webhooks.reach.clone();
+    let sender = sender(ledger)?;
     let (now, actor) = (Clock::system().now(), actor());
     let made = write(ledger, move |db| {
-        webhook::create(db, &new, &reach, &actor, now)
+        webhook::create(db, &new, &sender, &actor, now)
     })?;
     print_secret(&made)
 }
@@ -254,9 +254,10 @@ fn line_named(
 
 fn rotate(ledger: &Ledger, args: &Rotate) -> Result<(), Failure> {
     let (name, overlap) = (args.which.webhook.clone(), args.overlap);
+    let vault = sender(ledger)?.vault().clone();
     let (now, actor) = (Clock::system().now(), actor());
     let made = write(ledger, move |db| {
-        webhook::rotate(db, &name, overlap, &actor, now)
+        webhook::rotate(db, &name, overlap, &vault, &actor, now)
     })?;
     print_secret(&made)
 }
@@ -404,7 +405,7 @@ fn tell_of_replay(messages: usize) {
 
 fn test(ledger: &Ledger, args: &Which) -> Result<(), Failure> {
     let found = named(ledger, &args.webhook)?;
-    let sender = Sender::new(&ledger.config().webhooks).map_err(Failure::config)?;
+    let sender = sender(ledger)?;
     let now = Clock::system().now();
     let (id, payload) = webhook::test_message(&found.name, now);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -437,6 +438,10 @@ fn tell_of_test(
     }
 }
 
+fn sender(ledger: &Ledger) -> Result<Sender, Failure> {
+    Sender::new(&ledger.config().webhooks).map_err(Failure::config)
+}
+
 fn named(ledger: &Ledger, name: &WebhookName) -> Result<Webhook, Failure> {
     let called = name.clone();
     let found = ledger.read(move |db| store::by_name(db, called.as_str()))?;
@@ -463,6 +468,7 @@ impl From<WebhookError> for Failure {
     fn from(error: WebhookError) -> Self {
         match error {
             WebhookError::Store(error) => error.into(),
+            WebhookError::Vault(error) => Self::unavailable(error),
             refused => Self::refused(refused),
         }
     }

@@ -267,6 +267,7 @@ pub(super) struct WebhooksSection {
     pub(super) allow_http: bool,
     pub(super) allow_networks: Vec<String>,
     pub(super) roots: Option<PathBuf>,
+    pub(super) sealing_key: Option<PathBuf>,
 }
 
 impl Default for WebhooksSection {
@@ -293,6 +294,7 @@ impl Default for WebhooksSection {
             allow_http: false,
             allow_networks: Vec::new(),
             roots: None,
+            sealing_key: None,
         }
     }
 }

@@ -22,12 +22,14 @@ pub struct Webhooks {
     pub reach: Reach,
     /// The roots that their certificates chain to; none: the system's.
     pub roots: Option<PathBuf>,
+    /// The file with the key that their secrets are sealed with.
+    pub sealing_key: PathBuf,
 }
 
 /// As where the configuration says nothing.
 impl Default for Webhooks {
     fn default() -> Self {
-        Self::parse(WebhooksSection::default(), Path::to_path_buf)
+        Self::parse(WebhooksSection::default(), Path::to_path_buf, Path::new(""))
             .expect("the defaults are what is allowed")
     }
 }
@@ -36,6 +38,7 @@ impl Webhooks {
     pub(super) fn parse(
         section: WebhooksSection,
         in_base: impl Fn(&Path) -> PathBuf,
+        data_dir: &Path,
     ) -> Result<Self, ConfigError> {
         let pauses = section.backoff.iter().map(|wait| wait.get().as_secs());
         let pauses: Vec<u64> = pauses.collect();
@@ -82,7 +85,11 @@ impl Webhooks {
                 plain: section.allow_http,
                 networks: networks.collect::<Result<_, _>>()?,
             },
-            roots: section.roots.as_deref().map(in_base),
+            roots: section.roots.as_deref().map(&in_base),
+            sealing_key: match &section.sealing_key {
+                Some(path) => in_base(path),
+                None => data_dir.join("webhooks.key"),
+            },
         })
     }
 }

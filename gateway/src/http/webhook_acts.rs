@@ -130,7 +130,7 @@ pub(super) async fn add(
         .name
         .parse()
         .map_err(|error| bad(format!("name: {error}")))?;
-    let (actor, reach) = (write.actor(), api.webhooks.reach().clone());
+    let (actor, sender) = (write.actor(), api.webhooks.clone());
     let (url, party, line) = (asked.url, asked.party, asked.product_line);
     write
         .once(&api, move |db, now| {
@@ -154,7 +154,7 @@ pub(super) async fn add(
                 party,
                 product_line,
             };
-            let made = webhook::create(db, &new, &reach, &actor, now);
+            let made = webhook::create(db, &new, &sender, &actor, now);
             Ok(with_secret(db, made)?.kept_unless(how.preview))
         })
         .await
@@ -179,12 +179,13 @@ pub(super) async fn rotate(
     let asked: Rotation = write.json()?;
     let overlap = std::time::Duration::from_secs(asked.overlap_seconds.into());
     let (name, actor) = (named(&webhook)?, write.actor());
+    let vault = api.webhooks.vault().clone();
     write
         .once_as_seen(
             &api,
             move |db| sheet(db, &webhook),
             move |db, now| {
-                let made = webhook::rotate(db, &name, overlap, &actor, now);
+                let made = webhook::rotate(db, &name, overlap, &vault, &actor, now);
                 Ok(with_secret(db, made)?.kept_unless(how.preview))
             },
         )
@@ -405,6 +406,7 @@ impl From<WebhookError> for Problem {
     fn from(error: WebhookError) -> Self {
         match error {
             WebhookError::Store(error) => error.into(),
+            WebhookError::Vault(error) => Self::internal(&error),
             WebhookError::Unknown(_) | WebhookError::UnknownMessage(_) => {
                 Self::new(ProblemKind::NotFound, error.to_string())
             }

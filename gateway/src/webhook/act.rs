@@ -7,10 +7,12 @@ use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::webhook::{Health, WebhookState};
 
 use super::plan::MAX_WEBHOOKS;
-use super::{MessageId, Secret, WebhookName};
-use crate::outgoing::{InvalidTarget, Reach};
+use super::vault::is_sealed;
+use super::{MessageId, Secret, Sender, Vault, VaultError, WebhookName};
+use crate::outgoing::InvalidTarget;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::event::{self, Occasion, Stream};
+use crate::store::listing::Part;
 use crate::store::webhook::{self as store, Revived, Wanted, Webhook};
 use crate::store::{Db, StoreError, id};
 
@@ -94,6 +96,9 @@ pub enum WebhookError {
          webhooks deliveries`"
     )]
     UnknownMessage(MessageId),
+    /// A secret can be neither sealed nor opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The database did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -106,11 +111,11 @@ pub enum WebhookError {
 pub fn create(
     db: &mut Db,
     new: &NewWebhook,
-    reach: &Reach,
+    sender: &Sender,
     actor: &str,
     now: Timestamp,
 ) -> Result<Made, WebhookError> {
-    let target = reach.target(&new.url)?;
+    let target = sender.reach().target(&new.url)?;
     if new.wanted == Wanted::Kinds(Vec::new()) {
         return Err(WebhookError::NothingWanted);
     }
@@ -120,14 +125,22 @@ pub fn create(
     if store::count(db)? >= MAX_WEBHOOKS {
         return Err(WebhookError::TooMany);
     }
+    let vault = sender.vault();
+    if vault.key_id()?.is_none() {
+        // Not a second key beside one that is only not here.
+        for webhook in all(db)? {
+            vault.open(webhook.id.0, &webhook.secret)?;
+        }
+    }
     let secret = Secret::random();
+    let id = id::fresh(now);
     let webhook = Webhook {
-        id: id::fresh(now),
+        id,
         name: new.name.to_string(),
         url: new.url.clone(),
         party_id: new.party.map(Octets),
         product_line_id: new.product_line.map(Octets),
-        secret: secret.bytes().to_vec(),
+        secret: vault.seal(id.0, &secret)?,
         former_secret: None,
         former_until: None,
         state: Code(WebhookState::Active),
@@ -168,6 +181,7 @@ pub fn rotate(
     db: &mut Db,
     name: &WebhookName,
     overlap: Duration,
+    vault: &Vault,
     actor: &str,
     now: Timestamp,
 ) -> Result<Made, WebhookError> {
@@ -176,10 +190,14 @@ pub fn rotate(
     }
     let mut webhook = called(db, name)?;
     let secret = Secret::random();
-    let former = std::mem::replace(&mut webhook.secret, secret.bytes().to_vec());
+    let id = webhook.id.0;
+    // One that cannot be opened any more signs nothing.
+    let former = vault.open(id, &webhook.secret).ok();
+    let former = former.map(|secret| vault.seal(id, &secret)).transpose()?;
+    webhook.secret = vault.seal(id, &secret)?;
     let until = now.plus_seconds(overlap.as_secs());
-    webhook.former_secret = (until > now).then_some(former);
-    webhook.former_until = (until > now).then_some(Micros(until));
+    webhook.former_secret = former.filter(|_| until > now);
+    webhook.former_until = webhook.former_secret.is_some().then_some(Micros(until));
     webhook.changed_at = Micros(now);
     store::save(db, &webhook)?;
     let event = Event::new(EventKind::WebhookRotated)
@@ -187,6 +205,37 @@ pub fn rotate(
         .with("former_until", until.seconds());
     record(db, &webhook, event, actor, now)?;
     Ok(Made { webhook, secret })
+}
+
+/// Seals the secrets that are not, as those of before; and tells which cannot be opened, and why.
+///
+/// # Errors
+/// The key or the database is of no use.
+pub fn seal_all(db: &mut Db, vault: &Vault) -> Result<Vec<(String, VaultError)>, WebhookError> {
+    let mut lost = Vec::new();
+    store::lock_all(db)?;
+    for mut webhook in all(db)? {
+        let id = webhook.id.0;
+        let mut changed = false;
+        for kept in std::iter::once(&mut webhook.secret).chain(&mut webhook.former_secret) {
+            if is_sealed(kept) {
+                continue;
+            }
+            *kept = vault.seal(id, &vault.open(id, kept)?)?;
+            changed = true;
+        }
+        if changed {
+            store::save(db, &webhook)?;
+        } else if let Err(error) = vault.open(id, &webhook.secret) {
+            lost.push((webhook.name, error));
+        }
+    }
+    Ok(lost)
+}
+
+/// All there are: [`MAX_WEBHOOKS`] at most.
+fn all(db: &mut Db) -> Result<Vec<Webhook>, StoreError> {
+    store::list(db, &Part::default(), MAX_WEBHOOKS)
 }
 
 /// Sends a webhook nothing until it is resumed.

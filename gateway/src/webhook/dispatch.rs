@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::MessageId;
+use super::act::{WebhookError, seal_all};
 use super::message::payload;
 use super::plan::{MAX_WEBHOOKS, plan};
 use super::send::{Sender, Sent};
@@ -23,7 +24,7 @@ use crate::store::column::{Code, Micros, Octets};
 use crate::store::event::{self, Occasion, Stream};
 use crate::store::listing::Part;
 use crate::store::webhook::{self as store, Delivery, Settled, Webhook};
-use crate::store::{Db, Store, StoreError};
+use crate::store::{Db, Store, StoreError, Verdict};
 
 /// How often it is looked for what waits.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -79,6 +80,7 @@ impl Room {
 impl Dispatcher {
     /// Sends until `stop` turns true.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        self.seal().await;
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut forget_ticks = tokio::time::interval(FORGET_INTERVAL);
@@ -109,6 +111,28 @@ impl Dispatcher {
         // What is cut is sent again when its claim has run out.
         let ended = async { while under_way.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(FAREWELL, ended).await;
+    }
+
+    /// Secrets that were kept in clear are sealed; what cannot be opened is told of.
+    async fn seal(&self) {
+        let vault = self.sender.vault().clone();
+        let seal = move |db: &mut Db| match seal_all(db, &vault) {
+            Ok(lost) => Ok(Verdict::Commit(Ok(lost))),
+            Err(WebhookError::Store(error)) => Err(error),
+            Err(error) => Ok(Verdict::Rollback(Err(error))),
+        };
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::error!(%error, "the secrets of webhooks are not sealed");
+        };
+        match self.store.transaction("webhook-seal", seal).await {
+            Ok(Ok(lost)) => {
+                for (webhook, error) in lost {
+                    tracing::error!(webhook, %error, "nothing can be signed for a webhook");
+                }
+            }
+            Ok(Err(error)) => failed(&error),
+            Err(error) => failed(&error),
+        }
     }
 
     async fn forget(&self) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use super::MessageId;
 /// What every secret begins with.
 const PREFIX: &str = "whsec_";
 /// Bytes of a new one.
-const LENGTH: usize = 32;
+pub(super) const LENGTH: usize = 32;
 
 /// A secret that the gateway and one endpoint share. `Display` writes it, `Debug` does not.
 #[derive(Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use fleetgrant_core::domain::Timestamp;
 use fleetgrant_core::webhook::Attempted;
 use http_body_util::Full;
 
-use super::{MessageId, Secret};
+use super::{MessageId, Secret, Vault, VaultError};
 use crate::config::Webhooks;
 use crate::outgoing::{Answer, Outgoing, OutgoingError, Reach};
 use crate::store::webhook::Webhook;
@@ -24,6 +24,7 @@ const PROBLEM: usize = 300;
 pub struct Sender {
     outgoing: Outgoing,
     reach: Reach,
+    vault: Vault,
 }
 
 /// What came of an attempt.
@@ -49,6 +50,7 @@ impl Sender {
         Ok(Self {
             outgoing: Outgoing::new(config.reach.clone(), roots, config.timeout, ANSWER)?,
             reach: config.reach.clone(),
+            vault: Vault::new(config.sealing_key.clone()),
         })
     }
 
@@ -56,6 +58,12 @@ impl Sender {
     #[must_use]
     pub const fn reach(&self) -> &Reach {
         &self.reach
+    }
+
+    /// What opens and seals secrets.
+    #[must_use]
+    pub const fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     /// Signs a message and sends it once.
@@ -67,15 +75,20 @@ impl Sender {
         now: Timestamp,
     ) -> Sent {
         let began = Instant::now();
-        let sent = match self.reach.target(&webhook.url) {
-            Ok(target) => {
-                let request = request(webhook, id, payload, now);
+        let secrets = secrets(&self.vault, webhook, now);
+        let sent = match (self.reach.target(&webhook.url), secrets) {
+            (Ok(_), Err(error)) => {
+                tracing::error!(webhook = webhook.name, %error, "nothing can be signed for a webhook");
+                failed(None, &error.to_string(), "secret")
+            }
+            (Ok(target), Ok(secrets)) => {
+                let request = request(&secrets, id, payload, now);
                 match self.outgoing.send(&target, request).await {
                     Ok(answer) => of_answer(&answer),
                     Err(error) => failed(None, &error.to_string(), label(&error)),
                 }
             }
-            Err(refused) => failed(None, &format!("{}: {refused}", webhook.url), "address"),
+            (Err(refused), _) => failed(None, &format!("{}: {refused}", webhook.url), "address"),
         };
         let (mut sent, outcome) = sent;
         sent.took = began.elapsed();
@@ -85,17 +98,23 @@ impl Sender {
     }
 }
 
+/// What messages to a webhook are signed with: its secret, and for a while the one before.
+fn secrets(vault: &Vault, webhook: &Webhook, now: Timestamp) -> Result<Vec<Secret>, VaultError> {
+    let former = webhook.former_until.filter(|until| until.0 > now);
+    let former = former.and(webhook.former_secret.as_ref());
+    let kept = std::iter::once(&webhook.secret).chain(former);
+    kept.map(|kept| vault.open(webhook.id.0, kept)).collect()
+}
+
 fn request(
-    webhook: &Webhook,
+    secrets: &[Secret],
     id: &MessageId,
     payload: Vec<u8>,
     now: Timestamp,
 ) -> Request<Full<Bytes>> {
-    let former = webhook.former_until.filter(|until| until.0 > now);
-    let former = former.and(webhook.former_secret.clone());
-    let secrets = std::iter::once(webhook.secret.clone()).chain(former);
     let signatures: Vec<_> = secrets
-        .map(|secret| Secret::of(secret).sign(id, now, &payload))
+        .iter()
+        .map(|secret| secret.sign(id, now, &payload))
         .collect();
     let mut request = Request::new(Full::new(Bytes::from(payload)));
     *request.method_mut() = Method::POST;

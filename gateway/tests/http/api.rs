@@ -42,6 +42,7 @@ pub(crate) struct Served {
     pub(crate) link: watch::Sender<LinkStatus>,
     pub(crate) server: HttpServer,
     scratch: Scratch,
+    _folder: tempfile::TempDir,
 }
 
 /// What a test changes of the configuration.
@@ -84,7 +85,11 @@ impl Served {
         people: Option<OidcVerifier>,
         product_lines: Vec<(String, IdPrefix)>,
     ) -> Self {
-        let scratch = Scratch::new();
+        let (scratch, folder) = (Scratch::new(), tempfile::tempdir().unwrap());
+        let webhooks = Webhooks {
+            sealing_key: folder.path().join("webhooks.key"),
+            ..Webhooks::default()
+        };
         let store = scratch.open();
         let (clock, hands) = Clock::manual(NOW);
         let (link, status) = watch::channel(link(LinkState::Connected {
@@ -101,7 +106,7 @@ impl Served {
             clock: clock.clone(),
             telemetry: counters(),
             people,
-            webhooks: Sender::new(&Webhooks::default()).unwrap(),
+            webhooks: Sender::new(&webhooks).unwrap(),
             signing: Some(signing(&clock)),
         };
         let server = listener.serve(Api::new(parts, config.key));
@@ -112,6 +117,7 @@ impl Served {
             link,
             server,
             scratch,
+            _folder: folder,
         }
     }
 

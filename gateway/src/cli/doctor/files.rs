@@ -15,6 +15,7 @@ use crate::config::{Authority, Config};
 use crate::crypto::{AuthorityKey, PublishedKeySet};
 use crate::identity::{AnchorConfig, TrustAnchor};
 use crate::tls;
+use crate::webhook::Vault;
 
 /// A certificate with less than this left is to be replaced: 30 days.
 const SOON_SECONDS: u64 = 30 * 86_400;
@@ -63,6 +64,7 @@ pub(super) fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
     ] {
         findings.extend(path.map(|path| roots(check, key, path, now)));
     }
+    findings.extend(sealing_key(&webhooks.sealing_key));
     findings.push(match &config.authority {
         Some(configured) => authority(configured, config.realm.as_str()),
         None => Finding::warn(
@@ -93,6 +95,23 @@ fn roots(check: &'static str, key: &str, path: &Path, now: Timestamp) -> Finding
                 "give the root certificates in PEM, or leave {key} out: the system's are trusted then"
             ),
         ),
+    }
+}
+
+/// The key of webhooks' secrets, once there is one.
+fn sealing_key(path: &Path) -> Option<Finding> {
+    const CHECK: &str = "webhooks";
+    match Vault::new(path.to_owned()).key_id() {
+        Ok(None) => None,
+        Ok(Some(id)) => Some(Finding::ok(
+            CHECK,
+            format!("{} is the key {id} of their secrets", path.display()),
+        )),
+        Err(cause) => Some(Finding::fail(
+            CHECK,
+            cause.to_string(),
+            "mend it, or rotate the webhooks; docs/webhooks.md tells what it is for",
+        )),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A database with a dispatcher, on a clock that tests move.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fleetgrant_core::domain::{PartyId, Timestamp};
@@ -39,6 +40,7 @@ pub(super) fn patient() -> Webhooks {
             networks: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
         },
         roots: None,
+        sealing_key: PathBuf::new(),
     }
 }
 
@@ -46,9 +48,10 @@ pub(super) struct Scene {
     store: Store,
     clock: Clock,
     pub(super) hands: ManualClock,
-    config: Webhooks,
+    pub(super) config: Webhooks,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    _folder: tempfile::TempDir,
     _scratch: Scratch,
 }
 
@@ -60,15 +63,19 @@ impl Scene {
     }
 
     fn empty() -> Self {
-        let scratch = Scratch::new();
+        let (scratch, folder) = (Scratch::new(), tempfile::tempdir().unwrap());
         let (clock, hands) = Clock::manual(NOW);
         Self {
             store: scratch.open(),
             clock,
             hands,
-            config: patient(),
+            config: Webhooks {
+                sealing_key: folder.path().join("webhooks.key"),
+                ..patient()
+            },
             stop: watch::channel(false).0,
             tasks: Vec::new(),
+            _folder: folder,
             _scratch: scratch,
         }
     }
@@ -127,7 +134,10 @@ impl Scene {
 
     /// The same database, with another configuration.
     pub(super) fn again(mut self, config: Webhooks) -> Self {
-        self.config = config;
+        self.config = Webhooks {
+            sealing_key: self.config.sealing_key,
+            ..config
+        };
         self.stop = watch::channel(false).0;
         self.dispatch();
         self
@@ -153,8 +163,8 @@ impl Scene {
             party,
             product_line: None,
         };
-        let (reach, now) = (self.config.reach.clone(), self.clock.now());
-        self.write(move |db| Ok(create(db, &new, &reach, "tester", now).unwrap()))
+        let (sender, now) = (Sender::new(&self.config).unwrap(), self.clock.now());
+        self.write(move |db| Ok(create(db, &new, &sender, "tester", now).unwrap()))
             .await
     }
 
@@ -251,7 +261,7 @@ impl Scene {
         panic!("it does not become {state}");
     }
 
-    async fn messages(&self, name: &'static str) -> Vec<Delivery> {
+    pub(super) async fn messages(&self, name: &'static str) -> Vec<Delivery> {
         self.read(move |db| {
             let filter = DeliveryFilter {
                 webhook: store::by_name(db, name)?.unwrap().id,
