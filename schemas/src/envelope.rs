@@ -64,6 +64,14 @@ const CHAIN: List = List {
     of: CERTIFICATE,
     subject: 0,
 };
+/// The most that an envelope signed by a key takes beside its payload: tag and array, the header
+/// in its byte string, the empty map, the payload's head, and the signature's.
+pub(crate) const BESIDE_PAYLOAD: usize = 2 + 2 + Shape::Map(&HEADER).largest()
+    - (3 + Shape::Some(&CHAIN).largest())
+    - (3 + Shape::Array(&X5T).largest())
+    + 1
+    + 3
+    + 66;
 const CERTIFICATE: Shape = Shape::Bytes(1, limits::MAX_CERTIFICATE as u16);
 const X5T: &[Shape] = &[Shape::Is(SHA_256, Malformed::Algorithm), Shape::HASH];
 

@@ -15,6 +15,7 @@
 //! ```
 
 use crate::entitlement::{self, Entitlement};
+use crate::envelope;
 use crate::id::{Challenge, Cti, DeviceId, DeviceNonce, KeyThumbprint};
 use crate::message::{
     CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_IAT, CLAIM_ISS, CLAIM_NONCE, CLAIM_SUB, CONFIRMATION,
@@ -94,6 +95,15 @@ pub struct Grant<'b> {
 }
 
 impl Grant<'_> {
+    /// No grant of so many entitlements that denies nothing takes more bytes, signed by a key.
+    #[must_use]
+    pub const fn largest(entitlements: usize) -> usize {
+        const BESIDE: usize = Shape::Map(&GRANT).largest()
+            - entitlement::LIST.largest(entitlement::LIST.max as usize)
+            - want::DENIALS.largest(want::DENIALS.max as usize);
+        envelope::BESIDE_PAYLOAD + BESIDE + entitlement::LIST.largest(entitlements)
+    }
+
     /// The name by which the device says that it holds this set.
     #[must_use]
     pub const fn held(&self) -> Held {

@@ -143,4 +143,65 @@ impl Shape {
             _ => 1,
         }
     }
+
+    /// The most bytes it takes.
+    pub(crate) const fn largest(&self) -> usize {
+        match self {
+            Self::Uint(range) => head(range.1),
+            Self::Code(_, last) => head(*last as u64),
+            Self::Is(value, _) => head(value.unsigned_abs() as u64),
+            Self::Bytes(_, max) => head(*max as u64) + *max as usize,
+            Self::OemId => head(16) + 16,
+            Self::Text(max, _) => head(*max as u64) + *max as usize,
+            Self::Map(fields) => map(fields),
+            Self::Array(of) => array(of),
+            Self::Cases(cases) => {
+                let (mut largest, mut rest) = (0, **cases);
+                while let [case, more @ ..] = rest {
+                    let size = 1 + array(case);
+                    largest = if size > largest { size } else { largest };
+                    rest = more;
+                }
+                largest
+            }
+            Self::OrNull(of) => of.largest(),
+            Self::List(list) | Self::Some(list) => list.largest(list.max as usize),
+        }
+    }
+}
+
+impl List {
+    /// The most bytes that so many take.
+    pub(crate) const fn largest(&self, elements: usize) -> usize {
+        head(elements as u64) + elements * self.of.largest()
+    }
+}
+
+/// Bytes of a head with this argument (RFC 8949 section 3).
+const fn head(argument: u64) -> usize {
+    match argument {
+        0..24 => 1,
+        24..0x100 => 2,
+        0x100..0x1_0000 => 3,
+        0x1_0000..0x1_0000_0000 => 5,
+        _ => 9,
+    }
+}
+
+const fn array(of: &[Shape]) -> usize {
+    let (mut size, mut rest) = (head(of.len() as u64), of);
+    while let [shape, more @ ..] = rest {
+        size += shape.largest();
+        rest = more;
+    }
+    size
+}
+
+const fn map(fields: &[Field]) -> usize {
+    let (mut size, mut rest) = (head(fields.len() as u64), fields);
+    while let [field, more @ ..] = rest {
+        size += head(field.key().unsigned_abs()) + field.of.largest();
+        rest = more;
+    }
+    size
 }

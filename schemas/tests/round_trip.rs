@@ -8,7 +8,7 @@ use fleetgrant_schemas::id::*;
 use fleetgrant_schemas::request::{Reason, Receiver, Request};
 use fleetgrant_schemas::seq::Seq;
 use fleetgrant_schemas::topic::MessageType;
-use fleetgrant_schemas::{Denial, Held, Malformed, OemId, Platform, Usage, Want};
+use fleetgrant_schemas::{Denial, Held, Malformed, OemId, Platform, Usage, Want, limits};
 
 fn device() -> DeviceId<'static> {
     DeviceId::new("scope-4711").unwrap()
@@ -125,5 +125,53 @@ fn a_grant_comes_back_as_it_went_and_fits_only_a_buffer_as_long_as_itself() {
     assert!(Draft::new(&mut buffer[..len - 1], &signer, &grant).is_err());
     for cut in 0..len {
         assert!(Envelope::parse(&buffer[..cut]).is_err(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn no_grant_is_larger_than_the_largest() {
+    for count in [0, 1, 23, 24, 64] {
+        let features: Vec<String> = (0..count).map(|n| format!("{n:~>32}")).collect();
+        let entitlements: Vec<_> = features
+            .iter()
+            .map(|feature| Entitlement {
+                activation: ActivationId([1; 16]),
+                feature,
+                version_ceiling: Some("1234567890123456"),
+                model: Model::Maintenance,
+                start: Some(limits::MAX_INSTANT),
+                end: Some(limits::MAX_INSTANT),
+                count: Some(u64::MAX),
+                grace: Some(u32::MAX),
+                vendor_data: Some(&[9; limits::MAX_VENDOR_DATA]),
+                usage_base: Some(u64::MAX),
+                lease_end: Some(limits::MAX_INSTANT),
+            })
+            .collect();
+        let longest = "x".repeat(64);
+        let grant = Grant {
+            realm: &longest,
+            device: DeviceId::new(&longest).unwrap(),
+            install_until: limits::MAX_INSTANT,
+            issued_at: limits::MAX_INSTANT,
+            cti: Cti([2; 16]),
+            confirmation: KeyThumbprint([3; 32]),
+            nonce: Some(DeviceNonce([4; 16])),
+            epoch: u32::MAX,
+            generation: limits::MAX_COUNTER,
+            renew_after: u32::MAX,
+            entitlements: Seq::new(&entitlements),
+            next_challenge: Challenge([5; 16]),
+            denials: Seq::new(&[]),
+            flags: Flags { factory: true },
+        };
+        let mut buffer = [0; 16_384];
+        let size = Draft::new(&mut buffer, &Signer::Key(KeyId([6; 8])), &grant)
+            .unwrap()
+            .finish(&[7; 64])
+            .len();
+        let largest = Grant::largest(count);
+        // The media type could be longer than it is, and the payload shorter than 256 bytes.
+        assert!(size <= largest && largest < size + 40, "{size}, {largest}");
     }
 }

@@ -92,6 +92,15 @@ impl Ledger {
         self.entitlements.values()
     }
 
+    /// Features of what the device is meant to have: no set has more rights.
+    pub(crate) fn rights(&self) -> usize {
+        self.activations()
+            .filter(|activation| activation.is_wanted())
+            .filter_map(|activation| self.entitlement(activation.entitlement))
+            .map(|entitlement| entitlement.features.len())
+            .sum()
+    }
+
     /// What the device is meant to have and has not, but for what was made in this turn; the
     /// newest last.
     pub(crate) fn waiting(&self) -> impl DoubleEndedIterator<Item = ActivationId> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use fleetgrant_schemas::grant::Grant;
 use fleetgrant_schemas::limits;
 
 use super::{Turn, Unissuable};
@@ -37,6 +38,17 @@ impl<E: Entropy> Turn<'_, E> {
     /// Whether the device takes a set over `ledger`, in answer to a request or not, and whatever
     /// its generation: what fits now must fit in every later set.
     pub(crate) fn has_room(&self, ledger: &Ledger, no_room: &NoRoom) -> bool {
+        let rights = ledger.rights();
+        if rights <= limits::MAX_ENTITLEMENTS
+            && Grant::largest(rights) <= usize::from(self.device.max_down)
+        {
+            debug_assert!(self.has_room_when_laid_out(ledger, no_room), "{rights}");
+            return true;
+        }
+        self.has_room_when_laid_out(ledger, no_room)
+    }
+
+    fn has_room_when_laid_out(&self, ledger: &Ledger, no_room: &NoRoom) -> bool {
         let mut ledger = ledger.clone();
         let key = SetKey {
             epoch: self.ctx.authority.epoch,
