@@ -186,24 +186,19 @@ pub fn put(
         None => CaseStep::Published,
     });
     let rule = denied.map(Code);
-    let case = Case {
-        id: id::fresh(now),
-        device_id: device.to_owned(),
-        want: want.to_owned(),
-        step,
+    let case = columns!(table {
+        id: id::fresh::<CaseId>(now),
+        device_id: device,
+        want: want,
+        step: step,
         state: Code(CaseState::Open),
-        rule,
+        rule: rule,
         opened_at: Micros(now),
         changed_at: Micros(now),
-        closed_at: None,
-        total,
-        requested_by: "device".to_owned(),
-        decided_by: None,
-    };
-    let opened = on!(db, c => diesel::insert_into(table::table)
-        .values(&case)
-        .on_conflict_do_nothing()
-        .execute(c))?;
+        total: total,
+        requested_by: "device",
+    });
+    let opened = on!(db, c => insert!(table::table, case, or_ignore).execute(c))?;
     if opened == 0 {
         // Asking again for what is denied is no news: the case stays as old as it is.
         let other = table::table
@@ -216,12 +211,12 @@ pub fn put(
                     .or(table::rule.ne(rule))
                     .or(table::total.ne(total)),
             );
-        let changes = (
-            table::total.eq(total),
-            table::step.eq(step),
-            table::rule.eq(rule),
-            table::changed_at.eq(Micros(now)),
-        );
+        let changes = columns!(table {
+            total: total,
+            step: step,
+            rule: rule,
+            changed_at: Micros(now),
+        });
         on!(db, c => update!(other, changes).execute(c))?;
     }
     Ok(())
@@ -234,11 +229,11 @@ pub fn served(db: &mut Db, device: &str, want: &str, now: Timestamp) -> Result<(
         .filter(table::want.eq(want))
         .filter(IsOpen)
         .filter(table::step.ne(Code(CaseStep::Published)));
-    let changes = (
-        table::step.eq(Code(CaseStep::Published)),
-        table::rule.eq(None::<Code<Rule>>),
-        table::changed_at.eq(Micros(now)),
-    );
+    let changes = columns!(table {
+        step: Code(CaseStep::Published),
+        rule: None::<Code<Rule>>,
+        changed_at: Micros(now),
+    });
     on!(db, c => update!(denied, changes).execute(c))?;
     Ok(())
 }
@@ -249,11 +244,11 @@ pub fn activated(db: &mut Db, device: &str, now: Timestamp) -> Result<(), StoreE
         .filter(table::device_id.eq(device))
         .filter(IsOpen)
         .filter(table::step.eq(Code(CaseStep::Published)));
-    let changes = (
-        table::state.eq(Code(CaseState::Activated)),
-        table::changed_at.eq(Micros(now)),
-        table::closed_at.eq(Micros(now)),
-    );
+    let changes = columns!(table {
+        state: Code(CaseState::Activated),
+        changed_at: Micros(now),
+        closed_at: Some(Micros(now)),
+    });
     on!(db, c => update!(waiting, changes).execute(c))?;
     Ok(())
 }

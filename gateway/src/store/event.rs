@@ -108,8 +108,6 @@ pub struct Stored {
     pub personal: Option<String>,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = table, treat_none_as_default_value = false)]
 struct New<'a> {
     stream: &'a str,
     seq: i64,
@@ -219,10 +217,19 @@ fn chained(
         new.hash = new.hashed().hash();
         previous_hash = new.hash;
         // One by one: of several rows SQLite keeps a journal until the last is in.
-        on!(db, c => diesel::insert_into(table::table)
-            .values(&new)
-            .fixed()
-            .execute(c))?;
+        let row = columns!(table {
+            stream: new.stream,
+            seq: new.seq,
+            previous_hash: new.previous_hash,
+            hash: new.hash,
+            kind: new.kind,
+            at: new.at,
+            actor: new.actor,
+            cause: new.cause,
+            body: &new.body,
+            personal: new.personal,
+        });
+        on!(db, c => insert!(table::table, row).execute(c))?;
     }
     webhook::note(db, stream, head.seq)?;
     Ok(Head {

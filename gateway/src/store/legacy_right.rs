@@ -54,7 +54,9 @@ pub(super) fn surrender_on(
         .filter(table::entitlement_id.eq(Octets(entitlement)))
         .filter(table::device_id.eq(device))
         .filter(table::surrendered_at.is_null());
-    let surrendered = table::surrendered_at.eq(Micros(now));
+    let surrendered = columns!(table {
+        surrendered_at: Some(Micros(now))
+    });
     Ok(on!(db, c => update!(right, surrendered).execute(c))? > 0)
 }
 

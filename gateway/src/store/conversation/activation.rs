@@ -47,12 +47,8 @@ struct Row {
 }
 
 /// The columns that change.
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(
-    table_name = activations,
-    treat_none_as_null = true,
-    treat_none_as_default_value = false
-)]
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = activations)]
 struct Progress {
     origin: Code<Origin>,
     units: i64,
@@ -67,23 +63,6 @@ struct Progress {
     removing_since_at: Option<Micros>,
     usage_total: i64,
     activated_at: Option<Micros>,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = activations, treat_none_as_default_value = false)]
-struct New<'a> {
-    id: Octets<ActivationId>,
-    entitlement_id: Octets<EntitlementId>,
-    device_id: &'a str,
-    kind: Code<ActivationKind>,
-    lineage_id: Octets<ActivationId>,
-    predecessor_id: Option<Octets<ActivationId>>,
-    code_id: Option<Octets<CodeId>>,
-    created_at: Micros,
-    changed_at: Micros,
-    ended_at: Option<Micros>,
-    #[diesel(embed)]
-    progress: Progress,
 }
 
 /// Activations, and the entitlements they are of, each as often as it occurs.
@@ -193,14 +172,30 @@ pub(super) fn write(
             ActivationKind::Temporary => Some(Micros(activation.temporary_at_the_latest())),
         };
     }
-    let ended_at = (!activation.holds_units()).then_some(Micros(now));
+    let progress = columns!(activations {
+        origin: progress.origin,
+        units: progress.units,
+        state: progress.state,
+        removal_reason: progress.removal_reason,
+        starts_at: progress.starts_at,
+        ends_at: progress.ends_at,
+        grace_seconds: progress.grace_seconds,
+        runs_until_at: progress.runs_until_at,
+        removed_epoch: progress.removed_epoch,
+        removed_generation: progress.removed_generation,
+        removing_since_at: progress.removing_since_at,
+        usage_total: progress.usage_total,
+        activated_at: progress.activated_at,
+        changed_at: Micros(now),
+        ended_at: (!activation.holds_units()).then_some(Micros(now)),
+    });
     match change {
         Change::New(_) => {
             let lineage = match activation.predecessor {
                 Some(predecessor) => lineage_of(db, predecessor)?,
                 None => Octets(activation.id),
             };
-            let new = New {
+            let new = columns!(activations {
                 id: Octets(activation.id),
                 entitlement_id: Octets(activation.entitlement),
                 device_id: device.as_str(),
@@ -209,23 +204,12 @@ pub(super) fn write(
                 predecessor_id: activation.predecessor.map(Octets),
                 code_id: activation.code.map(Octets),
                 created_at: Micros(activation.created_at),
-                changed_at: Micros(now),
-                ended_at,
-                progress,
-            };
-            on!(db, c => diesel::insert_into(activations::table)
-                .values(&new)
-                .fixed()
-                .execute(c))?;
+            });
+            on!(db, c => insert!(activations::table, (new, progress)).execute(c))?;
         }
         Change::Updated(_) => {
-            let changes = (
-                &progress,
-                activations::changed_at.eq(Micros(now)),
-                activations::ended_at.eq(ended_at),
-            );
             let own = activations::table.find(Octets(activation.id));
-            on!(db, c => update!(own, changes).execute(c))?;
+            on!(db, c => update!(own, progress).execute(c))?;
         }
     }
     Ok(())

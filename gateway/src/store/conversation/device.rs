@@ -38,17 +38,6 @@ struct DeviceRow {
     software_version: Option<String>,
 }
 
-#[derive(AsChangeset)]
-#[diesel(table_name = devices, treat_none_as_null = true)]
-struct FactsChange<'a> {
-    said_maker: Option<&'a str>,
-    said_hwmodel: Option<&'a [u8]>,
-    boot_count: Option<i64>,
-    said_clock_at: Option<Micros>,
-    software_name: Option<&'a str>,
-    software_version: Option<&'a str>,
-}
-
 /// What was stored before a decision, so that only what changed is written.
 #[derive(Clone, Debug)]
 pub struct Basis {
@@ -98,8 +87,8 @@ impl Basis {
     }
 }
 
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = conversations, treat_none_as_null = true)]
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = conversations)]
 struct ConversationRow {
     last_seq: Option<i64>,
     last_digest: Option<Octets<MessageDigest>>,
@@ -225,44 +214,60 @@ pub(super) fn save(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     if (device.state, device.owner) != (basis.state, basis.owner) {
-        let changes = (
-            devices::state.eq(Code(device.state)),
-            devices::owner_id.eq(device.owner.map(Octets)),
-            devices::changed_at.eq(Micros(now)),
-        );
+        let changes = columns!(devices {
+            state: Code(device.state),
+            owner_id: device.owner.map(Octets),
+            changed_at: Micros(now),
+        });
         on!(db, c => update!(devices::table.find(device.id.as_str()), changes).execute(c))?;
     }
     if device.state == DeviceState::Admitted && basis.state != device.state {
-        let admitted = devices::admitted_at.eq(Micros(now));
+        let admitted = columns!(devices {
+            admitted_at: Some(Micros(now))
+        });
         on!(db, c => update!(devices::table.find(device.id.as_str()), admitted).execute(c))?;
     }
     if device.facts != basis.facts {
-        let facts = FactsChange::of(&device.facts);
-        on!(db, c => update!(devices::table.find(device.id.as_str()), &facts).execute(c))?;
-    }
-    let row = conversation(device)?;
-    let own = conversations::table.find(device.id.as_str());
-    let updated = on!(db, c => update!(own, &row).execute(c))?;
-    if updated == 0 {
-        on!(db, c => diesel::insert_into(conversations::table)
-            .values((conversations::device_id.eq(device.id.as_str()), &row))
-            .execute(c))?;
-    }
-    Ok(())
-}
-
-impl<'a> FactsChange<'a> {
-    fn of(facts: &'a Facts) -> Self {
+        let facts = &device.facts;
         let hardware = facts.hardware.as_ref();
-        Self {
+        let facts = columns!(devices {
             said_maker: hardware.map(|hardware| hardware.maker.as_str()),
             said_hwmodel: hardware.map(|hardware| hardware.model.as_slice()),
             boot_count: facts.boot_count.map(i64::from),
             said_clock_at: facts.clock.map(Micros),
             software_name: facts.software.as_deref(),
             software_version: facts.version.as_deref(),
-        }
+        });
+        on!(db, c => update!(devices::table.find(device.id.as_str()), facts).execute(c))?;
     }
+    let row = conversation(device)?;
+    let own = conversations::table.find(device.id.as_str());
+    let row = columns!(conversations {
+        last_seq: row.last_seq,
+        last_digest: row.last_digest,
+        last_answer: row.last_answer,
+        key_set_generation: row.key_set_generation,
+        max_down: row.max_down,
+        generation: row.generation,
+        acked_epoch: row.acked_epoch,
+        acked_generation: row.acked_generation,
+        acked_cti: row.acked_cti,
+        acked_n: row.acked_n,
+        acked_at: row.acked_at,
+        frozen: row.frozen,
+        returns_stopped: row.returns_stopped,
+        memory: row.memory,
+        first_contact_at: row.first_contact_at,
+        last_contact_at: row.last_contact_at,
+    });
+    let updated = on!(db, c => update!(own, &row).execute(c))?;
+    if updated == 0 {
+        let own = columns!(conversations {
+            device_id: device.id.as_str()
+        });
+        on!(db, c => insert!(conversations::table, (own, &row)).execute(c))?;
+    }
+    Ok(())
 }
 
 fn conversation(device: &Device) -> Result<ConversationRow, StoreError> {

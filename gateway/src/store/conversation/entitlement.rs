@@ -325,11 +325,12 @@ pub(super) fn apply(
         // Freeing always fits, even where a credit left more live than sold.
         let room = entitlements::units + entitlements::overdraft;
         let fits = (entitlements::live_units + change.units).le(room);
-        let values = (
-            entitlements::live_units.eq(entitlements::live_units + change.units),
-            entitlements::changed_at.eq(Micros(now)),
-        );
+        let live_units = entitlements::live_units + change.units;
         if change.units > 0 {
+            let values = columns!(entitlements {
+                live_units = live_units,
+                changed_at: Micros(now),
+            });
             let fitting = row.filter(entitlements::unlimited.or(fits));
             let taken = on!(db, c => update!(fitting, values).execute(c))?;
             if taken == 0 {
@@ -337,7 +338,10 @@ pub(super) fn apply(
             }
         } else {
             let pending: Option<i64> = on!(db, c => diesel::update(row)
-                .set(values)
+                .set((
+                    entitlements::live_units.eq(live_units),
+                    entitlements::changed_at.eq(Micros(now)),
+                ))
                 .returning(entitlements::pending_credit)
                 .get_result(c)
                 .optional())?;
@@ -362,10 +366,10 @@ pub(super) fn apply(
     }
     if let Some(start) = change.started_at {
         let waiting = row.filter(entitlements::starts_at.is_null());
-        let changes = (
-            entitlements::starts_at.eq(Micros(start)),
-            entitlements::changed_at.eq(Micros(now)),
-        );
+        let changes = columns!(entitlements {
+            starts_at: Some(Micros(start)),
+            changed_at: Micros(now),
+        });
         let started = on!(db, c => update!(waiting, changes).execute(c))?;
         if started == 0 {
             return Ok(false);
@@ -386,18 +390,18 @@ fn note_uses(db: &mut Db, id: EntitlementId, uses: u64, now: Timestamp) -> Resul
         .get_result(c)
         .optional())?;
     if let Some(known) = known {
-        let values = (
-            entitlement_usage::used.eq(known.saturating_add(more)),
-            entitlement_usage::changed_at.eq(Micros(now)),
-        );
+        let values = columns!(entitlement_usage {
+            used: known.saturating_add(more),
+            changed_at: Micros(now),
+        });
         on!(db, c => update!(row, values).execute(c))?;
     } else {
-        let first = (
-            entitlement_usage::entitlement_id.eq(Octets(id)),
-            entitlement_usage::used.eq(more),
-            entitlement_usage::changed_at.eq(Micros(now)),
-        );
-        on!(db, c => diesel::insert_into(entitlement_usage::table).values(first).execute(c))?;
+        let first = columns!(entitlement_usage {
+            entitlement_id: Octets(id),
+            used: more,
+            changed_at: Micros(now),
+        });
+        on!(db, c => insert!(entitlement_usage::table, first).execute(c))?;
     }
     Ok(())
 }

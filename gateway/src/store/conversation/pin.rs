@@ -143,28 +143,26 @@ pub fn expect_key(db: &mut Db, device: &DeviceId, key: KeyThumbprint) -> Result<
 impl Credential {
     /// Pins the device to this key, or takes up that its chain was verified anew.
     pub fn record(&self, db: &mut Db, device: &DeviceId, now: Timestamp) -> Result<(), StoreError> {
-        let verified = (
-            credentials::certificate_thumbprint.eq(Octets(self.certificate)),
-            credentials::chain.eq(&self.verified.chain),
-            credentials::anchor.eq(&self.verified.anchor),
-            credentials::not_after_at.eq(Micros(self.not_after)),
-            credentials::verified_under.eq(Octets(self.verified.trust.0)),
-            credentials::in_force_until_at.eq(Micros(self.verified.in_force_until)),
-            credentials::issuer_expired.eq(self.verified.issuer_expired),
-            credentials::changed_at.eq(Micros(now)),
-        );
+        let verified = columns!(credentials {
+            certificate_thumbprint: Octets(self.certificate),
+            chain: &self.verified.chain,
+            anchor: &self.verified.anchor,
+            not_after_at: Micros(self.not_after),
+            verified_under: Octets(self.verified.trust.0),
+            in_force_until_at: Micros(self.verified.in_force_until),
+            issuer_expired: self.verified.issuer_expired,
+            changed_at: Micros(now),
+        });
         let known = credentials::table.filter(credentials::key_thumbprint.eq(Octets(self.key)));
-        if on!(db, c => update!(known, verified).execute(c))? == 0 {
-            on!(db, c => diesel::insert_into(credentials::table)
-                .values((
-                    credentials::id.eq(id::fresh::<[u8; 16]>(now)),
-                    credentials::device_id.eq(device.as_str()),
-                    credentials::key_thumbprint.eq(Octets(self.key)),
-                    credentials::state.eq(Code(CredentialState::Current)),
-                    credentials::created_at.eq(Micros(now)),
-                    verified,
-                ))
-                .execute(c))?;
+        if on!(db, c => update!(known, &verified).execute(c))? == 0 {
+            let new = columns!(credentials {
+                id: id::fresh::<[u8; 16]>(now),
+                device_id: device.as_str(),
+                key_thumbprint: Octets(self.key),
+                state: Code(CredentialState::Current),
+                created_at: Micros(now),
+            });
+            on!(db, c => insert!(credentials::table, (new, verified)).execute(c))?;
         }
         Ok(())
     }

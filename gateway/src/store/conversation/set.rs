@@ -36,32 +36,6 @@ struct Row {
     created_at: Micros,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = grant_sets, treat_none_as_default_value = false)]
-struct NewSet<'a> {
-    device_id: &'a str,
-    generation: i64,
-    epoch: i64,
-    cti: Octets<Cti>,
-    payload: &'a [u8],
-    activation_ids: &'a [u8],
-    nonce: Option<Octets<DeviceNonce>>,
-    install_until_at: Micros,
-    created_at: Micros,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = deliveries, treat_none_as_default_value = false)]
-struct NewDelivery<'a> {
-    device_id: &'a str,
-    generation: i64,
-    state: Code<DeliveryState>,
-    attempts: i64,
-    next_attempt_at: Option<Micros>,
-    created_at: Micros,
-    published_at: Option<Micros>,
-}
-
 /// From the last acknowledged on, ascending.
 pub(super) fn since_acknowledged(
     db: &mut Db,
@@ -141,21 +115,18 @@ pub(super) fn deliver(
 fn insert(db: &mut Db, device: &DeviceId, issued: &IssuedSet) -> Result<(), StoreError> {
     let set = &issued.set;
     let ids: Vec<u8> = set.activations.iter().flat_map(|id| id.0).collect();
-    let new = NewSet {
+    let new = columns!(grant_sets {
         device_id: device.as_str(),
         generation: set.key.generation.get() as i64,
         epoch: i64::from(set.key.epoch.0),
         cti: Octets(set.cti),
-        payload: &issued.payload,
-        activation_ids: &ids,
+        payload: &issued.payload[..],
+        activation_ids: &ids[..],
         nonce: set.nonce.map(Octets),
         install_until_at: Micros(set.install_until),
         created_at: Micros(set.issued_at),
-    };
-    on!(db, c => diesel::insert_into(grant_sets::table)
-        .values(&new)
-        .fixed()
-        .execute(c))?;
+    });
+    on!(db, c => insert!(grant_sets::table, new).execute(c))?;
     Ok(())
 }
 
@@ -171,7 +142,7 @@ fn insert_delivery(
         Some(_) => DeliveryState::Published,
         None => DeliveryState::Exhausted,
     };
-    let new = NewDelivery {
+    let new = columns!(deliveries {
         device_id: device.as_str(),
         generation: issued.set.key.generation.get() as i64,
         // From the commit on it may be out there, whether or not a push succeeded.
@@ -180,11 +151,8 @@ fn insert_delivery(
         next_attempt_at: first.map(Micros),
         created_at: Micros(now),
         published_at: is_sent.then_some(Micros(now)),
-    };
-    on!(db, c => diesel::insert_into(deliveries::table)
-        .values(&new)
-        .fixed()
-        .execute(c))?;
+    });
+    on!(db, c => insert!(deliveries::table, new).execute(c))?;
     Ok(())
 }
 
@@ -201,12 +169,12 @@ fn settle(
         .filter(deliveries::device_id.eq(device.as_str()))
         .filter(deliveries::generation.ge(basis.acknowledged))
         .filter(IsUnsettled);
-    let changes = (
-        deliveries::state.eq(Code(state)),
-        deliveries::next_attempt_at.eq(None::<Micros>),
-        deliveries::leased_until_at.eq(None::<Micros>),
-        deliveries::acknowledged_at.eq(acknowledged),
-    );
+    let changes = columns!(deliveries {
+        state: Code(state),
+        next_attempt_at: None::<Micros>,
+        leased_until_at: None::<Micros>,
+        acknowledged_at: acknowledged,
+    });
     on!(db, c => update!(open, changes).execute(c))?;
     Ok(())
 }
@@ -216,11 +184,11 @@ fn revive(db: &mut Db, device: &Device, now: Timestamp) -> Result<(), StoreError
         .filter(deliveries::device_id.eq(device.id.as_str()))
         .filter(deliveries::generation.eq(device.generation.get() as i64))
         .filter(IsUnsettled);
-    let changes = (
-        deliveries::state.eq(Code(DeliveryState::Published)),
-        deliveries::attempts.eq(0),
-        deliveries::next_attempt_at.eq(Micros(now)),
-    );
+    let changes = columns!(deliveries {
+        state: Code(DeliveryState::Published),
+        attempts: 0_i64,
+        next_attempt_at: Some(Micros(now)),
+    });
     on!(db, c => update!(open, changes).execute(c))?;
     Ok(())
 }
