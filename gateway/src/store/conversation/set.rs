@@ -18,7 +18,7 @@ use crate::store::schema::{deliveries, grant_sets};
 
 condition!(
     /// The delivery is pending, published or exhausted.
-    IsUnsettled = "deliveries.state IN (1, 2, 4)"
+    IsUnsettled = "deliveries.state <= 2 OR deliveries.state = 4"
 );
 
 /// Sets a decision looks at, at most; a device that answers has two or three.
