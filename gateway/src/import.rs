@@ -43,6 +43,7 @@ use crate::store::{Db, Store, StoreError, Verdict};
 pub use cells::Column;
 pub use reason::Reason;
 pub use report::{ImportReport, IssuedCode, RowError};
+pub(crate) use rows::Piece;
 
 /// Most rows of one file.
 pub const MAX_ROWS: u64 = 1_000_000;
@@ -263,6 +264,19 @@ pub fn run_in_parts<R: Read>(
         Ok(goes_on)
     })?;
     Ok(whole)
+}
+
+/// Cuts a file into files of so many rows, each with the header, and gives each to `take` until that
+/// says that it is enough: for a gateway that takes a file at a time.
+pub(crate) fn cut<R: Read>(
+    kind: Kind,
+    mut source: R,
+    rows: NonZeroUsize,
+    mut take: impl FnMut(Piece) -> bool,
+) -> Result<(), ImportError> {
+    rows::parts(kind, &mut source, rows.get(), |part| {
+        Ok(take(part.piece()?))
+    })
 }
 
 /// As [`run`], within a transaction that the caller ends: it is to be undone unless the report says

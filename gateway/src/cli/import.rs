@@ -69,13 +69,10 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         )));
     }
     if let Some(gateway) = Remote::of(global)? {
-        if args.parts.is_some() {
-            return Err(Failure::input(anyhow!(
-                "--parts is for a database of one's own: a gateway takes a file whole; cut it, or \
-                 leave --parts out"
-            )));
-        }
-        return remote::run(&gateway, args);
+        return match args.parts {
+            Some(rows) => remote::run_in_parts(&gateway, args, rows),
+            None => remote::run(&gateway, args),
+        };
     }
     let ledger = Ledger::open(global)?;
     let reading = || format!("cannot read {}", args.file.display());
@@ -107,15 +104,19 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         codes.fill(&made)?;
     }
     if !report.committed && report.kept > 0 {
-        told(args, &Imported::from(&report), report.kept)?;
-        return Err(Failure::refused(anyhow!(
-            "{} rows are bad: the {} rows before their part are imported, and the rest is not; \
-             repair them and import the file again",
-            report.refused,
-            report.kept
-        )));
+        return conclude_part(args, &Imported::from(&report), report.kept);
     }
     conclude(args, &Imported::from(&report))
+}
+
+/// Of a file of which the rows before a bad part are kept.
+fn conclude_part(args: &Args, imported: &Imported, kept: u64) -> Result<(), Failure> {
+    told(args, imported, kept)?;
+    Err(Failure::refused(anyhow!(
+        "{} rows are bad: the {kept} rows before their part are imported, and the rest is not; \
+         repair them and import the file again",
+        imported.refused
+    )))
 }
 
 fn conclude(args: &Args, imported: &Imported) -> Result<(), Failure> {

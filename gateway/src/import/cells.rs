@@ -63,6 +63,11 @@ impl Header {
         }
     }
 
+    /// The names, as the file has them.
+    pub(super) fn names(&self) -> &[&'static str] {
+        &self.0
+    }
+
     fn position(&self, column: &str) -> Option<usize> {
         self.0.iter().position(|name| *name == column)
     }

@@ -110,6 +110,50 @@ pub(super) struct Part {
     bytes: usize,
 }
 
+/// Some rows of a file as a file of their own.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    /// The file.
+    pub(crate) csv: Vec<u8>,
+    /// Where each row begins: the line in the piece, and the line in the file.
+    lines: Vec<(u64, u64)>,
+}
+
+impl Piece {
+    /// The line of the file that a line of the piece is; the header's is the header's.
+    pub(crate) fn line_in_file(&self, line: u64) -> u64 {
+        let after = self.lines.partition_point(|(here, _)| *here <= line);
+        match after.checked_sub(1).and_then(|row| self.lines.get(row)) {
+            Some((here, there)) => there + (line - here),
+            None => line,
+        }
+    }
+}
+
+impl Part {
+    pub(super) fn piece(&self) -> Result<Piece, ImportError> {
+        let unwritten = |source| ImportError::Read { line: 1, source };
+        let mut csv = csv::WriterBuilder::new()
+            .flexible(true)
+            .from_writer(Vec::new());
+        csv.write_record(self.header.names()).map_err(unwritten)?;
+        // A row may be of several lines.
+        let (mut line, mut lines) = (2, Vec::new());
+        for (record, there) in &self.rows {
+            lines.push((line, *there));
+            csv.write_byte_record(record).map_err(unwritten)?;
+            line += 1 + record
+                .as_slice()
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count() as u64;
+        }
+        let csv = csv.into_inner();
+        let csv = csv.map_err(|error| unwritten(error.into_error().into()))?;
+        Ok(Piece { csv, lines })
+    }
+}
+
 /// Bytes of a part, whatever its rows.
 const MAX_PART_BYTES: usize = 8 * 1024 * 1024;
 

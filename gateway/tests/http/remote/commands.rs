@@ -221,6 +221,22 @@ fn back_office(it: &mut Elsewhere) {
     assert_eq!(secrets.lines().count(), 1 + 3, "{secrets}");
     let mode = fs::metadata(&made).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    let parties = |bad: u32| {
+        let row = |n| format!("many,M-{n},{}\n", if n == bad { "" } else { "Somebody" });
+        let rows: String = (1..=25).map(row).collect();
+        format!("system,party,name\n{rows}")
+    };
+    let many = it.file("many.csv", &parties(23));
+    it.run(&["import", "parties", &many, "--parts", "10"]).ends(
+        REFUSED,
+        &[
+            "line 24, name: is empty",
+            "the 20 rows before their part are imported",
+        ],
+    );
+    let many = it.file("many.csv", &parties(0));
+    it.done(&["import", "parties", &many, "--parts", "10"])
+        .shows(&["parties: imported: 25 rows, 5 created, 0 amended, 20 unchanged"]);
     it.run(&[
         "report",
         "reconcile",
