@@ -235,7 +235,7 @@ fn export_part(
 impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Self {
         match error {
-            VerifyError::Broken(_) => Self::refused(error),
+            VerifyError::Broken(_) | VerifyError::Gone(_) => Self::refused(error),
             VerifyError::Store(error) => error.into(),
         }
     }

@@ -8,27 +8,65 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::problem::{Problem, ProblemKind};
-use super::query::{Nothing, Query};
+use super::query::{self, Nothing, Query};
 use super::write::{Write, WriteParams};
 use crate::history::checkpoint::{self, CheckpointError};
-use crate::history::verify::{self, VerifyError};
+use crate::history::verify::{self, VerifiedTo, VerifyError};
 
 /// What a checkpoint is sent as: JSON, a line each.
 const JSON_LINES: &str = "application/jsonl";
 /// Bytes of a checkpoint, at most.
 pub(super) const LONGEST_FILE: usize = 16 * 1024 * 1024;
+/// Events that are verified for one answer: a second or two.
+const PORTION: u64 = 200_000;
+/// Bytes of where it goes on, at most: a stream has the name of a thing.
+const LONGEST_FROM: usize = 300;
 /// How long the chains may take to be computed: less than an answer may.
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// A history that is what was written.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct HistoryWhole {
+    /// Streams that begin in what was verified now.
     pub(crate) streams: u64,
+    /// Events that were verified now.
     pub(crate) events: u64,
+    /// As `from`, it goes on there; null at the end.
+    pub(crate) next: Option<String>,
+}
+
+/// Where it goes on.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct VerifyQuery {
+    /// What the answer before had as `next`.
+    #[param(max_length = 300, pattern = "^[0-9]{1,18}:.+$")]
+    from: Option<String>,
+}
+
+impl VerifyQuery {
+    fn after(&self) -> Result<Option<VerifiedTo>, Problem> {
+        let Some(text) = &self.from else {
+            return Ok(None);
+        };
+        let read = || {
+            let (seq, stream) = text.split_once(':')?;
+            let seq = seq.parse().ok().filter(|seq| *seq > 0)?;
+            let fits = !stream.is_empty() && text.len() <= LONGEST_FROM && !stream.contains('\0');
+            fits.then(|| VerifiedTo {
+                stream: stream.to_owned(),
+                seq,
+            })
+        };
+        read()
+            .map(Some)
+            .ok_or_else(|| query::refused("from: take `next` of the answer before"))
+    }
 }
 
 /// A checkpoint that holds.
@@ -42,26 +80,26 @@ pub(crate) struct CheckpointHeld {
 
 /// Compute the chain of every stream again, and name the first event that is not what was written
 ///
-/// A history that takes longer than 20 s is verified by `fleetgrant history verify`.
+/// In portions of some 200,000 events: ask again with `next` as `from` until that is null.
 #[utoipa::path(
     get, path = "/history/verify", operation_id = "verify_history", tag = "events",
+    params(VerifyQuery),
     responses((status = OK, body = HistoryWhole), (status = CONFLICT, description = "It is broken"))
 )]
 pub(super) async fn verify(
     State(api): State<Api>,
-    _: Query<Nothing>,
+    Query(query): Query<VerifyQuery>,
 ) -> Result<Json<HistoryWhole>, Problem> {
+    let after = query.after()?;
     let store = api.store.clone();
-    let whole = compute(&api, move |began| {
-        verify::chains(&store, |_| match began.elapsed() > LONGEST {
-            true => Err(Stop::TooLong),
-            false => Ok(()),
-        })
+    let (whole, to) = compute(&api, move |_| {
+        Ok(verify::portion(&store, after.as_ref(), PORTION)?)
     })
     .await?;
     Ok(Json(HistoryWhole {
         streams: whole.streams,
         events: whole.events,
+        next: to.map(|to| format!("{}:{}", to.seq, to.stream)),
     }))
 }
 
@@ -142,7 +180,6 @@ async fn compute<T: Send + 'static>(
 
 /// Why something was not computed to its end.
 enum Stop {
-    TooLong,
     Checkpoint(CheckpointError),
 }
 
@@ -162,7 +199,7 @@ impl From<Stop> for Problem {
     fn from(stop: Stop) -> Self {
         let error = match stop {
             // Only what bounds it fails to be written.
-            Stop::TooLong | Stop::Checkpoint(CheckpointError::Io(_)) => {
+            Stop::Checkpoint(CheckpointError::Io(_)) => {
                 return Self::new(
                     ProblemKind::Timeout,
                     "the history is too long for this: use `fleetgrant history` where the database is",
@@ -175,7 +212,7 @@ impl From<Stop> for Problem {
             CheckpointError::Malformed { .. } => Self::new(ProblemKind::BadBody, error.to_string()),
             CheckpointError::Io(error) => Self::internal(&error),
             CheckpointError::Signing(error) => Self::internal(&error),
-            CheckpointError::Verify(VerifyError::Broken(_))
+            CheckpointError::Verify(VerifyError::Broken(_) | VerifyError::Gone(_))
             | CheckpointError::NotValid(_)
             | CheckpointError::Forged(_)
             | CheckpointError::Rewritten { .. } => {

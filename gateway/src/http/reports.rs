@@ -343,8 +343,10 @@ pub(super) async fn expiring(
 ) -> Result<Json<Page<Expiring>>, Problem> {
     let now = api.clock.now();
     let until = now.plus_seconds(u64::from(list.filter.days.unwrap_or(30)) * DAY);
-    let Json(soon) = report(&api, move |db| expiring::read(db, now, until)).await?;
-    Ok(Json(list.page(expiring::part(soon, &list.part))))
+    let (part, limit) = (list.part.clone(), list.rows_to_read());
+    let read = move |db: &mut Db| expiring::page(db, &(now..until), &part, limit);
+    let Json(soon) = report(&api, read).await?;
+    Ok(Json(list.page(soon)))
 }
 
 /// List parties that bought as much as another tier takes, or less than their own does

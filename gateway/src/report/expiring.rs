@@ -1,6 +1,7 @@
 //! What ends soon, for whoever sells its renewal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
@@ -75,40 +76,88 @@ impl Placed for Expiring {
     }
 }
 
-/// Those of a part, of all as [`read`] has them; their ends are computed, so no index has them.
-#[must_use]
-pub fn part(mut all: Vec<Expiring>, part: &Part<ExpiringSort>) -> Vec<Expiring> {
-    if part.sort.descending {
-        all.reverse();
-    }
-    if let Some([Value::Number(at), Value::Text(id)]) = part.place().map(|it| it.0.as_slice()) {
-        let after = (*at, id.as_str());
-        all.retain(|row| {
-            let place = (row.ends_at.micros(), row.id.as_str());
-            if part.sort.descending {
-                place < after
-            } else {
-                place > after
-            }
-        });
-    }
-    all
-}
+/// The time that is looked at first for a page; four times as much after it, and so on.
+const FIRST_LOOK: u64 = 3_600;
 
 /// What ends from now on until an instant, exclusive, what ends first first.
 pub fn read(db: &mut Db, now: Timestamp, until: Timestamp) -> Result<Vec<Expiring>, StoreError> {
-    let own = own_ends(db, now, until)?;
+    between(db, &(now..until), &(now..until))
+}
+
+/// At least `limit` of what [`read`] has, from a place on, as far as there is so much. Ends are
+/// computed, so no index has their order: the time is gone through in stretches until they are
+/// enough, and what ends in other stretches is not looked at.
+pub fn page(
+    db: &mut Db,
+    whole: &Range<Timestamp>,
+    part: &Part<ExpiringSort>,
+    limit: i64,
+) -> Result<Vec<Expiring>, StoreError> {
+    let descending = part.sort.descending;
+    let after = match part.place().map(|place| place.0.as_slice()) {
+        Some([Value::Number(at), Value::Text(id)]) => Some((*at, id.as_str())),
+        _ => None,
+    };
+    let mut left = whole.clone();
+    if let Some((at, _)) = after {
+        let at = Timestamp::from_micros(at);
+        if descending {
+            left.end = left
+                .end
+                .min(Timestamp::from_micros(at.micros().saturating_add(1)));
+        } else {
+            left.start = left.start.max(at);
+        }
+    }
+    let enough = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (mut found, mut stretch) = (Vec::new(), FIRST_LOOK);
+    while left.start < left.end && found.len() < enough {
+        let look = if descending {
+            let from = left.end.minus_seconds(stretch).max(left.start);
+            from..std::mem::replace(&mut left.end, from)
+        } else {
+            let to = left.start.plus_seconds(stretch).min(left.end);
+            std::mem::replace(&mut left.start, to)..to
+        };
+        let mut rows = between(db, whole, &look)?;
+        if descending {
+            rows.reverse();
+        }
+        let is_beyond = |row: &Expiring| {
+            let place = (row.ends_at.micros(), row.id.as_str());
+            after.is_none_or(|after| {
+                if descending {
+                    place < after
+                } else {
+                    place > after
+                }
+            })
+        };
+        found.extend(rows.into_iter().filter(is_beyond));
+        stretch = stretch.saturating_mul(4);
+    }
+    Ok(found)
+}
+
+/// What ends in a part of a time, each as it is in the whole of it: what has an end of its own in
+/// that is told there, and nowhere by the ends of its activations.
+fn between(
+    db: &mut Db,
+    whole: &Range<Timestamp>,
+    part: &Range<Timestamp>,
+) -> Result<Vec<Expiring>, StoreError> {
+    let own = own_ends(db, whole, part)?;
     let mut all = Vec::new();
-    for row in rows(db, now, until, &own)? {
+    for row in rows(db, part, &own)? {
         let ends_at = match row.ends_at {
             Some(end) => Some(end.0),
             None => row.end()?,
         };
-        let soon = ends_at.filter(|end| (now..until).contains(end));
+        let soon = ends_at.filter(|end| whole.contains(end));
         let expiring = match (soon, own.get(&row.id)) {
-            (Some(ends_at), _) => row.expiring(ends_at, None),
+            (Some(ends_at), _) if part.contains(&ends_at) => row.expiring(ends_at, None),
             (None, Some((ends_at, units))) => row.expiring(*ends_at, Some(*units)),
-            (None, None) => continue,
+            (Some(_), _) | (None, None) => continue,
         };
         all.push(expiring);
     }
@@ -146,7 +195,8 @@ impl Row {
 }
 
 /// What may end then: by its own end, by its term, or on devices.
-fn rows(db: &mut Db, now: Timestamp, until: Timestamp, own: &Own) -> Result<Vec<Row>, StoreError> {
+fn rows(db: &mut Db, then: &Range<Timestamp>, own: &Own) -> Result<Vec<Row>, StoreError> {
+    let (now, until) = (then.start, then.end);
     const ENDED: [i16; 3] = [
         EntitlementState::Draft.number(),
         EntitlementState::Expired.number(),
@@ -237,30 +287,27 @@ const DAY: u64 = 86_400;
 
 type Own = BTreeMap<Octets<EntitlementId>, (Timestamp, u64)>;
 
-/// Of entitlements whose activations end each for itself: the first end of those that end soon, and
-/// their units.
-fn own_ends(db: &mut Db, now: Timestamp, until: Timestamp) -> Result<Own, StoreError> {
-    const RUNNING: [i16; 2] = [
-        ActivationState::Published.number(),
-        ActivationState::Activated.number(),
-    ];
-    let each: Vec<Octets<EntitlementId>> = on!(db, c => entitlements::table
+/// Of entitlements whose activations end each for itself, the first of them in a part of a time: when
+/// that is, and the units of all that end in the whole of it.
+fn own_ends(
+    db: &mut Db,
+    whole: &Range<Timestamp>,
+    part: &Range<Timestamp>,
+) -> Result<Own, StoreError> {
+    let mut each: Vec<Octets<EntitlementId>> = on!(db, c => entitlements::table
         .filter(StartsOnEach)
         .select(entitlements::id)
         .load(c))?;
-    let mut found = Vec::<(Octets<EntitlementId>, Option<Micros>, i64)>::new();
-    for each in each.chunks(TOGETHER) {
-        found.extend(on!(db, c => activations::table
-            .filter(activations::entitlement_id.eq_any(each))
-            .filter(activations::kind.eq(Code(ActivationKind::Normal)))
-            .filter(activations::state.eq_any(RUNNING))
-            .filter(activations::ends_at.ge(Micros(now)))
-            .filter(activations::ends_at.lt(Micros(until)))
-            .select((activations::entitlement_id, activations::ends_at, activations::units))
-            .load::<(Octets<EntitlementId>, Option<Micros>, i64)>(c))?);
+    if part != whole {
+        let ending = own_ends_of(db, &each, part)?.into_iter();
+        each = ending
+            .map(|(id, _, _)| id)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
     }
     let mut own = Own::new();
-    for (entitlement, end, units) in found {
+    for (entitlement, end, units) in own_ends_of(db, &each, whole)? {
         let Some(end) = end else {
             continue;
         };
@@ -268,5 +315,32 @@ fn own_ends(db: &mut Db, now: Timestamp, until: Timestamp) -> Result<Own, StoreE
         *first = end.0.min(*first);
         *all += units.unsigned_abs();
     }
+    own.retain(|_, (first, _)| part.contains(first));
     Ok(own)
+}
+
+type End = (Octets<EntitlementId>, Option<Micros>, i64);
+
+/// The activations of these that end then, with their units.
+fn own_ends_of(
+    db: &mut Db,
+    entitlements: &[Octets<EntitlementId>],
+    then: &Range<Timestamp>,
+) -> Result<Vec<End>, StoreError> {
+    const RUNNING: [i16; 2] = [
+        ActivationState::Published.number(),
+        ActivationState::Activated.number(),
+    ];
+    let mut found = Vec::<End>::new();
+    for some in entitlements.chunks(TOGETHER) {
+        found.extend(on!(db, c => activations::table
+            .filter(activations::entitlement_id.eq_any(some))
+            .filter(activations::kind.eq(Code(ActivationKind::Normal)))
+            .filter(activations::state.eq_any(RUNNING))
+            .filter(activations::ends_at.ge(Micros(then.start)))
+            .filter(activations::ends_at.lt(Micros(then.end)))
+            .select((activations::entitlement_id, activations::ends_at, activations::units))
+            .load::<End>(c))?);
+    }
+    Ok(found)
 }

@@ -49,6 +49,23 @@ async fn the_history_of_a_thing_is_read_a_page_at_a_time() {
     }
     let verified = get("/api/v1/history/verify".to_owned()).await;
     assert!(verified["events"].as_u64().unwrap() > 10, "{verified}");
+    assert!(verified["next"].is_null(), "{verified}");
+    // From an event on, what is left is verified, and nothing after an event that is not there.
+    let rest = get("/api/v1/history/verify?from=1:catalogue".to_owned()).await;
+    let (rest, all) = (rest["events"].as_u64(), verified["events"].as_u64());
+    assert!(rest < all && rest > Some(0), "{rest:?} of {all:?}");
+    for (from, status, name) in [
+        ("9999:catalogue", 409, "refused"),
+        ("1:none:such", 409, "refused"),
+        ("0:catalogue", 400, "bad-query"),
+        ("x", 400, "bad-query"),
+    ] {
+        let path = format!("/api/v1/history/verify?from={from}");
+        desk.api
+            .get_as(&auditor, &path)
+            .await
+            .is_problem(status, name);
+    }
 }
 
 #[tokio::test]

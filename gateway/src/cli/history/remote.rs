@@ -24,8 +24,18 @@ fn verify(gateway: &Remote, args: &Verify) -> Result<(), Failure> {
     if args.authority.is_some() {
         return Err(gateway.local_only());
     }
-    let whole: HistoryWhole = gateway.get("/history/verify", &Query::default())?;
-    tell_of_whole(whole.events, whole.streams);
+    let (mut events, mut streams, mut next) = (0, 0, None);
+    loop {
+        let query = Query::default().with("from", next);
+        let portion: HistoryWhole = gateway.get("/history/verify", &query)?;
+        events += portion.events;
+        streams += portion.streams;
+        next = portion.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    tell_of_whole(events, streams);
     let Some(path) = &args.checkpoint else {
         return Ok(());
     };

@@ -10,6 +10,7 @@ use super::*;
 use crate::report::delay::Cohort;
 use crate::report::operations::{self, OperationsReport};
 use crate::report::{expiring, uses};
+use crate::store::listing::{Part, Sort};
 
 /// Two customers who return, move, borrow, overdraw and count.
 fn worked() -> Ledger {
@@ -241,6 +242,17 @@ fn what_ends_soon_is_what_devices_were_told() {
         let until = ledger.now.plus_seconds(days * DAY);
         let now = ledger.now;
         let soon = ledger.read(move |db| expiring::read(db, now, until));
+        for descending in [false, true] {
+            let mut whole = soon.clone();
+            if descending {
+                whole.reverse();
+            }
+            assert_eq!(
+                page_by_page(&ledger, now..until, descending),
+                whole,
+                "{days}"
+            );
+        }
         let by_hand: BTreeSet<_> = events
             .iter()
             .filter(|event| event.kind == "published" && event.text("kind") == "normal")
@@ -264,4 +276,25 @@ fn what_ends_soon_is_what_devices_were_told() {
     let soon = ledger.read(move |db| expiring::read(db, now, until));
     // Two devices have a trial.
     assert_eq!((soon[0].units, soon[0].in_use), (Some(2), 2));
+}
+
+/// What ends then, one at a time.
+fn page_by_page(
+    ledger: &Ledger,
+    then: std::ops::Range<Timestamp>,
+    descending: bool,
+) -> Vec<expiring::Expiring> {
+    let by = expiring::ExpiringSort::EndsAt;
+    let mut part = Part::new(Sort { by, descending }, None).unwrap();
+    let mut all = Vec::new();
+    loop {
+        let (then, from) = (then.clone(), part.clone());
+        let mut page = ledger.read(move |db| expiring::page(db, &then, &from, 1));
+        page.truncate(1);
+        let Some(next) = page.pop() else {
+            return all;
+        };
+        part = part.going_on(&next);
+        all.push(next);
+    }
 }

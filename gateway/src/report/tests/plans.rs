@@ -410,6 +410,21 @@ fn what_is_of_one_thing_or_few_is_found_by_an_index() {
         expiring::read(db, ledger.now, ledger.now.plus_seconds(400 * DAY)).map(drop)
     });
     check(&[], &|db| {
+        let whole = ledger.now..ledger.now.plus_seconds(400 * DAY);
+        expiring::page(db, &whole, &Part::default(), 101).map(drop)
+    });
+    // What may be few among all is not looked for.
+    for state in [ActivationState::Published, ActivationState::Removed] {
+        let mut filter = listing::ActivationFilter {
+            state: Some(state),
+            ..listing::ActivationFilter::default()
+        };
+        filter.check().unwrap_err();
+        filter.device = Some(DeviceId::new("d-1").unwrap());
+        filter.check().unwrap();
+        check(&[], &|db| listing::activations(db, &filter, 101).map(drop));
+    }
+    check(&[], &|db| {
         stuck::stuck(db, ledger.now, &stuck::Limits::default(), 100).map(drop)
     });
     // Its groups are of all that was sold.

@@ -73,7 +73,21 @@ impl ActivationFilter {
         {
             return Ok(());
         }
-        self.part.check(&[("state", self.state.is_some())])
+        let instead = match self.state {
+            Some(ActivationState::Published) => {
+                "say of which device, entitlement or owner too, or ask the report `stuck`, which tells \
+                 what was published and not signed for"
+            }
+            Some(ActivationState::Removed) => {
+                "say of which device, entitlement or owner too, or ask for the events of the kind \
+                 `removed`"
+            }
+            _ => return self.part.check(&[("state", self.state.is_some())]),
+        };
+        Err(Unsortable::Sought {
+            filter: format!("state={}", self.state.map_or("", ActivationState::as_str)),
+            instead,
+        })
     }
 }
 

@@ -307,7 +307,7 @@ impl<F: SortBy> Part<F> {
     pub(crate) fn check(&self, common: &[(&str, bool)]) -> Result<(), Unsortable> {
         let usual = F::ALL[0];
         match common.iter().find(|(_, is_said)| *is_said) {
-            Some((filter, _)) if self.sort.by != usual => Err(Unsortable {
+            Some((filter, _)) if self.sort.by != usual => Err(Unsortable::Sorted {
                 sort: self.sort.to_string(),
                 filter: (*filter).to_owned(),
                 usual: usual.as_str(),
@@ -317,15 +317,29 @@ impl<F: SortBy> Part<F> {
     }
 }
 
-/// Rows that are filtered so cannot come in this order.
+/// Rows that are filtered so cannot be read a page at a time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "sort: {sort} is not offered with {filter}, which may leave too many rows to be sorted: take {usual} or -{usual}, or leave one of both out"
-)]
-pub struct Unsortable {
-    sort: String,
-    filter: String,
-    usual: &'static str,
+pub enum Unsortable {
+    /// They would have to be sorted, all of them.
+    #[error(
+        "sort: {sort} is not offered with {filter}, which may leave too many rows to be sorted: take {usual} or -{usual}, or leave one of both out"
+    )]
+    Sorted {
+        /// The order that was asked for.
+        sort: String,
+        /// The filter.
+        filter: String,
+        /// The order that is offered.
+        usual: &'static str,
+    },
+    /// They may be few, and would have to be looked for among all.
+    #[error("{filter} is not offered alone, since few may be so among very many: {instead}")]
+    Sought {
+        /// The filter.
+        filter: String,
+        /// What is offered.
+        instead: &'static str,
+    },
 }
 
 /// `ORDER BY` of the columns, or that they are beyond a place. Row values are compared, which both
