@@ -1,4 +1,5 @@
-//! A set becomes the table, in place: what stays keeps its slot and its usage.
+//! A set becomes the table, in place: an activation that stays keeps its slots and its usage,
+//! whatever features it now gives.
 
 use fleetgrant_schemas::Usage;
 use fleetgrant_schemas::grant::Grant;
@@ -13,13 +14,12 @@ pub(crate) fn apply(
     grant: &Grant<'_>,
     removed: &[Usage],
 ) {
-    for right in rights.iter_mut() {
-        right.kind = match right.kind {
-            Kind::InForce | Kind::Refused(_) => Kind::Old,
-            _ => Kind::Free,
-        };
+    // What was removed may come back before its use was reported.
+    for right in rights.iter_mut().filter(|right| right.kind != Kind::Free) {
+        right.kind = Kind::Old;
     }
-    // First what stays, in its slot; then what is new, in those that are free by then.
+    // First into the old slots of the same activation, so that its total is never without one;
+    // then, what has no slot yet, into those that are free by then.
     for slots in [Kind::Old, Kind::Free] {
         for entitlement in grant.entitlements.iter() {
             let mut new = Right::of(&entitlement, profile);
@@ -47,12 +47,11 @@ pub(crate) fn apply(
     }
 }
 
-/// Puts a right into a slot of this kind: an old one must have been its own.
+/// Puts a right into a slot of this kind: an old one must be of its activation.
 #[inline(never)]
 fn put(rights: &mut [Right], slots: Kind, new: &Right) {
     for right in rights.iter_mut().filter(|right| right.kind == slots) {
-        let is_its_own = right.activation == new.activation && right.feature == new.feature;
-        if slots == Kind::Free || is_its_own {
+        if slots == Kind::Free || right.activation == new.activation {
             *right = *new;
             return;
         }
