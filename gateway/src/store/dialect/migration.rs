@@ -166,4 +166,13 @@ mod tests {
             "a migration needs its twin under the same name in migrations/sqlite and migrations/postgres"
         );
     }
+
+    /// Of two with the same number one would never run.
+    #[test]
+    fn each_migration_has_a_number_of_its_own() {
+        let known = known::<Sqlite>(&SQLITE).unwrap();
+        for pair in known.windows(2) {
+            assert_ne!(pair[0].0, pair[1].0, "{} and {}", pair[0].1, pair[1].1);
+        }
+    }
 }
