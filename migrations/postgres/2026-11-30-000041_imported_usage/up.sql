@@ -1,10 +1,10 @@
 -- Uses of rights that another system counted, each told once under a reference of that system.
 
 CREATE TABLE imported_usage (
-    system TEXT NOT NULL,
-    reference TEXT NOT NULL,
+    system TEXT COLLATE "C" NOT NULL,
+    reference TEXT COLLATE "C" NOT NULL,
     entitlement_id BYTEA NOT NULL REFERENCES entitlements (id),
-    device_id TEXT REFERENCES devices (id),
+    device_id TEXT COLLATE "C" REFERENCES devices (id),
     -- The period that a count is of; none where the row told a total.
     since_at BIGINT,
     until_at BIGINT,
