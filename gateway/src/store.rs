@@ -20,6 +20,7 @@ pub mod conversation;
 pub mod device;
 pub mod entitlement;
 pub mod entitlement_link;
+mod entitlement_usage;
 mod error;
 pub mod event;
 pub mod http_write;

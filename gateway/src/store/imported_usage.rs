@@ -5,10 +5,9 @@ use fleetgrant_core::domain::{DeviceId, EntitlementId};
 
 use super::column::{Micros, Octets};
 use super::schema::{
-    activations, entitlement_usage as totals, entitlements, features, imported_usage as table,
-    product_features,
+    activations, entitlements, features, imported_usage as table, product_features,
 };
-use super::{Db, StoreError};
+use super::{Db, StoreError, entitlement_usage};
 
 /// Entitlements that a device may have of one feature, before one must be named.
 const FEW: i64 = 64;
@@ -106,27 +105,13 @@ pub fn overlapping(db: &mut Db, given: &ImportedUsage) -> Result<Option<String>,
 /// Adds a count, and its uses to what the entitlement was used in all; that sum, or none if it
 /// would be too large.
 pub fn insert(db: &mut Db, usage: &ImportedUsage) -> Result<Option<i64>, StoreError> {
-    let row = totals::table.find(usage.entitlement_id);
-    let known: Option<i64> = on!(db, c => row.select(totals::used).first(c).optional())?;
+    let id = usage.entitlement_id.0;
+    let known = entitlement_usage::used(db, id)?;
     let Some(used) = known.unwrap_or(0).checked_add(usage.uses) else {
         return Ok(None);
     };
     on!(db, c => diesel::insert_into(table::table).values(usage).execute(c))?;
-    let now: Micros = usage.created_at;
-    match known {
-        Some(_) => {
-            let set = (totals::used.eq(used), totals::changed_at.eq(now));
-            on!(db, c => diesel::update(row).set(set).execute(c))?;
-        }
-        None => {
-            let first = (
-                totals::entitlement_id.eq(usage.entitlement_id),
-                totals::used.eq(used),
-                totals::changed_at.eq(now),
-            );
-            on!(db, c => diesel::insert_into(totals::table).values(first).execute(c))?;
-        }
-    }
+    entitlement_usage::put(db, id, known, used, usage.created_at.0)?;
     Ok(Some(used))
 }
 

@@ -11,10 +11,10 @@
 use std::marker::PhantomData;
 
 use diesel::backend::Backend;
+use diesel::expression::AsExpression;
 use diesel::query_builder::{AstPass, IntoUpdateTarget, Query, QueryFragment, QueryId};
-use diesel::serialize::ToSql;
-use diesel::sql_types::HasSqlType;
-use diesel::{Column, Expression, QueryResult, QuerySource, RunQueryDsl};
+use diesel::sql_types::SqlType;
+use diesel::{Column, QueryResult, QuerySource, RunQueryDsl};
 
 /// Values for a list of columns that is known from its type.
 pub trait Columns<DB: Backend> {
@@ -38,107 +38,55 @@ pub enum Form {
     Assignment,
 }
 
-/// A column and its value.
+/// A column and what is written into it.
 #[derive(Clone, Copy, Debug)]
-pub struct Bind<C, V> {
-    value: V,
-    column: PhantomData<C>,
-}
-
-/// A column and what the database computes for it.
-#[derive(Clone, Copy, Debug)]
-pub struct Computed<C, E> {
+pub struct Cell<C, E> {
     expression: E,
     column: PhantomData<C>,
 }
 
-impl<C, V> Bind<C, V> {
+impl<C: Column, E> Cell<C, E> {
     /// For `columns!` only.
-    pub fn new(_: C, value: V) -> Self {
-        let column = PhantomData;
-        Self { value, column }
+    pub fn new<V>(_: C, value: V) -> Self
+    where
+        C::SqlType: SqlType,
+        V: AsExpression<C::SqlType, Expression = E>,
+    {
+        Self {
+            expression: value.as_expression(),
+            column: PhantomData,
+        }
     }
 }
 
-impl<C: Expression, E: Expression<SqlType = C::SqlType>> Computed<C, E> {
-    /// For `columns!` only.
-    pub fn new(_: C, expression: E) -> Self {
-        let column = PhantomData;
-        Self { expression, column }
-    }
-}
-
-/// `columns!(table { column: value, other = expression })`: what an INSERT or UPDATE writes. Lists
-/// are joined by a pair of them.
+/// `columns!(table { column: value, … })`: what an INSERT or UPDATE writes; a value may be what the
+/// database computes. Lists are joined by a pair of them.
 macro_rules! columns {
-    (@ $table:ident $column:ident : $value:expr) => {
-        $crate::store::prepared::Bind::new($table::$column, $value)
+    ($table:ident { $column:ident: $value:expr $(,)? }) => {
+        $crate::store::prepared::Cell::new($table::$column, $value)
     };
-    (@ $table:ident $column:ident = $value:expr) => {
-        $crate::store::prepared::Computed::new($table::$column, $value)
-    };
-    ($table:ident { $column:ident $sign:tt $value:expr $(,)? }) => {
-        columns!(@ $table $column $sign $value)
-    };
-    ($table:ident { $column:ident $sign:tt $value:expr, $($rest:tt)+ }) => {
-        (columns!(@ $table $column $sign $value), columns!($table { $($rest)+ }))
+    ($table:ident { $column:ident: $value:expr, $($rest:tt)+ }) => {
+        (columns!($table { $column: $value }), columns!($table { $($rest)+ }))
     };
 }
 
-impl<C, V, DB> Columns<DB> for Bind<C, V>
-where
-    C: Column,
-    DB: Backend + HasSqlType<C::SqlType>,
-    V: ToSql<C::SqlType, DB>,
-{
+impl<C: Column, E: QueryFragment<DB>, DB: Backend> Columns<DB> for Cell<C, E> {
     fn walk<'b>(
         &'b self,
         form: Form,
         separator: &'static str,
         mut out: AstPass<'_, 'b, DB>,
     ) -> QueryResult<()> {
-        introduce::<C, DB>(form, separator, &mut out)?;
+        out.push_sql(separator);
         match form {
-            Form::Name => Ok(()),
-            Form::Value | Form::Assignment => out.push_bind_param::<C::SqlType, V>(&self.value),
+            Form::Name => return out.push_identifier(C::NAME),
+            Form::Assignment => {
+                out.push_identifier(C::NAME)?;
+                out.push_sql(" = ");
+            }
+            Form::Value => {}
         }
-    }
-}
-
-impl<C, E, DB> Columns<DB> for Computed<C, E>
-where
-    C: Column,
-    DB: Backend,
-    E: QueryFragment<DB>,
-{
-    fn walk<'b>(
-        &'b self,
-        form: Form,
-        separator: &'static str,
-        mut out: AstPass<'_, 'b, DB>,
-    ) -> QueryResult<()> {
-        introduce::<C, DB>(form, separator, &mut out)?;
-        match form {
-            Form::Name => Ok(()),
-            Form::Value | Form::Assignment => self.expression.walk_ast(out),
-        }
-    }
-}
-
-fn introduce<C: Column, DB: Backend>(
-    form: Form,
-    separator: &'static str,
-    out: &mut AstPass<'_, '_, DB>,
-) -> QueryResult<()> {
-    out.push_sql(separator);
-    match form {
-        Form::Value => Ok(()),
-        Form::Name => out.push_identifier(C::NAME),
-        Form::Assignment => {
-            out.push_identifier(C::NAME)?;
-            out.push_sql(" = ");
-            Ok(())
-        }
+        self.expression.walk_ast(out)
     }
 }
 

@@ -22,6 +22,7 @@ use super::cache::View;
 use super::{corrupt, unsigned};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
+use crate::store::entitlement_usage as usage;
 use crate::store::error::StoreError;
 use crate::store::prepared::Fix as _;
 use crate::store::schema::{
@@ -328,7 +329,7 @@ pub(super) fn apply(
         let live_units = entitlements::live_units + change.units;
         if change.units > 0 {
             let values = columns!(entitlements {
-                live_units = live_units,
+                live_units: live_units,
                 changed_at: Micros(now),
             });
             let fitting = row.filter(entitlements::unlimited.or(fits));
@@ -362,7 +363,10 @@ pub(super) fn apply(
         }
     }
     if change.used > 0 {
-        note_uses(db, id, change.used, now)?;
+        let known = usage::used(db, id)?;
+        let more = i64::try_from(change.used).unwrap_or(i64::MAX);
+        let used = known.unwrap_or(0).saturating_add(more);
+        usage::put(db, id, known, used, now)?;
     }
     if let Some(start) = change.started_at {
         let waiting = row.filter(entitlements::starts_at.is_null());
@@ -377,33 +381,6 @@ pub(super) fn apply(
         time_reservations(db, id)?;
     }
     Ok(true)
-}
-
-/// Added here, since no database may be asked for a sum that is too large for it: the writer is
-/// alone.
-fn note_uses(db: &mut Db, id: EntitlementId, uses: u64, now: Timestamp) -> Result<(), StoreError> {
-    let more = i64::try_from(uses).unwrap_or(i64::MAX);
-    let row = entitlement_usage::table.find(Octets(id));
-    let known: Option<i64> = on!(db, c => row
-        .select(entitlement_usage::used)
-        .fixed()
-        .get_result(c)
-        .optional())?;
-    if let Some(known) = known {
-        let values = columns!(entitlement_usage {
-            used: known.saturating_add(more),
-            changed_at: Micros(now),
-        });
-        on!(db, c => update!(row, values).execute(c))?;
-    } else {
-        let first = columns!(entitlement_usage {
-            entitlement_id: Octets(id),
-            used: more,
-            changed_at: Micros(now),
-        });
-        on!(db, c => insert!(entitlement_usage::table, first).execute(c))?;
-    }
-    Ok(())
 }
 
 /// Writes anew when the reservations of an entitlement run out, since its dates have changed.
