@@ -206,6 +206,8 @@ impl Right {
     fn has_usage(&self) -> bool {
         match self.kind {
             Kind::InForce => self.counted,
+            // The firmware may take it again, and must not begin anew.
+            Kind::Refused(_) => self.counted && self.used > 0,
             Kind::Removed => true,
             _ => false,
         }

@@ -182,3 +182,22 @@ fn an_activation_that_comes_back_before_its_uses_were_reported_has_them_still() 
     let restarted = start(&profile, &flash, 2);
     assert_eq!(left(&restarted, "c"), COUNT - 3);
 }
+
+#[test]
+fn what_the_firmware_refuses_for_a_while_does_not_begin_anew() {
+    let factory = Factory::new();
+    let profile = profile(&factory);
+    let flash = Flash::default();
+    let mut agent = used(&profile, &flash, &vec![(3, "a")]);
+    let total = BASE + 3;
+    assert_eq!(
+        push(&mut agent, 2, &vec![(3, "unknown"), (4, "b")]),
+        [usage(3, total), usage(4, BASE)]
+    );
+    // The record of uses is written anew, for the other one.
+    agent.use_one("b", Instant(0)).unwrap();
+    let mut agent = start(&profile, &flash, 2);
+    push(&mut agent, 3, &vec![(3, "a"), (4, "b")]);
+    assert_eq!(left(&agent, "a"), COUNT - 3);
+    assert_eq!(left(&agent, "b"), COUNT - 1);
+}

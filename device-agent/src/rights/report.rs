@@ -58,7 +58,7 @@ pub(crate) fn leaving(
     collect(totals, |list| {
         for right in rights {
             let leaves = match right.kind {
-                Kind::InForce => right.counted && right.used > 0,
+                Kind::InForce | Kind::Refused(_) => right.counted && right.used > 0,
                 Kind::Removed => !were_reported,
                 _ => false,
             };

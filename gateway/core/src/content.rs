@@ -161,6 +161,17 @@ pub(crate) struct Content<'a> {
     pub(crate) denials: &'a [Denial],
     /// It is made ahead of the device's first start, which takes it without having asked.
     pub(crate) is_factory: bool,
+    pub(crate) uses: Uses,
+}
+
+/// The uses that a set tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Uses {
+    /// What is left, from what the device reported on: one that has lost its totals, or forgot them
+    /// with an activation that went and came back, gets none a second time.
+    OnRecord,
+    /// As large as they can become: only measured, never sent.
+    Largest,
 }
 
 impl Content<'_> {
@@ -224,7 +235,20 @@ impl Content<'_> {
         feature: &'f Feature,
     ) -> Right<'f> {
         let run = activation.run;
-        let count = entitlement.rules.count(feature, activation.units);
+        let model = match activation.kind {
+            ActivationKind::Normal => to_wire(entitlement.rules.model),
+            ActivationKind::Temporary => Model::Temporary,
+        };
+        let total = entitlement.rules.count(feature, activation.units);
+        let (count, usage_base) = match self.uses {
+            Uses::OnRecord => (
+                total.map(|total| total.saturating_sub(activation.usage)),
+                activation.usage,
+            ),
+            Uses::Largest => (total, u64::MAX),
+        };
+        // A device reports totals of these only.
+        let is_counted = total.is_some() || matches!(model, Model::Metered | Model::Counted);
         // What stays on after its end is told so for a hundred years.
         let stays = activation.kind == ActivationKind::Normal
             && run.is_some_and(|run| run.end.is_some())
@@ -234,10 +258,7 @@ impl Content<'_> {
             activation: activation.id,
             feature: feature.name.as_str(),
             version_ceiling: feature.version_ceiling.as_deref(),
-            model: match activation.kind {
-                ActivationKind::Normal => to_wire(entitlement.rules.model),
-                ActivationKind::Temporary => Model::Temporary,
-            },
+            model,
             // One that has begun needs no saying, and a device without a clock no waiting.
             start: run
                 .and_then(|run| run.start)
@@ -247,7 +268,7 @@ impl Content<'_> {
             count,
             grace: grace.filter(|grace| *grace > 0),
             vendor_data: Some(&feature.vendor_data[..]).filter(|data| !data.is_empty()),
-            usage_base: count.map(|_| 0),
+            usage_base: (is_counted && usage_base > 0).then_some(usage_base),
             lease_end: self.lease_end.map(Timestamp::seconds),
         }
     }

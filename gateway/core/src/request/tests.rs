@@ -5,3 +5,4 @@ mod challenge;
 mod held;
 mod number;
 mod repeat;
+mod uses;

@@ -7,7 +7,7 @@ use fleetgrant_schemas::limits;
 
 use super::{Turn, Unissuable};
 use crate::ask::{Channel, Reason};
-use crate::content::{self, Content, Denial};
+use crate::content::{self, Content, Denial, Uses};
 use crate::context::Entropy;
 use crate::domain::{
     ActivationId, Challenge, Cti, DeviceNonce, Generation, KeyThumbprint, SetKey, Timestamp,
@@ -35,8 +35,8 @@ pub(crate) struct Proposal {
 }
 
 impl<E: Entropy> Turn<'_, E> {
-    /// Whether the device takes a set over `ledger`, in answer to a request or not, and whatever
-    /// its generation: what fits now must fit in every later set.
+    /// Whether the device takes a set over `ledger`, in answer to a request or not, whatever its
+    /// generation and the uses by then: what fits now must fit in every later set.
     pub(crate) fn has_room(&self, ledger: &Ledger, no_room: &NoRoom) -> bool {
         let rights = ledger.rights();
         if rights <= limits::MAX_ENTITLEMENTS
@@ -66,7 +66,11 @@ impl<E: Entropy> Turn<'_, E> {
             denials: Vec::new(),
             is_factory: false,
         };
-        self.fits(&largest, 0)
+        Content {
+            uses: Uses::Largest,
+            ..self.content(&largest)
+        }
+        .fits(self.device.max_down)
     }
 
     /// What waits to be put in a set over `ledger` and finds no room: the newest first.
@@ -204,6 +208,7 @@ impl<E: Entropy> Turn<'_, E> {
             included: &proposal.included,
             denials: &proposal.denials,
             is_factory: proposal.is_factory,
+            uses: Uses::OnRecord,
         }
     }
 }

@@ -8,7 +8,8 @@ use fleetgrant_schemas::topic::MessageType;
 use fleetgrant_schemas::{Message, limits};
 
 use crate::ask::Reason;
-use crate::domain::EntitlementState;
+use crate::domain::{EntitlementState, LicenseModel};
+use crate::license::ModelRules;
 use crate::operator::{OperatorError, Publish, assign};
 use crate::outcome::{Answer, Outcome};
 use crate::rule::Rule;
@@ -93,6 +94,45 @@ fn what_fits_now_fits_under_every_later_generation() {
         request.ask.max_down = u16::try_from(max).unwrap();
         let outcome = bench.receive(&device, &request);
         assert_eq!(denials(&outcome), [(!fits).then_some(Rule::SetFull)]);
+    }
+}
+
+/// The total it begins at, and its key, grow from nothing.
+const USAGE_BASE: usize = 10;
+
+/// Else a device that is full could not be told anything once it has used what it has.
+#[test]
+fn what_fits_now_fits_however_often_it_is_used() {
+    let mut bench = Bench::new();
+    let prepaid = ModelRules {
+        uses: Some(u64::MAX),
+        ..ModelRules::of(LicenseModel::Counted)
+    };
+    bench.sell_as("scan", 100, |e| e.rules = prepaid);
+    let mut device = bench.admitted("d");
+    for total in 1..9 {
+        bench.ask(&mut device, Reason::Upgrade, &[want("scan", total)]);
+    }
+    let request = device.request(Reason::Upgrade, &[want("scan", 9)]);
+    let needed = {
+        let mut trial = bench.clone();
+        size(&trial.receive(&device, &request))
+    };
+    let largest = needed + GROWTH + 9 * USAGE_BASE;
+    assert!(largest > limits::MIN_DOWN);
+    for (max, fits) in [(largest, true), (largest - 1, false)] {
+        let (mut bench, mut device) = (bench.clone(), device.clone());
+        device.max_down = u16::try_from(max).unwrap();
+        let outcome = bench.ask(&mut device, Reason::Upgrade, &[want("scan", 9)]);
+        assert_eq!(denials(&outcome), [(!fits).then_some(Rule::SetFull)]);
+        let used = |activation: crate::activation::Activation| crate::ask::Usage {
+            activation: activation.id,
+            total: 1 << 53,
+        };
+        device.usage = bench.activations(&device).into_iter().map(used).collect();
+        let outcome = bench.ask(&mut device, Reason::Renew, &[]);
+        assert_eq!(outcome.answer, Answer::Grant);
+        assert!(size(&outcome) <= max);
     }
 }
 
@@ -184,7 +224,7 @@ fn what_is_sent_says_what_was_decided() {
         (Some("2.9"), None)
     );
     assert_eq!((scan.count, print.count), (None, Some(200)));
-    assert_eq!((scan.usage_base, print.usage_base), (None, Some(0)));
+    assert_eq!((scan.usage_base, print.usage_base), (None, None));
     assert_eq!(scan.vendor_data, Some(&[1, 2, 3][..]));
     assert_eq!((scan.end, scan.grace), (Some(1_900_000_000), Some(60)));
     assert_eq!(scan.start, None, "it has begun");

@@ -172,18 +172,3 @@ fn a_device_whose_generations_are_used_up_is_told_so() {
     let outcome = bench.ask(&mut device, Reason::Renew, &[]);
     assert_eq!(noticed(&outcome), Some(NoticeCode::Denied));
 }
-
-#[test]
-fn usage_only_grows() {
-    let mut bench = Bench::new();
-    bench.sell("scan", 1);
-    let mut device = bench.activated("d", "scan", 1);
-    let activation = bench.activations(&device)[0].id;
-    let used = |bench: &Bench, device: &crate::testkit::Handset| bench.activations(device)[0].usage;
-    for (total, kept) in [(5, 5), (3, 5), (9, 9)] {
-        device.usage = vec![crate::ask::Usage { activation, total }];
-        let request = device.request(Reason::Renew, &[]);
-        bench.receive(&device, &request);
-        assert_eq!(used(&bench, &device), kept);
-    }
-}
