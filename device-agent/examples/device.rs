@@ -64,6 +64,9 @@ struct Arguments {
     /// Where its records are kept; otherwise it forgets everything when it ends
     #[arg(long, value_name = "DIR")]
     storage: Option<PathBuf>,
+    /// When its firmware was built, in seconds since 1970
+    #[arg(long, value_name = "SECONDS")]
+    built: Option<u64>,
     /// A feature that its firmware knows
     #[arg(long = "feature", value_name = "NAME")]
     features: Vec<String>,
@@ -162,7 +165,12 @@ fn describe(status: Status) -> String {
         Status::On {
             until: Some(until), ..
         } => format!("on until {until} (seconds since 1970)"),
-        Status::Grace { until, .. } => format!("on, but its term has ended; off from {until}"),
+        Status::Grace {
+            until: Some(until), ..
+        } => format!("on, but its term has ended; off from {until}"),
+        Status::Grace { until: None, .. } => {
+            "on, but its term has ended; off from the next start".to_owned()
+        }
         Status::Off(reason) => format!("off ({reason:?})"),
     }
 }
@@ -210,6 +218,7 @@ fn configure(arguments: &Arguments) -> anyhow::Result<DeviceConfig> {
         platform: OwnedPlatform {
             sw_name: Some("example-device".to_owned()),
             sw_version: Some(arguments.firmware.clone()),
+            sw_built: arguments.built,
             ..OwnedPlatform::default()
         },
     })

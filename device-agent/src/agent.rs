@@ -19,7 +19,7 @@ use crate::key_ring::KeyRing;
 use crate::profile::{InvalidProfile, Profile};
 use crate::receiving::Gates;
 use crate::refusal::Refusal;
-use crate::rights::{self, Status, UseError};
+use crate::rights::{self, Status, Time, UseError};
 use crate::state::State;
 use crate::storage::{Record, Storage};
 use crate::time::Instant;
@@ -30,7 +30,7 @@ const TRY_AGAIN_SECS: u64 = 60;
 const CLOCK_JUMP_SECS: u64 = 86_400;
 
 /// A device's side of the protocol. `RIGHTS` is the number of rights it has room for, 1 to 64,
-/// at 72 bytes each; `buffer` holds the request that is outstanding: 512 bytes for one by
+/// at 80 bytes each; `buffer` holds the request that is outstanding: 512 bytes for one by
 /// thumbprint with few wants, 2 kB with a chain of P-256 certificates, 6 kB with RSA issuers.
 ///
 /// After each call that changes something (`start`, `ask`, `handle_*`, `resend`, `use_one`):
@@ -205,17 +205,17 @@ where
     /// Whether a feature is on. Cheap: no parsing, no storage.
     pub fn is_on(&self, feature: &str, now: Instant) -> Status {
         self.enforcing
-            .status(self.profile, feature, self.clock.secs(now))
+            .status(self.profile, feature, self.time_at(now))
     }
 
     /// Counts one use of a feature, if it is on. The new total is stored before this returns, so
     /// each use of what is counted costs one write.
     pub fn use_one(&mut self, feature: &str, now: Instant) -> Result<Status, UseError> {
         self.now = now;
-        let floor = self.floor();
+        let time = self.time();
         let place = self.profile.feature(feature).unwrap_or(u8::MAX);
         let rights = &mut self.enforcing.rights;
-        let counted = rights::use_one(rights, place, floor).map_err(UseError::Off)?;
+        let counted = rights::use_one(rights, place, time).map_err(UseError::Off)?;
         if let Some(activation) = counted
             && let Err(reason) = self.store_usage()
         {
@@ -223,7 +223,7 @@ where
             return Err(UseError::Storage(reason));
         }
         self.tell_changes();
-        Ok(rights::status(&self.enforcing.rights, place, floor))
+        Ok(rights::status(&self.enforcing.rights, place, time))
     }
 
     /// Tells the agent of a wall clock, in seconds since 1970. It can only add: a clock that is
@@ -279,6 +279,18 @@ where
     #[inline(never)]
     pub(crate) fn floor(&self) -> u64 {
         self.clock.secs(self.now)
+    }
+
+    #[inline(never)]
+    pub(crate) fn time(&self) -> Time {
+        self.time_at(self.now)
+    }
+
+    fn time_at(&self, now: Instant) -> Time {
+        Time {
+            floor: self.clock.secs(now),
+            at_zero: self.clock.at_zero(),
+        }
     }
 
     fn contact_is_due(&mut self) {
@@ -338,8 +350,15 @@ where
 
     #[inline(never)]
     pub(crate) fn tell_changes(&mut self) {
-        let floor = self.floor();
-        while let Some((feature, on)) = self.enforcing.change(floor) {
+        let time = self.time();
+        let rights = &mut self.enforcing.rights;
+        rights::end_past(rights, self.clock.proven_at_zero());
+        // What ends at the next start must not begin anew because that came before the floor was
+        // stored.
+        if rights::is_crossed(rights, self.clock.stored_secs(), time.floor) {
+            self.store_state();
+        }
+        while let Some((feature, on)) = self.enforcing.change(time) {
             self.events.push(Event::FeatureChanged { feature, on });
         }
     }

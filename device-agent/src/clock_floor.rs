@@ -23,17 +23,21 @@ pub(crate) struct ClockFloor {
     claimed: u64,
     at: Instant,
     persisted: Instant,
+    /// The floor that was persisted.
+    stored: u64,
 }
 
 impl ClockFloor {
     /// After a start, from what was persisted. The device was off for an unknown time: each
     /// start counts as a minute, so that power cycles do not stop the clock.
     pub(crate) fn restore(proven: u64, claimed: u64, now: Instant) -> Self {
+        let claimed = proven.max(claimed).saturating_add(MINUTE_MILLIS);
         Self {
             proven,
-            claimed: proven.max(claimed).saturating_add(MINUTE_MILLIS),
+            claimed,
             at: now,
             persisted: now,
+            stored: claimed,
         }
     }
 
@@ -48,6 +52,23 @@ impl ClockFloor {
     /// The floor without what is only claimed.
     pub(crate) fn proven_secs(&self, now: Instant) -> u64 {
         self.secs_of(self.proven, now)
+    }
+
+    /// The floor when the uptime was zero, in milliseconds: whatever the uptime, as long as nothing
+    /// is proven or claimed.
+    #[inline(never)]
+    pub(crate) fn at_zero(&self) -> u64 {
+        self.proven.max(self.claimed).saturating_sub(self.at.0)
+    }
+
+    /// The same of the floor without what is only claimed.
+    pub(crate) fn proven_at_zero(&self) -> u64 {
+        self.proven.saturating_sub(self.at.0)
+    }
+
+    /// The floor that was persisted, in seconds since 1970.
+    pub(crate) fn stored_secs(&self) -> u64 {
+        time::secs(self.stored)
     }
 
     fn secs_of(&self, floor: u64, now: Instant) -> u64 {
@@ -70,13 +91,14 @@ impl ClockFloor {
     /// What to persist.
     pub(crate) fn persist(&mut self, now: Instant) -> Floors {
         self.advance(now);
-        self.persisted = now;
+        self.postpone_persist(now);
         (self.proven, self.claimed)
     }
 
     /// It could not be persisted: the next time counts from now.
     pub(crate) fn postpone_persist(&mut self, now: Instant) {
         self.persisted = now;
+        self.stored = self.proven.max(self.claimed);
     }
 
     /// When it must be persisted next.

@@ -6,7 +6,7 @@ use fleetgrant_schemas::id::KeyId;
 
 use crate::profile::Profile;
 use crate::removing::Removing;
-use crate::rights::{self, Off, Right, Status};
+use crate::rights::{self, Off, Right, Status, Time};
 use crate::time::Instant;
 
 /// The set in force; a blank device holds none.
@@ -39,22 +39,25 @@ impl<const RIGHTS: usize> Enforcing<RIGHTS> {
         signed_by: Option<KeyId>,
         profile: &Profile<'_>,
         removing: &Removing<RIGHTS>,
+        time: Time,
+        now: Instant,
     ) {
-        rights::apply(&mut self.rights, profile, grant, removing.totals());
+        let removed = removing.totals();
+        rights::apply(&mut self.rights, profile, grant, removed, time, now);
         self.held = Some(grant.held());
         self.signed_by = signed_by;
     }
 
-    pub(crate) fn status(&self, profile: &Profile<'_>, feature: &str, floor: u64) -> Status {
+    pub(crate) fn status(&self, profile: &Profile<'_>, feature: &str, now: Time) -> Status {
         match profile.feature(feature) {
-            Some(feature) => rights::status(&self.rights, feature, floor),
+            Some(feature) => rights::status(&self.rights, feature, now),
             None => Status::Off(Off::NotGranted),
         }
     }
 
     /// A feature that went on or off since the last call.
-    pub(crate) fn change(&mut self, floor: u64) -> Option<(u8, bool)> {
-        let on = rights::features_on(&self.rights, floor);
+    pub(crate) fn change(&mut self, now: Time) -> Option<(u8, bool)> {
+        let on = rights::features_on(&self.rights, now);
         let changed = on ^ self.told_on;
         if changed == 0 {
             return None;

@@ -15,6 +15,9 @@ pub struct Profile<'c> {
     /// What it says of itself. `sw_version` is what version ceilings are compared with; without
     /// it every right with a ceiling is refused. `boot_count` is filled in by the agent.
     pub platform: Platform<'c>,
+    /// When the firmware was built, in seconds since 1970: what build ceilings are compared with;
+    /// without it every right with one is refused. It is no secret, and is told to nobody.
+    pub sw_built: Option<u64>,
     /// The features this firmware knows, at most 64; a right to any other is refused.
     pub features: &'c [&'c str],
     /// The authority's keys it was built with: key set 0.

@@ -124,8 +124,9 @@ where
 
         self.clock = clock;
         let signed_by = Some(accepted.signed_by());
+        let time = self.time();
         self.enforcing
-            .enforce(grant, signed_by, self.profile, &removing);
+            .enforce(grant, signed_by, self.profile, &removing, time, self.now);
         self.challenge = Some(grant.next_challenge);
         let renew = grant.renew_after.max(MIN_RENEW_SECS);
         self.enforcing.renew_at = retry::around_secs(self.now, renew, self.random());

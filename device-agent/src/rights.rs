@@ -16,6 +16,7 @@ use fleetgrant_schemas::id::ActivationId;
 
 use crate::profile::{MAX_FEATURES, Profile};
 use crate::storage::StorageError;
+use crate::time::{self, Instant};
 use crate::version;
 
 /// Whether a feature may be used, and how long. Instants are seconds since 1970.
@@ -28,10 +29,11 @@ pub enum Status {
         /// Uses left; none: it is not counted down.
         remaining: Option<u64>,
     },
-    /// Its end has passed and its grace has not: on, with a warning to the user.
+    /// Its end has passed and its grace has not, or it goes off at the next start: on, with a
+    /// warning to the user.
     Grace {
-        /// When the grace ends.
-        until: u64,
+        /// When the grace ends; none: at the next start of the device.
+        until: Option<u64>,
         /// Uses left; none: it is not counted down.
         remaining: Option<u64>,
     },
@@ -53,7 +55,7 @@ impl Status {
                 if remaining.is_none() { 9 } else { 8 },
                 until.unwrap_or(u64::MAX),
             ),
-            Self::Grace { until, .. } => (7, until),
+            Self::Grace { until, .. } => (7, until.unwrap_or(u64::MAX)),
             Self::Off(off) => (off as u8, 0),
         }
     }
@@ -66,9 +68,12 @@ pub enum Off {
     NotGranted,
     /// The firmware is newer than the right's version ceiling.
     VersionCeiling,
+    /// The firmware was built at or after the right's build ceiling.
+    BuildCeiling,
     /// Its start lies ahead.
     NotStarted,
-    /// Its end and its grace have passed.
+    /// Its end and its grace have passed, for one that stays on until the next start before this
+    /// one.
     Ended,
     /// The device was out of contact for longer than its lease.
     LeaseEnded,
@@ -96,6 +101,15 @@ impl core::fmt::Display for UseError {
 
 impl core::error::Error for UseError {}
 
+/// The time that rights are compared with.
+#[derive(Clone, Copy)]
+pub(crate) struct Time {
+    /// The true time is not below it: seconds since 1970.
+    pub(crate) floor: u64,
+    /// What it was when the uptime was zero: milliseconds since 1970.
+    pub(crate) at_zero: u64,
+}
+
 /// One slot of the table. A limit that is not set is `u64::MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Right {
@@ -106,10 +120,14 @@ pub(crate) struct Right {
     /// The total at which its count is used up.
     limit: u64,
     used: u64,
+    /// Since when it is in force, of the uptime; one that stays was so before.
+    since: Instant,
     grace: u32,
     /// Place in the profile's list, or [`NO_FEATURE`].
     feature: u8,
     counted: bool,
+    /// Its end takes effect at the next start.
+    stays: bool,
     kind: Kind,
 }
 
@@ -134,13 +152,15 @@ impl Right {
         lease_end: u64::MAX,
         limit: u64::MAX,
         used: 0,
+        since: Instant::NEVER,
         grace: 0,
         feature: NO_FEATURE,
         counted: false,
+        stays: false,
         kind: Kind::Free,
     };
 
-    fn of(entitlement: &Entitlement<'_>, profile: &Profile<'_>) -> Self {
+    fn of(entitlement: &Entitlement<'_>, profile: &Profile<'_>, since: Instant) -> Self {
         let base = entitlement.usage_base.unwrap_or(0);
         let feature = profile.feature(entitlement.feature);
         Self {
@@ -153,46 +173,65 @@ impl Right {
                 None => u64::MAX,
             },
             used: base,
+            since,
             grace: entitlement.grace.unwrap_or(0),
             feature: feature.unwrap_or(NO_FEATURE),
             counted: entitlement.count.is_some()
                 || matches!(entitlement.model, Model::Metered | Model::Counted),
-            kind: match (feature, entitlement.version_ceiling) {
-                (None, _) => Kind::Refused(OutcomeReason::UnknownFeature),
-                (_, Some(ceiling)) if !is_within(profile, ceiling) => {
-                    Kind::Refused(OutcomeReason::VersionCeiling)
-                }
-                _ => Kind::InForce,
+            stays: entitlement.end_effect.is_some(),
+            kind: if feature.is_none() {
+                Kind::Refused(OutcomeReason::UnknownFeature)
+            } else if !is_within(profile, entitlement.version_ceiling) {
+                Kind::Refused(OutcomeReason::VersionCeiling)
+            } else if !is_built_before(profile, entitlement.build_ceiling) {
+                Kind::Refused(OutcomeReason::BuildCeiling)
+            } else {
+                Kind::InForce
             },
         }
     }
 
-    fn status(&self, now: u64) -> Status {
+    fn status(&self, time: Time) -> Status {
+        let now = time.floor;
         let remaining = (self.limit != u64::MAX).then(|| self.limit.saturating_sub(self.used));
         let grace_end = self.grace_end();
         match self.kind {
             Kind::Refused(OutcomeReason::VersionCeiling) => Status::Off(Off::VersionCeiling),
+            Kind::Refused(OutcomeReason::BuildCeiling) => Status::Off(Off::BuildCeiling),
+            Kind::Refused(OutcomeReason::Ended) => Status::Off(Off::Ended),
             Kind::InForce if now < self.start => Status::Off(Off::NotStarted),
-            Kind::InForce if now >= grace_end => Status::Off(Off::Ended),
+            Kind::InForce if now >= grace_end && !self.runs_on(time.at_zero) => {
+                Status::Off(Off::Ended)
+            }
             Kind::InForce if now >= self.lease_end => Status::Off(Off::LeaseEnded),
             Kind::InForce if remaining == Some(0) => Status::Off(Off::UsedUp),
             Kind::InForce if now >= self.end => Status::Grace {
-                until: grace_end.min(self.lease_end),
+                until: limit(if self.stays {
+                    self.lease_end
+                } else {
+                    grace_end.min(self.lease_end)
+                }),
                 remaining,
             },
-            Kind::InForce => {
-                let until = self.end.min(self.lease_end);
-                Status::On {
-                    until: (until != u64::MAX).then_some(until),
-                    remaining,
-                }
-            }
+            Kind::InForce => Status::On {
+                until: limit(self.end.min(self.lease_end)),
+                remaining,
+            },
             _ => Status::Off(Off::NotGranted),
         }
     }
 
     const fn grace_end(&self) -> u64 {
         self.end.saturating_add(self.grace as u64)
+    }
+
+    /// Whether its end waits for the next start: it was in force, in this run of the device, before
+    /// the time was past its end and grace. Whatever raises the floor later, a clock or a proof,
+    /// raises what it was then; the uptime between is the device's own.
+    #[inline(never)]
+    fn runs_on(&self, at_zero: u64) -> bool {
+        let since = at_zero.saturating_add(self.since.0);
+        self.stays && since < time::millis(self.grace_end())
     }
 
     fn is_in_force(&self) -> bool {
@@ -215,7 +254,7 @@ impl Right {
 }
 
 /// The status of the feature at this place of the profile's list.
-pub(crate) fn status(rights: &[Right], feature: u8, now: u64) -> Status {
+pub(crate) fn status(rights: &[Right], feature: u8, now: Time) -> Status {
     let mut best = Status::Off(Off::NotGranted);
     for right in rights.iter().filter(|right| right.feature == feature) {
         let status = right.status(now);
@@ -227,7 +266,7 @@ pub(crate) fn status(rights: &[Right], feature: u8, now: u64) -> Status {
 }
 
 /// The features that are on, as bits.
-pub(crate) fn features_on(rights: &[Right], now: u64) -> u64 {
+pub(crate) fn features_on(rights: &[Right], now: Time) -> u64 {
     rights
         .iter()
         .filter(|right| usize::from(right.feature) < MAX_FEATURES && right.status(now).is_on())
@@ -247,12 +286,29 @@ pub(crate) fn next_change(rights: &[Right], now: u64) -> Option<u64> {
     (next != u64::MAX).then_some(next)
 }
 
+/// Whether the end of a right that stays on until the next start has come between two instants.
+pub(crate) fn is_crossed(rights: &[Right], from: u64, to: u64) -> bool {
+    rights.iter().any(|right| {
+        right.stays && right.is_in_force() && (from + 1..=to).contains(&right.grace_end())
+    })
+}
+
+/// Ends for good what was past its end, as was proven, when it was put in force: the next
+/// acknowledgement says so. What is only claimed may be taken back.
+pub(crate) fn end_past(rights: &mut [Right], proven_at_zero: u64) {
+    for right in rights.iter_mut() {
+        if right.stays && right.is_in_force() && !right.runs_on(proven_at_zero) {
+            right.kind = Kind::Refused(OutcomeReason::Ended);
+        }
+    }
+}
+
 /// Counts one use of a feature that is on, and tells the activation that bears it; none if it
 /// is not counted. Prepaid uses that end first go first.
 pub(crate) fn use_one(
     rights: &mut [Right],
     feature: u8,
-    now: u64,
+    now: Time,
 ) -> Result<Option<ActivationId>, Off> {
     if let Status::Off(reason) = status(rights, feature, now) {
         return Err(reason);
@@ -310,7 +366,15 @@ fn of_activation(
         .filter(move |right| right.activation == activation && right.kind != Kind::Free)
 }
 
-fn is_within(profile: &Profile<'_>, ceiling: &str) -> bool {
+fn is_within(profile: &Profile<'_>, ceiling: Option<&str>) -> bool {
     let version = profile.platform.sw_version;
-    version.is_some_and(|version| version::is_within(version, ceiling))
+    ceiling.is_none_or(|ceiling| version.is_some_and(|it| version::is_within(it, ceiling)))
+}
+
+fn is_built_before(profile: &Profile<'_>, ceiling: Option<u64>) -> bool {
+    ceiling.is_none_or(|ceiling| profile.sw_built.is_some_and(|built| built < ceiling))
+}
+
+fn limit(instant: u64) -> Option<u64> {
+    (instant != u64::MAX).then_some(instant)
 }

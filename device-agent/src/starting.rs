@@ -136,8 +136,9 @@ where
         let read = authentic.read();
         let grant = self.is_mine(&read)?;
         let removing = installing::removing::<S, RIGHTS>(&mut self.storage, place)?;
+        let (signed_by, time) = (Some(authentic.kid()), self.time());
         self.enforcing
-            .enforce(grant, Some(authentic.kid()), self.profile, &removing);
+            .enforce(grant, signed_by, self.profile, &removing, time, self.now);
         self.challenge = Some(grant.next_challenge);
         Ok(())
     }

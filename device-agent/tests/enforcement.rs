@@ -46,7 +46,7 @@ fn start_end_and_grace_hold_without_any_contact() {
         remaining: None,
     };
     let grace = Status::Grace {
-        until: EPOCH + 12 * HOUR,
+        until: Some(EPOCH + 12 * HOUR),
         remaining: None,
     };
     for (secs, status) in [
@@ -335,6 +335,71 @@ fn what_the_firmware_cannot_use_is_refused_in_the_ack_unless_part_of_it_is_used(
     // And once it has, it does not repeat itself.
     let mut agent = start(&newer, &flash, 3);
     assert!(sent(&mut agent).is_empty());
+}
+
+#[test]
+fn firmware_built_at_or_after_the_build_ceiling_is_refused_and_older_runs_on() {
+    let factory = Factory::new();
+    let profile = factory.profile();
+    let flash = Flash::default();
+    let maintained = Entitlement {
+        build_ceiling: Some(BUILT + 10),
+        ..right(1, "bandwidth")
+    };
+    let mut agent = start(&profile, &flash, 1);
+    install(&mut agent, 1, &[maintained, right(2, "decode")], Instant(0));
+    assert!(agent.is_on("bandwidth", Instant(0)).is_on());
+    let (_, ack) = sent(&mut agent).pop().unwrap();
+    assert_eq!(read_ack(&ack).exceptions.len(), 0);
+    for (seed, built, is_on) in [
+        (2, Some(BUILT + 9), true),
+        (3, Some(BUILT + 10), false),
+        (4, Some(u64::MAX), false),
+        (5, None, false),
+        (6, Some(0), true),
+    ] {
+        let other = fleetgrant_agent::Profile {
+            sw_built: built,
+            ..profile
+        };
+        let mut agent = start(&other, &flash, seed);
+        // For ever: neither a clock nor time changes what the firmware is.
+        agent.set_clock(EPOCH + 100 * 365 * DAY, Instant(0));
+        let status = agent.is_on("bandwidth", Instant(0));
+        assert_eq!(status.is_on(), is_on, "{built:?}");
+        assert!(agent.is_on("decode", Instant(0)).is_on());
+        if !is_on {
+            assert_eq!(status, Status::Off(Off::BuildCeiling));
+        }
+        // What changes is acknowledged.
+        let ack = sent(&mut agent).into_iter().find_map(|(message, bytes)| {
+            (message == MessageType::Ack).then(|| {
+                let exceptions = read_ack(&bytes).exceptions;
+                let told = exceptions
+                    .iter()
+                    .map(|e| (e.activation.0[0], e.outcome, e.reason));
+                told.collect::<Vec<_>>()
+            })
+        });
+        let refused = (1, Outcome::Refused, OutcomeReason::BuildCeiling);
+        match (seed, ack) {
+            (2 | 4 | 5, told) => assert_eq!(told, None, "{built:?}"),
+            (3, told) => assert_eq!(told, Some(vec![refused])),
+            (_, told) => assert_eq!(told, Some(vec![])),
+        }
+    }
+    // A renewal is a set with a later ceiling.
+    let newer = fleetgrant_agent::Profile {
+        sw_built: Some(BUILT + 10),
+        ..profile
+    };
+    let mut agent = start(&newer, &flash, 7);
+    let renewed = Entitlement {
+        build_ceiling: Some(BUILT + 11),
+        ..maintained
+    };
+    install(&mut agent, 2, &[renewed], Instant(0));
+    assert!(agent.is_on("bandwidth", Instant(0)).is_on());
 }
 
 #[test]

@@ -84,6 +84,7 @@ fn the_agent_judges_as_the_vectors_say() {
         features: &["bandwidth-500"],
         authority_keys: &authority,
         roots: &roots,
+        sw_built: None,
         min_key_set: 0,
         max_down: judgements["max_down"].as_u64().unwrap() as u16,
     };

@@ -36,6 +36,7 @@ pub fn profile<'c>(vectors: &'c Vectors, keys: &'c [AuthorityKey]) -> Profile<'c
         features: FEATURES,
         authority_keys: keys,
         roots: &vectors.roots,
+        sw_built: Some(1_700_000_000),
         min_key_set: 0,
         max_down: 4_096,
     }

@@ -68,6 +68,10 @@ closed! {
         Storage = 4 "storage",
         /// It takes a restart.
         NextBoot = 5 "next-boot",
+        /// The firmware was built at or after the build ceiling.
+        BuildCeiling = 6 "build-ceiling",
+        /// Its end and grace had passed when the device last started.
+        Ended = 7 "ended",
     }
 }
 
@@ -76,7 +80,7 @@ closed! {
 /// ```cddl
 /// exception = [activation: activation, outcome: outcome, reason: outcome-reason]
 /// outcome = 1..2
-/// outcome-reason = 0..5
+/// outcome-reason = 0..7
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exception {

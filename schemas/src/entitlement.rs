@@ -3,10 +3,12 @@
 //! ```cddl
 //! entitlement = {
 //!   0: activation, 1: feature, ? 2: version-ceiling, 3: model, ? 4: instant, ? 5: instant,
-//!   ? 6: u64, ? 7: u32, ? 8: bstr .size (1..64), ? 9: u64, ? 10: instant,
+//!   ? 6: u64, ? 7: u32, ? 8: bstr .size (1..64), ? 9: u64, ? 10: instant, ? 11: instant,
+//!   ? 12: end-effect,
 //! }
 //! version-ceiling = tstr .regexp "[!-~]{1,16}"
 //! model = 1..7
+//! end-effect = 1
 //! ```
 
 use crate::closed::closed;
@@ -29,6 +31,8 @@ const ENTITLEMENT: &[Field] = &[
     Field::optional(8, Shape::Bytes(1, limits::MAX_VENDOR_DATA as u16)),
     Field::optional(9, Shape::U64),
     Field::optional(10, Shape::INSTANT),
+    Field::optional(11, Shape::INSTANT),
+    Field::optional(12, EndEffect::SHAPE),
 ];
 /// One right for each activation and feature.
 pub(crate) const LIST: List = List {
@@ -58,6 +62,14 @@ closed! {
     }
 }
 
+closed! {
+    /// What the end of a right does to its feature, its grace over. Absent: it goes off.
+    EndEffect {
+        /// One that was on stays on until the device next starts.
+        NextBoot = 1 "next-boot",
+    }
+}
+
 /// One feature that one activation gives. Instants are seconds since 1970; `end` is exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entitlement<'b> {
@@ -83,6 +95,10 @@ pub struct Entitlement<'b> {
     pub usage_base: Option<u64>,
     /// Until when without contact, where policy sets a lease.
     pub lease_end: Option<u64>,
+    /// Firmware built at or after this instant does not turn it on.
+    pub build_ceiling: Option<u64>,
+    /// What its end does; none: the feature goes off.
+    pub end_effect: Option<EndEffect>,
 }
 
 impl<'b> Codec<'b> for Entitlement<'b> {
@@ -100,6 +116,8 @@ impl<'b> Codec<'b> for Entitlement<'b> {
         values.put_if(self.vendor_data, Value::Bytes);
         values.put_uint_if(self.usage_base);
         values.put_uint_if(self.lease_end);
+        values.put_uint_if(self.build_ceiling);
+        values.put_uint_if(self.end_effect.map(EndEffect::number));
     }
 
     fn take(values: &mut Values<'b>) -> Self {
@@ -115,6 +133,8 @@ impl<'b> Codec<'b> for Entitlement<'b> {
             vendor_data: values.if_there(Values::bytes),
             usage_base: values.if_there(Values::uint),
             lease_end: values.if_there(Values::uint),
+            build_ceiling: values.if_there(Values::uint),
+            end_effect: values.if_there(EndEffect::take),
         }
     }
 }

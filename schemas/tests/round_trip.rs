@@ -1,7 +1,7 @@
 //! What is written is read back, from the caller's buffer alone.
 #![allow(clippy::unwrap_used)]
 
-use fleetgrant_schemas::entitlement::{Entitlement, Model};
+use fleetgrant_schemas::entitlement::{EndEffect, Entitlement, Model};
 use fleetgrant_schemas::envelope::{Draft, Envelope, Signer};
 use fleetgrant_schemas::grant::{Flags, Grant};
 use fleetgrant_schemas::id::*;
@@ -85,6 +85,8 @@ fn a_grant_comes_back_as_it_went_and_fits_only_a_buffer_as_long_as_itself() {
         vendor_data: Some(&[9; 64]),
         usage_base: Some(5),
         lease_end: Some(1_807_776_000),
+        build_ceiling: Some(1_812_000_000),
+        end_effect: Some(EndEffect::NextBoot),
     }];
     let denials = [Denial {
         want: Want::Feature {
@@ -146,6 +148,8 @@ fn no_grant_is_larger_than_the_largest() {
                 vendor_data: Some(&[9; limits::MAX_VENDOR_DATA]),
                 usage_base: Some(u64::MAX),
                 lease_end: Some(limits::MAX_INSTANT),
+                build_ceiling: Some(limits::MAX_INSTANT),
+                end_effect: Some(EndEffect::NextBoot),
             })
             .collect();
         let longest = "x".repeat(64);

@@ -33,6 +33,7 @@ fn firmware(message: &[u8], uptime: u64) -> usize {
         features: &["bandwidth", "decode"],
         authority_keys: &[],
         roots: &[],
+        sw_built: None,
         min_key_set: 0,
         max_down: 1_024,
     };

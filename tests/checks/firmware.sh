@@ -108,7 +108,7 @@ flash/crypto 25000 29400
 flash/verifier 22200 25500
 flash/verifier_se 9500 9500
 flash/agent 49800 54500
-flash/agent_se 33200 33200
+flash/agent_se 34200 34200
 flash/fleetgrant-firmware 65000 69500
 ram/agent 512 512
 bytes/agent 1400 1400

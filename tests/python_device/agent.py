@@ -24,6 +24,14 @@ WAIT_AFTER_REFUSAL = 6 * 3600
 HOUR = 3600
 
 
+# Reasons of exceptions.
+UNKNOWN_FEATURE, BUILD_CEILING, ENDED = 1, 6, 7
+
+
+def name_of(right):
+    return right[0], right[1]
+
+
 @dataclass(frozen=True)
 class AuthorityKey:
     key: ec.EllipticCurvePublicKey
@@ -48,6 +56,7 @@ class Profile:
     authority: tuple  # AuthorityKey
     roots: tuple = ()  # public keys
     features: frozenset | None = None  # those the firmware has; None: all
+    built: int | None = None  # when the firmware was, seconds since 1970; None: not told
     max_down: int = MAX_DOWN
 
     @property
@@ -120,6 +129,8 @@ class Agent:
         self.show_grant = False
         self.with_chain = False
         self.followed = {}  # what is done once an hour, and when it was
+        # By activation and feature, since when each right was in force in this run.
+        self.since = dict.fromkeys(map(name_of, self.rights()), self.started)
 
     # --- Asking
 
@@ -194,6 +205,13 @@ class Agent:
                 raise Refused("conflict")
             self.settle(answers, grant[6])
             return "again"
+        now, floor = self.now(), max(self.floor(), grant[6]) if answers else self.floor()
+        on = {
+            name_of(right): self.since[name_of(right)]
+            for right in self.rights()
+            if self.runs(right, floor)
+        }
+        self.since = {name_of(right): on.get(name_of(right), now) for right in body[4]}
         self.state.held = [*order, grant[7].hex()]
         self.state.grant = message.hex()
         self.state.n = 0
@@ -329,23 +347,41 @@ class Agent:
         return Envelope(bytes.fromhex(self.state.grant), "grant").claims()[OURS].get(6, [])
 
     def exceptions(self):
-        """Activations none of whose features the firmware has: refused, unknown-feature."""
-        known = self.profile.features
-        if known is None:
-            return []
-        used = {right[0] for right in self.rights() if right[1] in known}
-        refused = dict.fromkeys(right[0] for right in self.rights() if right[0] not in used)
-        return [[activation, 1, 1] for activation in refused]
+        """Activations none of whose features is in force: refused, and why."""
+        why = [(right[0], self.refusal(right)) for right in self.rights()]
+        used = {activation for activation, reason in why if reason is None}
+        refused = {}
+        for activation, reason in why:
+            if activation not in used:
+                refused.setdefault(activation, reason)
+        return [[activation, 1, reason] for activation, reason in refused.items()]
+
+    def refusal(self, right):
+        """Why a right is not in force, whatever time does to it; None if it is."""
+        known, built = self.profile.features, self.profile.built
+        if known is not None and right[1] not in known:
+            return UNKNOWN_FEATURE
+        if 11 in right and (built is None or built >= right[11]):
+            return BUILD_CEILING
+        return ENDED if 12 in right and self.is_past(right, self.floor()) else None
+
+    def is_past(self, right, floor):
+        """Whether it was past its end and grace when it was put in force after the start."""
+        if 5 not in right:
+            return False
+        return floor - int(self.now() - self.since[name_of(right)]) >= right[5] + right.get(7, 0)
+
+    def runs(self, right, floor):
+        """This device counts no uses."""
+        ends = right.get(5, floor + 1) + right.get(7, 0)
+        runs_on = floor < ends or (12 in right and not self.is_past(right, floor))
+        in_time = right.get(4, 0) <= floor < right.get(10, floor + 1) and runs_on
+        return in_time and self.refusal(right) is None and right.get(6, 1) > 0
 
     def is_on(self, feature):
-        """Whether a feature may be used now. This device counts no uses."""
+        """Whether a feature may be used now."""
         floor = self.floor()
-        for right in self.rights():
-            ends = right.get(5, floor + 1) + right.get(7, 0)
-            on = right.get(4, 0) <= floor < min(ends, right.get(10, ends))
-            if right[1] == feature and on and right.get(6, 1) > 0:
-                return True
-        return False
+        return any(right[1] == feature and self.runs(right, floor) for right in self.rights())
 
     # --- Time
 

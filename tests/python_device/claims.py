@@ -209,6 +209,8 @@ ENTITLEMENT = fields(
         8: data(*range(1, 65)),
         9: u64,
         10: instant,
+        11: instant,
+        12: uint(1, least=1),
     },
 )
 

@@ -43,6 +43,7 @@ def main():
         authority=tuple(authority_key(path, arguments.epoch) for path in arguments.authority),
         roots=tuple(load_pem_public_key(path.read_bytes()) for path in arguments.root),
         features=frozenset(arguments.feature) if arguments.feature else None,
+        built=arguments.built,
     )
     wish = Wish(
         arguments.reason,
@@ -75,6 +76,7 @@ def parse():
     parser.add_argument("--code", action="append", default=[], help="an activation code, as typed")
     parser.add_argument("--concerned", action="append", default=[], help="an activation id, hex")
     parser.add_argument("--feature", action="append", default=[], help="what the firmware has; default all")
+    parser.add_argument("--built", type=int, help="when the firmware was built, seconds since 1970")
     parser.add_argument("--timeout", type=float, default=60, help="seconds until giving up")
     parser.add_argument("--backoff", type=float, default=10, help="seconds, the first window")
     return parser.parse_args()

@@ -24,6 +24,11 @@
 #include "fleetgrant.h"
 #include "serial.h"
 
+// When the firmware was built, in seconds since 1970: -DSW_BUILT=$SOURCE_DATE_EPOCH. 0: not told.
+#ifndef SW_BUILT
+#define SW_BUILT 0
+#endif
+
 enum { MAX_DOWN = 4096, MAX_UP = 4096, MAX_CERTIFICATE = 4096, MAX_FEATURES = 32 };
 
 // --- Where records are kept: a file each, replaced by renaming a new one ------------------------
@@ -203,6 +208,7 @@ int main(int argc, char **argv) {
         .realm = argv[3],
         .sw_name = "device.c",
         .sw_version = "1.0",
+        .sw_built = SW_BUILT,
         .features = features,
         .features_len = (size_t)argc - 5,
         .authority_keys = &key,

@@ -395,7 +395,8 @@ enum fg_feature_state
   FG_FEATURE_STATE_OFF = 0,
   // It is on.
   FG_FEATURE_STATE_ON = 1,
-  // Its end has passed and its grace has not: on, with a warning to the user.
+  // Its end has passed and its grace has not, or it goes off at the next start: on, with a
+  // warning to the user.
   FG_FEATURE_STATE_GRACE = 2,
 };
 #ifndef __cplusplus
@@ -424,6 +425,8 @@ enum fg_off
   FG_OFF_LEASE_ENDED = 5,
   // Its count is used up.
   FG_OFF_USED_UP = 6,
+  // The firmware was built at or after the right's build ceiling.
+  FG_OFF_BUILD_CEILING = 7,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -565,6 +568,9 @@ typedef struct {
   // Version of the firmware, or null; without it every right with a version ceiling is refused.
   // Stays with the agent.
   const char *sw_version;
+  // When the firmware was built, in seconds since 1970, or 0; without it every right with a
+  // build ceiling is refused.
+  uint64_t sw_built;
   // The features this firmware knows. The names stay with the agent, the list need not.
   const char *const *features;
   // How many: at most `FLEETGRANT_FEATURES` of the build, which is 32 if not set.
@@ -696,7 +702,8 @@ typedef struct {
   uint32_t state;
   // One of `fg_off`, or 0.
   uint32_t off;
-  // When that ends without contact, in seconds since 1970; `UINT64_MAX`: never.
+  // When that ends without contact, in seconds since 1970; `UINT64_MAX`: never, or, past its
+  // end, at the next start.
   uint64_t until;
   // Uses left; `UINT64_MAX`: they are not counted down.
   uint64_t remaining;
@@ -723,6 +730,10 @@ typedef struct {
   uint64_t end;
   // How many uses; `UINT64_MAX`: it is not counted down. `fg_agent_is_on` says how many are left.
   uint64_t count;
+  // Firmware built at or after this instant does not turn it on; `UINT64_MAX`: there is none.
+  uint64_t build_ceiling;
+  // 1 if what is on at its end, and after its grace, stays on until the device next starts.
+  uint32_t ends_at_next_start;
 } fg_right;
 
 #ifdef __cplusplus

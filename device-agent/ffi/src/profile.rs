@@ -12,7 +12,7 @@ use crate::raw;
 use crate::status::fg_status;
 use crate::types::{fg_authority_key, fg_config, fg_slice};
 
-/// Rights there is room for: 72 bytes each.
+/// Rights there is room for: 80 bytes each.
 pub(crate) const RIGHTS: usize = setting(option_env!("FLEETGRANT_RIGHTS"), 16, 64);
 /// Features there is room for: two words each.
 pub(crate) const FEATURES: usize = setting(option_env!("FLEETGRANT_FEATURES"), 32, 64);
@@ -139,6 +139,7 @@ pub(crate) unsafe fn read(
             .get(..config.authority_keys_len)
             .unwrap_or_default(),
         roots: lists.roots.get(..config.roots_len).unwrap_or_default(),
+        sw_built: (config.sw_built != 0).then_some(config.sw_built),
         min_key_set: config.min_key_set,
         max_down: u16::try_from(config.max_down).unwrap_or(u16::MAX),
     })

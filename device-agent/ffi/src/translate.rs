@@ -136,6 +136,8 @@ pub(crate) fn right(right: &Entitlement<'_>) -> fg_right {
         start: right.start.unwrap_or(0),
         end: right.end.unwrap_or(u64::MAX),
         count: right.count.unwrap_or(u64::MAX),
+        build_ceiling: right.build_ceiling.unwrap_or(u64::MAX),
+        ends_at_next_start: u32::from(right.end_effect.is_some()),
     }
 }
 
@@ -155,7 +157,7 @@ const fn model_number(model: Model) -> u32 {
 pub(crate) fn feature(status: &Status) -> fg_feature {
     let (state, off, until, remaining) = match *status {
         Status::On { until, remaining } => (fg_feature_state::On, 0, until, remaining),
-        Status::Grace { until, remaining } => (fg_feature_state::Grace, 0, Some(until), remaining),
+        Status::Grace { until, remaining } => (fg_feature_state::Grace, 0, until, remaining),
         Status::Off(off) => (fg_feature_state::Off, off_number(off), Some(0), Some(0)),
     };
     fg_feature {
@@ -170,6 +172,7 @@ const fn off_number(off: Off) -> u32 {
     let off = match off {
         Off::NotGranted => fg_off::NotGranted,
         Off::VersionCeiling => fg_off::VersionCeiling,
+        Off::BuildCeiling => fg_off::BuildCeiling,
         Off::NotStarted => fg_off::NotStarted,
         Off::Ended => fg_off::Ended,
         Off::LeaseEnded => fg_off::LeaseEnded,

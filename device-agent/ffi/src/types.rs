@@ -238,6 +238,9 @@ pub struct fg_config {
     /// Version of the firmware, or null; without it every right with a version ceiling is refused.
     /// Stays with the agent.
     pub sw_version: *const c_char,
+    /// When the firmware was built, in seconds since 1970, or 0; without it every right with a
+    /// build ceiling is refused.
+    pub sw_built: u64,
     /// The features this firmware knows. The names stay with the agent, the list need not.
     pub features: *const *const c_char,
     /// How many: at most `FLEETGRANT_FEATURES` of the build, which is 32 if not set.
@@ -419,7 +422,8 @@ pub enum fg_feature_state {
     Off = 0,
     /// It is on.
     On = 1,
-    /// Its end has passed and its grace has not: on, with a warning to the user.
+    /// Its end has passed and its grace has not, or it goes off at the next start: on, with a
+    /// warning to the user.
     Grace = 2,
 }
 
@@ -439,6 +443,8 @@ pub enum fg_off {
     LeaseEnded = 5,
     /// Its count is used up.
     UsedUp = 6,
+    /// The firmware was built at or after the right's build ceiling.
+    BuildCeiling = 7,
 }
 
 /// How a feature stands.
@@ -449,7 +455,8 @@ pub struct fg_feature {
     pub state: u32,
     /// One of `fg_off`, or 0.
     pub off: u32,
-    /// When that ends without contact, in seconds since 1970; `UINT64_MAX`: never.
+    /// When that ends without contact, in seconds since 1970; `UINT64_MAX`: never, or, past its
+    /// end, at the next start.
     pub until: u64,
     /// Uses left; `UINT64_MAX`: they are not counted down.
     pub remaining: u64,
@@ -498,4 +505,8 @@ pub struct fg_right {
     pub end: u64,
     /// How many uses; `UINT64_MAX`: it is not counted down. `fg_agent_is_on` says how many are left.
     pub count: u64,
+    /// Firmware built at or after this instant does not turn it on; `UINT64_MAX`: there is none.
+    pub build_ceiling: u64,
+    /// 1 if what is on at its end, and after its grace, stays on until the device next starts.
+    pub ends_at_next_start: u32,
 }

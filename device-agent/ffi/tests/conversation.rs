@@ -11,7 +11,7 @@ use std::ptr;
 use device::{Device, bytes, text};
 use fleetgrant_agent::Record;
 use fleetgrant_agent_ffi::*;
-use fleetgrant_schemas::entitlement::{Entitlement, Model};
+use fleetgrant_schemas::entitlement::{EndEffect, Entitlement, Model};
 use fleetgrant_schemas::grant::Grant;
 use fleetgrant_schemas::id::ActivationId;
 use fleetgrant_schemas::notice::{Notice, NoticeCode};
@@ -81,6 +81,8 @@ fn the_rights_in_force_can_be_read_with_the_makers_own_data() {
         grace: Some(3_600),
         count: Some(9),
         vendor_data: Some(b"\x00\xfftier two"),
+        build_ceiling: Some(EPOCH),
+        end_effect: Some(EndEffect::NextBoot),
         ..all[1]
     };
     let answer = answer(&mut device, 1, &all);
@@ -101,6 +103,12 @@ fn the_rights_in_force_can_be_read_with_the_makers_own_data() {
     assert_eq!(text(&second.version_ceiling), "3.x");
     assert_eq!((second.start, second.end), (EPOCH, EPOCH + DAY));
     assert_eq!((second.grace, second.count), (3_600, 9));
+    assert_eq!(first.build_ceiling, u64::MAX);
+    assert_eq!(second.build_ceiling, EPOCH);
+    assert_eq!(
+        (first.ends_at_next_start, second.ends_at_next_start),
+        (0, 1)
+    );
     let models: Vec<_> = rights.iter().map(|right| right.model).collect();
     let numbers: Vec<_> = Model::ALL
         .iter()

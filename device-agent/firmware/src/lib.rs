@@ -3,6 +3,7 @@
 #![no_std]
 
 pub mod board;
+pub mod built;
 pub mod console;
 pub mod factory;
 pub mod image;

@@ -10,6 +10,7 @@ use fleetgrant_agent::serial::{self, Kind, Receiver};
 use fleetgrant_agent::software::{SoftwareKey, SoftwareKeys};
 use fleetgrant_agent::{Agent, Profile};
 use fleetgrant_firmware::board::{self, Uart, fill_random, uptime};
+use fleetgrant_firmware::built::BUILT;
 use fleetgrant_firmware::console::{say, say_event};
 use fleetgrant_firmware::factory::Factory;
 use fleetgrant_firmware::image::{CAPACITY, ImageFlash, PAGE};
@@ -128,6 +129,7 @@ fn profile<'f>(factory: &'f Factory<'_>, authority: &'f [AuthorityKey]) -> Optio
         features: factory.features.get(..factory.features_len)?,
         authority_keys: authority,
         roots: &[],
+        sw_built: BUILT,
         min_key_set: 0,
         max_down: MAX_DOWN as u16,
     })

@@ -65,6 +65,7 @@ pub fn profile(authority: &[AuthorityKey]) -> Option<Profile<'_>> {
         features: FEATURES,
         authority_keys: authority,
         roots: &[],
+        sw_built: Some(EPOCH - 86_400),
         min_key_set: 0,
         max_down: 2_048,
     })
@@ -91,6 +92,8 @@ pub fn grant(
         vendor_data: None,
         usage_base: None,
         lease_end: None,
+        build_ceiling: None,
+        end_effect: None,
     };
     let mut entitlements = [BLANK; RIGHTS];
     for ((slot, feature), number) in entitlements.iter_mut().zip(FEATURES).zip(1..) {

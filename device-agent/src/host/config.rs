@@ -37,6 +37,8 @@ pub struct OwnedPlatform {
     pub sw_name: Option<String>,
     /// Version of the firmware, at most 32 bytes; told only with `sw_name`.
     pub sw_version: Option<String>,
+    /// When the firmware was built, in seconds since 1970. It is told to nobody.
+    pub sw_built: Option<u64>,
 }
 
 /// Everything a device on a host is told.
@@ -93,6 +95,7 @@ pub(super) fn profile<'c>(
         features,
         authority_keys: &config.authority_keys,
         roots: &config.roots,
+        sw_built: config.platform.sw_built,
         min_key_set: 0,
         max_down: limits::MAX_DOWN as u16,
     }

@@ -26,6 +26,8 @@ use fleetgrant_schemas::{Held, Message, Platform, Usage};
 
 /// The true time at which every test begins: 2026-01-01.
 pub const EPOCH: u64 = 1_767_225_600;
+/// When its firmware was built.
+pub const BUILT: u64 = EPOCH - DAY;
 pub const DAY: u64 = 86_400;
 pub const DEVICE: &str = "scope-4711";
 pub const REALM: &str = "acme";
@@ -86,6 +88,7 @@ impl Factory {
             features: FEATURES,
             authority_keys: &self.keys,
             roots: &self.roots,
+            sw_built: Some(BUILT),
             min_key_set: 0,
             max_down: 4_096,
         }
@@ -303,6 +306,8 @@ pub fn right(activation: u8, feature: &str) -> Entitlement<'_> {
         vendor_data: None,
         usage_base: None,
         lease_end: None,
+        build_ceiling: None,
+        end_effect: None,
     }
 }
 

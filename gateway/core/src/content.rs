@@ -270,6 +270,8 @@ impl Content<'_> {
             vendor_data: Some(&feature.vendor_data[..]).filter(|data| !data.is_empty()),
             usage_base: (is_counted && usage_base > 0).then_some(usage_base),
             lease_end: self.lease_end.map(Timestamp::seconds),
+            build_ceiling: None,
+            end_effect: None,
         }
     }
 }

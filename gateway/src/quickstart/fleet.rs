@@ -191,6 +191,7 @@ impl Fleet {
                 hw_model: Some(b"mk2".to_vec()),
                 sw_name: Some("quickstart".to_owned()),
                 sw_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+                sw_built: None,
             },
         })
     }

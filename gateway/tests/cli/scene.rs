@@ -79,6 +79,7 @@ impl Scene {
             features: &sample::FEATURES,
             authority_keys: std::slice::from_ref(&self.authority),
             roots: &[],
+            sw_built: None,
             min_key_set: 0,
             max_down: limits::MAX_DOWN as u16,
         }

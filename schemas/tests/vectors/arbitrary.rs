@@ -2,7 +2,7 @@
 
 use fleetgrant_schemas::ack::{Ack, Exception, Outcome, OutcomeReason};
 use fleetgrant_schemas::code::CodeClaim;
-use fleetgrant_schemas::entitlement::{Entitlement, Model};
+use fleetgrant_schemas::entitlement::{EndEffect, Entitlement, Model};
 use fleetgrant_schemas::envelope::{Certificate, Draft, Signer};
 use fleetgrant_schemas::grant::{Flags, Grant};
 use fleetgrant_schemas::id::*;
@@ -217,7 +217,8 @@ struct OwnedRight {
     feature: String,
     ceiling: Option<String>,
     model: Model,
-    instants: [Option<u64>; 3],
+    instants: [Option<u64>; 4],
+    end_effect: Option<EndEffect>,
     counts: [Option<u64>; 2],
     grace: Option<u32>,
     vendor_data: Option<Vec<u8>>,
@@ -231,9 +232,10 @@ fn right() -> impl Strategy<Value = OwnedRight> {
         select(Model::ALL),
     );
     let numbers = (
-        [of(instant()), of(instant()), of(instant())],
+        [of(instant()), of(instant()), of(instant()), of(instant())],
         [of(up_to(u64::MAX)), of(up_to(u64::MAX))],
         of(small()),
+        of(select(EndEffect::ALL)),
     );
     (named, numbers, of(vec(any::<u8>(), 1..=64))).prop_map(|(named, numbers, vendor_data)| {
         OwnedRight {
@@ -244,6 +246,7 @@ fn right() -> impl Strategy<Value = OwnedRight> {
             instants: numbers.0,
             counts: numbers.1,
             grace: numbers.2,
+            end_effect: numbers.3,
             vendor_data,
         }
     })
@@ -263,6 +266,8 @@ impl OwnedRight {
             vendor_data: self.vendor_data.as_deref(),
             usage_base: self.counts[1],
             lease_end: self.instants[2],
+            build_ceiling: self.instants[3],
+            end_effect: self.end_effect,
         }
     }
 }

@@ -312,6 +312,8 @@ fn order() -> Vec<Step> {
         vendor_data: None,
         usage_base: None,
         lease_end: None,
+        build_ceiling: None,
+        end_effect: None,
     }];
     let older_answer = Grant {
         entitlements: Seq::new(&richer),

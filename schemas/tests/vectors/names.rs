@@ -100,6 +100,8 @@ fn of_entitlement(path: &[i64]) -> Option<&'static str> {
         [8] => "vendor data",
         [9] => "usage base",
         [10] => "lease end",
+        [11] => "build ceiling",
+        [12] => "end effect",
         _ => return None,
     })
 }

@@ -86,6 +86,8 @@ pub(crate) fn grant() -> Valid {
         vendor_data: None,
         usage_base: None,
         lease_end: None,
+        build_ceiling: None,
+        end_effect: None,
     }];
     Valid::new(
         "worked-grant",

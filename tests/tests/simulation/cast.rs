@@ -88,6 +88,7 @@ fn assemble(scheme: Scheme) -> Cast {
                 features: &FEATURES,
                 authority_keys: keys,
                 roots: &[],
+                sw_built: None,
                 min_key_set: 0,
                 max_down: *max_down,
             }),

@@ -125,6 +125,7 @@ impl Settings {
             hw_model: EMPTY,
             sw_name: c"scope-fw".as_ptr(),
             sw_version: c"2.3.1".as_ptr(),
+            sw_built: 1_767_139_200,
             features: self.features.as_ptr(),
             features_len: self.features.len(),
             authority_keys: self.authority.as_ptr(),
@@ -309,6 +310,8 @@ impl Device {
             start: 0,
             end: 0,
             count: 0,
+            build_ceiling: 0,
+            ends_at_next_start: 0,
         };
         let (mut rights, mut count) = (vec![unwritten; room], 0);
         // SAFETY: a handle, a buffer, so many places, and one.

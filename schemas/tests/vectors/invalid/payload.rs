@@ -157,7 +157,7 @@ fn is_required(kind: MessageType, path: &[i64]) -> bool {
         (MessageType::Request, [6 | 10 | 259 | 267 | 271] | [OURS, 8])
             | (
                 MessageType::Grant,
-                [10] | [OURS, 6 | 7] | [OURS, 4, 0, 2 | 4..=10]
+                [10] | [OURS, 6 | 7] | [OURS, 4, 0, 2 | 4..=12]
             )
             | (MessageType::Ack, [6] | [OURS, 6])
             | (MessageType::Notice, [8 | 10] | [OURS, 3 | 4])
@@ -317,11 +317,13 @@ fn numbers() -> Vec<Invalid> {
         (Grant, &[OURS, 4, 0, 5], &[YEAR_10000], "end"),
         (Grant, &[OURS, 4, 0, 7], &[U32], "grace"),
         (Grant, &[OURS, 4, 0, 10], &[YEAR_10000], "lease-end"),
+        (Grant, &[OURS, 4, 0, 11], &[YEAR_10000], "build-ceiling"),
+        (Grant, &[OURS, 4, 0, 12], &[0, 2, 257], "end-effect"),
         (Grant, &[OURS, 6, 0, 2], &[U32], "retry-after"),
         (Grant, &[OURS, 7], &[0, 2, 3], "flags"),
         (Ack, &[OURS, 1], &[0, U32], "n"),
         (Ack, &[OURS, 3, 0, 1], &[0, 3], "outcome"),
-        (Ack, &[OURS, 3, 0, 2], &[6], "outcome-reason"),
+        (Ack, &[OURS, 3, 0, 2], &[8], "outcome-reason"),
         (Notice, &[6], &[YEAR_10000], "iat"),
         (Notice, &[OURS, 1], &[0, 15, 257], "code"),
         (Notice, &[OURS, 2], &[U48], "seq-expected"),

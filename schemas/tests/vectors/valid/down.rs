@@ -1,6 +1,6 @@
 //! What the authority sends.
 
-use fleetgrant_schemas::entitlement::{Entitlement, Model};
+use fleetgrant_schemas::entitlement::{EndEffect, Entitlement, Model};
 use fleetgrant_schemas::envelope::Signer;
 use fleetgrant_schemas::grant::{Flags, Grant};
 use fleetgrant_schemas::id::*;
@@ -48,6 +48,8 @@ fn right(number: u8, feature: &str, model: Model) -> Entitlement<'_> {
         vendor_data: None,
         usage_base: None,
         lease_end: None,
+        build_ceiling: None,
+        end_effect: None,
     }
 }
 
@@ -90,6 +92,18 @@ pub(crate) fn grants() -> Vec<Valid> {
             ..right(0xa1, "firmware", Model::Maintenance)
         },
     ];
+    let ceilings = [
+        Entitlement {
+            build_ceiling: Some(NOW + YEAR),
+            ..right(0xa1, "bandwidth-500", Model::Perpetual)
+        },
+        Entitlement {
+            end: Some(NOW + YEAR),
+            grace: Some(14 * 86_400),
+            end_effect: Some(EndEffect::NextBoot),
+            ..right(0xa2, "decode-can", Model::Subscription)
+        },
+    ];
     let denials = [
         Denial {
             want: Want::Feature {
@@ -113,6 +127,15 @@ pub(crate) fn grants() -> Vec<Valid> {
             "a right of each model; one activation gives two features",
             &Grant {
                 entitlements: Seq::new(&models),
+                ..grant()
+            },
+        ),
+        signed(
+            "grant-ceilings",
+            "a perpetual right for firmware built before an instant, and a term whose end takes \
+             effect at the next start",
+            &Grant {
+                entitlements: Seq::new(&ceilings),
                 ..grant()
             },
         ),
@@ -174,6 +197,8 @@ pub(crate) fn grants() -> Vec<Valid> {
                     vendor_data: Some(&[0xff; 64]),
                     usage_base: Some(u64::MAX),
                     lease_end: Some(limits::MAX_INSTANT),
+                    build_ceiling: Some(limits::MAX_INSTANT),
+                    end_effect: Some(EndEffect::NextBoot),
                 }]),
                 ..grant()
             },
