@@ -1,7 +1,9 @@
 //! Step 7: what the ledger says, for people.
 //!
 //! Read models over the tables that decide; nothing here is counted apart. Queries are thin, and
-//! what is computed of their rows is pure. `docs/reports.md` defines each measure.
+//! what is computed of their rows is pure. `docs/reports.md` defines each measure. What is read with
+//! a product line is of that line alone: devices of it, with their activations and cases, and
+//! entitlements of its products.
 
 pub mod activation;
 pub mod customer;
@@ -22,6 +24,7 @@ pub mod tiers;
 pub mod usage;
 pub mod uses;
 mod wait;
+mod walk;
 mod written;
 
 use std::fmt;
@@ -44,7 +47,9 @@ pub async fn activation(
     zone: TimeZone,
 ) -> Result<ActivationReport, StoreError> {
     store
-        .read("report", move |db| activation::read(db, now, since, &zone))
+        .read("report", move |db| {
+            activation::read(db, None, now, since, &zone)
+        })
         .await
 }
 

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fleetgrant_core::campaign::Command;
 use fleetgrant_core::domain::{
-    ActivationId, CaseId, DeviceId, EntitlementId, KeyThumbprint, OrderId, PartyId,
+    ActivationId, CaseId, DeviceId, EntitlementId, KeyThumbprint, OrderId, PartyId, ProductLineId,
 };
 use fleetgrant_core::outcome::Outcome;
 
@@ -23,7 +23,7 @@ use crate::order_change::{OrderAct, OrderChange, OrderError};
 use crate::store::campaign::Row;
 use crate::store::listing::{self, EntitlementRow, Part, Placed, Sort, SortBy, Unsortable};
 use crate::store::party::Belongings;
-use crate::store::{Db, Store, StoreError, StoreOptions};
+use crate::store::{Db, Store, StoreError, StoreOptions, product_line};
 
 /// In which order a list comes.
 #[derive(Debug, clap::Args)]
@@ -159,6 +159,24 @@ impl Ledger {
             )));
         }
         Ok(Some(found))
+    }
+
+    /// The product line of a name; there must be one.
+    pub(super) fn product_line(
+        &self,
+        name: Option<&str>,
+    ) -> Result<Option<ProductLineId>, Failure> {
+        let Some(name) = name else {
+            return Ok(None);
+        };
+        let called = name.to_owned();
+        let found = self.read(move |db| product_line::by_name(db, &called))?;
+        match found {
+            Some(line) => Ok(Some(line.id.0)),
+            None => Err(Failure::refused(anyhow!(
+                "there is no product line {name:?}"
+            ))),
+        }
     }
 
     /// The one party of a name or an id that some system calls it by.

@@ -119,7 +119,7 @@ async fn activate(
         .with_unauthenticated(telemetry.counted(UNAUTHENTICATED, "reason"));
     let since_shipment = store
         .read("quickstart-shipments", move |db| {
-            delay::shipment_to_activation(db, now, Cohort::default(), GroupBy::All)
+            delay::shipment_to_activation(db, None, now, Cohort::default(), GroupBy::All)
         })
         .await
         .map_err(Failure::unavailable)?

@@ -8,6 +8,7 @@ mod remote;
 
 use std::time::Duration;
 
+use fleetgrant_core::domain::ProductLineId;
 use jiff::tz::TimeZone;
 
 use super::ledger::Ledger;
@@ -37,9 +38,9 @@ enum Command {
     /// How long units take from the shipment to their first activation in the field
     ShipmentToActivation(Delay),
     /// Count the platforms that have something activated
-    Platforms(Output),
+    Platforms(OfLine),
     /// Count the licence models in use
-    LicenseModels(Output),
+    LicenseModels(OfLine),
     Utilisation(Utilisation),
     Activations(Activations),
     Operations(Operations),
@@ -59,6 +60,9 @@ struct Activation {
     /// Only what happened since, as 2026-11-24 or 2026-11-24T08:00:00Z
     #[arg(long, value_name = "INSTANT")]
     since: Option<When>,
+    /// Only of this product line
+    #[arg(long, value_name = "NAME")]
+    product_line: Option<String>,
     #[command(flatten)]
     output: Output,
 }
@@ -74,6 +78,9 @@ struct Delay {
     /// A line for each of these
     #[arg(long, value_enum, default_value_t)]
     by: GroupBy,
+    /// Only of this product line
+    #[arg(long, value_name = "NAME")]
+    product_line: Option<String>,
     #[command(flatten)]
     output: Output,
 }
@@ -84,6 +91,9 @@ struct Utilisation {
     /// A line for each of these
     #[arg(long, value_enum, default_value_t = GroupBy::Product)]
     by: GroupBy,
+    /// Only of this product line
+    #[arg(long, value_name = "NAME")]
+    product_line: Option<String>,
     #[command(flatten)]
     output: Output,
 }
@@ -104,6 +114,9 @@ struct Activations {
     /// platform, purpose
     #[arg(long, value_name = "LIST", default_value_t)]
     by: Dimensions,
+    /// Only of this product line
+    #[arg(long, value_name = "NAME")]
+    product_line: Option<String>,
     #[command(flatten)]
     output: Output,
 }
@@ -120,6 +133,9 @@ struct Operations {
     /// A line for each of these
     #[arg(long, value_enum, default_value_t)]
     by: GroupBy,
+    /// Only of this product line
+    #[arg(long, value_name = "NAME")]
+    product_line: Option<String>,
     #[command(flatten)]
     output: Output,
 }
@@ -130,6 +146,9 @@ struct Expiring {
     /// How soon, as 30d
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = length)]
     within: Duration,
+    /// Only of this product line
+    #[arg(long, value_name = "NAME")]
+    product_line: Option<String>,
     #[command(flatten)]
     output: Output,
 }
@@ -146,6 +165,18 @@ struct Stuck {
     /// Rows of each step at most
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     most: u32,
+    /// Only of this product line
+    #[arg(long, value_name = "NAME")]
+    product_line: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+struct OfLine {
+    /// Only of this product line
+    #[arg(long, value_name = "NAME")]
+    product_line: Option<String>,
     #[command(flatten)]
     output: Output,
 }
@@ -166,53 +197,64 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let zone = &ledger.config().time_zone;
     match &args.command {
         Command::Activation(args) => {
+            let line = ledger.product_line(args.product_line.as_deref())?;
             let zone = zone.clone();
             let since = args.since.map(|since| since.at(&zone));
-            let report = ledger.read(move |db| activation::read(db, now, since, &zone))?;
+            let report = ledger.read(move |db| activation::read(db, line, now, since, &zone))?;
             figures::print_activation(args.output.output, &report)
         }
         Command::OrderToActivation(args) => {
+            let line = ledger.product_line(args.product_line.as_deref())?;
             let (cohort, by) = (args.cohort(zone), args.by);
-            let report = ledger.read(move |db| delay::order_to_activation(db, now, cohort, by))?;
+            let report =
+                ledger.read(move |db| delay::order_to_activation(db, line, now, cohort, by))?;
             figures::print_delay(args.output.output, &report)
         }
         Command::ShipmentToActivation(args) => {
+            let line = ledger.product_line(args.product_line.as_deref())?;
             let (cohort, by) = (args.cohort(zone), args.by);
             let report =
-                ledger.read(move |db| delay::shipment_to_activation(db, now, cohort, by))?;
+                ledger.read(move |db| delay::shipment_to_activation(db, line, now, cohort, by))?;
             figures::print_delay(args.output.output, &report)
         }
         Command::Platforms(args) => {
-            let platforms = ledger.read(platform::platforms)?;
-            figures::print_platforms(args.output, platforms)
+            let line = ledger.product_line(args.product_line.as_deref())?;
+            let platforms = ledger.read(move |db| platform::platforms(db, line))?;
+            figures::print_platforms(args.output.output, platforms)
         }
         Command::LicenseModels(args) => {
-            let report = ledger.read(move |db| usage::usage(db, now, GroupBy::Model))?;
-            figures::print_usage(args.output, report)
+            let line = ledger.product_line(args.product_line.as_deref())?;
+            let report = ledger.read(move |db| usage::usage(db, line, now, GroupBy::Model))?;
+            figures::print_usage(args.output.output, report)
         }
         Command::Utilisation(args) => {
+            let line = ledger.product_line(args.product_line.as_deref())?;
             let by = args.by;
-            let report = ledger.read(move |db| usage::usage(db, now, by))?;
+            let report = ledger.read(move |db| usage::usage(db, line, now, by))?;
             figures::print_usage(args.output.output, report)
         }
         Command::Activations(args) => {
-            let query = args.query(zone);
+            let line = ledger.product_line(args.product_line.as_deref())?;
+            let query = args.query(zone, line);
             let report = ledger.read(move |db| share::read(db, now, &query))?;
             figures::print_shares(args.output.output, report)
         }
         Command::Operations(args) => {
+            let line = ledger.product_line(args.product_line.as_deref())?;
             let (interval, by) = (interval(args.since, args.until, zone), args.by);
-            let report = ledger.read(move |db| operations::read(db, now, interval, by))?;
+            let report = ledger.read(move |db| operations::read(db, line, now, interval, by))?;
             figures::print_operations(args.output.output, report)
         }
         Command::Uses(args) => {
+            let line = ledger.product_line(args.product_line.as_deref())?;
             let by = args.by;
-            let report = ledger.read(move |db| uses::read(db, now, by))?;
+            let report = ledger.read(move |db| uses::read(db, line, now, by))?;
             figures::print_uses(args.output.output, report)
         }
         Command::Expiring(args) => {
+            let line = ledger.product_line(args.product_line.as_deref())?;
             let until = now.plus_seconds(args.within.as_secs());
-            let soon = ledger.read(move |db| expiring::read(db, now, until))?;
+            let soon = ledger.read(move |db| expiring::read(db, line, now, until))?;
             figures::print_expiring(args.output.output, soon)
         }
         Command::Tiers(args) => {
@@ -221,8 +263,9 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             figures::print_tiers(args.output, suggested)
         }
         Command::Stuck(args) => {
+            let line = ledger.product_line(args.product_line.as_deref())?;
             let (limits, most) = (args.limits(), i64::from(args.most));
-            let mut stuck = ledger.read(move |db| stuck::stuck(db, now, &limits, most))?;
+            let mut stuck = ledger.read(move |db| stuck::stuck(db, line, now, &limits, most))?;
             stuck.retain(|stuck| args.step.is_none_or(|step| stuck.step == step));
             figures::print_stuck(args.output.output, stuck, now)
         }
@@ -240,11 +283,12 @@ impl Delay {
 }
 
 impl Activations {
-    fn query(&self, zone: &TimeZone) -> ShareQuery {
+    fn query(&self, zone: &TimeZone, line: Option<ProductLineId>) -> ShareQuery {
         ShareQuery {
             cohort: interval(self.since, self.until, zone),
             within: self.within,
             by: self.by.clone(),
+            line,
         }
     }
 }

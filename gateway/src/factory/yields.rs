@@ -1,12 +1,13 @@
 //! How the lines do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use fleetgrant_core::domain::{PartyId, Timestamp};
+use fleetgrant_core::domain::{PartyId, ProductLineId, Timestamp};
 use fleetgrant_core::yields::{self, Run, Yield};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::store::batch::{self, BatchFilter};
 use crate::store::{Db, StoreError, station};
 
 /// By what yields are shown.
@@ -34,7 +35,8 @@ pub struct YieldOf {
 }
 
 /// First-pass yield of stations, over first runs that closed from `from` on and before `to`; or
-/// final yield of batches. Of the stations of these manufacturers; none: of all.
+/// final yield of batches. Of the stations of these manufacturers; none: of all. Of devices of a
+/// product line, or of all; a batch belongs to a line if all its devices do.
 ///
 /// # Errors
 /// The database failed.
@@ -42,9 +44,10 @@ pub fn read(
     db: &mut Db,
     by: By,
     manufacturers: Option<&[PartyId]>,
+    line: Option<ProductLineId>,
     (from, to): (Timestamp, Timestamp),
 ) -> Result<Vec<YieldOf>, StoreError> {
-    let runs = station::runs(db, manufacturers)?;
+    let runs = station::runs(db, manufacturers, line)?;
     Ok(match by {
         By::Station => {
             let runs: Vec<Run> = runs.into_iter().map(|(_, run)| run).collect();
@@ -54,8 +57,13 @@ pub fn read(
             yields.filter(|line| line.units > 0).collect()
         }
         By::Batch => {
+            let own = line.map(|line| batches_of(db, line)).transpose()?;
             let mut batches: BTreeMap<String, Vec<Run>> = BTreeMap::new();
             for (batch, run) in runs {
+                let is_mixed = |name: &String| own.as_ref().is_some_and(|own| !own.contains(name));
+                if batch.as_ref().is_some_and(is_mixed) {
+                    continue;
+                }
                 let name = batch.unwrap_or_else(|| "no batch".to_owned());
                 batches.entry(name).or_default().push(run);
             }
@@ -65,6 +73,16 @@ pub fn read(
             batches.map(of).collect()
         }
     })
+}
+
+/// The batches that are of a product line and of nothing else.
+fn batches_of(db: &mut Db, line: ProductLineId) -> Result<HashSet<String>, StoreError> {
+    let filter = BatchFilter {
+        within: Some(line),
+        ..BatchFilter::default()
+    };
+    let found = batch::list(db, &filter, i64::MAX)?.into_iter();
+    Ok(found.map(|batch| batch.reference).collect())
 }
 
 impl YieldOf {

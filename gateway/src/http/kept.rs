@@ -314,6 +314,13 @@ mod tests {
         assert_eq!(asked(line(1)).await, "report 3");
         assert_eq!(asked(line(2)).await, "report 4");
         assert_eq!(asked(line(1)).await, "report 3");
+        // What everybody may ask for by its name is kept under an address that a key may guess.
+        let named = async |grant| ask_as(grant, &router, "/report?product_line=pumps").await.2;
+        let everybody = Grant::All(Roles::of(&[Role::Admin]));
+        assert_eq!(named(everybody).await, "report 5");
+        assert_eq!(named(line(2)).await, "report 6");
+        assert_eq!(named(line(1)).await, "report 7");
+        assert_eq!(named(everybody).await, "report 5");
     }
 
     #[tokio::test]

@@ -41,6 +41,16 @@ const COME_BACK: Duration = Duration::from_secs(15);
 const STUCK: (u16, u16) = (100, 1_000);
 const DAY: u64 = 86_400;
 
+/// Of what.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LineQuery {
+    /// Only of this product line, by its name.
+    #[param(max_length = 64)]
+    product_line: Option<String>,
+}
+
 /// Since when.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +59,9 @@ pub(super) struct SinceQuery {
     /// Only what happened since.
     #[param(inline)]
     since: Option<When>,
+    /// Only of this product line, by its name.
+    #[param(max_length = 64)]
+    product_line: Option<String>,
 }
 
 /// Of which units, and by what.
@@ -65,6 +78,9 @@ pub(super) struct DelayQuery {
     /// A group for each of these; all are one, if it is not said.
     #[param(inline)]
     by: Option<word::GroupBy>,
+    /// Only of this product line, by its name.
+    #[param(max_length = 64)]
+    product_line: Option<String>,
 }
 
 /// By what.
@@ -75,6 +91,9 @@ pub(super) struct UsageQuery {
     /// A group for each of these; by product, if it is not said.
     #[param(inline)]
     by: Option<word::GroupBy>,
+    /// Only of this product line, by its name.
+    #[param(max_length = 64)]
+    product_line: Option<String>,
 }
 
 /// Of which units, and by what.
@@ -95,6 +114,9 @@ pub(super) struct ShareParams {
     /// customer, tier, product-line, platform, purpose; all are one, if it is not said.
     #[param(max_length = 100)]
     by: Option<String>,
+    /// Only of this product line, by its name.
+    #[param(max_length = 64)]
+    product_line: Option<String>,
 }
 
 /// How soon.
@@ -105,6 +127,9 @@ pub(super) struct ExpiringQuery {
     /// Within so many days; 30, if it is not said.
     #[param(default = 30)]
     days: Option<u16>,
+    /// Only of this product line, by its name.
+    #[param(max_length = 64)]
+    product_line: Option<String>,
 }
 
 /// Which yields.
@@ -124,6 +149,9 @@ pub(super) struct YieldQuery {
     /// First runs that closed before.
     #[param(inline)]
     to: Option<When>,
+    /// Only of this product line, by its name.
+    #[param(max_length = 64)]
+    product_line: Option<String>,
 }
 
 /// What is stuck.
@@ -140,6 +168,9 @@ pub(super) struct StuckQuery {
     /// Rows of each step at most: 1 to 1000; 100, if it is not said.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     most: Option<u16>,
+    /// Only of this product line, by its name.
+    #[param(max_length = 64)]
+    product_line: Option<String>,
 }
 
 /// Waits until it is a report's turn, which lasts as long as what this returns.
@@ -183,8 +214,9 @@ pub(super) async fn yields(
     let to = query.to.map_or(Timestamp::from_micros(i64::MAX), |at| at.0);
     let by = query.by.unwrap_or_default();
     let manufacturers = caller.owners(query.manufacturer.map(|id| PartyId(id.0)));
+    let line = caller.within().asked(&api, query.product_line).await?;
     report(&api, move |db| {
-        yields::read(db, by, manufacturers.as_deref(), (from, to))
+        yields::read(db, by, manufacturers.as_deref(), line, (from, to))
     })
     .await
 }
@@ -197,11 +229,16 @@ pub(super) async fn yields(
 )]
 pub(super) async fn activation(
     State(api): State<Api>,
+    caller: Caller,
     Query(query): Query<SinceQuery>,
 ) -> Result<Json<ActivationReport>, Problem> {
     let (now, since) = (api.clock.now(), query.since.map(|at| at.0));
+    let line = caller.within().asked(&api, query.product_line).await?;
     let zone = api.time_zone.clone();
-    report(&api, move |db| activation::read(db, now, since, &zone)).await
+    report(&api, move |db| {
+        activation::read(db, line, now, since, &zone)
+    })
+    .await
 }
 
 /// How long units take from the order to their first activation in the field
@@ -212,11 +249,13 @@ pub(super) async fn activation(
 )]
 pub(super) async fn order_to_activation(
     State(api): State<Api>,
+    caller: Caller,
     Query(query): Query<DelayQuery>,
 ) -> Result<Json<DelayReport>, Problem> {
     let (now, cohort, by) = (api.clock.now(), query.cohort(), query.by());
+    let line = caller.within().asked(&api, query.product_line).await?;
     report(&api, move |db| {
-        delay::order_to_activation(db, now, cohort, by)
+        delay::order_to_activation(db, line, now, cohort, by)
     })
     .await
 }
@@ -229,11 +268,13 @@ pub(super) async fn order_to_activation(
 )]
 pub(super) async fn shipment_to_activation(
     State(api): State<Api>,
+    caller: Caller,
     Query(query): Query<DelayQuery>,
 ) -> Result<Json<DelayReport>, Problem> {
     let (now, cohort, by) = (api.clock.now(), query.cohort(), query.by());
+    let line = caller.within().asked(&api, query.product_line).await?;
     report(&api, move |db| {
-        delay::shipment_to_activation(db, now, cohort, by)
+        delay::shipment_to_activation(db, line, now, cohort, by)
     })
     .await
 }
@@ -241,26 +282,32 @@ pub(super) async fn shipment_to_activation(
 /// Count the platforms that have something activated
 #[utoipa::path(
     get, path = "/reports/platforms", operation_id = "report_platforms", tag = "reports",
+    params(LineQuery),
     responses((status = OK, body = Vec<PlatformUse>))
 )]
 pub(super) async fn platforms(
     State(api): State<Api>,
-    _: Query<Nothing>,
+    caller: Caller,
+    Query(query): Query<LineQuery>,
 ) -> Result<Json<Vec<PlatformUse>>, Problem> {
-    report(&api, platform::platforms).await
+    let line = caller.within().asked(&api, query.product_line).await?;
+    report(&api, move |db| platform::platforms(db, line)).await
 }
 
 /// Count the licence models in use
 #[utoipa::path(
     get, path = "/reports/license-models", operation_id = "report_license_models", tag = "reports",
+    params(LineQuery),
     responses((status = OK, body = UsageReport))
 )]
 pub(super) async fn license_models(
     State(api): State<Api>,
-    _: Query<Nothing>,
+    caller: Caller,
+    Query(query): Query<LineQuery>,
 ) -> Result<Json<UsageReport>, Problem> {
+    let line = caller.within().asked(&api, query.product_line).await?;
     let now = api.clock.now();
-    report(&api, move |db| usage::usage(db, now, GroupBy::Model)).await
+    report(&api, move |db| usage::usage(db, line, now, GroupBy::Model)).await
 }
 
 /// How much of what was sold is in use
@@ -271,11 +318,13 @@ pub(super) async fn license_models(
 )]
 pub(super) async fn utilisation(
     State(api): State<Api>,
+    caller: Caller,
     Query(query): Query<UsageQuery>,
 ) -> Result<Json<UsageReport>, Problem> {
     let now = api.clock.now();
     let by = query.by.map_or(GroupBy::Product, |word| word.0);
-    report(&api, move |db| usage::usage(db, now, by)).await
+    let line = caller.within().asked(&api, query.product_line).await?;
+    report(&api, move |db| usage::usage(db, line, now, by)).await
 }
 
 /// Count activations, and which share of what was sold they are, by any grouping
@@ -286,6 +335,7 @@ pub(super) async fn utilisation(
 )]
 pub(super) async fn activations(
     State(api): State<Api>,
+    caller: Caller,
     Query(params): Query<ShareParams>,
 ) -> Result<Json<ShareReport>, Problem> {
     let by = params.by.as_deref().unwrap_or_default();
@@ -297,6 +347,7 @@ pub(super) async fn activations(
         by: by
             .parse()
             .map_err(|why| query::refused(format_args!("by: {why}")))?,
+        line: caller.within().asked(&api, params.product_line).await?,
     };
     let now = api.clock.now();
     report(&api, move |db| share::read(db, now, &query)).await
@@ -310,10 +361,15 @@ pub(super) async fn activations(
 )]
 pub(super) async fn operations(
     State(api): State<Api>,
+    caller: Caller,
     Query(query): Query<DelayQuery>,
 ) -> Result<Json<OperationsReport>, Problem> {
     let (now, interval, by) = (api.clock.now(), query.cohort(), query.by());
-    report(&api, move |db| operations::read(db, now, interval, by)).await
+    let line = caller.within().asked(&api, query.product_line).await?;
+    report(&api, move |db| {
+        operations::read(db, line, now, interval, by)
+    })
+    .await
 }
 
 /// How often devices used what is metered or counted
@@ -324,11 +380,13 @@ pub(super) async fn operations(
 )]
 pub(super) async fn uses(
     State(api): State<Api>,
+    caller: Caller,
     Query(query): Query<UsageQuery>,
 ) -> Result<Json<UsesReport>, Problem> {
     let now = api.clock.now();
     let by = query.by.map_or(GroupBy::Product, |word| word.0);
-    report(&api, move |db| uses::read(db, now, by)).await
+    let line = caller.within().asked(&api, query.product_line).await?;
+    report(&api, move |db| uses::read(db, line, now, by)).await
 }
 
 /// List what ends soon, what ends first first
@@ -339,12 +397,15 @@ pub(super) async fn uses(
 )]
 pub(super) async fn expiring(
     State(api): State<Api>,
+    caller: Caller,
     list: List<ExpiringQuery, ExpiringSort>,
 ) -> Result<Json<Page<Expiring>>, Problem> {
     let now = api.clock.now();
     let until = now.plus_seconds(u64::from(list.filter.days.unwrap_or(30)) * DAY);
+    let line = list.filter.product_line.clone();
+    let line = caller.within().asked(&api, line).await?;
     let (part, limit) = (list.part.clone(), list.rows_to_read());
-    let read = move |db: &mut Db| expiring::page(db, &(now..until), &part, limit);
+    let read = move |db: &mut Db| expiring::page(db, line, &(now..until), &part, limit);
     let Json(soon) = report(&api, read).await?;
     Ok(Json(list.page(soon)))
 }
@@ -370,6 +431,7 @@ pub(super) async fn tiers(
 )]
 pub(super) async fn stuck(
     State(api): State<Api>,
+    caller: Caller,
     Query(query): Query<StuckQuery>,
 ) -> Result<Json<Vec<Stuck>>, Problem> {
     let (usual, most) = STUCK;
@@ -385,9 +447,10 @@ pub(super) async fn stuck(
             stuck::limit(text).map_err(|why| query::refused(format_args!("limits: {why}")))?;
         *limits.of(step) = limit;
     }
+    let line = caller.within().asked(&api, query.product_line).await?;
     let now = api.clock.now();
     let Json(mut stuck) = report(&api, move |db| {
-        stuck::stuck(db, now, &limits, i64::from(rows))
+        stuck::stuck(db, line, now, &limits, i64::from(rows))
     })
     .await?;
     stuck.retain(|stuck| query.step.is_none_or(|step| stuck.step == step.0));

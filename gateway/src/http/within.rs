@@ -10,6 +10,7 @@ use fleetgrant_core::domain::{
 };
 
 use super::problem::{Problem, ProblemKind};
+use super::{Api, query};
 use crate::campaign::Terms;
 use crate::lifecycle::Deed;
 use crate::operator::Act;
@@ -63,6 +64,29 @@ impl Within {
         let found = product_line::find(db, Octets(line))?;
         let gone = || StoreError::Corrupt(format!("the product line {line} of a key is gone"));
         found.map(|line| Some(line.name)).ok_or_else(gone)
+    }
+
+    /// The line that is reported on, where one of this name is asked for: of another than the caller's
+    /// own it is said that it is not there.
+    pub(super) async fn asked(
+        self,
+        api: &Api,
+        name: Option<String>,
+    ) -> Result<Option<ProductLineId>, Problem> {
+        let Some(name) = name else {
+            return Ok(self.0);
+        };
+        let called = name.clone();
+        let found = api
+            .read(move |db| product_line::by_name(db, &called))
+            .await?;
+        let found = found.map(|line| line.id.0);
+        match found.filter(|found| self.0.is_none_or(|own| own == *found)) {
+            Some(line) => Ok(Some(line)),
+            None => Err(query::refused(format_args!(
+                "product_line: there is no product line {name:?}"
+            ))),
+        }
     }
 
     /// What `read` finds of a thing, if the thing is there for the caller.

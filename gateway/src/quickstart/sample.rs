@@ -256,7 +256,7 @@ mod tests {
             for event in page(db, &HistoryFilter::default(), &Part::default(), 10_000)? {
                 *kinds.entry(event.kind).or_default() += 1;
             }
-            let report = shipment_to_activation(db, now, Cohort::default(), GroupBy::All)?;
+            let report = shipment_to_activation(db, None, now, Cohort::default(), GroupBy::All)?;
             assert_eq!(report.data_errors, []);
             Ok((kinds, report.groups.last().unwrap().summary.all))
         };

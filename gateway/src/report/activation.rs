@@ -7,7 +7,9 @@ use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-use fleetgrant_core::domain::{ActivationId, ActivationState, DeviceState, Purpose, Timestamp};
+use fleetgrant_core::domain::{
+    ActivationId, ActivationState, DeviceState, ProductLineId, Purpose, Timestamp,
+};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -69,27 +71,28 @@ pub struct Activations {
     pub last_day: u64,
 }
 
-/// Reads the report. What counts once a day counts by the days of `zone`.
+/// Reads the report, of a product line or of all. What counts once a day counts by the days of `zone`.
 pub fn read(
     db: &mut Db,
+    line: Option<ProductLineId>,
     now: Timestamp,
     since: Option<Timestamp>,
     zone: &TimeZone,
 ) -> Result<ActivationReport, StoreError> {
-    let lineages = Lineages::read(db, true)?;
-    let (contact_to_activation, data_errors) = contact_to_activation(db, &lineages, since, now)?;
-    let always = Timestamp::from_micros(i64::MIN);
+    let lineages = Lineages::read(db, true, line)?;
+    let (contact_to_activation, data_errors) =
+        contact_to_activation(db, line, &lineages, since, now)?;
     Ok(ActivationReport {
         at: now,
         since,
-        devices: devices_by_state(db)?,
-        units: units_by_state(db)?,
+        devices: devices_by_state(db, line)?,
+        units: units_by_state(db, line)?,
         activated: Activations {
-            units: lineages.units_since(db, since.unwrap_or(always))?,
-            last_hour: lineages.units_since(db, now.minus_seconds(HOUR))?,
-            last_day: lineages.units_since(db, now.minus_seconds(DAY))?,
+            units: lineages.units_since(db, since)?,
+            last_hour: lineages.units_since(db, Some(now.minus_seconds(HOUR)))?,
+            last_day: lineages.units_since(db, Some(now.minus_seconds(DAY)))?,
         },
-        refusals: refusals(db, since, zone)?,
+        refusals: refusals(db, line, since, zone)?,
         unauthenticated: None,
         contact_to_activation,
         data_errors: data_errors.first,
@@ -156,23 +159,42 @@ fn counts<K: fmt::Display>(
     each.chain([(section, "all".to_owned(), all.to_string())])
 }
 
-fn devices_by_state(db: &mut Db) -> Result<BTreeMap<DeviceState, u64>, StoreError> {
-    let counted: Vec<(Code<DeviceState>, i64)> = on!(db, c => devices::table
-        .group_by(devices::state)
-        .select((devices::state, count_star()))
-        .load(c))?;
+fn devices_by_state(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+) -> Result<BTreeMap<DeviceState, u64>, StoreError> {
+    let counted: Vec<(Code<DeviceState>, i64)> = on!(db, c => {
+        let mut query = devices::table
+            .group_by(devices::state)
+            .select((devices::state, count_star()))
+            .into_boxed();
+        if let Some(line) = line {
+            query = query.filter(devices::product_line_id.eq(Octets(line)));
+        }
+        query.load(c)
+    })?;
     Ok(counted
         .into_iter()
         .map(|(state, devices)| (state.0, devices.unsigned_abs()))
         .collect())
 }
 
-fn units_by_state(db: &mut Db) -> Result<BTreeMap<ActivationState, u64>, StoreError> {
-    let counted: Vec<(Code<ActivationState>, i64)> = on!(db, c => activations::table
-        .group_by(activations::state)
-        // What PostgreSQL sums of BIGINT is NUMERIC.
-        .select((activations::state, sql::<BigInt>("CAST(sum(units) AS BIGINT)")))
-        .load(c))?;
+fn units_by_state(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+) -> Result<BTreeMap<ActivationState, u64>, StoreError> {
+    let counted: Vec<(Code<ActivationState>, i64)> = on!(db, c => {
+        let mut query = activations::table
+            .group_by(activations::state)
+            // What PostgreSQL sums of BIGINT is NUMERIC.
+            .select((activations::state, sql::<BigInt>("CAST(sum(units) AS BIGINT)")))
+            .into_boxed();
+        if let Some(line) = line {
+            let own = devices::table.filter(devices::product_line_id.eq(Octets(line)));
+            query = query.filter(activations::device_id.eq_any(own.select(devices::id)));
+        }
+        query.load(c)
+    })?;
     Ok(counted
         .into_iter()
         .map(|(state, units)| (state.0, units.unsigned_abs()))
@@ -187,24 +209,37 @@ type Contact = (String, Micros);
 /// Production devices with their first authenticated request, some of those after an id.
 fn contacts(
     db: &mut Db,
+    line: Option<ProductLineId>,
     since: Option<Timestamp>,
     after: &str,
 ) -> Result<Vec<Contact>, StoreError> {
     let since = since.map_or(i64::MIN, Timestamp::micros);
-    Ok(on!(db, c => conversations::table
-        .inner_join(devices::table)
-        .filter(devices::purpose.eq(Code(Purpose::Production)))
-        .filter(conversations::first_contact_at.ge(Micros(Timestamp::from_micros(since))))
-        .filter(conversations::device_id.gt(after))
-        .select((conversations::device_id, conversations::first_contact_at.assume_not_null()))
-        .order(conversations::device_id)
-        .limit(PORTION)
-        .load(c))?)
+    Ok(on!(db, c => {
+        let query = conversations::table
+            .inner_join(devices::table)
+            .filter(devices::purpose.eq(Code(Purpose::Production)))
+            .filter(conversations::first_contact_at.ge(Micros(Timestamp::from_micros(since))))
+            .select((conversations::device_id, conversations::first_contact_at.assume_not_null()))
+            .limit(PORTION)
+            .into_boxed();
+        let query = match line {
+            // In the order of the index of what is of the line.
+            Some(line) => query
+                .filter(devices::product_line_id.eq(Octets(line)))
+                .filter(devices::id.gt(after))
+                .order(devices::id),
+            None => query
+                .filter(conversations::device_id.gt(after))
+                .order(conversations::device_id),
+        };
+        query.load(c)
+    })?)
 }
 
 /// The first activation on each of the devices after an id and up to another.
 fn activated(
     db: &mut Db,
+    line: Option<ProductLineId>,
     lineages: &Lineages,
     after: &str,
     until: &str,
@@ -212,19 +247,29 @@ fn activated(
     type Row = (String, Octets<ActivationId>, Micros);
     let mut activated = HashMap::new();
     on!(db, c => {
-        let rows = activations::table
+        let query = activations::table
             .inner_join(entitlements::table)
             .filter(first::Counts)
             .filter(entitlements::purpose.eq(Code(Purpose::Production)))
-            .filter(activations::device_id.gt(after))
-            .filter(activations::device_id.le(until))
             .select((
                 activations::device_id,
                 activations::lineage_id,
                 activations::activated_at.assume_not_null(),
             ))
-            .load_iter::<Row, DefaultLoadingMode>(c)?;
-        for row in rows {
+            .into_boxed();
+        let query = match line {
+            Some(line) => query.filter(activations::device_id.eq_any(
+                devices::table
+                    .filter(devices::product_line_id.eq(Octets(line)))
+                    .filter(devices::id.gt(after))
+                    .filter(devices::id.le(until))
+                    .select(devices::id),
+            )),
+            None => query
+                .filter(activations::device_id.gt(after))
+                .filter(activations::device_id.le(until)),
+        };
+        for row in query.load_iter::<Row, DefaultLoadingMode>(c)? {
             let (device, lineage, at) = row?;
             if lineages.is_first(lineage, at) {
                 let first = activated.entry(device).or_insert(at.0);
@@ -237,6 +282,7 @@ fn activated(
 
 fn contact_to_activation(
     db: &mut Db,
+    line: Option<ProductLineId>,
     lineages: &Lineages,
     since: Option<Timestamp>,
     now: Timestamp,
@@ -245,11 +291,11 @@ fn contact_to_activation(
     let mut errors = DataErrors::default();
     let mut after = String::new();
     loop {
-        let contacts = contacts(db, since, &after)?;
+        let contacts = contacts(db, line, since, &after)?;
         let Some((last, _)) = contacts.last() else {
             return Ok((waits.summary(), errors));
         };
-        let activated = activated(db, lineages, &after, last)?;
+        let activated = activated(db, line, lineages, &after, last)?;
         after.clone_from(last);
         for (device, contact) in contacts {
             let from = contact.0;

@@ -1,6 +1,9 @@
 //! Order-to-activation and shipment-to-activation.
 
-use fleetgrant_core::domain::Timestamp;
+use std::collections::HashSet;
+
+use diesel::prelude::*;
+use fleetgrant_core::domain::{ProductLineId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -9,6 +12,9 @@ use super::lag::{Batch, Lags, lags};
 use super::purchase::{Portion, Portions, Purchase};
 use super::wait::{DataError, DataErrors, Summary, Waits};
 use super::{Lines, written};
+use crate::store::column::Octets;
+use crate::store::dialect::on;
+use crate::store::schema::devices;
 use crate::store::{Db, StoreError};
 
 /// Whose waits are measured: those that began in this interval.
@@ -60,26 +66,32 @@ impl DelayReport {
 /// From the date of the order to the first activation in the field, by unit.
 pub fn order_to_activation(
     db: &mut Db,
+    line: Option<ProductLineId>,
     now: Timestamp,
     cohort: Cohort,
     by: GroupBy,
 ) -> Result<DelayReport, StoreError> {
-    let portions = Portions::ordered(db)?;
-    report(db, portions, now, cohort, by, |_, purchase| {
+    let portions = Portions::ordered(db, line)?;
+    let mut report = report(db, portions, now, cohort, by, |_, purchase| {
         vec![Portion::order_of(purchase)]
-    })
+    })?;
+    hide_others(db, line, &mut report.data_errors)?;
+    Ok(report)
 }
 
 /// From the shipment, or from the later making of the right, to the first activation in the
 /// field, by unit.
 pub fn shipment_to_activation(
     db: &mut Db,
+    line: Option<ProductLineId>,
     now: Timestamp,
     cohort: Cohort,
     by: GroupBy,
 ) -> Result<DelayReport, StoreError> {
-    let portions = Portions::shipped(db)?;
-    report(db, portions, now, cohort, by, Portion::shipments_of)
+    let portions = Portions::shipped(db, line)?;
+    let mut report = report(db, portions, now, cohort, by, Portion::shipments_of)?;
+    hide_others(db, line, &mut report.data_errors)?;
+    Ok(report)
 }
 
 fn report(
@@ -126,6 +138,32 @@ fn report(
         data_errors_in_all: data_errors.all,
         surplus,
     })
+}
+
+/// Devices of other product lines are not named to one: units of its products may be on them.
+fn hide_others(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    errors: &mut [DataError],
+) -> Result<(), StoreError> {
+    let Some(line) = line else {
+        return Ok(());
+    };
+    let told: Vec<_> = errors
+        .iter()
+        .filter_map(|error| error.device.clone())
+        .collect();
+    let own: HashSet<String> = on!(db, c => devices::table
+        .filter(devices::id.eq_any(&told))
+        .filter(devices::product_line_id.eq(Octets(line)))
+        .select(devices::id)
+        .load(c))?
+    .into_iter()
+    .collect();
+    for error in errors {
+        error.device = error.device.take().filter(|device| own.contains(device));
+    }
+    Ok(())
 }
 
 impl Cohort {

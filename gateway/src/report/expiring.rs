@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
-    ActivationKind, ActivationState, EntitlementId, EntitlementState, Timestamp,
+    ActivationKind, ActivationState, EntitlementId, EntitlementState, ProductLineId, Timestamp,
 };
 use fleetgrant_core::entitlement::{Start, Term};
 use fleetgrant_core::license::months_and_days;
@@ -79,9 +79,15 @@ impl Placed for Expiring {
 /// The time that is looked at first for a page; four times as much after it, and so on.
 const FIRST_LOOK: u64 = 3_600;
 
-/// What ends from now on until an instant, exclusive, what ends first first.
-pub fn read(db: &mut Db, now: Timestamp, until: Timestamp) -> Result<Vec<Expiring>, StoreError> {
-    between(db, &(now..until), &(now..until))
+/// What ends from now on until an instant, exclusive, what ends first first; of the products of a
+/// product line or of all.
+pub fn read(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<Expiring>, StoreError> {
+    between(db, line, &(now..until), &(now..until))
 }
 
 /// At least `limit` of what [`read`] has, from a place on, as far as there is so much. Ends are
@@ -89,6 +95,7 @@ pub fn read(db: &mut Db, now: Timestamp, until: Timestamp) -> Result<Vec<Expirin
 /// enough, and what ends in other stretches is not looked at.
 pub fn page(
     db: &mut Db,
+    line: Option<ProductLineId>,
     whole: &Range<Timestamp>,
     part: &Part<ExpiringSort>,
     limit: i64,
@@ -119,7 +126,7 @@ pub fn page(
             let to = left.start.plus_seconds(stretch).min(left.end);
             std::mem::replace(&mut left.start, to)..to
         };
-        let mut rows = between(db, whole, &look)?;
+        let mut rows = between(db, line, whole, &look)?;
         if descending {
             rows.reverse();
         }
@@ -143,12 +150,13 @@ pub fn page(
 /// that is told there, and nowhere by the ends of its activations.
 fn between(
     db: &mut Db,
+    line: Option<ProductLineId>,
     whole: &Range<Timestamp>,
     part: &Range<Timestamp>,
 ) -> Result<Vec<Expiring>, StoreError> {
-    let own = own_ends(db, whole, part)?;
+    let own = own_ends(db, line, whole, part)?;
     let mut all = Vec::new();
-    for row in rows(db, part, &own)? {
+    for row in rows(db, line, part, &own)? {
         let ends_at = match row.ends_at {
             Some(end) => Some(end.0),
             None => row.end()?,
@@ -195,35 +203,47 @@ impl Row {
 }
 
 /// What may end then: by its own end, by its term, or on devices.
-fn rows(db: &mut Db, then: &Range<Timestamp>, own: &Own) -> Result<Vec<Row>, StoreError> {
+fn rows(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    then: &Range<Timestamp>,
+    own: &Own,
+) -> Result<Vec<Row>, StoreError> {
     let (now, until) = (then.start, then.end);
     const ENDED: [i16; 3] = [
         EntitlementState::Draft.number(),
         EntitlementState::Expired.number(),
         EntitlementState::Closed.number(),
     ];
-    let all = || {
-        entitlements::table
-            .inner_join(products::table)
-            .inner_join(license_models::table)
-            .left_join(parties::table)
-            .filter(entitlements::state.ne_all(ENDED))
-            .select((
-                entitlements::id,
-                entitlements::reference,
-                parties::name.nullable(),
-                products::code,
-                license_models::code,
-                entitlements::unlimited,
-                entitlements::units,
-                entitlements::live_units,
-                entitlements::starts_at,
-                entitlements::term,
-                entitlements::ends_at,
-                entitlements::time_zone,
-            ))
-    };
-    let mut found: Vec<Row> = on!(db, c => all()
+    macro_rules! all {
+        () => {{
+            let mut query = entitlements::table
+                .inner_join(products::table)
+                .inner_join(license_models::table)
+                .left_join(parties::table)
+                .filter(entitlements::state.ne_all(ENDED))
+                .select((
+                    entitlements::id,
+                    entitlements::reference,
+                    parties::name.nullable(),
+                    products::code,
+                    license_models::code,
+                    entitlements::unlimited,
+                    entitlements::units,
+                    entitlements::live_units,
+                    entitlements::starts_at,
+                    entitlements::term,
+                    entitlements::ends_at,
+                    entitlements::time_zone,
+                ))
+                .into_boxed();
+            if let Some(line) = line {
+                query = query.filter(products::product_line_id.eq(Octets(line)));
+            }
+            query
+        }};
+    }
+    let mut found: Vec<Row> = on!(db, c => all!()
         .filter(entitlements::ends_at.ge(Micros(now)))
         .filter(entitlements::ends_at.lt(Micros(until)))
         .load(c))?;
@@ -235,7 +255,7 @@ fn rows(db: &mut Db, then: &Range<Timestamp>, own: &Own) -> Result<Vec<Row>, Sto
         // No month is shorter or longer, and no zone is further away.
         let shortest = (months * 28 + days).saturating_sub(2) * DAY;
         let longest = (months * 31 + days + 2) * DAY;
-        found.extend(on!(db, c => all()
+        found.extend(on!(db, c => all!()
             .filter(HasATerm)
             .filter(entitlements::term.eq(&term))
             .filter(entitlements::starts_at.ge(Micros(now.minus_seconds(longest))))
@@ -244,7 +264,7 @@ fn rows(db: &mut Db, then: &Range<Timestamp>, own: &Own) -> Result<Vec<Row>, Sto
     }
     let ids: Vec<_> = own.keys().copied().collect();
     for ids in ids.chunks(TOGETHER) {
-        found.extend(on!(db, c => all()
+        found.extend(on!(db, c => all!()
             .filter(entitlements::id.eq_any(ids))
             .load::<Row>(c))?);
     }
@@ -291,13 +311,21 @@ type Own = BTreeMap<Octets<EntitlementId>, (Timestamp, u64)>;
 /// that is, and the units of all that end in the whole of it.
 fn own_ends(
     db: &mut Db,
+    line: Option<ProductLineId>,
     whole: &Range<Timestamp>,
     part: &Range<Timestamp>,
 ) -> Result<Own, StoreError> {
-    let mut each: Vec<Octets<EntitlementId>> = on!(db, c => entitlements::table
-        .filter(StartsOnEach)
-        .select(entitlements::id)
-        .load(c))?;
+    let mut each: Vec<Octets<EntitlementId>> = on!(db, c => {
+        let mut query = entitlements::table
+            .inner_join(products::table)
+            .filter(StartsOnEach)
+            .select(entitlements::id)
+            .into_boxed();
+        if let Some(line) = line {
+            query = query.filter(products::product_line_id.eq(Octets(line)));
+        }
+        query.load(c)
+    })?;
     if part != whole {
         let ending = own_ends_of(db, &each, part)?.into_iter();
         each = ending

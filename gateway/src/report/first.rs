@@ -10,24 +10,19 @@
 use std::collections::HashMap;
 
 use diesel::connection::DefaultLoadingMode;
-use diesel::dsl::sql;
+use diesel::dsl::{exists, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable};
 use fleetgrant_core::domain::{
-    ActivationId, ActivationKind, EntitlementId, Origin, Purpose, Timestamp,
+    ActivationId, ActivationKind, EntitlementId, Origin, ProductLineId, Purpose, Timestamp,
 };
 
+use super::walk::Span;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
 use crate::store::prepared::condition;
-use crate::store::schema::{activations, entitlements};
+use crate::store::schema::{activations, devices, entitlements};
 use crate::store::{Db, StoreError};
-
-/// Entitlements that are looked at together.
-pub(super) const PORTION: i64 = 500;
-
-/// Before the id of every entitlement.
-pub(super) const BEFORE_ALL: Octets<EntitlementId> = Octets(EntitlementId([0; 16]));
 
 /// A first activation: a device has signed for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +58,8 @@ impl Activated {
 }
 
 condition!(
-    /// It counts, and is not the first of its lineage to be made. No index is of use for what is
-    /// compared with another column, and the plus keeps SQLite from trying one.
+    /// It counts, and is not the first of its lineage to be made, as the partial index has it. The
+    /// plus keeps SQLite from another, which has all that was activated.
     IsMoved = "activations.id <> activations.lineage_id AND activations.kind = 1 AND +activations.activated_at IS NOT NULL"
 );
 
@@ -82,56 +77,55 @@ pub(super) struct Lineages {
     production: bool,
     /// When the first of each lineage of more than one was activated; no other is in it.
     began: HashMap<Octets<ActivationId>, Micros>,
-    /// Those that are no first ones.
+    /// Those that are no first ones, of the product line.
     later: Vec<(Micros, i64)>,
+    /// Whose units are counted, if not those of all.
+    line: Option<ProductLineId>,
 }
 
 impl Lineages {
-    /// Reads them, of all purposes if not of production only.
-    pub(super) fn read(db: &mut Db, production: bool) -> Result<Self, StoreError> {
-        const TOGETHER: usize = 1_000;
-        let counted = || {
-            activations::table
-                .inner_join(entitlements::table)
-                .filter(
-                    entitlements::purpose
-                        .eq(Code(Purpose::Production))
-                        .or(production.into_sql::<Bool>().eq(false)),
-                )
-                .select((
-                    activations::lineage_id,
-                    activations::activated_at.assume_not_null(),
-                    activations::units,
-                ))
-        };
-        let mut rows: Vec<Counted> = on!(db, c => counted().filter(IsMoved).load(c))?;
+    /// Reads them, of all purposes if not of production only. Lineages cross product lines, so which
+    /// is the first is told of all; units are counted of those on devices of a product line.
+    pub(super) fn read(
+        db: &mut Db,
+        production: bool,
+        line: Option<ProductLineId>,
+    ) -> Result<Self, StoreError> {
+        let mut rows = moved(db, production, None)?;
         let mut heads: Vec<_> = rows.iter().map(|(lineage, ..)| *lineage).collect();
         heads.sort_unstable();
         heads.dedup();
-        for heads in heads.chunks(TOGETHER) {
-            rows.extend(on!(db, c => counted()
-                .filter(activations::id.eq_any(heads))
-                .filter(activations::kind.eq(Code(ActivationKind::Normal)))
-                .filter(activations::activated_at.is_not_null())
-                .load::<Counted>(c))?);
+        rows.extend(these(db, production, None, &heads)?);
+        let mut lineages = Self::of(&rows, production);
+        if line.is_some() {
+            let mut own = moved(db, production, line)?;
+            own.extend(these(db, production, line, &heads)?);
+            lineages.later = lineages.later_of(&own);
+            lineages.line = line;
         }
-        Ok(Self::of(&rows, production))
+        Ok(lineages)
     }
 
     /// Of all that count of each lineage of more than one. More than one of a lineage is a first one
     /// only where the first was split since, since its parts keep its instant.
     fn of(rows: &[Counted], production: bool) -> Self {
-        let mut began = HashMap::new();
+        let mut lineages = Self {
+            production,
+            ..Self::default()
+        };
         for (lineage, at, _) in rows {
-            let first = began.entry(*lineage).or_insert(*at);
+            let first = lineages.began.entry(*lineage).or_insert(*at);
             *first = (*first).min(*at);
         }
-        let later = rows.iter().filter(|(lineage, at, _)| began[lineage] != *at);
-        Self {
-            production,
-            later: later.map(|(_, at, units)| (*at, *units)).collect(),
-            began,
-        }
+        lineages.later = lineages.later_of(rows);
+        lineages
+    }
+
+    fn later_of(&self, rows: &[Counted]) -> Vec<(Micros, i64)> {
+        let later = rows
+            .iter()
+            .filter(|(lineage, at, _)| !self.is_first(*lineage, *at));
+        later.map(|(_, at, units)| (*at, *units)).collect()
     }
 
     /// Whether what was activated then is the first of its lineage.
@@ -139,40 +133,63 @@ impl Lineages {
         self.began.get(&lineage).is_none_or(|began| *began == at)
     }
 
-    /// Units of the first activations since then.
-    pub(super) fn units_since(&self, db: &mut Db, since: Timestamp) -> Result<u64, StoreError> {
-        let since = Micros(since);
-        let all: Option<i64> = on!(db, c => activations::table
-            .inner_join(entitlements::table)
-            .filter(activations::activated_at.ge(since))
-            .filter(activations::kind.eq(Code(ActivationKind::Normal)))
-            .filter(
-                entitlements::purpose
-                    .eq(Code(Purpose::Production))
-                    .or(self.production.into_sql::<Bool>().eq(false)),
-            )
-            // What PostgreSQL sums of BIGINT is NUMERIC.
-            .select(sql::<Nullable<BigInt>>("CAST(sum(activations.units) AS BIGINT)"))
-            .get_result(c))?;
-        let later = self.later.iter().filter(|(at, _)| *at >= since);
+    /// Units of the first activations since then, or ever.
+    pub(super) fn units_since(
+        &self,
+        db: &mut Db,
+        since: Option<Timestamp>,
+    ) -> Result<u64, StoreError> {
+        let from = since.map_or(i64::MIN, Timestamp::micros);
+        let from = Micros(Timestamp::from_micros(from));
+        let all: Option<i64> = on!(db, c => {
+            let mut query = activations::table
+                .inner_join(entitlements::table)
+                .filter(activations::kind.eq(Code(ActivationKind::Normal)))
+                .filter(
+                    entitlements::purpose
+                        .eq(Code(Purpose::Production))
+                        .or(self.production.into_sql::<Bool>().eq(false)),
+                )
+                // What PostgreSQL sums of BIGINT is NUMERIC.
+                .select(sql::<Nullable<BigInt>>("CAST(sum(activations.units) AS BIGINT)"))
+                .into_boxed();
+            query = match (self.line, since) {
+                // What is of all times is found by the devices of the line, and what is of some by
+                // the time.
+                (Some(line), None) => query
+                    .filter(Counts)
+                    .filter(activations::device_id.eq_any(devices::table
+                        .filter(devices::product_line_id.eq(Octets(line)))
+                        .select(devices::id))),
+                (Some(line), Some(_)) => query
+                    .filter(activations::activated_at.ge(from))
+                    .filter(exists(devices::table
+                        .filter(devices::id.eq(activations::device_id))
+                        .filter(devices::product_line_id.eq(Octets(line))))),
+                (None, _) => query.filter(activations::activated_at.ge(from)),
+            };
+            query.get_result(c)
+        })?;
+        let later = self.later.iter().filter(|(at, _)| *at >= from);
         let later: u64 = later.map(|(_, units)| units.unsigned_abs()).sum();
         Ok(all.unwrap_or(0).unsigned_abs().saturating_sub(later))
     }
 
-    /// The first activations of the entitlements after an id and up to another, the oldest first.
-    /// Of which purpose an entitlement is, whoever asks knows.
+    /// The first activations of the entitlements of a span, the oldest first. Of which purpose an entitlement is, whoever asks knows.
     pub(super) fn firsts(
         &self,
         db: &mut Db,
-        after: Octets<EntitlementId>,
-        until: Octets<EntitlementId>,
+        span: Span,
     ) -> Result<HashMap<Octets<EntitlementId>, Vec<Activated>>, StoreError> {
+        let Span {
+            product,
+            after,
+            until,
+        } = span;
         let mut firsts = HashMap::<_, Vec<_>>::new();
         on!(db, c => {
-            let rows = activations::table
+            let mut query = activations::table
                 .filter(Counts)
-                .filter(activations::entitlement_id.gt(after))
-                .filter(activations::entitlement_id.le(until))
                 .select((
                     activations::id,
                     activations::lineage_id,
@@ -182,8 +199,20 @@ impl Lineages {
                     activations::origin,
                     activations::activated_at.assume_not_null(),
                 ))
-                .load_iter::<Row, DefaultLoadingMode>(c)?;
-            for row in rows {
+                .into_boxed();
+            query = match product {
+                Some(product) => query.filter(activations::entitlement_id.eq_any(
+                    entitlements::table
+                        .filter(entitlements::product_id.eq(product))
+                        .filter(entitlements::id.gt(after))
+                        .filter(entitlements::id.le(until))
+                        .select(entitlements::id),
+                )),
+                None => query
+                    .filter(activations::entitlement_id.gt(after))
+                    .filter(activations::entitlement_id.le(until)),
+            };
+            for row in query.load_iter::<Row, DefaultLoadingMode>(c)? {
                 let (id, lineage, entitlement, device, units, origin, at) = row?;
                 if self.is_first(lineage, at) {
                     let first = Activated { device, units, origin, at };
@@ -211,6 +240,61 @@ type Row = (
     Code<Origin>,
     Micros,
 );
+
+/// What counts of all purposes, or of production only, on devices of a product line, or on all.
+macro_rules! counted {
+    ($production:ident, $line:ident) => {{
+        let mut query = activations::table
+            .inner_join(entitlements::table)
+            .filter(
+                entitlements::purpose
+                    .eq(Code(Purpose::Production))
+                    .or($production.into_sql::<Bool>().eq(false)),
+            )
+            .select((
+                activations::lineage_id,
+                activations::activated_at.assume_not_null(),
+                activations::units,
+            ))
+            .into_boxed();
+        if let Some(line) = $line {
+            query = query.filter(exists(
+                devices::table
+                    .filter(devices::id.eq(activations::device_id))
+                    .filter(devices::product_line_id.eq(Octets(line))),
+            ));
+        }
+        query
+    }};
+}
+
+/// What was moved.
+fn moved(
+    db: &mut Db,
+    production: bool,
+    line: Option<ProductLineId>,
+) -> Result<Vec<Counted>, StoreError> {
+    Ok(on!(db, c => counted!(production, line).filter(IsMoved).load(c))?)
+}
+
+/// Those of these that count.
+fn these(
+    db: &mut Db,
+    production: bool,
+    line: Option<ProductLineId>,
+    ids: &[Octets<ActivationId>],
+) -> Result<Vec<Counted>, StoreError> {
+    const TOGETHER: usize = 1_000;
+    let mut rows = Vec::new();
+    for ids in ids.chunks(TOGETHER) {
+        rows.extend(on!(db, c => counted!(production, line)
+            .filter(activations::id.eq_any(ids))
+            .filter(activations::kind.eq(Code(ActivationKind::Normal)))
+            .filter(activations::activated_at.is_not_null())
+            .load::<Counted>(c))?);
+    }
+    Ok(rows)
+}
 
 #[cfg(test)]
 mod tests {

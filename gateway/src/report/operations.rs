@@ -4,8 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::connection::DefaultLoadingMode;
+use diesel::dsl::{exists, sql};
 use diesel::prelude::*;
-use fleetgrant_core::domain::{CaseState, EntitlementId, EntitlementState, Timestamp};
+use diesel::sql_types::Text;
+use fleetgrant_core::domain::{
+    CaseState, EntitlementId, EntitlementState, ProductLineId, Timestamp,
+};
 use fleetgrant_core::event::EventKind;
 use fleetgrant_core::quota::QuotaKind;
 use serde::{Deserialize, Serialize};
@@ -14,12 +18,14 @@ use utoipa::ToSchema;
 
 use super::delay::Cohort;
 use super::group::{GroupBy, Groups, Names};
-use super::{usage, written};
+use super::refusal::is_of_a_device_of;
+use super::{usage, walk, written};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
 use crate::store::prepared::condition;
 use crate::store::schema::{
-    activations, cases, entitlements, events, license_models, parties, products, quota_uses,
+    activations, cases, devices, entitlements, events, license_models, parties, products,
+    quota_uses,
 };
 use crate::store::{Db, StoreError, event};
 
@@ -104,15 +110,16 @@ struct Tally {
     at_risk: u64,
 }
 
-/// Reads what was done in an interval.
+/// Reads what was done in an interval, of a product line or of all.
 pub fn read(
     db: &mut Db,
+    line: Option<ProductLineId>,
     now: Timestamp,
     interval: Cohort,
     by: GroupBy,
 ) -> Result<OperationsReport, StoreError> {
     let mut done = HashMap::<Octets<EntitlementId>, Tally>::new();
-    returned(db, interval, |entitlement, units| {
+    returned(db, line, interval, |entitlement, units| {
         done.entry(entitlement).or_default().returned += units.unsigned_abs();
     })?;
     for (entitlement, kind, units) in quotas(db, interval)? {
@@ -128,7 +135,7 @@ pub fn read(
         done.entry(entitlement).or_default().at_risk += units;
     }
     let mut groups = Groups::<Tally>::new(by);
-    rows(db, |row| {
+    rows(db, line, |row| {
         let mut tally = done.remove(&row.id).unwrap_or_default();
         let beyond = row.live.saturating_sub(row.units);
         if !row.unlimited && beyond > 0 && row.state.0 != EntitlementState::Draft {
@@ -142,14 +149,14 @@ pub fn read(
         };
         groups.add(names, |all| all.add(tally));
     })?;
-    let watched = watched(db, interval)?;
+    let watched = watched(db, line, interval)?;
     Ok(OperationsReport {
         at: now,
         groups: groups.into_rows(|group, tally| tally.of(group)),
         resyncs: watched.resyncs,
         clones_suspected: watched.clones.len() as u64,
         rolled_back: watched.rolled_back.len() as u64,
-        success: success(db, now, interval)?,
+        success: success(db, line, now, interval)?,
     })
 }
 
@@ -178,27 +185,36 @@ impl Tally {
     }
 }
 
-fn rows(db: &mut Db, mut each: impl FnMut(Row)) -> Result<(), StoreError> {
-    on!(db, c => {
-        let rows = entitlements::table
-            .inner_join(products::table)
-            .inner_join(license_models::table)
-            .left_join(parties::table)
-            .select((
-                entitlements::id,
-                entitlements::state,
-                entitlements::unlimited,
-                entitlements::units,
-                entitlements::live_units,
-                products::code,
-                license_models::code,
-                parties::name.nullable(),
-            ))
-            .load_iter::<Row, DefaultLoadingMode>(c)?;
-        for row in rows {
-            each(row?);
-        }
-    });
+fn rows(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    mut each: impl FnMut(Row),
+) -> Result<(), StoreError> {
+    for product in walk::products_of(db, line)? {
+        on!(db, c => {
+            let mut query = entitlements::table
+                .inner_join(products::table)
+                .inner_join(license_models::table)
+                .left_join(parties::table)
+                .select((
+                    entitlements::id,
+                    entitlements::state,
+                    entitlements::unlimited,
+                    entitlements::units,
+                    entitlements::live_units,
+                    products::code,
+                    license_models::code,
+                    parties::name.nullable(),
+                ))
+                .into_boxed();
+            if let Some(product) = product {
+                query = query.filter(entitlements::product_id.eq(product));
+            }
+            for row in query.load_iter::<Row, DefaultLoadingMode>(c)? {
+                each(row?);
+            }
+        });
+    }
     Ok(())
 }
 
@@ -209,19 +225,30 @@ fn bounds(interval: Cohort) -> (Micros, Micros) {
     (at(since), at(until))
 }
 
+/// What was given back, of the products of a line.
 fn returned(
     db: &mut Db,
+    line: Option<ProductLineId>,
     interval: Cohort,
     mut each: impl FnMut(Octets<EntitlementId>, i64),
 ) -> Result<(), StoreError> {
     let (since, until) = bounds(interval);
     on!(db, c => {
-        let rows = activations::table
+        let mut query = activations::table
             .filter(IsReturned)
             .filter(activations::ended_at.ge(since))
             .filter(activations::ended_at.lt(until))
             .select((activations::entitlement_id, activations::units))
-            .load_iter::<(Octets<EntitlementId>, i64), DefaultLoadingMode>(c)?;
+            .into_boxed();
+        if let Some(line) = line {
+            query = query.filter(exists(
+                entitlements::table
+                    .inner_join(products::table)
+                    .filter(entitlements::id.eq(activations::entitlement_id))
+                    .filter(products::product_line_id.eq(Octets(line))),
+            ));
+        }
+        let rows = query.load_iter::<(Octets<EntitlementId>, i64), DefaultLoadingMode>(c)?;
         for row in rows {
             let (entitlement, units) = row?;
             each(entitlement, units);
@@ -249,19 +276,29 @@ struct Watched {
     rolled_back: BTreeSet<String>,
 }
 
-fn watched(db: &mut Db, interval: Cohort) -> Result<Watched, StoreError> {
+fn watched(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    interval: Cohort,
+) -> Result<Watched, StoreError> {
     const KINDS: [i16; 3] = [
         EventKind::Resynced.number(),
         EventKind::CloneSuspected.number(),
         EventKind::RolledBack.number(),
     ];
     let (since, until) = bounds(interval);
-    let found: Vec<(String, Code<EventKind>, Vec<u8>)> = on!(db, c => events::table
-        .filter(events::kind.eq_any(KINDS))
-        .filter(events::at.ge(since))
-        .filter(events::at.lt(until))
-        .select((events::stream, events::kind, events::body))
-        .load(c))?;
+    let found: Vec<(String, Code<EventKind>, Vec<u8>)> = on!(db, c => {
+        let mut query = events::table
+            .filter(events::kind.eq_any(KINDS))
+            .filter(events::at.ge(since))
+            .filter(events::at.lt(until))
+            .select((events::stream, events::kind, events::body))
+            .into_boxed();
+        if let Some(line) = line {
+            query = query.filter(is_of_a_device_of!(line));
+        }
+        query.load(c)
+    })?;
     let mut watched = Watched::default();
     for (stream, kind, body) in found {
         match kind.0 {
@@ -283,18 +320,30 @@ fn watched(db: &mut Db, interval: Cohort) -> Result<Watched, StoreError> {
     Ok(watched)
 }
 
-fn success(db: &mut Db, now: Timestamp, interval: Cohort) -> Result<Success, StoreError> {
+fn success(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    now: Timestamp,
+    interval: Cohort,
+) -> Result<Success, StoreError> {
     let (since, until) = bounds(interval);
     let settled = Micros(now.minus_seconds(DAY));
     let mut success = Success::default();
     on!(db, c => {
-        let rows = cases::table
+        let mut query = cases::table
             .filter(cases::opened_at.ge(since))
             .filter(cases::opened_at.lt(until))
             .filter(cases::opened_at.le(settled))
             .select((cases::opened_at, cases::state, cases::closed_at))
-            .load_iter::<Opened, DefaultLoadingMode>(c)?;
-        for row in rows {
+            .into_boxed();
+        if let Some(line) = line {
+            query = query.filter(exists(
+                devices::table
+                    .filter(devices::id.eq(cases::device_id))
+                    .filter(devices::product_line_id.eq(Octets(line))),
+            ));
+        }
+        for row in query.load_iter::<Opened, DefaultLoadingMode>(c)? {
             let (opened, state, closed) = row?;
             let is_in_time = state.0 == CaseState::Activated
                 && closed.is_some_and(|closed| closed.0 <= opened.0.plus_seconds(DAY));

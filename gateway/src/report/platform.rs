@@ -6,11 +6,11 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use fleetgrant_core::ask::model_text;
-use fleetgrant_core::domain::ActivationState;
+use fleetgrant_core::domain::{ActivationState, ProductLineId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::store::column::Code;
+use crate::store::column::{Code, Octets};
 use crate::store::dialect::on;
 use crate::store::schema::{activations, devices};
 use crate::store::{Db, StoreError};
@@ -54,16 +54,17 @@ struct Row {
     version: Option<String>,
 }
 
-/// The platforms of devices with something activated, what most devices are first.
-pub fn platforms(db: &mut Db) -> Result<Vec<PlatformUse>, StoreError> {
+/// The platforms of devices with something activated, of a product line or of all, what most devices
+/// are first.
+pub fn platforms(db: &mut Db, line: Option<ProductLineId>) -> Result<Vec<PlatformUse>, StoreError> {
     let mut counted = HashMap::<Platform, (u64, u64)>::new();
     let mut after = String::new();
     loop {
-        let devices = devices_after(db, &after)?;
+        let devices = devices_after(db, line, &after)?;
         let Some(last) = devices.last() else {
             break;
         };
-        let activated = activated(db, &after, &last.device)?;
+        let activated = activated(db, line, &after, &last.device)?;
         after.clone_from(&last.device);
         for row in devices {
             let Some(units) = activated.get(&row.device) else {
@@ -92,31 +93,59 @@ pub fn platforms(db: &mut Db) -> Result<Vec<PlatformUse>, StoreError> {
     Ok(platforms)
 }
 
-fn devices_after(db: &mut Db, after: &str) -> Result<Vec<Row>, StoreError> {
-    Ok(on!(db, c => devices::table
-        .filter(devices::id.gt(after))
-        .select((
-            devices::id,
-            devices::said_maker,
-            devices::said_hwmodel,
-            devices::hwmodel,
-            devices::software_name,
-            devices::software_version,
-        ))
-        .order(devices::id)
-        .limit(PORTION)
-        .load(c))?)
+fn devices_after(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    after: &str,
+) -> Result<Vec<Row>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = devices::table
+            .filter(devices::id.gt(after))
+            .select((
+                devices::id,
+                devices::said_maker,
+                devices::said_hwmodel,
+                devices::hwmodel,
+                devices::software_name,
+                devices::software_version,
+            ))
+            .order(devices::id)
+            .limit(PORTION)
+            .into_boxed();
+        if let Some(line) = line {
+            query = query.filter(devices::product_line_id.eq(Octets(line)));
+        }
+        query.load(c)
+    })?)
 }
 
 /// Units activated on each of the devices after an id and up to another.
-fn activated(db: &mut Db, after: &str, until: &str) -> Result<HashMap<String, i64>, StoreError> {
-    let units: Vec<(String, i64)> = on!(db, c => activations::table
-        .filter(activations::state.eq(Code(ActivationState::Activated)))
-        .filter(activations::device_id.gt(after))
-        .filter(activations::device_id.le(until))
-        .group_by(activations::device_id)
-        // What PostgreSQL sums of BIGINT is NUMERIC.
-        .select((activations::device_id, sql::<BigInt>("CAST(sum(units) AS BIGINT)")))
-        .load(c))?;
+fn activated(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    after: &str,
+    until: &str,
+) -> Result<HashMap<String, i64>, StoreError> {
+    let units: Vec<(String, i64)> = on!(db, c => {
+        let query = activations::table
+            .filter(activations::state.eq(Code(ActivationState::Activated)))
+            .group_by(activations::device_id)
+            // What PostgreSQL sums of BIGINT is NUMERIC.
+            .select((activations::device_id, sql::<BigInt>("CAST(sum(units) AS BIGINT)")))
+            .into_boxed();
+        let query = match line {
+            Some(line) => query.filter(activations::device_id.eq_any(
+                devices::table
+                    .filter(devices::product_line_id.eq(Octets(line)))
+                    .filter(devices::id.gt(after))
+                    .filter(devices::id.le(until))
+                    .select(devices::id),
+            )),
+            None => query
+                .filter(activations::device_id.gt(after))
+                .filter(activations::device_id.le(until)),
+        };
+        query.load(c)
+    })?;
     Ok(units.into_iter().collect())
 }

@@ -5,13 +5,15 @@ use std::collections::{BTreeSet, HashMap};
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
-    EntitlementId, EntitlementState, OrderLineId, Purpose, ShipmentId, ShipmentState, Timestamp,
+    EntitlementId, EntitlementState, OrderLineId, ProductLineId, Purpose, ShipmentId,
+    ShipmentState, Timestamp,
 };
 use fleetgrant_core::event::EventKind;
 use serde_cbor::Value;
 
-use super::first::{self, Activated, Lineages};
+use super::first::{Activated, Lineages};
 use super::lag::Batch;
+use super::walk::{self, Place, Walk};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
 use crate::store::event::{self, Stream};
@@ -51,7 +53,7 @@ struct Shipped {
 pub(super) struct Portions {
     lineages: Lineages,
     with_shipments: bool,
-    after: Octets<EntitlementId>,
+    walk: Walk,
 }
 
 /// Some purchases with their shipments and first activations.
@@ -69,30 +71,29 @@ pub(super) struct Portion {
 
 impl Portions {
     /// With what order-to-activation needs.
-    pub(super) fn ordered(db: &mut Db) -> Result<Self, StoreError> {
+    pub(super) fn ordered(db: &mut Db, line: Option<ProductLineId>) -> Result<Self, StoreError> {
         Ok(Self {
-            lineages: Lineages::read(db, true)?,
+            lineages: Lineages::read(db, true, None)?,
             with_shipments: false,
-            after: first::BEFORE_ALL,
+            walk: Walk::new(db, line)?,
         })
     }
 
     /// With what shipment-to-activation needs too.
-    pub(super) fn shipped(db: &mut Db) -> Result<Self, StoreError> {
+    pub(super) fn shipped(db: &mut Db, line: Option<ProductLineId>) -> Result<Self, StoreError> {
         Ok(Self {
             with_shipments: true,
-            ..Self::ordered(db)?
+            ..Self::ordered(db, line)?
         })
     }
 
     /// Those after the last.
     pub(super) fn next(&mut self, db: &mut Db) -> Result<Option<Portion>, StoreError> {
-        let purchases = purchases(db, self.after)?;
-        let Some(last) = purchases.last() else {
+        let next = self.walk.next(db, purchases, |one| one.entitlement)?;
+        let Some((purchases, span)) = next else {
             return Ok(None);
         };
-        let firsts = self.lineages.firsts(db, self.after, last.entitlement)?;
-        self.after = last.entitlement;
+        let firsts = self.lineages.firsts(db, span)?;
         let mut portion = Portion {
             purchases,
             shipped: HashMap::new(),
@@ -166,13 +167,14 @@ impl Portion {
     }
 }
 
-fn purchases(db: &mut Db, after: Octets<EntitlementId>) -> Result<Vec<Purchase>, StoreError> {
-    Ok(on!(db, c => entitlements::table
+fn purchases(db: &mut Db, place: Place) -> Result<Vec<Purchase>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = entitlements::table
         .inner_join(order_lines::table.inner_join(orders::table))
         .inner_join(products::table)
         .inner_join(license_models::table)
         .left_join(parties::table)
-        .filter(entitlements::id.gt(after))
+        .filter(entitlements::id.gt(place.after))
         .filter(entitlements::purpose.eq(Code(Purpose::Production)))
         .filter(entitlements::state.ne(Code(EntitlementState::Draft)))
         .filter(entitlements::unlimited.eq(false))
@@ -190,8 +192,13 @@ fn purchases(db: &mut Db, after: Octets<EntitlementId>) -> Result<Vec<Purchase>,
             parties::name.nullable(),
         ))
         .order(entitlements::id)
-        .limit(first::PORTION)
-        .load(c))?)
+        .limit(walk::PORTION)
+        .into_boxed();
+        if let Some(product) = place.product {
+            query = query.filter(entitlements::product_id.eq(product));
+        }
+        query.load(c)
+    })?)
 }
 
 /// Shipments of these order lines, the oldest first.

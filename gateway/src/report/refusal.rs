@@ -4,16 +4,18 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use diesel::connection::DefaultLoadingMode;
+use diesel::dsl::{exists, sql};
 use diesel::prelude::*;
-use fleetgrant_core::domain::Timestamp;
+use diesel::sql_types::Text;
+use fleetgrant_core::domain::{ProductLineId, Timestamp};
 use fleetgrant_core::event::EventKind;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::store::column::{Code, Micros};
+use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
-use crate::store::schema::events;
+use crate::store::schema::{devices, events};
 use crate::store::{Db, StoreError};
 
 /// What was refused of devices that proved who they are.
@@ -51,10 +53,25 @@ const KINDS: [i16; 9] = [
     EventKind::MessageRefused.number(),
 ];
 
+/// Whether an event, of a kind that streams of devices have, is of a device of a product line. These
+/// are found by their time, since no index of the history knows product lines.
+macro_rules! is_of_a_device_of {
+    ($line:expr) => {
+        exists(
+            devices::table
+                // What comes after `device:`.
+                .filter(devices::id.eq(sql::<Text>("substr(events.stream, 8)")))
+                .filter(devices::product_line_id.eq(Octets($line))),
+        )
+    };
+}
+pub(super) use is_of_a_device_of;
+
 /// What was refused since an instant, by days of `zone`: a day at a time, since what is distinct is so
 /// within a day.
 pub(super) fn refusals(
     db: &mut Db,
+    line: Option<ProductLineId>,
     since: Option<Timestamp>,
     zone: &TimeZone,
 ) -> Result<Refusals, StoreError> {
@@ -65,13 +82,16 @@ pub(super) fn refusals(
         let until = end_of_day(next, zone)?;
         let mut day = Day::default();
         on!(db, c => {
-            let rows = events::table
+            let mut query = events::table
                 .filter(events::kind.eq_any(KINDS))
                 .filter(events::at.ge(Micros(next)))
                 .filter(events::at.lt(Micros(until)))
                 .select((events::stream, events::kind, events::body))
-                .load_iter::<Row, DefaultLoadingMode>(c)?;
-            for row in rows {
+                .into_boxed();
+            if let Some(line) = line {
+                query = query.filter(is_of_a_device_of!(line));
+            }
+            for row in query.load_iter::<Row, DefaultLoadingMode>(c)? {
                 day.add(&row?)?;
             }
         });

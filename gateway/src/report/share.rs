@@ -6,14 +6,15 @@ use std::time::Duration;
 use diesel::prelude::*;
 use fleetgrant_core::ask::model_text;
 use fleetgrant_core::domain::{
-    EntitlementId, EntitlementState, OrderLineId, ProductId, Purpose, Timestamp,
+    EntitlementId, EntitlementState, OrderLineId, ProductId, ProductLineId, Purpose, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::delay::Cohort;
 use super::dimension::{Dimension, Dimensions, Place};
-use super::first::{self, Activated, Lineages};
+use super::first::{Activated, Lineages};
+use super::walk::{self, Walk};
 use super::{group, written};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
@@ -64,6 +65,8 @@ pub struct ShareQuery {
     pub within: Option<Duration>,
     /// By what.
     pub by: Dimensions,
+    /// Of the products of this product line; none for all.
+    pub line: Option<ProductLineId>,
 }
 
 #[derive(Queryable)]
@@ -97,23 +100,18 @@ struct Tally {
 /// Reads the report.
 pub fn read(db: &mut Db, now: Timestamp, query: &ShareQuery) -> Result<ShareReport, StoreError> {
     let any_purpose = query.by.has(Dimension::Purpose);
-    let lineages = Lineages::read(db, !any_purpose)?;
+    let lineages = Lineages::read(db, !any_purpose, None)?;
     let products = products(db)?;
     let mut groups = BTreeMap::<String, Tally>::new();
     let mut all = Tally::default();
-    let mut after = first::BEFORE_ALL;
-    loop {
-        let rows = rows(db, after)?;
-        let Some(last) = rows.last().map(|row| row.id) else {
-            break;
-        };
-        let mut firsts = lineages.firsts(db, after, last)?;
+    let mut walk = Walk::new(db, query.line)?;
+    while let Some((rows, span)) = walk.next(db, rows, |row| row.id)? {
+        let mut firsts = lineages.firsts(db, span)?;
         let sold_at = order_dates(db, &rows)?;
         let platforms = match query.by.has(Dimension::Platform) {
-            true => platforms(db, firsts.values().flatten())?,
+            true => platforms(db, firsts.values().flatten(), query.line)?,
             false => HashMap::new(),
         };
-        after = last;
         for row in rows {
             let Some(product) = products.get(&row.product) else {
                 continue;
@@ -140,7 +138,7 @@ pub fn read(db: &mut Db, now: Timestamp, query: &ShareQuery) -> Result<ShareRepo
             let mine = firsts.remove(&row.id).unwrap_or_default();
             for first in mine.iter().filter(|first| query.cohort.has(first.at())) {
                 let place = Place {
-                    platform: platforms.get(&first.device).map(String::as_str),
+                    platform: Some(platforms.get(&first.device).map_or(ANOTHER, String::as_str)),
                     ..place
                 };
                 let activations = first.units();
@@ -215,8 +213,9 @@ impl Tally {
     }
 }
 
-fn rows(db: &mut Db, after: Octets<EntitlementId>) -> Result<Vec<Row>, StoreError> {
-    Ok(on!(db, c => entitlements::table
+fn rows(db: &mut Db, place: walk::Place) -> Result<Vec<Row>, StoreError> {
+    Ok(on!(db, c => {
+        let mut query = entitlements::table
         .inner_join(license_models::table)
         .left_join(parties::table)
         .select((
@@ -232,10 +231,15 @@ fn rows(db: &mut Db, after: Octets<EntitlementId>) -> Result<Vec<Row>, StoreErro
             entitlements::units,
             entitlements::created_at,
         ))
-        .filter(entitlements::id.gt(after))
+        .filter(entitlements::id.gt(place.after))
         .order(entitlements::id)
-        .limit(first::PORTION)
-        .load(c))?)
+        .limit(walk::PORTION)
+        .into_boxed();
+        if let Some(product) = place.product {
+            query = query.filter(entitlements::product_id.eq(product));
+        }
+        query.load(c)
+    })?)
 }
 
 fn products(db: &mut Db) -> Result<HashMap<Octets<ProductId>, Product>, StoreError> {
@@ -285,10 +289,14 @@ fn order_dates(
     Ok(dates.into_iter().collect())
 }
 
-/// What the devices are that these activations are on.
+/// What the platform of a device of another product line is called, which is nobody's business.
+const ANOTHER: &str = "(another product line)";
+
+/// What the devices are that these activations are on, of a product line or of all.
 fn platforms<'a>(
     db: &mut Db,
     firsts: impl Iterator<Item = &'a Activated>,
+    line: Option<ProductLineId>,
 ) -> Result<HashMap<String, String>, StoreError> {
     const TOGETHER: usize = 1_000;
     type Found = (
@@ -303,16 +311,22 @@ fn platforms<'a>(
     ids.dedup();
     let mut platforms = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(TOGETHER) {
-        let found: Vec<Found> = on!(db, c => devices::table
-            .filter(devices::id.eq_any(ids))
-            .select((
-                devices::id,
-                devices::said_hwmodel,
-                devices::hwmodel,
-                devices::software_name,
-                devices::software_version,
-            ))
-            .load(c))?;
+        let found: Vec<Found> = on!(db, c => {
+            let mut query = devices::table
+                .filter(devices::id.eq_any(ids))
+                .select((
+                    devices::id,
+                    devices::said_hwmodel,
+                    devices::hwmodel,
+                    devices::software_name,
+                    devices::software_version,
+                ))
+                .into_boxed();
+            if let Some(line) = line {
+                query = query.filter(devices::product_line_id.eq(Octets(line)));
+            }
+            query.load(c)
+        })?;
         platforms.extend(
             found
                 .into_iter()

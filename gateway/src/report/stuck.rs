@@ -7,8 +7,8 @@ use diesel::dsl::{exists, max, min, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use fleetgrant_core::domain::{
-    ActivationId, ActivationState, CaseStep, DeliveryState, DeviceState, Origin, RemovalReason,
-    ShipmentState, Timestamp,
+    ActivationId, ActivationState, CaseStep, DeliveryState, DeviceState, Origin, ProductLineId,
+    RemovalReason, ShipmentState, Timestamp,
 };
 use fleetgrant_core::event::EventKind;
 use serde::{Deserialize, Serialize};
@@ -179,36 +179,43 @@ pub struct Stuck {
     pub remedy: Cow<'static, str>,
 }
 
-/// Up to `most` of each step, the oldest first.
+/// Up to `most` of each step, the oldest first; on devices of a product line or on all.
 pub fn stuck(
     db: &mut Db,
+    line: Option<ProductLineId>,
     now: Timestamp,
     limits: &Limits,
     most: i64,
 ) -> Result<Vec<Stuck>, StoreError> {
     let before = |limit: Duration| now.minus_seconds(limit.as_secs());
-    let mut stuck = shipped(db, before(limits.shipped), most)?;
-    stuck.extend(quarantined(db, before(limits.quarantined), most)?);
+    let mut stuck = shipped(db, line, before(limits.shipped), most)?;
+    stuck.extend(quarantined(db, line, before(limits.quarantined), most)?);
     for (step, waits_for, limit) in [
         (Step::Denied, CaseStep::Denied, limits.denied),
         (Step::Approval, CaseStep::Approval, limits.approval),
     ] {
-        stuck.extend(wanted(db, step, waits_for, before(limit), most)?);
+        stuck.extend(wanted(db, line, (step, waits_for), before(limit), most)?);
     }
-    stuck.extend(reserved(db, before(limits.reserved), most)?);
+    stuck.extend(reserved(db, line, before(limits.reserved), most)?);
     for (step, limit) in [
         (Step::Published, limits.published),
         (Step::Offline, limits.offline),
     ] {
-        stuck.extend(unsigned(db, step, before(limit), most)?);
+        stuck.extend(unsigned(db, line, step, before(limit), most)?);
     }
-    stuck.extend(removing(db, before(limits.removing), most)?);
+    stuck.extend(removing(db, line, before(limits.removing), most)?);
     stuck.sort_by_key(|stuck| (stuck.step, stuck.since));
     Ok(stuck)
 }
 
-fn shipped(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, StoreError> {
-    let rows: Vec<(String, Option<Micros>)> = on!(db, c => shipment_serials::table
+fn shipped(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    before: Timestamp,
+    most: i64,
+) -> Result<Vec<Stuck>, StoreError> {
+    let rows: Vec<(String, Option<Micros>)> = on!(db, c => {
+        let mut query = shipment_serials::table
         .inner_join(shipments::table)
         .inner_join(devices::table.left_join(conversations::table))
         .filter(shipments::state.eq(Code(ShipmentState::Shipped)))
@@ -219,7 +226,12 @@ fn shipped(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, Stor
         .order(min(shipments::shipped_at))
         .select((devices::id, min(shipments::shipped_at)))
         .limit(most)
-        .load(c))?;
+        .into_boxed();
+        if let Some(line) = line {
+            query = query.filter(devices::product_line_id.eq(Octets(line)));
+        }
+        query.load(c)
+    })?;
     let stuck = rows.into_iter().filter_map(|(device, since)| {
         Some(Stuck {
             step: Step::Shipped,
@@ -233,17 +245,28 @@ fn shipped(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, Stor
     Ok(stuck.collect())
 }
 
-fn quarantined(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, StoreError> {
+fn quarantined(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    before: Timestamp,
+    most: i64,
+) -> Result<Vec<Stuck>, StoreError> {
     const KINDS: [i16; 2] = [
         EventKind::DeviceQuarantined.number(),
         EventKind::IdentityConflict.number(),
     ];
-    let waiting: Vec<String> = on!(db, c => devices::table
-        .filter(devices::state.eq(Code(DeviceState::Quarantined)))
-        .order(devices::changed_at)
-        .select(devices::id)
-        .limit(most)
-        .load(c))?;
+    let waiting: Vec<String> = on!(db, c => {
+        let mut query = devices::table
+            .filter(devices::state.eq(Code(DeviceState::Quarantined)))
+            .order(devices::changed_at)
+            .select(devices::id)
+            .limit(most)
+            .into_boxed();
+        if let Some(line) = line {
+            query = query.filter(devices::product_line_id.eq(Octets(line)));
+        }
+        query.load(c)
+    })?;
     let mut stuck = Vec::new();
     for device in waiting {
         let stream = event::Stream::Device(&device).to_string();
@@ -269,12 +292,12 @@ fn quarantined(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, 
 
 fn wanted(
     db: &mut Db,
-    step: Step,
-    waits_for: CaseStep,
+    line: Option<ProductLineId>,
+    (step, waits_for): (Step, CaseStep),
     before: Timestamp,
     most: i64,
 ) -> Result<Vec<Stuck>, StoreError> {
-    let cases = case::stuck(db, waits_for, before, most)?;
+    let cases = case::stuck(db, line, waits_for, before, most)?;
     let stuck = cases.into_iter().map(|case| Stuck {
         step,
         device: case.device_id,
@@ -292,8 +315,14 @@ fn wanted(
     Ok(stuck.collect())
 }
 
-fn reserved(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, StoreError> {
-    let rows: Vec<(String, Octets<ActivationId>, Option<Micros>)> = on!(db, c => activations::table
+fn reserved(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    before: Timestamp,
+    most: i64,
+) -> Result<Vec<Stuck>, StoreError> {
+    let rows: Vec<(String, Octets<ActivationId>, Option<Micros>)> = on!(db, c => {
+        let mut query = activations::table
             .inner_join(devices::table.inner_join(conversations::table))
             .filter(IsAside)
             .filter(activations::state.eq(Code(ActivationState::Reserved)))
@@ -306,7 +335,12 @@ fn reserved(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, Sto
                 conversations::last_contact_at,
             ))
             .limit(most)
-            .load(c))?;
+            .into_boxed();
+        if let Some(line) = line {
+            query = query.filter(devices::product_line_id.eq(Octets(line)));
+        }
+        query.load(c)
+    })?;
     let stuck = rows.into_iter().filter_map(|(device, activation, since)| {
         Some(Stuck {
             step: Step::Reserved,
@@ -322,6 +356,7 @@ fn reserved(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, Sto
 
 fn unsigned(
     db: &mut Db,
+    line: Option<ProductLineId>,
     step: Step,
     before: Timestamp,
     most: i64,
@@ -359,6 +394,13 @@ fn unsigned(
             } else {
                 query.filter(IsExhausted)
             };
+            if let Some(line) = line {
+                query = query.filter(exists(
+                    devices::table
+                        .filter(devices::id.eq(deliveries::device_id))
+                        .filter(devices::product_line_id.eq(Octets(line))),
+                ));
+            }
             query.load(c)
         })?;
         rows.extend(found);
@@ -382,7 +424,12 @@ fn unsigned(
     Ok(stuck.collect())
 }
 
-fn removing(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, StoreError> {
+fn removing(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    before: Timestamp,
+    most: i64,
+) -> Result<Vec<Stuck>, StoreError> {
     type Found = (
         String,
         Octets<ActivationId>,
@@ -393,7 +440,8 @@ fn removing(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, Sto
         ActivationState::Removing.number(),
         ActivationState::Orphaned.number(),
     ];
-    let rows: Vec<Found> = on!(db, c => activations::table
+    let rows: Vec<Found> = on!(db, c => {
+        let mut query = activations::table
         .filter(IsAside)
         .filter(activations::state.eq_any(GOING))
         .filter(activations::removing_since_at.lt(Micros(before)))
@@ -405,7 +453,16 @@ fn removing(db: &mut Db, before: Timestamp, most: i64) -> Result<Vec<Stuck>, Sto
             activations::removing_since_at,
         ))
         .limit(most)
-        .load(c))?;
+        .into_boxed();
+        if let Some(line) = line {
+            query = query.filter(exists(
+                devices::table
+                    .filter(devices::id.eq(activations::device_id))
+                    .filter(devices::product_line_id.eq(Octets(line))),
+            ));
+        }
+        query.load(c)
+    })?;
     let stuck = rows
         .into_iter()
         .filter_map(|(device, activation, reason, since)| {

@@ -7,6 +7,7 @@ mod hand;
 mod history;
 mod imported;
 mod ledger;
+mod lines;
 mod operations;
 mod plans;
 mod refused;
@@ -143,11 +144,21 @@ fn installed(
 
 /// An operator takes a unit from one device and gives it to another.
 fn rehost(ledger: &mut Ledger, from: u8, activation: ActivationId, to: u8) -> ActivationId {
+    rehost_of(ledger, "O-1/1/P/perpetual", from, activation, to)
+}
+
+fn rehost_of(
+    ledger: &mut Ledger,
+    entitlement: &str,
+    from: u8,
+    activation: ActivationId,
+    to: u8,
+) -> ActivationId {
     ledger.revoke(from, activation);
     ledger.wait(10);
     ledger.acknowledge(from);
     ledger.ask(to, &[]);
-    let moved = ledger.assign(to, "O-1/1/P/perpetual", move |moved| {
+    let moved = ledger.assign(to, entitlement, move |moved| {
         moved.predecessor = Some(activation);
     });
     ledger.wait(DAY);
@@ -157,7 +168,7 @@ fn rehost(ledger: &mut Ledger, from: u8, activation: ActivationId, to: u8) -> Ac
 
 fn activation_on(ledger: &Ledger, device: u8) -> ActivationId {
     let filter = listing::ActivationFilter {
-        device: Some(DeviceId::new(&format!("d-{device}")).unwrap()),
+        device: Some(ledger::device_id(device)),
         ..listing::ActivationFilter::default()
     };
     ledger.read(move |db| listing::activations(db, &filter, 1))[0]

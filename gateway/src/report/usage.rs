@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
-use fleetgrant_core::domain::{ActivationState, EntitlementId, EntitlementState, Timestamp};
+use fleetgrant_core::domain::{
+    ActivationState, EntitlementId, EntitlementState, ProductLineId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::group::{self, GroupBy, Names};
-use super::written;
+use super::{walk, written};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
 use crate::store::listing::IsAside;
-use crate::store::schema::{activations, entitlements, license_models, parties, products};
+use crate::store::schema::{activations, devices, entitlements, license_models, parties, products};
 use crate::store::{Db, StoreError};
 
 /// How much of what was sold is in use.
@@ -78,11 +80,20 @@ struct Hold {
     runs_until: Option<Micros>,
 }
 
-/// Reads how much is in use.
-pub fn usage(db: &mut Db, now: Timestamp, by: GroupBy) -> Result<UsageReport, StoreError> {
+/// Reads how much is in use, of the products of a product line or of all.
+pub fn usage(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    now: Timestamp,
+    by: GroupBy,
+) -> Result<UsageReport, StoreError> {
     let mut tallies = Tallies::new(by);
-    rows(db, |row| tallies.add(row))?;
-    holds(db, |hold| tallies.hold(hold, now))?;
+    rows(db, line, |row| tallies.add(row))?;
+    tallies.settle();
+    holds(db, line, |hold| tallies.hold(hold, now))?;
+    if let Some(line) = line {
+        holds_elsewhere(db, line, |hold| tallies.hold(hold, now))?;
+    }
     Ok(UsageReport {
         at: now,
         groups: tallies.into_groups(),
@@ -116,42 +127,102 @@ pub(super) fn at_risk(
         .collect())
 }
 
-/// Every entitlement that is no draft, in order of their ids.
-fn rows(db: &mut Db, mut each: impl FnMut(Row)) -> Result<(), StoreError> {
-    on!(db, c => {
-        let rows = entitlements::table
-            .inner_join(products::table)
-            .inner_join(license_models::table)
-            .left_join(parties::table)
-            .filter(entitlements::state.ne(Code(EntitlementState::Draft)))
-            .select((
-                entitlements::id,
-                entitlements::unlimited,
-                entitlements::units,
-                products::code,
-                license_models::code,
-                parties::name.nullable(),
-            ))
-            .order(entitlements::id)
-            .load_iter::<Row, DefaultLoadingMode>(c)?;
-        for row in rows {
-            each(row?);
-        }
-    });
+/// Every entitlement that is no draft, those of a product, or of all, in order of their ids.
+fn rows(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    mut each: impl FnMut(Row),
+) -> Result<(), StoreError> {
+    for product in walk::products_of(db, line)? {
+        on!(db, c => {
+            let mut query = entitlements::table
+                .inner_join(products::table)
+                .inner_join(license_models::table)
+                .left_join(parties::table)
+                .filter(entitlements::state.ne(Code(EntitlementState::Draft)))
+                .select((
+                    entitlements::id,
+                    entitlements::unlimited,
+                    entitlements::units,
+                    products::code,
+                    license_models::code,
+                    parties::name.nullable(),
+                ))
+                .order(entitlements::id)
+                .into_boxed();
+            if let Some(product) = product {
+                query = query.filter(entitlements::product_id.eq(product));
+            }
+            for row in query.load_iter::<Row, DefaultLoadingMode>(c)? {
+                each(row?);
+            }
+        });
+    }
     Ok(())
 }
 
-/// What is held and what was written off, that of one device after the other.
-fn holds(db: &mut Db, mut each: impl FnMut(Hold)) -> Result<(), StoreError> {
-    const ENDED: [i16; 3] = [
-        ActivationState::Cancelled.number(),
-        ActivationState::Removed.number(),
-        ActivationState::Lapsed.number(),
-    ];
-    on!(db, c => {
-        let rows = activations::table
+const ENDED: [i16; 3] = [
+    ActivationState::Cancelled.number(),
+    ActivationState::Removed.number(),
+    ActivationState::Lapsed.number(),
+];
+
+/// What is held and what was written off, that of one device after the other; on devices of a product
+/// line, or on all.
+fn holds(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    mut each: impl FnMut(Hold),
+) -> Result<(), StoreError> {
+    let columns = (
+        activations::entitlement_id,
+        activations::device_id,
+        activations::units,
+        activations::state,
+        activations::runs_until_at,
+    );
+    match line {
+        None => on!(db, c => {
+            let rows = activations::table
+                .filter(activations::state.ne_all(ENDED))
+                .order(activations::device_id)
+                .select(columns)
+                .load_iter::<Hold, DefaultLoadingMode>(c)?;
+            for hold in rows {
+                each(hold?);
+            }
+        }),
+        Some(line) => on!(db, c => {
+            let rows = activations::table
+                .inner_join(devices::table)
+                .filter(devices::product_line_id.eq(Octets(line)))
+                .filter(activations::state.ne_all(ENDED))
+                .order(devices::id)
+                .select(columns)
+                .load_iter::<Hold, DefaultLoadingMode>(c)?;
+            for hold in rows {
+                each(hold?);
+            }
+        }),
+    }
+    Ok(())
+}
+
+/// What is held of the products of a product line, and was written off, on devices of others: few,
+/// since such a product is for devices of its line.
+fn holds_elsewhere(
+    db: &mut Db,
+    line: ProductLineId,
+    each: impl FnMut(Hold),
+) -> Result<(), StoreError> {
+    let mut found = Vec::<Hold>::new();
+    for product in walk::products_of(db, Some(line))? {
+        found.extend(on!(db, c => activations::table
+            .inner_join(devices::table)
+            .inner_join(entitlements::table)
+            .filter(entitlements::product_id.nullable().eq(product))
+            .filter(devices::product_line_id.ne(Octets(line)))
             .filter(activations::state.ne_all(ENDED))
-            .order(activations::device_id)
             .select((
                 activations::entitlement_id,
                 activations::device_id,
@@ -159,11 +230,10 @@ fn holds(db: &mut Db, mut each: impl FnMut(Hold)) -> Result<(), StoreError> {
                 activations::state,
                 activations::runs_until_at,
             ))
-            .load_iter::<Hold, DefaultLoadingMode>(c)?;
-        for hold in rows {
-            each(hold?);
-        }
-    });
+            .load::<Hold>(c))?);
+    }
+    found.sort_by(|a, b| a.device.cmp(&b.device));
+    found.into_iter().for_each(each);
     Ok(())
 }
 
@@ -206,7 +276,7 @@ impl Tallies {
         }
     }
 
-    /// Adds an entitlement; they come in order of their ids.
+    /// Adds an entitlement.
     fn add(&mut self, row: Row) {
         let name = self.by.of(Names {
             product: &row.product,
@@ -234,6 +304,13 @@ impl Tallies {
             unlimited: row.unlimited,
             group,
         });
+    }
+
+    /// Puts entitlements in the order of their ids, in which they are looked up; mostly they are.
+    fn settle(&mut self) {
+        if !self.sold.is_sorted_by_key(|sold| sold.id) {
+            self.sold.sort_unstable_by_key(|sold| sold.id);
+        }
     }
 
     /// Adds what is held of one of them; that of one device comes together. What is held of a draft
@@ -351,6 +428,7 @@ mod tests {
             }));
         }
         holds.sort_by(|a, b| a.device.cmp(&b.device));
+        tallies.settle();
         holds.into_iter().for_each(|hold| tallies.hold(hold, NOW));
         tallies.into_groups()
     }

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{LicenseModel, ProductId, Timestamp};
+use fleetgrant_core::domain::{LicenseModel, ProductId, ProductLineId, Timestamp};
 use fleetgrant_core::entitlement::Quantity;
 use fleetgrant_core::license::ModelRules;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::group::{GroupBy, Groups, Names};
-use super::written;
+use super::{walk, written};
 use crate::store::column::{Code, Octets};
 use crate::store::dialect::on;
 use crate::store::schema::{
@@ -74,11 +74,16 @@ struct Tally {
     spent: u64,
 }
 
-/// Reads how often was used what.
-pub fn read(db: &mut Db, now: Timestamp, by: GroupBy) -> Result<UsesReport, StoreError> {
+/// Reads how often was used what, of the products of a product line or of all.
+pub fn read(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    now: Timestamp,
+    by: GroupBy,
+) -> Result<UsesReport, StoreError> {
     let each = uses_of_products(db)?;
     let mut groups = Groups::<Tally>::new(by);
-    for row in rows(db)? {
+    for row in rows(db, line)? {
         let rules = license_model::parse(row.kind.0, &row.rules)?.rules;
         if !rules.metered && row.used.is_none() {
             continue;
@@ -144,30 +149,40 @@ impl Tally {
 }
 
 /// What may be metered, whatever devices are told it is: its rules say whether it is.
-fn rows(db: &mut Db) -> Result<Vec<Row>, StoreError> {
+fn rows(db: &mut Db, line: Option<ProductLineId>) -> Result<Vec<Row>, StoreError> {
     // As the rules are written (`license_model::json`).
     const METERED: &str = r#"%"metered":true%"#;
-    Ok(on!(db, c => entitlements::table
-        .inner_join(products::table)
-        .inner_join(license_models::table)
-        .left_join(parties::table)
-        .left_join(entitlement_usage::table)
-        .filter(
-            entitlements::model_rules.like(METERED)
-                .or(entitlement_usage::used.is_not_null()),
-        )
-        .select((
-            entitlements::product_id,
-            entitlements::model_kind,
-            entitlements::model_rules,
-            entitlements::unlimited,
-            entitlements::units,
-            entitlement_usage::used.nullable(),
-            products::code,
-            license_models::code,
-            parties::name.nullable(),
-        ))
-        .load(c))?)
+    let mut rows = Vec::new();
+    for product in walk::products_of(db, line)? {
+        rows.extend(on!(db, c => {
+            let mut query = entitlements::table
+                .inner_join(products::table)
+                .inner_join(license_models::table)
+                .left_join(parties::table)
+                .left_join(entitlement_usage::table)
+                .filter(
+                    entitlements::model_rules.like(METERED)
+                        .or(entitlement_usage::used.is_not_null()),
+                )
+                .select((
+                    entitlements::product_id,
+                    entitlements::model_kind,
+                    entitlements::model_rules,
+                    entitlements::unlimited,
+                    entitlements::units,
+                    entitlement_usage::used.nullable(),
+                    products::code,
+                    license_models::code,
+                    parties::name.nullable(),
+                ))
+                .into_boxed();
+            if let Some(product) = product {
+                query = query.filter(entitlements::product_id.eq(product));
+            }
+            query.load::<Row>(c)
+        })?);
+    }
+    Ok(rows)
 }
 
 /// Uses that a unit of each product gives, as its features say; the fewest, where they differ,

@@ -1,12 +1,13 @@
 //! Cases: what a device wants and does not have yet, for somebody to follow up.
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use fleetgrant_core::ask::{Reason, Want};
-use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, FeatureName, Timestamp};
+use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, FeatureName, ProductLineId, Timestamp};
 use fleetgrant_core::rule::Rule;
 
 use super::column::{Code, Micros, Octets};
-use super::schema::cases as table;
+use super::schema::{cases as table, devices};
 use super::{Db, StoreError, id};
 
 condition!(
@@ -263,19 +264,30 @@ pub fn of_device(db: &mut Db, device: &str, limit: i64) -> Result<Vec<Case>, Sto
         .load(c))?)
 }
 
-/// Cases in a step since before an instant, the oldest first.
+/// Cases in a step since before an instant, the oldest first; of devices of a product line or of all.
 pub fn stuck(
     db: &mut Db,
+    line: Option<ProductLineId>,
     step: CaseStep,
     before: Timestamp,
     limit: i64,
 ) -> Result<Vec<Case>, StoreError> {
-    Ok(on!(db, c => table::table
-        .filter(IsOpen)
-        .filter(table::step.eq(Code(step)))
-        .filter(table::changed_at.lt(Micros(before)))
-        .order(table::changed_at)
-        .limit(limit)
-        .select(Case::as_select())
-        .load(c))?)
+    Ok(on!(db, c => {
+        let mut query = table::table
+            .filter(IsOpen)
+            .filter(table::step.eq(Code(step)))
+            .filter(table::changed_at.lt(Micros(before)))
+            .order(table::changed_at)
+            .limit(limit)
+            .select(Case::as_select())
+            .into_boxed();
+        if let Some(line) = line {
+            query = query.filter(exists(
+                devices::table
+                    .filter(devices::id.eq(table::device_id))
+                    .filter(devices::product_line_id.eq(Octets(line))),
+            ));
+        }
+        query.load(c)
+    })?)
 }

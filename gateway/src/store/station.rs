@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use diesel::dsl::max;
 use diesel::prelude::*;
-use fleetgrant_core::domain::{DeviceId, PartyId, RunState, StationId, Timestamp};
+use fleetgrant_core::domain::{DeviceId, PartyId, ProductLineId, RunState, StationId, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::yields::{self, judge};
 
@@ -287,10 +287,12 @@ pub fn open_runs(
     })?)
 }
 
-/// Runs, with the batch of each device; of one manufacturer's stations, or of all.
+/// Runs, with the batch of each device; of one manufacturer's stations, or of all, and of devices of
+/// a product line, or of all.
 pub fn runs(
     db: &mut Db,
     manufacturer: Option<&[PartyId]>,
+    line: Option<ProductLineId>,
 ) -> Result<Vec<(Option<String>, yields::Run)>, StoreError> {
     let rows: Vec<(Run, Option<String>)> = on!(db, c => {
         let mut query = runs::table
@@ -303,6 +305,9 @@ pub fn runs(
         if let Some(parties) = manufacturer {
             let parties: Vec<_> = parties.iter().copied().map(Octets).collect();
             query = query.filter(table::manufacturer_id.eq_any(parties));
+        }
+        if let Some(line) = line {
+            query = query.filter(devices::product_line_id.eq(Octets(line)));
         }
         query.load(c)
     })?;

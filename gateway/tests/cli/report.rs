@@ -178,6 +178,9 @@ fn what_cannot_be_reported_is_said() {
         .run(&["report", "customer", "Nobody"])
         .ends(REFUSED, &["no party has the name", "Nobody"]);
     folder
+        .run(&["report", "activation", "--product-line", "presses"])
+        .ends(REFUSED, &["there is no product line", "presses"]);
+    folder
         .run(&["report", "activation", "--since", "yesterday"])
         .ends(USAGE, &["yesterday", "2026-01-31"]);
     folder

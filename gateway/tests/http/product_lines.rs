@@ -191,6 +191,27 @@ impl Scene {
         self.api.post(key, name, &path, body).await
     }
 
+    /// Tries devices of every batch at one station, and scraps them.
+    async fn scrap(&self) {
+        let station = self
+            .send("station", "stations", json!({"name": "final"}))
+            .await;
+        assert_eq!(station.status, 200, "{station:?}");
+        for device in [
+            "pump-pump-0001",
+            "pump-pump-0003",
+            "valve-valve-0001",
+            "valve-valve-0003",
+        ] {
+            let run = json!({"device": device, "station": "final"});
+            for (path, body) in [("runs", run), ("runs/scrap", json!({"device": device}))] {
+                let name = format!("{path} {device}");
+                let answer = self.send(&name, path, body).await;
+                assert_eq!(answer.status, 200, "{name}: {answer:?}");
+            }
+        }
+    }
+
     /// The whole history, and how the keys were last used left out.
     async fn history(&self) -> Value {
         let told = self.get(&self.admin, "events?limit=1000").await.json();
@@ -359,6 +380,72 @@ async fn a_key_of_a_line_is_told_of_its_own_and_of_no_other() {
         let sorted = scene.get(&line.key, "devices?sort=serial").await;
         sorted.is_problem(400, "bad-query");
     }
+}
+
+/// The reports that a key of a line may ask for.
+fn reports() -> impl Iterator<Item = &'static str> {
+    let own = ENDPOINTS.iter().filter(|one| one.is_of_a_line);
+    own.filter_map(|one| {
+        one.path
+            .strip_prefix("/api/v1/")
+            .filter(|path| path.starts_with("reports/"))
+    })
+}
+
+#[tokio::test]
+async fn a_report_for_a_key_of_a_line_is_the_one_of_that_line() {
+    let (scene, lines) = Scene::open().await;
+    scene.scrap().await;
+    assert_eq!(reports().count(), 12);
+    for report in reports() {
+        let told = async |key: &str, query: &str| {
+            let answer = scene.get(key, &format!("{report}{query}")).await;
+            assert_eq!(answer.status, 200, "{report}{query}: {answer:?}");
+            answer.json()
+        };
+        for (line, other) in [(&lines[0], &lines[1]), (&lines[1], &lines[0])] {
+            let named = format!("?product_line={}", line.name);
+            let own = told(&line.key, "").await;
+            assert_eq!(own, told(&scene.admin, &named).await, "{report}");
+            assert_eq!(own, told(&line.key, &named).await, "{report}");
+            // Another line is as one that is not there, to a key of one.
+            let refused = async |name: &str| {
+                let path = format!("{report}?product_line={name}");
+                let answer = scene.get(&line.key, &path).await;
+                answer.is_problem(400, "bad-query");
+                answer.json()["detail"]
+                    .as_str()
+                    .unwrap()
+                    .replace(name, "it")
+            };
+            assert_eq!(
+                refused(other.name).await,
+                refused("presses").await,
+                "{report}"
+            );
+        }
+    }
+    let all = scene.get(&scene.admin, "reports/activation").await.json();
+    let of = async |line: &Line| scene.get(&line.key, "reports/activation").await.json();
+    let of = [of(&lines[0]).await, of(&lines[1]).await];
+    for (figure, count) in [("/devices/expected", 3), ("/units/reserved", 2)] {
+        let count_of = |report: &Value| report.pointer(figure).and_then(Value::as_u64);
+        let counts = of.each_ref().map(count_of);
+        assert_eq!(counts, [Some(count), Some(count)], "{figure}: {of:?}");
+        assert_eq!(count_of(&all), Some(2 * count), "{figure}: {all}");
+    }
+    let by_batch = async |key: &str| {
+        let yields = scene.get(key, "reports/yield?by=batch").await.json();
+        let of = yields.as_array().unwrap().iter();
+        of.map(|one| one["of"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        by_batch(&scene.admin).await,
+        ["B-both", "B-pumps", "B-valves"]
+    );
+    assert_eq!(by_batch(&lines[0].key).await, ["B-pumps"]);
+    assert_eq!(by_batch(&lines[1].key).await, ["B-valves"]);
 }
 
 /// What a route is asked with, of this line; none, if it takes nothing.

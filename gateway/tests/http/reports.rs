@@ -14,10 +14,12 @@ async fn a_report_is_what_the_ledger_says() {
         .store
         .read("test-report", |db| {
             Ok([
-                serde_json::to_value(activation::read(db, NOW, None, &TimeZone::UTC)?).unwrap(),
-                serde_json::to_value(usage::usage(db, NOW, GroupBy::Owner)?).unwrap(),
+                serde_json::to_value(activation::read(db, None, NOW, None, &TimeZone::UTC)?)
+                    .unwrap(),
+                serde_json::to_value(usage::usage(db, None, NOW, GroupBy::Owner)?).unwrap(),
                 serde_json::to_value(delay::order_to_activation(
                     db,
+                    None,
                     NOW,
                     delay::Cohort::default(),
                     GroupBy::Product,
@@ -65,6 +67,8 @@ async fn every_report_answers_and_refuses_what_it_cannot_mean() {
         "activations?by=colour",
         "activations?by=tier,tier",
         "expiring?days=soon",
+        "activation?product_line=presses",
+        "platforms?product-line=pumps",
     ] {
         let answer = api.get_as(&key, &format!("/api/v1/reports/{path}")).await;
         answer.is_problem(400, "bad-query");

@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// it by
     #[arg(long, value_name = "PARTY")]
     manufacturer: Option<String>,
+    /// Only of devices of this product line
+    #[arg(long, value_name = "NAME")]
+    product_line: Option<String>,
     /// First runs that closed from this day or instant on
     #[arg(long, value_name = "WHEN")]
     from: Option<When>,
@@ -56,6 +59,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
                 "manufacturer",
                 gateway.party_if(args.manufacturer.as_deref())?,
             )
+            .with("product_line", args.product_line.as_deref())
             .with("from", args.from.map(at))
             .with("to", args.to.map(at));
         return show(args, gateway.get("/reports/yield", &query)?);
@@ -67,9 +71,10 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     };
     let (from, to) = (bound(args.from, i64::MIN), bound(args.to, i64::MAX));
     let manufacturers = ledger.parties(args.manufacturer.as_deref())?;
+    let line = ledger.product_line(args.product_line.as_deref())?;
     let by = args.by;
     let yields =
-        ledger.read(move |db| yields::read(db, by, manufacturers.as_deref(), (from, to)))?;
+        ledger.read(move |db| yields::read(db, by, manufacturers.as_deref(), line, (from, to)))?;
     show(args, yields)
 }
 

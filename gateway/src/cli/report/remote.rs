@@ -6,8 +6,8 @@ use anyhow::anyhow;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Activations, Args, Command, Delay, Expiring, Operations, Stuck, customer, events, figures,
-    reconcile,
+    Activations, Args, Command, Delay, Expiring, OfLine, Operations, Stuck, Utilisation, customer,
+    events, figures, reconcile,
 };
 use crate::cli::remote::Query;
 use crate::cli::{Failure, OrUnavailable as _, Remote};
@@ -23,7 +23,9 @@ const DAY: u64 = 86_400;
 pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Activation(args) => {
-            let query = Query::default().with("since", instant(gateway, args.since));
+            let query = Query::default()
+                .with("since", instant(gateway, args.since))
+                .with("product_line", args.product_line.as_deref());
             let report = ask(gateway, "activation", &query)?;
             figures::print_activation(args.output.output, &report)
         }
@@ -36,15 +38,15 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
             figures::print_delay(args.output.output, &report)
         }
         Command::Platforms(args) => {
-            let platforms = ask(gateway, "platforms", &Query::default())?;
-            figures::print_platforms(args.output, platforms)
+            let platforms = ask(gateway, "platforms", &of_line(args))?;
+            figures::print_platforms(args.output.output, platforms)
         }
         Command::LicenseModels(args) => {
-            let report = ask(gateway, "license-models", &Query::default())?;
-            figures::print_usage(args.output, report)
+            let report = ask(gateway, "license-models", &of_line(args))?;
+            figures::print_usage(args.output.output, report)
         }
         Command::Utilisation(args) => {
-            let query = Query::default().with("by", Some(args.by.as_str()));
+            let query = by(args);
             figures::print_usage(args.output.output, ask(gateway, "utilisation", &query)?)
         }
         Command::Activations(args) => {
@@ -56,7 +58,7 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
             figures::print_operations(args.output.output, report)
         }
         Command::Uses(args) => {
-            let query = Query::default().with("by", Some(args.by.as_str()));
+            let query = by(args);
             figures::print_uses(args.output.output, ask(gateway, "uses", &query)?)
         }
         Command::Expiring(args) => {
@@ -93,12 +95,16 @@ fn interval(gateway: &Remote, since: Option<When>, until: Option<When>) -> Query
 }
 
 fn delay(gateway: &Remote, report: &str, args: &Delay) -> Result<DelayReport, Failure> {
-    let query = interval(gateway, args.since, args.until).with("by", Some(args.by.as_str()));
+    let query = interval(gateway, args.since, args.until)
+        .with("by", Some(args.by.as_str()))
+        .with("product_line", args.product_line.as_deref());
     ask(gateway, report, &query)
 }
 
 fn operations(gateway: &Remote, args: &Operations) -> Query {
-    interval(gateway, args.since, args.until).with("by", Some(args.by.as_str()))
+    interval(gateway, args.since, args.until)
+        .with("by", Some(args.by.as_str()))
+        .with("product_line", args.product_line.as_deref())
 }
 
 fn shares(gateway: &Remote, args: &Activations) -> Result<Query, Failure> {
@@ -109,12 +115,25 @@ fn shares(gateway: &Remote, args: &Activations) -> Result<Query, Failure> {
         .transpose()?;
     Ok(interval(gateway, args.since, args.until)
         .with("within_days", days)
-        .with("by", (!by.is_empty()).then_some(by)))
+        .with("by", (!by.is_empty()).then_some(by))
+        .with("product_line", args.product_line.as_deref()))
+}
+
+fn of_line(args: &OfLine) -> Query {
+    Query::default().with("product_line", args.product_line.as_deref())
+}
+
+fn by(args: &Utilisation) -> Query {
+    Query::default()
+        .with("by", Some(args.by.as_str()))
+        .with("product_line", args.product_line.as_deref())
 }
 
 fn expiring(args: &Expiring) -> Result<Query, Failure> {
     let days = days("--within", args.within)?;
-    Ok(Query::default().with("days", Some(days)))
+    Ok(Query::default()
+        .with("days", Some(days))
+        .with("product_line", args.product_line.as_deref()))
 }
 
 fn stuck(args: &Stuck) -> Result<Query, Failure> {
@@ -129,7 +148,8 @@ fn stuck(args: &Stuck) -> Result<Query, Failure> {
     Ok(Query::default()
         .with("step", args.step.map(|step| step.as_str()))
         .with("limits", (!limits.is_empty()).then(|| limits.join(",")))
-        .with("most", Some(args.most)))
+        .with("most", Some(args.most))
+        .with("product_line", args.product_line.as_deref()))
 }
 
 /// A length of time as the API takes it.

@@ -16,7 +16,7 @@ fn import(fixture: &Fixture, rows: &str) -> ImportReport {
 
 /// What `report uses` tells of all: uses, and those beyond what was bought.
 fn reported(fixture: &Fixture) -> (u64, u64) {
-    let read = move |db: &mut Db| uses::read(db, NOW, GroupBy::All);
+    let read = move |db: &mut Db| uses::read(db, None, NOW, GroupBy::All);
     let report = fixture.store.read_blocking("uses", read).unwrap();
     let all = report.groups.last().unwrap();
     (all.uses, all.beyond)

@@ -344,7 +344,7 @@ fn an_upgrade_moves_the_units_of_each_wave_and_leaves_the_others_theirs() {
         .count();
     assert_eq!(told, 2 * 5);
     let begin = Timestamp::from_micros(0);
-    let first = ledger.read(move |db| Lineages::read(db, true)?.units_since(db, begin));
+    let first = ledger.read(move |db| Lineages::read(db, true, None)?.units_since(db, Some(begin)));
     assert_eq!(first, 5);
 }
 

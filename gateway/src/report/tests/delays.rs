@@ -7,8 +7,8 @@ use crate::report::delay::{Cohort, DelayReport, order_to_activation, shipment_to
 fn order_to_activation_is_the_count_by_hand() {
     let ledger = lived();
     let now = ledger.now;
-    let report: DelayReport =
-        ledger.read(move |db| order_to_activation(db, now, Cohort::default(), GroupBy::Product));
+    let report: DelayReport = ledger
+        .read(move |db| order_to_activation(db, None, now, Cohort::default(), GroupBy::Product));
     let by_hand = hand::order_to_activation(&history(&ledger), seconds(&ledger));
     let all = report.groups.last().unwrap();
     assert_same(&all.summary, hand::figures(&by_hand));
@@ -43,7 +43,7 @@ fn a_cohort_is_what_was_ordered_within_it() {
     let of = |since, until| {
         let cohort = Cohort { since, until };
         let report =
-            ledger.read(move |db| order_to_activation(db, now, cohort, GroupBy::default()));
+            ledger.read(move |db| order_to_activation(db, None, now, cohort, GroupBy::default()));
         (report.groups[0].summary.all, report.data_errors.len())
     };
     assert_eq!(of(None, Some(october)), (4, 0));
@@ -54,8 +54,8 @@ fn a_cohort_is_what_was_ordered_within_it() {
 fn shipment_to_activation_is_the_count_by_hand() {
     let ledger = lived();
     let now = ledger.now;
-    let report =
-        ledger.read(move |db| shipment_to_activation(db, now, Cohort::default(), GroupBy::All));
+    let report = ledger
+        .read(move |db| shipment_to_activation(db, None, now, Cohort::default(), GroupBy::All));
     let by_hand = hand::shipment_to_activation(&history(&ledger), seconds(&ledger));
     let summary = &report.groups[0].summary;
     assert_same(summary, hand::figures(&by_hand));

@@ -49,6 +49,7 @@ pub(super) fn told(export: &str) -> Vec<Told> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sold {
     pub(super) units: u64,
+    pub(super) product: String,
     pub(super) model: String,
     pub(super) purpose: String,
     pub(super) owner: String,
@@ -69,6 +70,7 @@ pub(super) fn sold(events: &[Told]) -> BTreeMap<String, Sold> {
             };
             *known = Sold {
                 units: event.number("units"),
+                product: event.text("product").to_owned(),
                 model: event.text("model").to_owned(),
                 purpose: event.text("purpose").to_owned(),
                 owner: event.text("owner").to_owned(),

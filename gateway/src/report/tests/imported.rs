@@ -33,7 +33,7 @@ fn imported_uses_are_told_with_those_of_devices_and_found_by_device_and_feature(
         "system,usage,device,feature,total\nold,T-1,d-1,scan,970\n",
     );
     let now = ledger.now;
-    let report = ledger.read(move |db| uses::read(db, now, GroupBy::All));
+    let report = ledger.read(move |db| uses::read(db, None, now, GroupBy::All));
     let all = report.groups.last().unwrap();
     let entries = (all.uses, all.allowed, all.beyond, all.overdrawn);
     assert_eq!(entries, (1_010, 1_000, 10, 1));

@@ -27,7 +27,7 @@ use fleetgrant_schemas::id::CertificateThumbprint;
 use fleetgrant_schemas::topic::MessageType;
 use jiff::tz::TimeZone;
 
-use crate::identity::{StoredCredential, TrustDigest};
+use crate::identity::{IdPrefix, StoredCredential, TrustDigest};
 use crate::import::{self, ImportOptions, Kind};
 use crate::report::history::{self, HistoryFilter};
 use crate::store::conversation::{self, Basis, Cache, Cause, Credential, Look, Recorded};
@@ -43,8 +43,12 @@ pub(super) struct Ledger {
     authority: Authority,
     policy: Policy,
     devices: BTreeMap<u8, Handset>,
+    lines: Vec<(String, IdPrefix)>,
     scratch: Scratch,
 }
+
+/// Devices from this one on are of the second product line, where there are two.
+pub(super) const SECOND_LINE: u8 = 100;
 
 /// A device as far as the ledger sees it.
 struct Handset {
@@ -72,8 +76,18 @@ impl Ledger {
             },
             policy: Policy::default(),
             devices: BTreeMap::new(),
+            lines: vec![("devices".to_owned(), "d".parse().unwrap())],
             scratch,
         }
+    }
+
+    /// One with the product lines *devices* and *valves*.
+    pub(super) fn of_two_lines() -> Self {
+        let mut ledger = Self::new();
+        ledger
+            .lines
+            .push(("valves".to_owned(), "v".parse().unwrap()));
+        ledger
     }
 
     /// A connection of one's own.
@@ -100,7 +114,7 @@ impl Ledger {
             skip_bad: false,
             actor: "tester".to_owned(),
             now: self.now,
-            product_lines: vec![("devices".to_owned(), "d".parse().unwrap())],
+            product_lines: self.lines.clone(),
             time_zone: TimeZone::UTC,
             manufacturer: None,
         };
@@ -409,8 +423,9 @@ fn micros(instant: jiff::Timestamp) -> Timestamp {
     Timestamp::from_micros(instant.as_microsecond())
 }
 
-fn device_id(device: u8) -> DeviceId {
-    DeviceId::new(&format!("d-{device}")).unwrap()
+pub(super) fn device_id(device: u8) -> DeviceId {
+    let prefix = if device < SECOND_LINE { "d" } else { "v" };
+    DeviceId::new(&format!("{prefix}-{device}")).unwrap()
 }
 
 fn digest(device: u8, seq: u64, n: u32) -> MessageDigest {

@@ -70,7 +70,7 @@ fn worked() -> Ledger {
 
 fn operations(ledger: &Ledger, interval: Cohort) -> OperationsReport {
     let now = ledger.now;
-    ledger.read(move |db| operations::read(db, now, interval, GroupBy::Owner))
+    ledger.read(move |db| operations::read(db, None, now, interval, GroupBy::Owner))
 }
 
 fn units<'a>(events: impl Iterator<Item = &'a Told>) -> u64 {
@@ -197,7 +197,7 @@ fn an_interval_has_what_happened_in_it() {
 fn uses_are_the_count_by_hand() {
     let ledger = worked();
     let (now, events) = (ledger.now, history(&ledger));
-    let report = ledger.read(move |db| uses::read(db, now, GroupBy::Product));
+    let report = ledger.read(move |db| uses::read(db, None, now, GroupBy::Product));
     let by_hand: u64 = events
         .iter()
         .filter(|event| event.kind == "usage-reported")
@@ -216,7 +216,7 @@ fn what_is_metered_by_its_rules_is_reported_before_it_was_ever_used() {
     let ledger = worked();
     let of = |group: &str| {
         let (now, group) = (ledger.now, group.to_owned());
-        let report = ledger.read(move |db| uses::read(db, now, GroupBy::Model));
+        let report = ledger.read(move |db| uses::read(db, None, now, GroupBy::Model));
         report.groups.into_iter().find(|uses| uses.group == group)
     };
     assert_eq!(of("rented"), None);
@@ -241,7 +241,7 @@ fn what_ends_soon_is_what_devices_were_told() {
     for days in [10, 30, 400] {
         let until = ledger.now.plus_seconds(days * DAY);
         let now = ledger.now;
-        let soon = ledger.read(move |db| expiring::read(db, now, until));
+        let soon = ledger.read(move |db| expiring::read(db, None, now, until));
         for descending in [false, true] {
             let mut whole = soon.clone();
             if descending {
@@ -273,7 +273,7 @@ fn what_ends_soon_is_what_devices_were_told() {
     }
     let until = ledger.now.plus_seconds(30 * DAY);
     let now = ledger.now;
-    let soon = ledger.read(move |db| expiring::read(db, now, until));
+    let soon = ledger.read(move |db| expiring::read(db, None, now, until));
     // Two devices have a trial.
     assert_eq!((soon[0].units, soon[0].in_use), (Some(2), 2));
 }
@@ -289,7 +289,7 @@ fn page_by_page(
     let mut all = Vec::new();
     loop {
         let (then, from) = (then.clone(), part.clone());
-        let mut page = ledger.read(move |db| expiring::page(db, &then, &from, 1));
+        let mut page = ledger.read(move |db| expiring::page(db, None, &then, &from, 1));
         page.truncate(1);
         let Some(next) = page.pop() else {
             return all;

@@ -42,8 +42,9 @@ const GROWING: [&str; 15] = [
 ];
 
 /// Partial indices of what is few.
-const FEW: [&str; 5] = [
+const FEW: [&str; 6] = [
     "activations_aside",
+    "activations_moved",
     "case_open_is_unique",
     "deliveries_due",
     "deliveries_exhausted",
@@ -407,11 +408,11 @@ fn what_is_of_one_thing_or_few_is_found_by_an_index() {
     });
     check(&[], &|db| listing::parties_called(db, "x").map(drop));
     check(&[], &|db| {
-        expiring::read(db, ledger.now, ledger.now.plus_seconds(400 * DAY)).map(drop)
+        expiring::read(db, None, ledger.now, ledger.now.plus_seconds(400 * DAY)).map(drop)
     });
     check(&[], &|db| {
         let whole = ledger.now..ledger.now.plus_seconds(400 * DAY);
-        expiring::page(db, &whole, &Part::default(), 101).map(drop)
+        expiring::page(db, None, &whole, &Part::default(), 101).map(drop)
     });
     // What may be few among all is not looked for.
     for state in [ActivationState::Published, ActivationState::Removed] {
@@ -425,11 +426,11 @@ fn what_is_of_one_thing_or_few_is_found_by_an_index() {
         check(&[], &|db| listing::activations(db, &filter, 101).map(drop));
     }
     check(&[], &|db| {
-        stuck::stuck(db, ledger.now, &stuck::Limits::default(), 100).map(drop)
+        stuck::stuck(db, None, ledger.now, &stuck::Limits::default(), 100).map(drop)
     });
     // Its groups are of all that was sold.
     check(&["entitlements"], &|db| {
-        operations::read(db, ledger.now, Cohort::default(), GroupBy::Product).map(drop)
+        operations::read(db, None, ledger.now, Cohort::default(), GroupBy::Product).map(drop)
     });
 }
 
@@ -447,30 +448,85 @@ fn a_report_of_everything_goes_through_it_once_and_in_order() {
         let found = faults(&ledger, allowed, sorting, read);
         assert!(found.is_empty(), "{found:#?}");
     };
-    // What was moved is looked for among all activations, which are read as they lie.
-    check(&["activations"], Sorting::No, &|db| {
-        order_to_activation(db, now, Cohort::default(), GroupBy::Product).map(drop)
+    check(&[], Sorting::No, &|db| {
+        order_to_activation(db, None, now, Cohort::default(), GroupBy::Product).map(drop)
     });
     // Shipments of a portion are put in order.
-    check(&["activations"], Sorting::MayBe, &|db| {
-        shipment_to_activation(db, now, Cohort::default(), GroupBy::Product).map(drop)
+    check(&[], Sorting::MayBe, &|db| {
+        shipment_to_activation(db, None, now, Cohort::default(), GroupBy::Product).map(drop)
     });
     // And the features of products.
-    check(&["activations"], Sorting::MayBe, &|db| {
+    check(&[], Sorting::MayBe, &|db| {
         let query = ShareQuery {
             by: "platform".parse().unwrap(),
             ..ShareQuery::default()
         };
         share::read(db, now, &query).map(drop)
     });
-    check(&[], Sorting::No, &|db| platforms(db).map(drop));
+    check(&[], Sorting::No, &|db| platforms(db, None).map(drop));
     check(&["activations", "entitlements"], Sorting::No, &|db| {
-        usage::usage(db, now, GroupBy::Product).map(drop)
+        usage::usage(db, None, now, GroupBy::Product).map(drop)
     });
     // Devices are counted by the index of their states, and units by theirs.
     check(&["activations", "devices"], Sorting::MayBe, &|db| {
-        crate::report::activation::read(db, now, None, &jiff::tz::TimeZone::UTC).map(drop)
+        crate::report::activation::read(db, None, now, None, &jiff::tz::TimeZone::UTC).map(drop)
     });
+}
+
+/// A report of a product line finds by an index what is of it, and goes through nothing that grows.
+#[test]
+fn a_report_of_a_line_reads_what_is_of_the_line() {
+    use crate::report::delay::{order_to_activation, shipment_to_activation};
+    use crate::report::platform::platforms;
+    use crate::report::share::{self, ShareQuery};
+    use crate::report::{activation, usage, uses};
+    let ledger = lived();
+    let now = ledger.now;
+    let line = ledger.read(|db| crate::store::product_line::by_name(db, "devices"));
+    let line = line.map(|line| line.id.0);
+    ledger.amend(
+        Kind::Products,
+        "product,title,product_line,feature\nP,Pump,devices,pump\n",
+    );
+    let check = |sorting, read: &dyn Fn(&mut Db) -> Result<(), StoreError>| {
+        let found = faults(&ledger, &[], sorting, read);
+        assert!(found.is_empty(), "{found:#?}");
+    };
+    check(Sorting::No, &|db| {
+        order_to_activation(db, line, now, Cohort::default(), GroupBy::Product).map(drop)
+    });
+    check(Sorting::MayBe, &|db| {
+        shipment_to_activation(db, line, now, Cohort::default(), GroupBy::Product).map(drop)
+    });
+    check(Sorting::MayBe, &|db| {
+        let query = ShareQuery {
+            by: "platform".parse().unwrap(),
+            line,
+            ..ShareQuery::default()
+        };
+        share::read(db, now, &query).map(drop)
+    });
+    check(Sorting::No, &|db| platforms(db, line).map(drop));
+    check(Sorting::No, &|db| {
+        usage::usage(db, line, now, GroupBy::Product).map(drop)
+    });
+    check(Sorting::No, &|db| {
+        uses::read(db, line, now, GroupBy::Product).map(drop)
+    });
+    check(Sorting::MayBe, &|db| {
+        operations::read(db, line, now, Cohort::default(), GroupBy::Product).map(drop)
+    });
+    check(Sorting::MayBe, &|db| {
+        expiring::read(db, line, now, now.plus_seconds(400 * DAY)).map(drop)
+    });
+    check(Sorting::MayBe, &|db| {
+        stuck::stuck(db, line, now, &stuck::Limits::default(), 100).map(drop)
+    });
+    for since in [None, Some(now.minus_seconds(DAY))] {
+        check(Sorting::MayBe, &|db| {
+            activation::read(db, line, now, since, &jiff::tz::TimeZone::UTC).map(drop)
+        });
+    }
 }
 
 /// The test can fail: what has no index is found.

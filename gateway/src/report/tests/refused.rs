@@ -15,7 +15,7 @@ fn day(event: &Told, hours: i8) -> i64 {
 
 fn report(ledger: &Ledger, since: Option<Timestamp>, hours: i8) -> ActivationReport {
     let (now, zone) = (ledger.now, TimeZone::fixed(offset(hours)));
-    ledger.read(move |db| activation::read(db, now, since, &zone))
+    ledger.read(move |db| activation::read(db, None, now, since, &zone))
 }
 
 fn counted<const N: usize>(

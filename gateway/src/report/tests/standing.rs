@@ -15,7 +15,7 @@ use crate::store::case;
 fn activation_is_the_count_by_hand() {
     let ledger = lived();
     let now = ledger.now;
-    let report = ledger.read(move |db| activation::read(db, now, None, &TimeZone::UTC));
+    let report = ledger.read(move |db| activation::read(db, None, now, None, &TimeZone::UTC));
     let events = history(&ledger);
     let fresh = hand::fresh(&events);
     let units: u64 = fresh.iter().map(|fresh| fresh.units).sum();
@@ -93,7 +93,7 @@ fn platforms_in_use_are_the_count_by_hand() {
     }
     let text = |text: Option<String>| text.unwrap_or_default();
     let reported: BTreeMap<_, _> = ledger
-        .read(platform::platforms)
+        .read(|db| platform::platforms(db, None))
         .into_iter()
         .map(|used| {
             let platform = used.platform;
@@ -119,7 +119,7 @@ fn platforms_in_use_are_the_count_by_hand() {
 fn license_models_in_use_are_the_count_by_hand() {
     let ledger = lived();
     let (now, events) = (ledger.now, history(&ledger));
-    let report = ledger.read(move |db| usage(db, now, GroupBy::Model));
+    let report = ledger.read(move |db| usage(db, None, now, GroupBy::Model));
     let sold = hand::sold(&events);
     let rights = hand::rights(&events);
     let mut seen = Vec::new();
@@ -163,7 +163,7 @@ fn what_is_stuck_is_told_with_its_step_and_its_age() {
     let limits = Limits::default();
     let found = |ledger: &Ledger, limits: Limits| -> Vec<(Step, String)> {
         let now = ledger.now;
-        let stuck = ledger.read(move |db| stuck(db, now, &limits, 100));
+        let stuck = ledger.read(move |db| stuck(db, None, now, &limits, 100));
         stuck
             .into_iter()
             .map(|stuck| (stuck.step, stuck.device))
@@ -186,7 +186,7 @@ fn what_is_stuck_is_told_with_its_step_and_its_age() {
         ]
     );
     // As old as the first denial, though the device went on asking for days.
-    let denied = ledger.read(move |db| stuck(db, now, &limits, 100));
+    let denied = ledger.read(move |db| stuck(db, None, now, &limits, 100));
     let denied: Vec<_> = denied
         .iter()
         .filter(|stuck| stuck.step == Step::Denied)

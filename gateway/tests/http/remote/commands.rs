@@ -144,6 +144,9 @@ fn reports(it: &mut Elsewhere) {
         for output in ["table", "json", "csv"] {
             it.done(&["report", report, "--output", output]);
         }
+        if report != "tiers" {
+            it.done(&["report", report, "--product-line", "pumps"]);
+        }
     }
     it.done(&["report", "expiring", "--within", "300d"]);
     it.done(&[
@@ -166,6 +169,7 @@ fn reports(it: &mut Elsewhere) {
     .shows(&["pump-SN-0001"]);
     it.done(&["migration", "report"]);
     it.done(&["factory", "yield", "--by", "batch"]);
+    it.done(&["factory", "yield", "--product-line", "pumps"]);
     it.run(&["report", "expiring", "--within", "36h"])
         .ends(USAGE, &["whole days"]);
 }
