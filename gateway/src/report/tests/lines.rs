@@ -323,7 +323,7 @@ fn delays_of_a_line_are_the_count_by_hand() {
 fn platforms_of_a_line_are_those_of_its_devices() {
     let ledger = of_two_lines();
     let events = history(&ledger);
-    let (lines, all) = each(&ledger, |db, line| platform::platforms(db, line));
+    let (lines, all) = each(&ledger, platform::platforms);
     for ((_, prefix, _), platforms) in LINES.iter().zip(&lines) {
         let rights = hand::rights(&of_devices(&events, prefix));
         let active: Vec<_> = rights.values().filter(|r| r.state == "activated").collect();
