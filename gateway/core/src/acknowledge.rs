@@ -10,7 +10,7 @@
 //! - counts for nothing at all if it names a set that was never issued. Then somebody holds the
 //!   authority's key, or the database was set back, and somebody is paged.
 
-use fleetgrant_schemas::ack;
+use fleetgrant_schemas::ack::{self, OutcomeReason};
 
 use crate::ask::{Acknowledgement, Channel, Exception, Sender, SignedAck, Verdict};
 use crate::context::{Context, Entropy};
@@ -21,6 +21,7 @@ use crate::ledger::Word;
 use crate::outcome::{Answer, Deliveries, Outcome};
 use crate::set::CommittedSet;
 use crate::snapshot::Holdings;
+use crate::term;
 use crate::tier::Admission;
 use crate::turn::{Turn, Why};
 
@@ -76,7 +77,8 @@ impl<E: Entropy> Turn<'_, E> {
         }
         self.lapse_due();
         self.end_readmission();
-        self.deliver(&refusals(&ack.exceptions));
+        let refused = self.refusals(&ack.exceptions);
+        self.deliver(&refused);
     }
 
     /// A device that signs for the set that was made for it at the factory has shown what a
@@ -187,16 +189,40 @@ impl<E: Entropy> Turn<'_, E> {
         self.record(event);
     }
 
+    /// What is to be taken out, and why. What had ended when the device started is out for good,
+    /// unless it was renewed meanwhile.
+    fn refusals(&self, exceptions: &[Exception]) -> Vec<(ActivationId, RemovalReason)> {
+        exceptions
+            .iter()
+            .filter(|exception| exception.outcome == ack::Outcome::Refused)
+            .filter_map(|exception| match exception.reason {
+                OutcomeReason::Ended => self
+                    .is_over(exception.activation)
+                    .then_some((exception.activation, RemovalReason::Expire)),
+                _ => Some((exception.activation, RemovalReason::Refuse)),
+            })
+            .collect()
+    }
+
+    fn is_over(&self, id: ActivationId) -> bool {
+        let (slack, grace) = (self.ctx.policy.slack, self.tier.rules.grace);
+        let run = self.ledger.activation(id).and_then(|activation| {
+            let entitlement = self.ledger.entitlement(activation.entitlement)?;
+            let before = activation.run.as_ref();
+            term::run(entitlement, before, self.ctx.now, slack, grace).ok()
+        });
+        run.is_some_and(|run| run.is_over(self.ctx.now))
+    }
+
     /// Takes out what was refused, and sees to it that the latest set reaches a device that was
     /// just heard.
-    fn deliver(&mut self, refused: &[ActivationId]) {
+    fn deliver(&mut self, refused: &[(ActivationId, RemovalReason)]) {
         if let Ok(key) = self.next_key() {
             let mut changed = false;
-            for id in refused {
+            for (id, reason) in refused {
                 let is_wanted = self.ledger.activation(*id).is_some_and(|a| a.is_wanted());
                 changed |= is_wanted;
-                self.ledger
-                    .remove(*id, RemovalReason::Refuse, key, self.ctx.now);
+                self.ledger.remove(*id, *reason, key, self.ctx.now);
             }
             if changed && self.push(None, Why::Refused).is_ok() {
                 return;
@@ -224,14 +250,6 @@ fn names_foreign(ack: &Acknowledgement, set: &CommittedSet) -> bool {
     ack.exceptions
         .iter()
         .any(|exception| !set.activations.contains(&exception.activation))
-}
-
-fn refusals(exceptions: &[Exception]) -> Vec<ActivationId> {
-    exceptions
-        .iter()
-        .filter(|exception| exception.outcome == ack::Outcome::Refused)
-        .map(|exception| exception.activation)
-        .collect()
 }
 
 #[cfg(test)]

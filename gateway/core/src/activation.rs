@@ -49,6 +49,15 @@ pub struct Run {
     pub run_out: Option<Timestamp>,
 }
 
+impl Run {
+    /// Whether its end and its grace have passed.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        let last = self.end.map(|end| end.plus_seconds(u64::from(self.grace)));
+        last.is_some_and(|last| last <= now)
+    }
+}
+
 /// Where an activation stands, with what only that state has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fleetgrant_schemas::entitlement::{Entitlement as Right, Model};
+use fleetgrant_schemas::entitlement::{EndEffect, Entitlement as Right, Model};
 use fleetgrant_schemas::envelope::{Draft, Signer};
 use fleetgrant_schemas::grant::{Flags, Grant};
 use fleetgrant_schemas::id::KeyId;
@@ -79,11 +79,11 @@ pub(crate) fn prospect(
     let Ok(run) = run else {
         return Prospect::Out(Rule::NotStarted);
     };
-    let is_past = run
-        .end
-        .is_some_and(|end| end.plus_seconds(u64::from(run.grace)) <= now);
-    let stays = !is_new && activation.kind == ActivationKind::Normal && entitlement.outlives();
-    let is_over = is_past && !stays;
+    // A device puts what it has not got in force anew, and then it is past its end.
+    let waits = entitlement.ends_at_next_boot() && activation.standing != Standing::Suspended;
+    let stays =
+        !is_new && activation.kind == ActivationKind::Normal && (entitlement.warns() || waits);
+    let is_over = run.is_over(now) && !stays;
     match entitlement.state {
         _ if is_over => Prospect::Over,
         // A stop-gap is for what has expired.
@@ -254,6 +254,10 @@ impl Content<'_> {
             && run.is_some_and(|run| run.end.is_some())
             && entitlement.outlives_its_end(feature);
         let grace = run.map(|run| if stays { u32::MAX } else { run.grace });
+        let waits = activation.kind == ActivationKind::Normal
+            && run.is_some_and(|run| run.end.is_some())
+            && !stays
+            && entitlement.ends_at_next_boot();
         Right {
             activation: activation.id,
             feature: feature.name.as_str(),
@@ -271,7 +275,7 @@ impl Content<'_> {
             usage_base: (is_counted && usage_base > 0).then_some(usage_base),
             lease_end: self.lease_end.map(Timestamp::seconds),
             build_ceiling: None,
-            end_effect: None,
+            end_effect: waits.then_some(EndEffect::NextBoot),
         }
     }
 }

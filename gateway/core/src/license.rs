@@ -96,6 +96,9 @@ named! {
         Hard = 1 "hard",
         /// They go on, with a warning, and the unit stays taken until the device gave it up.
         Warn = 2 "warn",
+        /// What is on stays on until the device next starts, and the unit stays taken until the
+        /// device says that it has ended.
+        NextBoot = 3 "next-boot",
     }
 }
 
@@ -236,11 +239,21 @@ impl Entitlement {
         self.revoked_from.is_none() && (feature.essential || self.rules.at_end == AtEnd::Warn)
     }
 
-    /// Whether anything of it stays on after the end, so that time alone does not free its units.
-    pub(crate) fn outlives(&self) -> bool {
+    /// Whether its end takes effect at the next start of a device. What is revoked does not wait.
+    pub(crate) fn ends_at_next_boot(&self) -> bool {
+        self.revoked_from.is_none() && self.rules.at_end == AtEnd::NextBoot
+    }
+
+    /// Whether anything of it stays on after the end, with a warning.
+    pub(crate) fn warns(&self) -> bool {
         self.features
             .iter()
             .any(|feature| self.outlives_its_end(feature))
+    }
+
+    /// Whether anything of it may run after the end, so that time alone does not free its units.
+    pub(crate) fn outlives(&self) -> bool {
+        self.warns() || self.ends_at_next_boot()
     }
 }
 

@@ -132,7 +132,7 @@ impl Model {
             if self.rules.grace > 0 {
                 return Err(Contradiction::AfterNoEnd("grace_days"));
             }
-            if self.rules.at_end == AtEnd::Warn {
+            if self.rules.at_end != AtEnd::Hard {
                 return Err(Contradiction::AfterNoEnd("at_end"));
             }
         }

@@ -1,12 +1,14 @@
 #![allow(clippy::unwrap_used)]
 
 use fleetgrant_schemas::Message;
+use fleetgrant_schemas::ack::{Outcome, OutcomeReason};
+use fleetgrant_schemas::entitlement::EndEffect;
 use fleetgrant_schemas::grant::Grant;
 
 use super::*;
 use crate::activation::Standing;
-use crate::ask::Reason;
-use crate::domain::FeatureName;
+use crate::ask::{Exception, Reason, SignedAck};
+use crate::domain::{ActivationState, EntitlementId, EntitlementState, FeatureName, RemovalReason};
 use crate::entitlement::Term;
 use crate::rule::Rule;
 use crate::testkit::{Bench, DAY, denials, want};
@@ -46,7 +48,7 @@ fn rules_stored_before_there_were_more_of_them_say_the_same() {
 fn a_model_that_contradicts_itself_is_refused_with_the_reason() {
     use LicenseModel::{Counted, Evaluation, Metered, Perpetual, Subscription};
     type Change = fn(&mut Model);
-    let cases: [(LicenseModel, Change, Contradiction); 19] = [
+    let cases: [(LicenseModel, Change, Contradiction); 20] = [
         (
             Perpetual,
             |m| m.sale.term = TermRule::Given,
@@ -84,6 +86,11 @@ fn a_model_that_contradicts_itself_is_refused_with_the_reason() {
         (
             Perpetual,
             |m| m.rules.at_end = AtEnd::Warn,
+            Contradiction::AfterNoEnd("at_end"),
+        ),
+        (
+            Perpetual,
+            |m| m.rules.at_end = AtEnd::NextBoot,
             Contradiction::AfterNoEnd("at_end"),
         ),
         (
@@ -246,6 +253,98 @@ fn what_warns_at_its_end_goes_on_and_keeps_its_unit() {
     bench.ask(&mut device, Reason::Boot, &[]);
     assert!(device.features().is_empty());
     assert_eq!(bench.live(warns), 0);
+}
+
+/// A device that has something until it next starts, and that day has passed; the acknowledgement of
+/// its set, to be sent again, and what was sold.
+fn past_its_end() -> (Bench, crate::testkit::Handset, EntitlementId) {
+    let mut bench = Bench::new();
+    let ends = bench.now.plus_seconds(DAY);
+    let sold = bench.sell_as("scan", 2, |e| {
+        e.rules = ModelRules {
+            at_end: AtEnd::NextBoot,
+            ..ModelRules::of(LicenseModel::Subscription)
+        };
+        e.term = Term::Until(ends);
+    });
+    let device = bench.activated("d", "scan", 1);
+    bench.wait(100 * DAY);
+    bench.tick(&device);
+    (bench, device, sold)
+}
+
+fn ended(bench: &Bench, device: &mut crate::testkit::Handset) -> SignedAck {
+    let mut ack = device.acknowledgement();
+    ack.ack.exceptions = vec![Exception {
+        activation: bench.activations(device)[0].id,
+        outcome: Outcome::Refused,
+        reason: OutcomeReason::Ended,
+    }];
+    ack
+}
+
+#[test]
+fn what_ends_at_the_next_boot_keeps_its_unit_until_the_device_says_that_it_has() {
+    let (mut bench, mut device, sold) = past_its_end();
+    // The machine may run on, so time frees nothing; and each set says that it may.
+    assert_eq!(bench.activations(&device)[0].run.unwrap().run_out, None);
+    let outcome = bench.ask(&mut device, Reason::Renew, &[]);
+    let payload = outcome.issued.unwrap().payload;
+    let grant = Grant::decode(&payload).unwrap();
+    let right = grant.entitlements.iter().next().unwrap();
+    assert_eq!(right.end_effect, Some(EndEffect::NextBoot));
+    let grace = u64::from(right.grace.unwrap_or(0));
+    assert!(right.end.unwrap() + grace < bench.now.seconds());
+    assert_eq!((device.features(), bench.live(sold)), (vec!["scan"], 1));
+    // Nobody gets it anew.
+    let mut other = bench.admitted("other");
+    let outcome = bench.ask(&mut other, Reason::Upgrade, &[want("scan", 1)]);
+    assert_eq!(denials(&outcome), [Some(Rule::Expired)]);
+
+    // It started, and says so.
+    let ack = ended(&bench, &mut device);
+    let outcome = bench.acknowledge(&device, &ack);
+    assert_eq!(outcome.answer, crate::outcome::Answer::Grant);
+    assert_eq!(bench.live(sold), 1, "until the set without it is proven");
+    let standing = bench.activations(&device)[0].standing;
+    assert_eq!(standing.removal_reason(), Some(RemovalReason::Expire));
+    let ack = bench.push(&mut device).unwrap();
+    bench.acknowledge(&device, &ack);
+    assert_eq!(bench.live(sold), 0);
+}
+
+#[test]
+fn a_word_that_it_ended_does_nothing_to_what_was_renewed_meanwhile() {
+    let (mut bench, mut device, sold) = past_its_end();
+    let later = bench.now.plus_seconds(DAY);
+    bench.world.entitlement_mut(sold).unwrap().term = Term::Until(later);
+    let ack = ended(&bench, &mut device);
+    bench.acknowledge(&device, &ack);
+    assert_eq!(bench.states(&device), [ActivationState::Activated]);
+    bench.ask(&mut device, Reason::Boot, &[]);
+    assert_eq!((device.features(), bench.live(sold)), (vec!["scan"], 1));
+}
+
+#[test]
+fn what_was_suspended_past_its_end_is_not_given_again_and_a_revocation_does_not_wait() {
+    let (mut bench, mut device, sold) = past_its_end();
+    bench.world.entitlement_mut(sold).unwrap().state = EntitlementState::Suspended;
+    bench.ask(&mut device, Reason::Renew, &[]);
+    assert!(device.features().is_empty());
+    bench.world.entitlement_mut(sold).unwrap().state = EntitlementState::Active;
+    let refreshed = bench.operate(&device, |snapshot, ctx, dice| {
+        crate::operator::refresh(snapshot, ctx, dice).map(Option::unwrap)
+    });
+    assert!(refreshed.is_ok());
+    let ack = bench.push(&mut device).unwrap();
+    bench.acknowledge(&device, &ack);
+    assert!(device.features().is_empty());
+    assert_eq!(bench.live(sold), 0);
+
+    let (mut bench, mut device, sold) = past_its_end();
+    bench.world.entitlement_mut(sold).unwrap().revoked_from = Some(bench.now);
+    bench.ask(&mut device, Reason::Renew, &[]);
+    assert!(device.features().is_empty());
 }
 
 #[test]

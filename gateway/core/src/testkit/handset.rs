@@ -128,9 +128,9 @@ impl Handset {
             .entitlements
             .iter()
             .map(|right| {
-                let end = right
-                    .end
-                    .map(|end| end + u64::from(right.grace.unwrap_or(0)));
+                // What waits for the next start may run for ever.
+                let ends = right.end.filter(|_| right.end_effect.is_none());
+                let end = ends.map(|end| end + u64::from(right.grace.unwrap_or(0)));
                 (right.activation, right.feature.to_owned(), end)
             })
             .collect();

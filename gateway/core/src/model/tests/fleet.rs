@@ -163,6 +163,7 @@ impl Fleet {
             bench.sell_as("scan", 1, |e| {
                 e.owner = None;
                 e.term = Term::Until(now.plus_seconds(40 * DAY));
+                e.rules.at_end = AtEnd::NextBoot;
             }),
             // Time frees nothing of it, and a unit that was returned stays with its device.
             bench.sell_as("print", 1, |e| {
