@@ -31,7 +31,7 @@ pub use error::{ConfigError, Place};
 pub use file::{LogFormat, LogSection as Log};
 pub use http::Http;
 pub use limits::{Bucket, Limits};
-pub use oidc::Oidc;
+pub use oidc::{Oidc, RoleHere};
 pub use realm::Realm;
 pub use remote::Remote;
 pub use source::{DEFAULT_FILES, Overrides};

@@ -22,7 +22,7 @@ use crate::mqtt::{InvalidTopicSpace, LinkConfig, LinkStatus, MqttLink, TopicSpac
 use crate::outbox::Outbox;
 use crate::refresh::Refresher;
 use crate::store::conversation::Cache;
-use crate::store::{OpenError, SchemaPolicy, Store, StoreOptions};
+use crate::store::{OpenError, SchemaPolicy, Store, StoreError, StoreOptions, product_line};
 use crate::tls::{self, TlsError};
 use crate::upkeep::Upkeep;
 use crate::webhook::{Dispatcher, Sender};
@@ -62,6 +62,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// The database did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The embedded broker did not start.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -110,6 +113,7 @@ impl Gateway {
         let topics = topics(config)?;
         let tls = Arc::new(tls::client_config(&config.broker.tls)?);
         let store = open_store(config, schema).await?;
+        check_lines_of_people(config, &store).await?;
         let rules = Arc::new(rules(config)?);
         let lanes = Lanes::start(&config.limits.lanes)?;
         let issuer = Issuer::new(Arc::clone(&key), lanes.sign.clone(), clock.clone());
@@ -350,6 +354,16 @@ fn policy(config: &Config) -> Policy {
         install_window: config.delivery.installable.as_secs(),
         ..Policy::default()
     }
+}
+
+/// Whether the product lines that people get roles for are there.
+async fn check_lines_of_people(config: &Config, store: &Store) -> Result<(), StartError> {
+    let Some(people) = config.http.as_ref().and_then(|http| http.oidc.as_ref()) else {
+        return Ok(());
+    };
+    let known = store.read("product-lines", product_line::names).await?;
+    let configured = config.product_lines().into_iter().map(|(name, _)| name);
+    Ok(people.check_lines(&known.into_values().chain(configured).collect())?)
 }
 
 /// Opens the database off the reactor: it may migrate.

@@ -43,6 +43,8 @@ pub struct Person {
     pub subject: String,
     /// What they may do.
     pub roles: Roles,
+    /// The name of the product line whose things alone they see; none: those of all.
+    pub product_line: Option<String>,
     /// When the token was given.
     pub issued_at: Timestamp,
     /// From when on it is refused.
@@ -79,6 +81,12 @@ pub enum TokenError {
     /// None of its roles is one here.
     #[error("its claim {0} has nothing that http.oidc.roles makes a role of")]
     NoRole(String),
+    /// Some of its roles are for one product line and some for another.
+    #[error(
+        "its roles are for the product lines {0}, and who asks is of one of them or of all: leave one \
+         of their groups, or map one to a role for all"
+    )]
+    SeveralLines(String),
     /// The issuer's keys cannot be had.
     #[error("the issuer's keys cannot be had: {0}")]
     Unavailable(String),

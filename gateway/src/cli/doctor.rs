@@ -97,6 +97,7 @@ fn examine(config: &Config) -> Vec<Finding> {
     findings.push(files::data_dir(&config.data_dir));
     findings.extend(files::examine(config, now));
     findings.push(database::examine(&config.database));
+    findings.extend(database::lines_of_people(config));
     findings.extend(broker::examine(&config.broker));
     findings
 }

@@ -152,12 +152,31 @@ pub(super) struct OidcSection {
     pub(super) clients: Vec<String>,
     #[serde(default = "OidcSection::default_roles_claim")]
     pub(super) roles_claim: Vec<String>,
-    pub(super) roles: BTreeMap<String, String>,
+    pub(super) roles: BTreeMap<String, RoleSection>,
     #[serde(default = "OidcSection::default_algorithms")]
     pub(super) algorithms: Vec<String>,
     #[serde(default = "OidcSection::default_leeway")]
     pub(super) leeway: Interval,
     pub(super) roots: Option<PathBuf>,
+}
+
+/// A role of everybody who has a value of the claim, for every product line or for one.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a role, as \"admin\", or one for a product line, as \
+                 { role = \"support\", product_line = \"pumps\" }"
+)]
+pub(super) enum RoleSection {
+    OfAll(String),
+    OfLine(RoleOfLineSection),
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleOfLineSection {
+    pub(super) role: String,
+    pub(super) product_line: String,
 }
 
 impl OidcSection {

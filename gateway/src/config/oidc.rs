@@ -1,6 +1,6 @@
 //! Who gives people tokens, and what their roles are here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use fleetgrant_core::domain::Role;
 use jsonwebtoken::Algorithm;
 
 use super::ConfigError;
-use super::file::OidcSection;
+use super::file::{OidcSection, RoleOfLineSection, RoleSection};
 use crate::access::secured;
 
 /// An OpenID Connect issuer.
@@ -23,13 +23,31 @@ pub struct Oidc {
     /// The claim that roles come from: the names that lead to it.
     pub roles_claim: Vec<String>,
     /// What values of the claim are here.
-    pub roles: BTreeMap<String, Role>,
+    pub roles: BTreeMap<String, RoleHere>,
     /// How tokens may be signed.
     pub algorithms: Vec<Algorithm>,
     /// How far the issuer's clock may be from the gateway's.
     pub leeway: Duration,
     /// The roots that its certificate chains to; none: the system's.
     pub roots: Option<PathBuf>,
+}
+
+/// What a value of the claim is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleHere {
+    /// The role.
+    pub role: Role,
+    /// The name of the product line that it is for; none: for all.
+    pub product_line: Option<String>,
+}
+
+impl From<Role> for RoleHere {
+    fn from(role: Role) -> Self {
+        Self {
+            role,
+            product_line: None,
+        }
+    }
 }
 
 /// How far clocks may be apart: beyond it, instants mean nothing.
@@ -76,7 +94,7 @@ impl Oidc {
                 "one at least of RS256, ES256 and EdDSA",
             ));
         }
-        let roles = section.roles.iter().map(|(value, name)| role(value, name));
+        let roles = section.roles.into_iter().map(|(value, of)| role(value, of));
         let roles: BTreeMap<_, _> = roles.collect::<Result<_, _>>()?;
         if roles.is_empty() {
             return Err(ConfigError::invalid(
@@ -112,20 +130,57 @@ fn algorithm(name: &str) -> Result<Algorithm, ConfigError> {
     }
 }
 
-fn role(value: &str, name: &str) -> Result<(String, Role), ConfigError> {
+fn role(value: String, section: RoleSection) -> Result<(String, RoleHere), ConfigError> {
     let key = format!("http.oidc.roles.{value}");
+    let (name, product_line) = match section {
+        RoleSection::OfAll(name) => (name, None),
+        RoleSection::OfLine(RoleOfLineSection { role, product_line }) => (role, Some(product_line)),
+    };
+    let invalid = |expected: String| ConfigError::invalid(&key, format!("{name:?}"), expected);
+    let can_be = |role: Role| match product_line {
+        Some(_) => role.may_be_of_a_product_line(),
+        None => !role.is_of_a_party(),
+    };
     match name.parse::<Role>() {
-        Ok(role) if !role.is_of_a_party() => Ok((value.to_owned(), role)),
-        Ok(_) => Err(ConfigError::invalid(
-            &key,
-            format!("{name:?}"),
-            "a role of the maker's own: a token names no party whose things alone are seen",
+        Ok(role) if can_be(role) => Ok((value, RoleHere { role, product_line })),
+        Ok(role) if !role.is_of_a_party() => Err(invalid(
+            "for all product lines, as it has to do with every one".to_owned(),
+        )),
+        Ok(_) => Err(invalid(
+            "a role of the maker's own: a token names no party whose things alone are seen"
+                .to_owned(),
         )),
         Err(_) => {
-            let roles = Role::ALL.iter().filter(|role| !role.is_of_a_party());
+            let roles = Role::ALL.iter().filter(|role| can_be(**role));
             let roles: Vec<_> = roles.map(|role| role.as_str()).collect();
-            let expected = format!("one of {}", roles.join(", "));
-            Err(ConfigError::invalid(&key, format!("{name:?}"), expected))
+            Err(invalid(format!("one of {}", roles.join(", "))))
         }
+    }
+}
+
+impl Oidc {
+    /// A product line of the roles that is neither configured nor in the ledger.
+    ///
+    /// # Errors
+    /// Which, and what there is.
+    pub fn check_lines(&self, known: &BTreeSet<String>) -> Result<(), ConfigError> {
+        for (value, of) in &self.roles {
+            if let Some(line) = of
+                .product_line
+                .as_ref()
+                .filter(|line| !known.contains(*line))
+            {
+                let known: Vec<_> = known.iter().map(String::as_str).collect();
+                return Err(ConfigError::invalid(
+                    &format!("http.oidc.roles.{value}.product_line"),
+                    format!("{line:?}"),
+                    match known.is_empty() {
+                        true => "a product line of a trust anchor, and there is none".to_owned(),
+                        false => format!("one of the product lines {}", known.join(", ")),
+                    },
+                ));
+            }
+        }
+        Ok(())
     }
 }

@@ -301,7 +301,29 @@ fn an_issuer_of_tokens_is_read() {
     assert_eq!(oidc.issuer, "https://login.example.com");
     assert_eq!(oidc.roots, Some(folder.join("issuer.pem")));
     assert_eq!(oidc.roles_claim, ["roles"]);
-    assert_eq!(oidc.roles["fleet-admins"], Role::Admin);
+    assert_eq!(oidc.roles["fleet-admins"], Role::Admin.into());
+}
+
+#[test]
+fn a_role_of_a_token_can_be_for_a_product_line_that_is_there() {
+    let roles = "{ fleet-admins = \"admin\", pump-desk = { role = \"support\", product_line = \"pumps\" } }";
+    let text = OIDC.replace("{ fleet-admins = \"admin\" }", roles);
+    let config = load(&format!("realm = \"acme\"\n{text}")).unwrap();
+    let oidc = config.http.unwrap().oidc.unwrap();
+    let desk = RoleHere {
+        role: Role::Support,
+        product_line: Some("pumps".to_owned()),
+    };
+    assert_eq!(oidc.roles["pump-desk"], desk);
+    let known = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    oidc.check_lines(&known(&["pumps", "valves"])).unwrap();
+    let told = |names: &[&str]| oidc.check_lines(&known(names)).unwrap_err().to_string();
+    assert_eq!(
+        told(&["presses", "valves"]),
+        "http.oidc.roles.pump-desk.product_line = \"pumps\": must be one of the product lines presses, \
+         valves"
+    );
+    assert!(told(&[]).ends_with("a product line of a trust anchor, and there is none"));
 }
 
 #[test]
@@ -338,6 +360,21 @@ fn what_is_wrong_with_an_issuer_of_tokens_is_named_with_what_would_be_right() {
             "\"admin\"",
             "\"customer\"",
             "http.oidc.roles.fleet-admins = \"customer\": must be a role of the maker's own",
+        ),
+        (
+            "\"admin\"",
+            "{ role = \"admin\", product_line = \"pumps\" }",
+            "http.oidc.roles.fleet-admins = \"admin\": must be for all product lines, as it has to do with",
+        ),
+        (
+            "\"admin\"",
+            "{ role = \"customer\", product_line = \"pumps\" }",
+            "http.oidc.roles.fleet-admins = \"customer\": must be a role of the maker's own",
+        ),
+        (
+            "\"admin\"",
+            "{ role = \"king\", product_line = \"pumps\" }",
+            "http.oidc.roles.fleet-admins = \"king\": must be one of operator, support, approver",
         ),
         (
             "{ fleet-admins = \"admin\" }",

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use fleetgrant_core::domain::{ApiKeyId, PartyId, Roles, Timestamp};
+use fleetgrant_core::domain::{ApiKeyId, PartyId, ProductLineId, Roles, Timestamp};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
@@ -20,8 +20,8 @@ use super::roles::{self, Endpoint};
 use super::within::Within;
 use crate::access::{Grant, OidcVerifier, Person, Token, TokenError};
 use crate::config::Bucket;
-use crate::store::StoreError;
 use crate::store::api_key::{self, ApiKey};
+use crate::store::{StoreError, product_line};
 
 /// How exactly the last use of a key is known: a write for each request would be too dear.
 const COARSELY: Duration = Duration::from_secs(60);
@@ -44,8 +44,9 @@ pub(super) struct Caller {
     pub(super) expires_at: Timestamp,
 }
 
-impl From<Person> for Caller {
-    fn from(person: Person) -> Self {
+impl Caller {
+    /// A person, with the product line that they are of.
+    fn of_person(person: Person, line: Option<ProductLineId>) -> Self {
         let digest = Sha256::new_with_prefix("person")
             .chain_update([0_u8])
             .chain_update(&person.issuer)
@@ -57,8 +58,11 @@ impl From<Person> for Caller {
             id: ApiKeyId(std::array::from_fn(|index| digest[index])),
             actor: name.clone(),
             name,
-            grant: Grant::All(person.roles),
-            product_line: None,
+            grant: match line {
+                Some(line) => Grant::Line(person.roles, line),
+                None => Grant::All(person.roles),
+            },
+            product_line: person.product_line,
             created_at: person.issued_at,
             expires_at: person.expires_at,
         }
@@ -69,7 +73,7 @@ impl From<TokenError> for Problem {
     fn from(error: TokenError) -> Self {
         let kind = match error {
             TokenError::Expired(_) => ProblemKind::TokenExpired,
-            TokenError::NoRole(_) => ProblemKind::Forbidden,
+            TokenError::NoRole(_) | TokenError::SeveralLines(_) => ProblemKind::Forbidden,
             TokenError::Unavailable(_) => ProblemKind::IssuerUnavailable,
             _ => ProblemKind::TokenRefused,
         };
@@ -160,7 +164,7 @@ async fn identify(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
         .filter(|_| OidcVerifier::is_token(token))
     {
         let now = api.clock.now();
-        return Ok(Caller::from(people.verify(token, now).await?));
+        return person(api, people.verify(token, now).await?).await;
     }
     let unknown = || {
         Problem::new(
@@ -181,6 +185,27 @@ async fn identify(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
     let caller = good(key.clone(), line, now)?;
     note_use(api, &key, now);
     Ok(caller)
+}
+
+/// A person with a good token. Nothing is known of a product line of the configuration before the first
+/// import or the first device of it.
+async fn person(api: &Api, person: Person) -> Result<Caller, Problem> {
+    let Some(name) = person.product_line.clone() else {
+        return Ok(Caller::of_person(person, None));
+    };
+    let called = name.clone();
+    let line = api
+        .store
+        .read("person", move |db| product_line::by_name(db, &called));
+    match line.await? {
+        Some(line) => Ok(Caller::of_person(person, Some(line.id.0))),
+        None => Err(Problem::new(
+            ProblemKind::Forbidden,
+            format!(
+                "nothing is known of the product line {name} yet: import products or devices of it"
+            ),
+        )),
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -152,6 +152,21 @@ fn doctor_names_what_is_missing_and_what_to_do() {
 }
 
 #[test]
+fn doctor_names_a_product_line_of_people_that_is_not_there() {
+    let folder = Folder::with_config(
+        "realm = \"acme\"\n[http]\nlisten = \"127.0.0.1:0\"\n[http.oidc]\n\
+         issuer = \"https://login.example.com\"\naudience = \"fleetgrant\"\n\
+         roles = { pump-desk = { role = \"support\", product_line = \"pumps\" } }\n",
+    );
+    folder.run(&["migrate"]).done();
+    folder.run(&["doctor"]).shows(&[
+        "fail  people",
+        "http.oidc.roles.pump-desk.product_line = \"pumps\"",
+        "→ mend the name",
+    ]);
+}
+
+#[test]
 fn doctor_sees_a_port_that_is_taken() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap();

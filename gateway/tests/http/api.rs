@@ -73,11 +73,20 @@ impl Served {
 
     /// With product lines of these names; ids of their devices begin with the names without the `s`.
     pub(crate) async fn with_lines(names: &[&str]) -> Self {
+        Self::with_people_and_lines(None, names).await
+    }
+
+    /// With people whose tokens are checked, and these product lines.
+    pub(crate) async fn with_people_of(people: OidcVerifier, names: &[&str]) -> Self {
+        Self::with_people_and_lines(Some(people), names).await
+    }
+
+    async fn with_people_and_lines(people: Option<OidcVerifier>, names: &[&str]) -> Self {
         let lines = names.iter().map(|name| {
             let prefix = name.trim_end_matches('s').parse().unwrap();
             ((*name).to_owned(), prefix)
         });
-        Self::with_parts(config(), None, lines.collect()).await
+        Self::with_parts(config(), people, lines.collect()).await
     }
 
     async fn with_parts(

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use data_encoding::BASE64URL_NOPAD;
 use fleetgrant::access::OidcVerifier;
-use fleetgrant::config::Oidc;
+use fleetgrant::config::{Oidc, RoleHere};
 use fleetgrant::store::event::{self, Stream};
 use fleetgrant::store::webhook;
 use fleetgrant_core::domain::Role;
@@ -155,8 +155,11 @@ impl Issuer {
             clients: Vec::new(),
             roles_claim: vec!["roles".to_owned()],
             roles: BTreeMap::from([
-                ("fleet-admins".to_owned(), Role::Admin),
-                ("auditors".to_owned(), Role::Auditor),
+                ("fleet-admins".to_owned(), Role::Admin.into()),
+                ("auditors".to_owned(), Role::Auditor.into()),
+                of_line("pump-desk", Role::Support, "pumps"),
+                of_line("pump-figures", Role::Auditor, "pumps"),
+                of_line("valve-desk", Role::Support, "valves"),
             ]),
             algorithms: vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA],
             leeway: Duration::from_secs(30),
@@ -167,6 +170,11 @@ impl Issuer {
     async fn serve(&self, config: &Oidc) -> Served {
         Served::with_people(Some(OidcVerifier::new(config).unwrap())).await
     }
+}
+
+fn of_line(value: &str, role: Role, line: &str) -> (String, RoleHere) {
+    let product_line = Some(line.to_owned());
+    (value.to_owned(), RoleHere { role, product_line })
 }
 
 async fn answer(
@@ -342,6 +350,79 @@ async fn every_token_that_is_not_good_here_is_refused_with_the_reason() {
     ] {
         assert_eq!(api.get_as(&token, KEY).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn people_of_a_product_line_see_what_belongs_to_it() {
+    let issuer = Issuer::start().await;
+    let people = OidcVerifier::new(&issuer.config()).unwrap();
+    let api = Served::with_people_of(people, &["pumps", "valves"]).await;
+    let token = |roles: &[&str]| {
+        let mut claims = issuer.claims();
+        claims["roles"] = json!(roles);
+        issuer.token(&claims)
+    };
+    let desk = token(&["pump-desk", "printers"]);
+    let early = api.get_as(&desk, KEY).await;
+    early.is_problem(403, "forbidden");
+    assert!(
+        early
+            .body
+            .contains("nothing is known of the product line pumps yet"),
+        "{early:?}"
+    );
+
+    let devices = "serial,product_line\npump-1,pumps\nvalve-1,valves\n";
+    let admin = token(&["fleet-admins"]);
+    let manifest = "/api/v1/imports/manifest";
+    let imported = api.post(&admin, "m", manifest, ("text/csv", devices)).await;
+    assert_eq!(imported.status, 200, "{imported:?}");
+    let told = api.get_as(&desk, KEY).await.json();
+    assert_eq!(
+        (&told["roles"], &told["product_line"]),
+        (&json!(["support"]), &json!("pumps"))
+    );
+    let listed = api.get_as(&desk, "/api/v1/devices").await.json();
+    let ids: Vec<_> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["id"])
+        .collect();
+    assert_eq!(ids, ["pump-pump-1"]);
+    for (path, status, kind) in [
+        ("/api/v1/devices/valve-valve-1", 404, "not-found"),
+        (
+            "/api/v1/reports/stuck?product_line=valves",
+            400,
+            "bad-query",
+        ),
+        ("/api/v1/reports/activation", 403, "forbidden"),
+        ("/api/v1/stations", 403, "forbidden"),
+    ] {
+        api.get_as(&desk, path).await.is_problem(status, kind);
+    }
+    // Roles for one line go together, and a report is of it.
+    let figures = token(&["pump-desk", "pump-figures"]);
+    let report = api
+        .get_as(&figures, "/api/v1/reports/activation")
+        .await
+        .json();
+    assert_eq!(report["devices"], json!({"expected": 1}));
+    // Who has one for all lines has that, and not what they may do to one of them.
+    let both = token(&["pump-desk", "auditors"]);
+    let told = api.get_as(&both, KEY).await.json();
+    assert_eq!(
+        (&told["roles"], &told["product_line"]),
+        (&json!(["auditor"]), &Value::Null)
+    );
+    // Of two lines nobody is.
+    let torn = api.get_as(&token(&["pump-desk", "valve-desk"]), KEY).await;
+    torn.is_problem(403, "forbidden");
+    assert!(
+        torn.body.contains("the product lines pumps and valves"),
+        "{torn:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! What a token says, checked.
 
+use std::collections::BTreeSet;
+
 use fleetgrant_core::domain::{Role, Roles, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Person, TokenError};
-use crate::config::Oidc;
+use crate::config::{Oidc, RoleHere};
 
 /// Characters of a subject, at most (OpenID Connect Core section 2).
 const LONGEST_SUBJECT: usize = 255;
@@ -68,14 +70,12 @@ impl Claims {
                 "its subject is none: 1 to 255 visible ASCII characters",
             ));
         }
-        let roles = self.roles(config);
-        if roles == Roles::default() {
-            return Err(TokenError::NoRole(config.roles_claim.join("/")));
-        }
+        let (roles, product_line) = granted(&self.roles(config), config)?;
         Ok(Person {
             issuer: config.issuer.clone(),
             subject: self.sub,
             roles,
+            product_line,
             issued_at,
             expires_at,
         })
@@ -97,9 +97,10 @@ impl Claims {
         }
     }
 
-    fn roles(&self, config: &Oidc) -> Roles {
+    /// What the values of its claim are here.
+    fn roles<'a>(&self, config: &'a Oidc) -> Vec<&'a RoleHere> {
         let Some((first, rest)) = config.roles_claim.split_first() else {
-            return Roles::default();
+            return Vec::new();
         };
         let mut value = self.others.get(first);
         for name in rest {
@@ -111,10 +112,29 @@ impl Claims {
             Some(Value::String(text)) => text.split(' ').collect(),
             _ => Vec::new(),
         };
-        let roles: Vec<Role> = texts
+        let found = texts.iter().filter_map(|text| config.roles.get(*text));
+        found.collect()
+    }
+}
+
+/// The roles that somebody asks in, and the product line that they are for. Who has a role for all
+/// lines asks in those for all: in one for a line besides, they would have it for the others too.
+fn granted(found: &[&RoleHere], config: &Oidc) -> Result<(Roles, Option<String>), TokenError> {
+    let of = |line: Option<&str>| {
+        let of_line = found
             .iter()
-            .filter_map(|text| config.roles.get(*text).copied())
-            .collect();
-        Roles::of(&roles)
+            .filter(|one| one.product_line.as_deref() == line);
+        Roles::of(&of_line.map(|one| one.role).collect::<Vec<Role>>())
+    };
+    let of_all = of(None);
+    if of_all != Roles::default() {
+        return Ok((of_all, None));
+    }
+    let lines = found.iter().filter_map(|one| one.product_line.as_deref());
+    let lines: Vec<&str> = lines.collect::<BTreeSet<_>>().into_iter().collect();
+    match lines[..] {
+        [] => Err(TokenError::NoRole(config.roles_claim.join("/"))),
+        [line] => Ok((of(Some(line)), Some(line.to_owned()))),
+        _ => Err(TokenError::SeveralLines(lines.join(" and "))),
     }
 }

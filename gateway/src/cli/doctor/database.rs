@@ -1,8 +1,9 @@
 //! Whether the database can be used by this version.
 
 use super::Finding;
-use crate::store::Location;
+use crate::config::Config;
 use crate::store::dialect::{self, OpenError};
+use crate::store::{Location, product_line};
 
 const CHECK: &str = "database";
 
@@ -45,6 +46,31 @@ pub(super) fn examine(location: &Location) -> Finding {
         ),
         Err(cause) => Finding::fail(CHECK, cause.to_string(), repair),
     }
+}
+
+/// Whether the product lines that people get roles for are there. A database that cannot be read has a
+/// finding of its own.
+pub(super) fn lines_of_people(config: &Config) -> Option<Finding> {
+    const CHECK: &str = "people";
+    let people = config.http.as_ref()?.oidc.as_ref()?;
+    let has_lines = people.roles.values().any(|of| of.product_line.is_some());
+    let is_there = !matches!(&config.database, Location::Sqlite(path) if !path.exists());
+    if !has_lines || !is_there {
+        return None;
+    }
+    let mut db = config.database.connect_read_only().ok()?;
+    let known = product_line::names(&mut db).ok()?.into_values();
+    let configured = config.product_lines().into_iter().map(|(name, _)| name);
+    Some(
+        match people.check_lines(&known.chain(configured).collect()) {
+            Ok(()) => Finding::ok(CHECK, "the product lines of http.oidc.roles are there"),
+            Err(cause) => Finding::fail(
+                CHECK,
+                cause.to_string(),
+                "mend the name, or add the trust anchor of its devices",
+            ),
+        },
+    )
 }
 
 #[cfg(test)]
