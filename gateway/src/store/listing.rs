@@ -11,6 +11,7 @@ mod order;
 pub(crate) mod part;
 mod party;
 mod product;
+mod small;
 
 pub(crate) use activation::IsAside;
 pub use activation::{ActivationFilter, ActivationRow, ActivationSort, activations};

@@ -473,6 +473,35 @@ fn a_report_of_everything_goes_through_it_once_and_in_order() {
     });
 }
 
+/// A list of a small product line is found by what the line has, and put in order.
+#[test]
+fn a_list_of_a_small_line_reads_what_is_of_the_line() {
+    use listing::{ActivationFilter, CaseFilter, EntitlementFilter, OrderFilter, PartyFilter};
+    let ledger = lines::a_large_and_a_small_line();
+    let within = ledger.read(|db| crate::store::product_line::by_name(db, "valves"));
+    let within = within.map(|line| line.id.0);
+    macro_rules! lists {
+        ($($filter:ident => $list:path,)*) => {$(
+            in_each_order(&ledger, Sorting::MayBe, |db, part| {
+                let filter = $filter { part, within, ..$filter::default() };
+                $list(db, &filter, 101).map(drop)
+            });
+            let filter = $filter { within, ..$filter::default() };
+            let found = faults(&ledger, &[], Sorting::MayBe, |db| {
+                $list(db, &filter, 101).map(drop)
+            });
+            assert!(found.is_empty(), "{found:#?}");
+        )*};
+    }
+    lists!(
+        ActivationFilter => listing::activations,
+        CaseFilter => listing::cases,
+        EntitlementFilter => listing::entitlements,
+        OrderFilter => listing::orders,
+        PartyFilter => listing::parties,
+    );
+}
+
 /// A report of a product line finds by an index what is of it, and goes through nothing that grows.
 #[test]
 fn a_report_of_a_line_reads_what_is_of_the_line() {

@@ -11,6 +11,7 @@ use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::listing::part::{Part, Place, Placed, Unsortable, sorts};
+use crate::store::listing::small;
 use crate::store::schema::{activations, devices, entitlements, parties, products};
 
 condition!(
@@ -61,16 +62,20 @@ sorts!(
 );
 
 impl ActivationFilter {
+    /// Whether it is of one thing or of one party.
+    const fn is_of_few(&self) -> bool {
+        self.id.is_some()
+            || self.device.is_some()
+            || self.entitlement.is_some()
+            || self.owners.is_some()
+    }
+
     /// Whether its rows can come in the order that is asked for.
     ///
     /// # Errors
     /// They would have to be sorted, and may be many.
     pub fn check(&self) -> Result<(), Unsortable> {
-        if self.id.is_some()
-            || self.device.is_some()
-            || self.entitlement.is_some()
-            || self.owners.is_some()
-        {
+        if self.is_of_few() {
             return Ok(());
         }
         let instead = match self.state {
@@ -140,6 +145,10 @@ pub fn activations(
     filter: &ActivationFilter,
     limit: i64,
 ) -> Result<Vec<ActivationRow>, StoreError> {
+    let small = match filter.is_of_few() {
+        true => None,
+        false => small::in_devices(db, filter.within)?,
+    };
     Ok(on!(db, c => {
         let mut query = activations::table
             .inner_join(entitlements::table
@@ -188,7 +197,10 @@ pub fn activations(
             let owners: Vec<_> = owners.iter().copied().map(Octets).collect();
             query = query.filter(entitlements::owner_id.eq_any(owners));
         }
-        if let Some(line) = filter.within {
+        if let Some(line) = small {
+            let own = devices::table.filter(devices::product_line_id.eq(Octets(line)));
+            query = query.filter(activations::device_id.eq_any(own.select(devices::id)));
+        } else if let Some(line) = filter.within {
             query = query.filter(exists(
                 devices::table
                     .filter(devices::id.eq(activations::device_id))

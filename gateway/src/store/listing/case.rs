@@ -9,6 +9,7 @@ use crate::store::column::{Code, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::listing::part::{Part, Place, Placed, sorts};
+use crate::store::listing::small;
 use crate::store::schema::{cases, devices};
 
 /// Which cases.
@@ -38,6 +39,10 @@ sorts!(
 
 /// Up to `limit` cases.
 pub fn cases(db: &mut Db, filter: &CaseFilter, limit: i64) -> Result<Vec<Case>, StoreError> {
+    let small = match filter.id.is_some() || filter.device.is_some() {
+        true => None,
+        false => small::in_devices(db, filter.within)?,
+    };
     Ok(on!(db, c => {
         let mut query = cases::table
             .select(Case::as_select())
@@ -56,7 +61,10 @@ pub fn cases(db: &mut Db, filter: &CaseFilter, limit: i64) -> Result<Vec<Case>, 
         if let Some(step) = filter.step {
             query = query.filter(cases::step.eq(Code(step)));
         }
-        if let Some(line) = filter.within {
+        if let Some(line) = small {
+            let own = devices::table.filter(devices::product_line_id.eq(Octets(line)));
+            query = query.filter(cases::device_id.eq_any(own.select(devices::id)));
+        } else if let Some(line) = filter.within {
             query = query.filter(exists(
                 devices::table
                     .filter(devices::id.eq(cases::device_id))

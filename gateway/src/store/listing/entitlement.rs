@@ -11,6 +11,7 @@ use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::listing::part::{Part, Place, Placed, Unsortable, sorts};
+use crate::store::listing::small;
 use crate::store::schema::{entitlements, parties, products};
 
 // Looked up for each row, so that the rows come in the order of an index.
@@ -49,12 +50,17 @@ sorts!(
 );
 
 impl EntitlementFilter {
+    /// Whether it is of one thing or of one party.
+    const fn is_of_few(&self) -> bool {
+        self.id.is_some() || self.reference.is_some() || self.owners.is_some()
+    }
+
     /// Whether its rows can come in the order that is asked for.
     ///
     /// # Errors
     /// They would have to be sorted, and may be many.
     pub fn check(&self) -> Result<(), Unsortable> {
-        if self.id.is_some() || self.reference.is_some() || self.owners.is_some() {
+        if self.is_of_few() {
             return Ok(());
         }
         self.part.check(&[
@@ -117,6 +123,10 @@ pub fn entitlements(
     filter: &EntitlementFilter,
     limit: i64,
 ) -> Result<Vec<EntitlementRow>, StoreError> {
+    let small = match filter.is_of_few() || filter.product.is_some() {
+        true => None,
+        false => small::in_entitlements(db, filter.within)?,
+    };
     Ok(on!(db, c => {
         let mut query = entitlements::table
             .inner_join(products::table)
@@ -166,7 +176,10 @@ pub fn entitlements(
         if let Some(product) = &filter.product {
             query = query.filter(products::code.eq(product));
         }
-        if let Some(line) = filter.within {
+        if let Some(line) = small {
+            let of_line = own.filter(own.field(products::product_line_id).eq(Octets(line)));
+            query = query.filter(entitlements::product_id.eq_any(of_line.select(own.field(products::id))));
+        } else if let Some(line) = filter.within {
             query = query.filter(exists(
                 own.filter(own.field(products::id).eq(entitlements::product_id))
                     .filter(own.field(products::product_line_id).eq(Octets(line))),

@@ -10,6 +10,7 @@ use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::listing::part::{Part, Place, Placed, Unsortable, sorts};
+use crate::store::listing::small;
 use crate::store::schema::{
     activations, entitlements, order_lines, orders, parties, products, shipments, sku_contents,
     skus,
@@ -48,12 +49,17 @@ sorts!(
 );
 
 impl OrderFilter {
+    /// Whether it is of one thing or of one party.
+    const fn is_of_few(&self) -> bool {
+        self.id.is_some() || self.reference.is_some() || self.parties.is_some()
+    }
+
     /// Whether its rows can come in the order that is asked for.
     ///
     /// # Errors
     /// They would have to be sorted, and may be many.
     pub fn check(&self) -> Result<(), Unsortable> {
-        if self.id.is_some() || self.reference.is_some() || self.parties.is_some() {
+        if self.is_of_few() {
             return Ok(());
         }
         self.part.check(&[
@@ -94,6 +100,10 @@ pub struct OrderRow {
 
 /// Up to `limit` orders.
 pub fn orders(db: &mut Db, filter: &OrderFilter, limit: i64) -> Result<Vec<OrderRow>, StoreError> {
+    let few = match filter.is_of_few() {
+        true => None,
+        false => small::orders(db, filter.within)?,
+    };
     Ok(on!(db, c => {
         let mut query = orders::table
             .inner_join(payers.on(payers.field(parties::id).eq(orders::sold_to_id)))
@@ -134,6 +144,9 @@ pub fn orders(db: &mut Db, filter: &OrderFilter, limit: i64) -> Result<Vec<Order
                     .eq_any(parties.clone())
                     .or(orders::end_user_id.eq_any(parties)),
             );
+        }
+        if let Some(few) = few {
+            query = query.filter(orders::id.eq_any(few));
         }
         if let Some(line) = filter.within {
             let bought = order_lines::table

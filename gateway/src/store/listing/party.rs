@@ -8,6 +8,7 @@ use crate::store::column::{Code, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::listing::part::{Part, Place, Placed, sorts};
+use crate::store::listing::small;
 use crate::store::party::Party;
 use crate::store::schema::{devices, entitlements, parties, party_external_ids, products};
 
@@ -44,6 +45,11 @@ sorts!(
 
 /// Up to `limit` parties.
 pub fn parties(db: &mut Db, filter: &PartyFilter, limit: i64) -> Result<Vec<Party>, StoreError> {
+    let is_of_one = filter.id.is_some() || filter.name.is_some() || filter.external_id.is_some();
+    let few = match is_of_one {
+        true => None,
+        false => small::owners(db, filter.within)?,
+    };
     Ok(on!(db, c => {
         let mut query = parties::table
             .select(Party::as_select())
@@ -70,6 +76,9 @@ pub fn parties(db: &mut Db, filter: &PartyFilter, limit: i64) -> Result<Vec<Part
                 .filter(party_external_ids::external_id.eq(external_id))
                 .select(party_external_ids::party_id);
             query = query.filter(parties::id.eq_any(called));
+        }
+        if let Some(few) = few {
+            query = query.filter(parties::id.eq_any(few));
         }
         if let Some(line) = filter.within {
             let own_devices = devices::table
