@@ -91,6 +91,7 @@ impl Default for Gateway {
                 },
                 term,
                 revoked_from: None,
+                maintained_until: None,
                 binding: Binding::None,
                 created_at: Timestamp::from_seconds(BEGIN),
             });

@@ -3,6 +3,7 @@
 //! An act changes the entitlement and marks the devices that have something of it, in one
 //! transaction; the [`refresh`](crate::refresh) then gives each a set of its own.
 
+mod maintain;
 mod merge;
 mod renew;
 mod resale;
@@ -10,6 +11,8 @@ mod split;
 mod upgrade;
 mod upgrade_device;
 
+pub use maintain::Maintenance;
+pub(crate) use maintain::maintain;
 pub use renew::{InvalidTerm, Length, Months, Renewal};
 pub use resale::Resale;
 pub use split::Split;
@@ -23,6 +26,7 @@ use fleetgrant_core::domain::{
 };
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::lifecycle::{self, EntitlementAct, LifecycleError, Posture};
+use fleetgrant_core::maintenance::MaintenanceError;
 use fleetgrant_core::renewal::RenewalError;
 
 use crate::operator::{ActError, Attempt, Effects, Operator};
@@ -43,6 +47,8 @@ pub enum Deed {
     Transfer(PartyId),
     /// It is to be of another product.
     Upgrade(Upgrade),
+    /// It is to be maintained by another, or not.
+    Maintain(Maintenance),
 }
 
 /// What an act on an entitlement came to.
@@ -80,6 +86,9 @@ pub enum EntitlementActError {
     /// It cannot be renewed.
     #[error(transparent)]
     Renewal(#[from] RenewalError),
+    /// The one cannot maintain the other.
+    #[error(transparent)]
+    Maintenance(#[from] MaintenanceError),
     /// It is not in use, or no more.
     #[error("an entitlement that is {0} cannot be renewed")]
     NotRenewable(EntitlementState),
@@ -196,6 +205,7 @@ impl Operator {
             Deed::Split(part) => split::split(db, &known, part, occasion),
             Deed::Transfer(to) => split::transfer(db, &known, *to, occasion),
             Deed::Upgrade(order) => upgrade::upgrade(db, &known, order, occasion),
+            Deed::Maintain(order) => maintain::put(db, &known, *order, occasion),
         }
     }
 }
@@ -219,6 +229,10 @@ pub(crate) fn put(
     };
     if !entitlement::stand(db, known, change.after, occasion.at)? {
         return Ok(Tried::Stale);
+    }
+    if known.model_kind.0 == LicenseModel::Maintenance {
+        let after = entitlement::find(db, known.id.0)?;
+        maintain(db, after.as_ref().unwrap_or(known), occasion)?;
     }
     if lifecycle::reaches_devices(before, change.after) {
         change.devices = refresh::mark_holders(db, known.id.0, occasion.actor, occasion.at)?;

@@ -107,14 +107,15 @@ fn serve(
         return Ok(Verdict::Commit(()));
     };
     let basis = Basis::of(&snapshot);
-    let outcome = match operator::refresh(snapshot, rules.at(now), &mut system_entropy()) {
-        Ok(Some(outcome)) => outcome,
-        Ok(None) => return Ok(Verdict::Commit(())),
-        Err(reason) => {
-            tracing::warn!(%device, %reason, "the device gets no other set");
-            return Ok(Verdict::Commit(()));
-        }
-    };
+    let outcome =
+        match operator::refresh(snapshot, rules.at(now), &mut system_entropy(), refresh.anew) {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => return Ok(Verdict::Commit(())),
+            Err(reason) => {
+                tracing::warn!(%device, %reason, "the device gets no other set");
+                return Ok(Verdict::Commit(()));
+            }
+        };
     metrics::counter!("fleetgrant_refreshed_sets_total").increment(1);
     let cause = Cause {
         actor: refresh.actor.clone(),

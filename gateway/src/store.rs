@@ -30,6 +30,7 @@ pub mod imported_usage;
 pub mod legacy_right;
 pub mod license_model;
 pub mod listing;
+pub mod maintenance;
 pub mod order;
 pub mod party;
 pub mod policy;

@@ -274,7 +274,7 @@ impl Content<'_> {
             vendor_data: Some(&feature.vendor_data[..]).filter(|data| !data.is_empty()),
             usage_base: (is_counted && usage_base > 0).then_some(usage_base),
             lease_end: self.lease_end.map(Timestamp::seconds),
-            build_ceiling: None,
+            build_ceiling: entitlement.maintained_until.map(Timestamp::seconds),
             end_effect: waits.then_some(EndEffect::NextBoot),
         }
     }

@@ -54,6 +54,8 @@ pub struct Entitlement {
     pub term: Term,
     /// From then on nothing of it runs, whatever its term.
     pub revoked_from: Option<Timestamp>,
+    /// The end of its maintenance: firmware built then or later does not turn it on.
+    pub maintained_until: Option<Timestamp>,
     /// How it is bound to the device of the snapshot.
     pub binding: Binding,
     /// When it was made; of two that end alike the older serves first.

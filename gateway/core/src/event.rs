@@ -164,6 +164,8 @@ named! {
         ContractChanged = 132 "contract-changed",
         /// Uses that another system counted were imported.
         UsageImported = 133 "usage-imported",
+        /// Up to which build firmware turns it on is another.
+        EntitlementMaintained = 134 "entitlement-maintained",
         /// What could name a person was erased of a party.
         PersonalErased = 140 "personal-erased",
         /// Units in use became those of another entitlement, and stayed where they are.

@@ -50,6 +50,7 @@ pub mod event;
 pub mod invariant;
 pub mod license;
 pub mod lifecycle;
+pub mod maintenance;
 #[cfg(any(test, feature = "model"))]
 pub mod model;
 pub mod notice;

@@ -106,6 +106,7 @@ impl Bench {
             start: Start::At(self.now),
             term: Term::Perpetual,
             revoked_from: None,
+            maintained_until: None,
             binding: Binding::None,
             created_at: self.now.plus_seconds(self.made.into()),
         };

@@ -12,7 +12,7 @@ pub(super) use remote::run as run_remote;
 
 use super::Failure;
 use super::ledger::Ledger;
-use crate::lifecycle::{self, Deed, Direction, Length, Months, Renewal, Split};
+use crate::lifecycle::{self, Deed, Direction, Length, Maintenance, Months, Renewal, Split};
 use crate::operator::Effects;
 use crate::when::When;
 
@@ -44,6 +44,10 @@ pub(super) enum Command {
     Upgrade(Upgrade),
     /// Make it one of a product that its product replaces, device by device
     Downgrade(Upgrade),
+    /// Have the end of maintenance be the ceiling of it: newer firmware does not turn it on
+    Maintain(Maintain),
+    /// Take back that something maintains it
+    Unmaintain(Maintain),
 }
 
 #[derive(Debug, clap::Args)]
@@ -139,6 +143,15 @@ pub(super) struct Upgrade {
     reference: String,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Maintain {
+    #[command(flatten)]
+    which: Which,
+    /// What maintains it, of the model maintenance: its reference or its id
+    #[arg(long, value_name = "ENTITLEMENT")]
+    by: String,
+}
+
 pub(super) fn run(ledger: &Ledger, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Activate(which) => act(ledger, which, EntitlementAct::Activate),
@@ -173,6 +186,8 @@ pub(super) fn run(ledger: &Ledger, command: &Command) -> Result<(), Failure> {
         }
         Command::Upgrade(args) => upgrade(ledger, args, Direction::Up),
         Command::Downgrade(args) => upgrade(ledger, args, Direction::Down),
+        Command::Maintain(args) => maintain(ledger, args, true),
+        Command::Unmaintain(args) => maintain(ledger, args, false),
         Command::Transfer(args) => {
             let to = ledger.party(&args.to)?;
             let deed = match (args.units, &args.reference) {
@@ -195,6 +210,15 @@ fn upgrade(ledger: &Ledger, args: &Upgrade, direction: Direction) -> Result<(), 
         direction,
     };
     put(ledger, &args.which, Deed::Upgrade(order))
+}
+
+fn maintain(ledger: &Ledger, args: &Maintain, covers: bool) -> Result<(), Failure> {
+    let by = ledger.entitlement(&args.by)?.id.0;
+    put(
+        ledger,
+        &args.which,
+        Deed::Maintain(Maintenance { by, covers }),
+    )
 }
 
 impl Renew {

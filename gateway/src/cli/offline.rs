@@ -89,6 +89,11 @@ fn ack(ledger: &Ledger, args: &Ack) -> Result<(), Failure> {
     let answered = take(ledger, MessageType::Ack, &args.file)?;
     match answered.answer {
         None => tell(&format!("{}: {}", answered.device, answered.outcome)),
+        // What it refused is left out of its next set.
+        Some((MessageType::Grant, _)) => tell(&format!(
+            "{}: recorded; its next request is answered with another set",
+            answered.device
+        )),
         Some(_) => Err(Failure::refused(anyhow!(
             "{}: {}; nothing was recorded",
             answered.device,

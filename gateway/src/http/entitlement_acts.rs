@@ -17,7 +17,9 @@ use super::value::{Id, When};
 use super::within::{Thing, Within};
 use super::word;
 use super::write::{ActQuery, Step, Write, WriteParams};
-use crate::lifecycle::{Deed, Direction, EntitlementActError, Length, Renewal, Split, Upgrade};
+use crate::lifecycle::{
+    Deed, Direction, EntitlementActError, Length, Maintenance, Renewal, Split, Upgrade,
+};
 use crate::operator::{Attempt, Operator};
 use crate::store::{Db, StoreError};
 
@@ -51,6 +53,10 @@ pub(crate) enum Verb {
     Upgrade,
     /// It is of a `product` that its product replaces, device by device.
     Downgrade,
+    /// The end of the maintenance `by` is the ceiling of the firmware's build for it.
+    Maintain,
+    /// The maintenance `by` is none of it any more.
+    Unmaintain,
 }
 
 /// What a renewal starts from.
@@ -92,6 +98,9 @@ pub(crate) struct ActOnEntitlement {
     /// The party that it belongs to from now on: its id.
     #[schema(inline)]
     pub(crate) to: Option<Id>,
+    /// The entitlement that maintains it: its id.
+    #[schema(inline)]
+    pub(crate) by: Option<Id>,
     /// Only tells what would be done.
     #[serde(default)]
     pub(crate) preview: bool,
@@ -161,6 +170,7 @@ impl ActOnEntitlement {
             product: None,
             units: None,
             to: None,
+            by: None,
             preview: false,
         }
     }
@@ -183,6 +193,15 @@ impl ActOnEntitlement {
             Verb::Renew => return self.renewal().map(Deed::Renew),
             Verb::Upgrade => return self.upgrade(Direction::Up),
             Verb::Downgrade => return self.upgrade(Direction::Down),
+            Verb::Maintain | Verb::Unmaintain => {
+                let by = self
+                    .by
+                    .ok_or_else(|| bad("the maintenance `by` is needed"))?;
+                return Ok(Deed::Maintain(Maintenance {
+                    by: EntitlementId(by.0),
+                    covers: self.act == Verb::Maintain,
+                }));
+            }
             Verb::Transfer if self.units.is_none() => {
                 let to = self
                     .to
@@ -245,7 +264,9 @@ impl ActOnEntitlement {
 
     /// Refuses what does not go with the act: it would be left undone in silence.
     fn check_fields(&self) -> Result<(), Problem> {
-        use Verb::{Downgrade, Hold, Release, Renew, Revoke, Split, Transfer, Upgrade};
+        use Verb::{
+            Downgrade, Hold, Maintain, Release, Renew, Revoke, Split, Transfer, Unmaintain, Upgrade,
+        };
         let fits = |verbs: &[Verb]| verbs.contains(&self.act);
         let fields = [
             ("reason", self.reason.is_some(), fits(&[Hold, Release])),
@@ -259,6 +280,7 @@ impl ActOnEntitlement {
             ),
             ("units", self.units.is_some(), fits(&[Split, Transfer])),
             ("to", self.to.is_some(), fits(&[Transfer])),
+            ("by", self.by.is_some(), fits(&[Maintain, Unmaintain])),
             (
                 "product",
                 self.product.is_some(),

@@ -52,6 +52,8 @@ pub(crate) struct Entitlement {
     pub(crate) on_hold_for: Vec<word::HoldReason>,
     /// From then on nothing of it runs.
     pub(crate) revoked_from: Option<When>,
+    /// The end of its maintenance: firmware built then or later does not turn it on.
+    pub(crate) maintained_until: Option<When>,
     pub(crate) source: word::Source,
     pub(crate) purpose: word::Purpose,
     /// Units it has; null if they are not counted.
@@ -83,6 +85,7 @@ impl From<EntitlementRow> for Entitlement {
                 .map(word::HoldReason)
                 .collect(),
             revoked_from: row.revoked_from_at.map(|at| When(at.0)),
+            maintained_until: row.maintained_until_at.map(|at| When(at.0)),
             source: word::Source(row.source.0),
             purpose: word::Purpose(row.purpose.0),
             units: (!row.unlimited).then_some(row.units),

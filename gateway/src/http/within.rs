@@ -261,8 +261,10 @@ impl Thing {
     /// An entitlement, and what an act on it names besides.
     pub(super) fn of_deed(id: EntitlementId, deed: &Deed) -> Vec<Self> {
         let mut things = vec![Self::Entitlement(id)];
-        if let Deed::Upgrade(upgrade) = deed {
-            things.push(Self::ProductCalled(upgrade.product.clone()));
+        match deed {
+            Deed::Upgrade(upgrade) => things.push(Self::ProductCalled(upgrade.product.clone())),
+            Deed::Maintain(order) => things.push(Self::Entitlement(order.by)),
+            _ => {}
         }
         things
     }

@@ -11,6 +11,7 @@ use super::cells::{Cells, Column};
 use super::diff::{Diff, Maybe};
 use super::rows::Run;
 use super::{Effect, Halt, Reason, Row, fulfilment, lookup, refuse, term};
+use crate::lifecycle;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::entitlement::{self, Entitlement};
 use crate::store::{Db, id, refresh};
@@ -131,6 +132,7 @@ impl Row for EntitlementRow {
         };
         let given = fulfilment::with_units(given, wanted, run.now())?;
         entitlement::update(db, &given)?;
+        lifecycle::maintain(db, &given, run.occasion())?;
         fulfilment::note(db, run.occasion(), EventKind::EntitlementAmended, &given)?;
         refresh::mark_holders(db, given.id.0, run.actor(), run.now())?;
         if let Some(act) = act {
@@ -242,6 +244,7 @@ impl EntitlementRow {
                 (None, _) => 0,
             },
             revoked_from_at: known.and_then(|known| known.revoked_from_at),
+            maintained_until_at: known.and_then(|known| known.maintained_until_at),
         })
     }
 

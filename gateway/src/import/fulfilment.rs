@@ -113,6 +113,7 @@ fn sold(
             0
         },
         revoked_from_at: None,
+        maintained_until_at: None,
     })
 }
 
@@ -151,6 +152,7 @@ pub(crate) fn resize(
         };
         let resized = with_units(entitlement, wanted, occasion.at)?;
         entitlement::update(db, &resized)?;
+        lifecycle::maintain(db, &resized, occasion)?;
         note(db, occasion, EventKind::EntitlementAmended, &resized)?;
         all.push(resized);
     }
@@ -242,6 +244,7 @@ pub(super) fn hand_over(
                 ..entitlement
             };
             entitlement::update(db, &handed)?;
+            lifecycle::maintain(db, &handed, occasion)?;
             note(db, occasion, EventKind::EntitlementAmended, &handed)?;
         }
     }

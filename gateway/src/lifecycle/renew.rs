@@ -7,7 +7,7 @@ use fleetgrant_core::license::months_and_days;
 use fleetgrant_core::renewal::{self, Base, Extension};
 use jiff::tz::TimeZone;
 
-use super::{EntitlementActError, EntitlementChange, Tried};
+use super::{EntitlementActError, EntitlementChange, Tried, maintain};
 use crate::store::column::{Code, Micros};
 use crate::store::entitlement::{self, Entitlement};
 use crate::store::entitlement_link::{self as link, Renewal as Stored};
@@ -127,6 +127,7 @@ pub(super) fn renew(
         created_at: Micros(occasion.at),
     };
     link::insert_renewal(db, &stored)?;
+    maintain(db, &renewed, occasion)?;
     change.devices = refresh::mark_holders(db, known.id.0, occasion.actor, occasion.at)?;
     change.changed = true;
     change.after = renewed.posture()?;

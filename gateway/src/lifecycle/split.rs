@@ -5,13 +5,13 @@
 use fleetgrant_core::domain::{EntitlementId, LinkKind, PartyId, PartyState};
 use fleetgrant_core::event::{Event, EventKind};
 
-use super::{EntitlementActError, EntitlementChange, Tried};
+use super::{EntitlementActError, EntitlementChange, Tried, maintain};
 use crate::store::column::{Micros, Octets};
 use crate::store::entitlement::{self, Entitlement};
 use crate::store::entitlement_link::{self as link, Link};
 use crate::store::event::{self, Occasion, Stream};
 use crate::store::party::{self, Party};
-use crate::store::{Db, StoreError, id};
+use crate::store::{Db, StoreError, id, maintenance};
 
 /// Part of an entitlement that is to be one of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +76,9 @@ pub(super) fn split(
         db,
         &Link::new(known.id.0, made.id.0, kind, units, occasion.at),
     )?;
+    if owner.is_none() {
+        maintenance::copy(db, known.id.0, made.id.0, occasion.at)?;
+    }
     note(db, known, &made, units, occasion)?;
     change.changed = true;
     change.made = Some(made.id.0);
@@ -116,6 +119,7 @@ pub(super) fn transfer(
         ..known.clone()
     };
     entitlement::update(db, &handed)?;
+    maintain(db, &handed, occasion)?;
     let from = known.owner_id.map(|owner| owner.0);
     let mut told = Event::new(EventKind::EntitlementTransferred)
         .with("reference", known.reference.as_str())
@@ -161,6 +165,13 @@ pub(super) fn part_of(
         overdraft: 0,
         live_units: 0,
         pending_credit: 0,
+        // Its maintenance stays with whom it belongs to.
+        maintained_until_at: match owner {
+            None => whole.maintained_until_at,
+            Some(_) => whole
+                .maintained_until_at
+                .map(|at| at.min(Micros(occasion.at))),
+        },
         created_at: Micros(occasion.at),
         changed_at: Micros(occasion.at),
         ..whole.clone()

@@ -19,7 +19,7 @@ use crate::store::entitlement::{self, Entitlement};
 use crate::store::entitlement_link::{self as link, Link};
 use crate::store::event::{self, Occasion, Stream};
 use crate::store::product::{self, Product};
-use crate::store::{Db, StoreError, refresh};
+use crate::store::{Db, StoreError, maintenance, refresh};
 
 /// Which way it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +102,7 @@ pub(super) fn upgrade(
         return Ok(Tried::Stale);
     }
     entitlement::insert(db, &made)?;
+    maintenance::copy(db, known.id.0, made.id.0, occasion.at)?;
     let old = Entitlement {
         units: succession.old.units.into(),
         pending_credit: succession.old.pending_credit.into(),

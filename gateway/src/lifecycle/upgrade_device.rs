@@ -18,7 +18,7 @@ use crate::store::entitlement::{self, Entitlement};
 use crate::store::entitlement_link::{self as link, Link};
 use crate::store::event::Occasion;
 use crate::store::product::{self, Product};
-use crate::store::{Db, StoreError};
+use crate::store::{Db, StoreError, maintenance};
 
 /// What one device has is to be of another product.
 #[derive(Clone, Debug)]
@@ -165,6 +165,7 @@ impl Upgraded<'_> {
             };
             let link = Link::new(old.id.0, made.id.0, LinkKind::Upgrade, 0, occasion.at);
             entitlement::insert(db, &made)?;
+            maintenance::copy(db, old.id.0, made.id.0, occasion.at)?;
             link::insert(db, &link)?;
             return Ok(Ok((made, link)));
         };

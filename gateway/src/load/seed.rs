@@ -232,6 +232,7 @@ fn buyer(
             changed_at: at,
             holds: 0,
             revoked_from_at: None,
+            maintained_until_at: None,
         };
         entitlement::insert(db, &entitlement)?;
     }

@@ -79,6 +79,8 @@ pub struct Entitlement {
     pub holds: i16,
     /// From then on nothing of it runs.
     pub revoked_from_at: Option<Micros>,
+    /// The end of its maintenance: firmware built then or later does not turn it on.
+    pub maintained_until_at: Option<Micros>,
 }
 
 impl Entitlement {

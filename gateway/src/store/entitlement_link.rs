@@ -73,6 +73,7 @@ pub fn insert(db: &mut Db, link: &Link) -> Result<(), StoreError> {
 pub fn to(db: &mut Db, made: EntitlementId) -> Result<Option<Link>, StoreError> {
     Ok(on!(db, c => links::table
         .filter(links::to_id.eq(Octets(made)))
+        .filter(links::kind.ne(Code(LinkKind::Maintenance)))
         .select(Link::as_select())
         .first(c)
         .optional())?)

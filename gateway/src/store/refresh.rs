@@ -21,6 +21,8 @@ pub struct Refresh {
     pub actor: String,
     /// When; it also tells one marking from the next.
     pub due_at: Micros,
+    /// It gets a set though what it has stays as it is.
+    pub anew: bool,
 }
 
 /// Marks every device that has something of an entitlement; how many there are.
@@ -40,6 +42,25 @@ pub fn mark_holders(
     Ok(devices.len())
 }
 
+/// Marks every device that has something of an entitlement of which sets say something else from
+/// now on; how many there are.
+pub fn mark_holders_anew(
+    db: &mut Db,
+    entitlement: EntitlementId,
+    actor: &str,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let devices = mark_holders(db, entitlement, actor, now)?;
+    let holders = activations::table
+        .filter(activations::entitlement_id.eq(Octets(entitlement)))
+        .filter(HoldsUnits)
+        .select(activations::device_id);
+    on!(db, c => diesel::update(table::table.filter(table::device_id.eq_any(holders)))
+        .set(table::anew.eq(true))
+        .execute(c))?;
+    Ok(devices)
+}
+
 /// Marks devices.
 pub fn mark(
     db: &mut Db,
@@ -52,6 +73,7 @@ pub fn mark(
             device_id: device.clone(),
             actor: actor.to_owned(),
             due_at: Micros(now),
+            anew: false,
         };
         // Whoever serves an earlier marking just now must not take this one for it.
         on!(db, c => diesel::insert_into(table::table)

@@ -306,6 +306,7 @@ diesel::table! {
         returned_units -> BigInt,
         holds -> SmallInt,
         revoked_from_at -> Nullable<BigInt>,
+        maintained_until_at -> Nullable<BigInt>,
     }
 }
 
@@ -553,6 +554,7 @@ diesel::table! {
         device_id -> Text,
         actor -> Text,
         due_at -> BigInt,
+        anew -> Bool,
     }
 }
 

@@ -379,6 +379,69 @@ fn a_subscription_is_renewed_once_for_each_renewal() {
     renew("O-1/10", &["R-6", "--term", "P1Y"]).ends(REFUSED, &["it has no end"]);
 }
 
+/// Whatever changes maintenance changes up to which build what it covers is on.
+#[test]
+fn what_maintains_an_entitlement_is_the_ceiling_of_its_firmware() {
+    let folder = installation();
+    let sold = "system,entitlement,owner,product,model,units,starts_at,term\n\
+                crm,CARE-1,C-1,SPEC,maintenance,1,2076-01-31,P1Y\n\
+                crm,CARE-2,C-1,SPEC,maintenance,1,2076-01-31,P2Y\n\
+                crm,CARE-3,C-1,SPEC,maintenance,1,,P1Y\n\
+                crm,MINE,C-1,SPEC,perpetual,5,,\n";
+    std::fs::write(folder.path().join("care.csv"), sold).unwrap();
+    let file = folder.path().join("care.csv").display().to_string();
+    folder.run(&["import", "entitlements", &file]).done();
+    let acts = |args: &[&str]| folder.run(&[&["entitlements"], args].concat());
+    let until = |reference: &str| {
+        json(&folder, &["entitlements", "show", reference])["maintained_until"].clone()
+    };
+    let (one, two) = ("2077-01-31T00:00:00Z", "2078-01-31T00:00:00Z");
+
+    acts(&["maintain", "MINE", "--by", "CARE-1", "--preview"]).ends(0, &["nothing was changed"]);
+    assert_eq!(until("MINE"), Value::Null);
+    acts(&["maintain", "MINE", "--by", "CARE-1"]).ends(0, &["on for firmware built before", one]);
+    acts(&["maintain", "MINE", "--by", "CARE-1"]).ends(0, &["already"]);
+    assert_eq!(until("MINE"), one);
+    // The latest of several.
+    acts(&["maintain", "MINE", "--by", "CARE-2"]).ends(0, &[two]);
+    acts(&["renew", "CARE-1", "--reference", "R-1", "--term", "P6M"]).done();
+    assert_eq!(until("MINE"), two);
+    acts(&["unmaintain", "MINE", "--by", "CARE-2"]).ends(0, &["2077-07-31"]);
+    // A renewal moves it.
+    acts(&["renew", "CARE-1", "--reference", "R-2", "--term", "P1Y"]).done();
+    assert_eq!(until("MINE"), "2078-07-31T00:00:00Z");
+    // What is split off for the same party is maintained as it is.
+    acts(&["split", "MINE", "--units", "2", "--reference", "PART"]).done();
+    acts(&["renew", "CARE-1", "--reference", "R-3", "--term", "P1Y"]).done();
+    assert_eq!(
+        (until("MINE"), until("PART")),
+        (until("PART"), "2079-07-31T00:00:00Z".into())
+    );
+    // While it is suspended it counts up to today, and then whole again.
+    acts(&["suspend", "CARE-1"]).done();
+    let today = until("MINE").as_str().unwrap().to_owned();
+    assert!(today.as_str() < one && today.as_str() > "2026", "{today}");
+    acts(&["suspend", "CARE-1"]).done();
+    assert_eq!(until("MINE"), today);
+    acts(&["resume", "CARE-1"]).done();
+    assert_eq!(until("MINE"), "2079-07-31T00:00:00Z");
+    acts(&["revoke", "CARE-1"]).done();
+    assert!(until("MINE").as_str().unwrap() < one);
+    // Whatever was maintained by nothing else is on whenever its firmware was built.
+    acts(&["unmaintain", "MINE", "--by", "CARE-1"]).ends(0, &["whenever the firmware"]);
+    assert_eq!(until("MINE"), Value::Null);
+
+    for (of, by, words) in [
+        ("MINE", "O-1/10", "must be of the model maintenance"),
+        ("CARE-1", "CARE-2", "not maintenance"),
+        ("MINE", "CARE-1", "covers nothing new"),
+        ("MINE", "CARE-3", "has not begun"),
+    ] {
+        let refused = acts(&["maintain", of, "--by", by]);
+        refused.ends(REFUSED, &[words]);
+    }
+}
+
 /// Units before are units after, wherever they go.
 #[test]
 fn an_entitlement_is_split_and_a_device_sold_on_with_its_rights() {

@@ -7,6 +7,7 @@ mod history;
 mod import;
 mod keys;
 mod ledger;
+mod maintenance;
 mod migration;
 mod offline;
 mod partner;

@@ -107,6 +107,7 @@ pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Time
             start: model.start,
             term: model.term,
             revoked_from: None,
+            maintained_until: None,
             binding: Binding::None,
             created_at: now,
         });

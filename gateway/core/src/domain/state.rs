@@ -169,6 +169,8 @@ named! {
         Split = 3 "split",
         /// Part of it belongs to another party.
         Transfer = 4 "transfer",
+        /// It maintains the other: its end is the other's build ceiling.
+        Maintenance = 5 "maintenance",
     }
 }
 

@@ -333,7 +333,7 @@ fn what_was_suspended_past_its_end_is_not_given_again_and_a_revocation_does_not_
     assert!(device.features().is_empty());
     bench.world.entitlement_mut(sold).unwrap().state = EntitlementState::Active;
     let refreshed = bench.operate(&device, |snapshot, ctx, dice| {
-        crate::operator::refresh(snapshot, ctx, dice).map(Option::unwrap)
+        crate::operator::refresh(snapshot, ctx, dice, false).map(Option::unwrap)
     });
     assert!(refreshed.is_ok());
     let ack = bench.push(&mut device).unwrap();

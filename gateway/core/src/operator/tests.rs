@@ -3,11 +3,15 @@
 mod exchange;
 mod outage;
 
+use fleetgrant_schemas::Message;
+use fleetgrant_schemas::ack::{Outcome::Refused, OutcomeReason};
+use fleetgrant_schemas::grant::Grant;
+
 use super::*;
-use crate::ask::Reason;
-use crate::domain::{EntitlementState, PartyId};
+use crate::ask::{Exception, Reason};
+use crate::domain::{ActivationState, EntitlementState, PartyId};
 use crate::entitlement::{Entitlement, Start};
-use crate::testkit::{Bench, Handset, want};
+use crate::testkit::{Bench, DAY, Handset, want};
 
 fn assign_to(
     bench: &mut Bench,
@@ -267,5 +271,38 @@ fn must_refresh(
     ctx: Context<'_>,
     dice: &mut crate::testkit::Dice<'_>,
 ) -> Result<Outcome, OperatorError> {
-    refresh(snapshot, ctx, dice)?.ok_or(OperatorError::NothingToApprove)
+    refresh(snapshot, ctx, dice, false)?.ok_or(OperatorError::NothingToApprove)
+}
+
+/// A later end of its maintenance changes no activation, so only who changed it knows that a set is
+/// due.
+#[test]
+fn what_is_maintained_longer_is_told_to_its_devices() {
+    let mut bench = Bench::new();
+    let sold = bench.sell("scan", 1);
+    let mut device = bench.activated("d", "scan", 1);
+    let ends = bench.now.plus_seconds(DAY);
+    bench.world.entitlement_mut(sold).unwrap().maintained_until = Some(ends);
+    let refreshed = |bench: &mut Bench, anew| {
+        let snapshot = bench.world.snapshot(&device.id, None);
+        bench
+            .decide(|ctx, dice| refresh(snapshot, ctx, dice, anew))
+            .unwrap()
+    };
+    assert_eq!(refreshed(&mut bench, false), None);
+    let outcome = refreshed(&mut bench, true).unwrap();
+    bench.apply(&outcome);
+    let payload = outcome.issued.unwrap().payload;
+    let grant = Grant::decode(&payload).unwrap();
+    let right = grant.entitlements.iter().next().unwrap();
+    assert_eq!(right.build_ceiling, Some(ends.seconds()));
+    // The device's firmware is newer, and the unit goes back.
+    let mut ack = bench.push(&mut device).unwrap();
+    ack.ack.exceptions = vec![Exception {
+        activation: bench.activations(&device)[0].id,
+        outcome: Refused,
+        reason: OutcomeReason::BuildCeiling,
+    }];
+    bench.acknowledge(&device, &ack);
+    assert_eq!(bench.states(&device), [ActivationState::Removing]);
 }

@@ -3,7 +3,7 @@
 use fleetgrant_core::domain::HoldReason;
 use jiff::tz::TimeZone;
 
-use super::{Command, From, Hold, Renew, Revoke, Transfer, Upgrade, Which};
+use super::{Command, From, Hold, Maintain, Renew, Revoke, Transfer, Upgrade, Which};
 use crate::cli::remote::{Body, Query};
 use crate::cli::{Failure, Remote, note};
 use crate::http::entitlement_acts::{ActOnEntitlement, EntitlementActed, RenewalBase, Verb};
@@ -34,6 +34,8 @@ pub(in crate::cli) fn run(gateway: &Remote, command: &Command) -> Result<(), Fai
         Command::Transfer(args) => transfer(gateway, args),
         Command::Upgrade(args) => upgrade(gateway, args, Verb::Upgrade),
         Command::Downgrade(args) => upgrade(gateway, args, Verb::Downgrade),
+        Command::Maintain(args) => maintain(gateway, args, Verb::Maintain),
+        Command::Unmaintain(args) => maintain(gateway, args, Verb::Unmaintain),
     }
 }
 
@@ -89,6 +91,14 @@ fn upgrade(gateway: &Remote, args: &Upgrade, verb: Verb) -> Result<(), Failure> 
     let asked = ActOnEntitlement {
         product: Some(args.to.clone()),
         reference: Some(args.reference.clone()),
+        ..ActOnEntitlement::of(verb)
+    };
+    put(gateway, &args.which, &find(gateway, &args.which)?, &asked)
+}
+
+fn maintain(gateway: &Remote, args: &Maintain, verb: Verb) -> Result<(), Failure> {
+    let asked = ActOnEntitlement {
+        by: Some(gateway.entitlement(&args.by)?.id),
         ..ActOnEntitlement::of(verb)
     };
     put(gateway, &args.which, &find(gateway, &args.which)?, &asked)

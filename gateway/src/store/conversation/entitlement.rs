@@ -65,6 +65,7 @@ pub(super) struct Row {
     time_zone: String,
     created_at: Micros,
     revoked_from_at: Option<Micros>,
+    maintained_until_at: Option<Micros>,
 }
 
 /// Those of activations, each once; nothing binds them.
@@ -272,6 +273,7 @@ fn entitlement(
         start: start(&row),
         term: term(&row)?,
         revoked_from: row.revoked_from_at.map(|at| at.0),
+        maintained_until: row.maintained_until_at.map(|at| at.0),
         binding,
         created_at: row.created_at.0,
     })

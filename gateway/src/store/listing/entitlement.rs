@@ -113,6 +113,8 @@ pub struct EntitlementRow {
     pub holds: i16,
     /// From then on nothing of it runs.
     pub revoked_from_at: Option<Micros>,
+    /// The end of its maintenance.
+    pub maintained_until_at: Option<Micros>,
     /// An IANA name: where its term ends.
     pub time_zone: String,
 }
@@ -152,6 +154,7 @@ pub fn entitlements(
                 entitlements::ends_at,
                 entitlements::holds,
                 entitlements::revoked_from_at,
+                entitlements::maintained_until_at,
                 entitlements::time_zone,
             ))
             .limit(limit)

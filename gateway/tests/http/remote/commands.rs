@@ -339,6 +339,9 @@ fn entitlements(it: &mut Elsewhere) {
     };
     it.refused(&to("upgrade"), &["NONE"]);
     it.refused(&to("downgrade"), &["NONE"]);
+    let by = |act| ["entitlements", act, "OLD-77", "--by", "OLD-77"];
+    it.refused(&by("maintain"), &["must be of the model maintenance"]);
+    it.done(&by("unmaintain"));
 }
 
 fn devices(it: &mut Elsewhere) {

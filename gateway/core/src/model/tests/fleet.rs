@@ -381,7 +381,7 @@ impl Fleet {
 
     fn refresh(&mut self, device: usize) {
         self.operate(device, |s, ctx, dice| {
-            match operator::refresh(s, ctx, dice)? {
+            match operator::refresh(s, ctx, dice, false)? {
                 Some(outcome) => Ok(outcome),
                 // There is nothing to apply.
                 None => Err(operator::OperatorError::NothingToApprove),

@@ -1,0 +1,2 @@
+ALTER TABLE refreshes DROP COLUMN anew;
+ALTER TABLE entitlements DROP COLUMN maintained_until_at;
