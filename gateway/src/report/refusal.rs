@@ -9,12 +9,14 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use fleetgrant_core::domain::{ProductLineId, Timestamp};
 use fleetgrant_core::event::EventKind;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
+use crate::store::event::Stream;
 use crate::store::schema::{devices, events};
 use crate::store::{Db, StoreError};
 
@@ -53,8 +55,8 @@ const KINDS: [i16; 9] = [
     EventKind::MessageRefused.number(),
 ];
 
-/// Whether an event, of a kind that streams of devices have, is of a device of a product line. These
-/// are found by their time, since no index of the history knows product lines.
+/// Whether an event, of a kind that streams of devices have, is of a device of a product line: for what
+/// is found by its time, since no index of the history knows product lines.
 macro_rules! is_of_a_device_of {
     ($line:expr) => {
         exists(
@@ -67,16 +69,31 @@ macro_rules! is_of_a_device_of {
 }
 pub(super) use is_of_a_device_of;
 
-/// What was refused since an instant, by days of `zone`: a day at a time, since what is distinct is so
-/// within a day.
+/// What was refused since an instant, or ever, by days of `zone`; of a product line or of all.
 pub(super) fn refusals(
     db: &mut Db,
     line: Option<ProductLineId>,
     since: Option<Timestamp>,
     zone: &TimeZone,
 ) -> Result<Refusals, StoreError> {
-    let mut refusals = Refusals::default();
-    let mut denied = 0;
+    let mut sums = Sums::default();
+    match (line, since) {
+        (Some(line), None) => by_device(db, line, zone, &mut sums)?,
+        _ => by_day(db, line, since, zone, &mut sums)?,
+    }
+    let Sums { denied, mut told } = sums;
+    told.rate = (told.decided > 0).then(|| denied as f64 / told.decided as f64);
+    Ok(told)
+}
+
+/// A day at a time, since what is distinct is so within a day.
+fn by_day(
+    db: &mut Db,
+    line: Option<ProductLineId>,
+    since: Option<Timestamp>,
+    zone: &TimeZone,
+    sums: &mut Sums,
+) -> Result<(), StoreError> {
     let mut from = since.unwrap_or(Timestamp::from_micros(i64::MIN));
     while let Some(next) = next(db, from)? {
         let until = end_of_day(next, zone)?;
@@ -95,15 +112,72 @@ pub(super) fn refusals(
                 day.add(&row?)?;
             }
         });
-        denied += day.denied.len() as u64;
-        refusals.decided += day.decided.len() as u64;
-        count(&mut refusals.wants, day.denied);
-        count(&mut refusals.devices, day.refused);
+        sums.add(day);
         from = until;
     }
-    let decided = refusals.decided;
-    refusals.rate = (decided > 0).then(|| denied as f64 / decided as f64);
-    Ok(refusals)
+    Ok(())
+}
+
+/// A device of a product line at a time, by the index of its stream: of all times that is less than what
+/// was told of all lines.
+fn by_device(
+    db: &mut Db,
+    line: ProductLineId,
+    zone: &TimeZone,
+    sums: &mut Sums,
+) -> Result<(), StoreError> {
+    /// Devices whose ids are read together.
+    const PORTION: i64 = 2_000;
+    type Row = (String, Code<EventKind>, Vec<u8>, Micros);
+    let mut after = String::new();
+    loop {
+        let devices: Vec<String> = on!(db, c => devices::table
+            .filter(devices::product_line_id.eq(Octets(line)))
+            .filter(devices::id.gt(&after))
+            .order(devices::id)
+            .select(devices::id)
+            .limit(PORTION)
+            .load(c))?;
+        let Some(last) = devices.last() else {
+            return Ok(());
+        };
+        after.clone_from(last);
+        for device in &devices {
+            let stream = Stream::Device(device).to_string();
+            let mut days = BTreeMap::<Date, Day>::new();
+            on!(db, c => {
+                // Of which kind each is, is looked at here: by its kinds none is to be looked for.
+                let rows = events::table
+                    .filter(events::stream.eq(&stream))
+                    .select((events::stream, events::kind, events::body, events::at))
+                    .load_iter::<Row, DefaultLoadingMode>(c)?;
+                for row in rows {
+                    let (stream, kind, body, at) = row?;
+                    if KINDS.contains(&kind.0.number()) {
+                        let day = days.entry(date(at.0, zone)?).or_default();
+                        day.add(&(stream, kind, body))?;
+                    }
+                }
+            });
+            days.into_values().for_each(|day| sums.add(day));
+        }
+    }
+}
+
+/// What the days came to.
+#[derive(Default)]
+struct Sums {
+    denied: u64,
+    told: Refusals,
+}
+
+impl Sums {
+    fn add(&mut self, day: Day) {
+        self.denied += day.denied.len() as u64;
+        self.told.decided += day.decided.len() as u64;
+        count(&mut self.told.wants, day.denied);
+        count(&mut self.told.devices, day.refused);
+    }
 }
 
 /// When the next of these events is, of those not before an instant.
@@ -120,6 +194,13 @@ fn next(db: &mut Db, from: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         first = first.into_iter().chain(next.map(|at| at.0)).min();
     }
     Ok(first)
+}
+
+/// The day of an instant.
+fn date(at: Timestamp, zone: &TimeZone) -> Result<Date, StoreError> {
+    let at = jiff::Timestamp::from_microsecond(at.micros())
+        .map_err(|error| StoreError::Corrupt(format!("instant of an event: {error}")))?;
+    Ok(zone.to_datetime(at).date())
 }
 
 /// When the day of an instant is over.

@@ -153,6 +153,23 @@ fn doctor_names_what_is_missing_and_what_to_do() {
 }
 
 #[test]
+fn a_gateway_does_not_start_with_people_of_a_product_line_that_is_not_there() {
+    let folder = Folder::new();
+    let made = folder.run(&["pki", "init", "--dir", "pki"]).done();
+    let (_, sections) = made.out.split_once("\n\n").unwrap();
+    let config = format!(
+        "realm = \"acme\"\n{sections}\n[http]\nlisten = \"127.0.0.1:0\"\n[http.oidc]\n\
+         issuer = \"https://login.example.com\"\naudience = \"fleetgrant\"\n\
+         roles = {{ pump-desk = {{ role = \"support\", product_line = \"pumps\" }} }}\n"
+    );
+    std::fs::write(folder.path().join("fleetgrant.toml"), config).unwrap();
+    folder.run(&["migrate"]).done();
+    let told = "http.oidc.roles.pump-desk.product_line = \"pumps\": must be one of the product lines \
+                development";
+    folder.run(&["serve"]).ends(CONFIG, &[told]);
+}
+
+#[test]
 fn doctor_names_a_product_line_of_people_that_is_not_there() {
     let folder = Folder::with_config(
         "realm = \"acme\"\n[http]\nlisten = \"127.0.0.1:0\"\n[http.oidc]\n\
