@@ -4,7 +4,8 @@
 //! What is measured: the time from a device's request to the commit of its acknowledgement, by
 //! the clock of this machine; and the processor time of the gateway's process for each
 //! activation, as a ratio to the least that the signatures of one activation cost in the
-//! cryptographic library in use, measured in the same run.
+//! cryptographic library in use: measured in the same run, beside the load, since processors that
+//! are all busy are slower than one that works alone; and once before it, at rest.
 
 mod drive;
 mod floor;
@@ -65,6 +66,9 @@ pub enum LoadError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The thread that measures the floor cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
     /// Devices did not get through.
     #[error("{failed} of {devices} devices did not get through: {last}")]
     Failed {
@@ -84,8 +88,8 @@ pub struct LoadReport {
     pub devices: usize,
     /// Devices in the database.
     pub known_devices: usize,
-    /// What two verifications and one signature cost, one thread, median.
-    pub floor_micros: f64,
+    /// What two verifications and one signature cost, one thread, median, before the load began.
+    pub floor_at_rest_micros: f64,
     /// From the first request of a device to its first acknowledgement.
     pub first_contact: Phase,
     /// Activations of known, connected devices.
@@ -111,8 +115,12 @@ pub struct Phase {
     pub p99_micros: u64,
     /// Processor time of the gateway for each, user and system.
     pub gateway_cpu_micros: f64,
-    /// As a multiple of the floor.
+    /// What two verifications and one signature cost beside it, one thread, median.
+    pub floor_micros: f64,
+    /// The gateway's time as a multiple of that.
     pub gateway_cpu_to_floor: f64,
+    /// As a multiple of the floor at rest.
+    pub gateway_cpu_to_floor_at_rest: f64,
     /// Processor time of the broker for each.
     pub broker_cpu_micros: f64,
 }
@@ -131,7 +139,7 @@ pub async fn run(
     progress("seeding the database", 0, options.known);
     seed::seed(&store, options, rounds, clock.now()).await?;
 
-    let floor_micros = floor::measure();
+    let floor_at_rest_micros = floor::at_rest();
     let config = installation.config_file();
     let broker = Child::start("broker", &config, &["broker"])?;
     let gateway = Child::start("gateway", &config, &["serve", "--without-broker"])?;
@@ -140,17 +148,17 @@ pub async fn run(
     let phase = Measured::start(&gateway, &broker)?;
     let asked = driver.first_contact(progress).await?;
     let committed = latency::settle(&store, &asked, 0).await?;
-    let first_contact = phase.end(&gateway, &broker, &committed, floor_micros)?;
+    let first_contact = phase.end(&gateway, &broker, &committed, floor_at_rest_micros)?;
 
     let phase = Measured::start(&gateway, &broker)?;
     let asked = driver.activate(progress).await?;
     let committed = latency::settle(&store, &asked, 1).await?;
-    let activation = phase.end(&gateway, &broker, &committed, floor_micros)?;
+    let activation = phase.end(&gateway, &broker, &committed, floor_at_rest_micros)?;
 
     Ok(LoadReport {
         devices: options.devices.get(),
         known_devices: options.devices.get() + options.known,
-        floor_micros,
+        floor_at_rest_micros,
         first_contact,
         activation,
         gateway_peak_memory: gateway.peak_memory()?,
@@ -162,6 +170,7 @@ struct Measured {
     started: Instant,
     gateway: Used,
     broker: Used,
+    floor: floor::Beside,
 }
 
 impl Measured {
@@ -170,28 +179,34 @@ impl Measured {
             started: Instant::now(),
             gateway: gateway.used()?,
             broker: broker.used()?,
+            floor: floor::Beside::start().map_err(LoadError::Thread)?,
         })
     }
 
     fn end(
-        &self,
+        self,
         gateway: &Child,
         broker: &Child,
         latencies: &[u64],
-        floor: f64,
+        floor_at_rest: f64,
     ) -> Result<Phase, LoadError> {
         let each = |time: Duration| time.as_secs_f64() * 1e6 / latencies.len().max(1) as f64;
         let gateway_cpu = each(gateway.used()?.since(self.gateway));
+        let broker_cpu = each(broker.used()?.since(self.broker));
+        let elapsed = self.started.elapsed().as_secs_f64();
+        let floor = self.floor.end();
         let percentile = latency::percentiles(latencies);
         Ok(Phase {
             activations: latencies.len(),
-            per_second: latencies.len() as f64 / self.started.elapsed().as_secs_f64(),
+            per_second: latencies.len() as f64 / elapsed,
             p50_micros: percentile(50),
             p95_micros: percentile(95),
             p99_micros: percentile(99),
             gateway_cpu_micros: gateway_cpu,
+            floor_micros: floor,
             gateway_cpu_to_floor: gateway_cpu / floor,
-            broker_cpu_micros: each(broker.used()?.since(self.broker)),
+            gateway_cpu_to_floor_at_rest: gateway_cpu / floor_at_rest,
+            broker_cpu_micros: broker_cpu,
         })
     }
 }

@@ -80,12 +80,12 @@ fn print(report: &LoadReport) -> io::Result<()> {
     let mebibytes = |bytes: u64| bytes / (1 << 20);
     writeln!(
         out,
-        "{} devices connected, {} in the database; the floor (2 verifications, 1 signature) is {:.0} µs\n\
+        "{} devices connected, {} in the database; the floor (2 verifications, 1 signature) is {:.0} µs at rest\n\
          \n\
          {:38}{:>14}{:>14}",
         report.devices,
         report.known_devices,
-        report.floor_micros,
+        report.floor_at_rest_micros,
         "",
         "first contact",
         "activation",
@@ -111,8 +111,14 @@ fn print(report: &LoadReport) -> io::Result<()> {
     row("gateway CPU for each (µs)", &|phase| {
         format!("{:.0}", phase.gateway_cpu_micros)
     })?;
-    row("gateway CPU to the floor", &|phase| {
+    row("the floor beside it (µs)", &|phase| {
+        format!("{:.0}", phase.floor_micros)
+    })?;
+    row("gateway CPU to the floor beside it", &|phase| {
         format!("{:.2}", phase.gateway_cpu_to_floor)
+    })?;
+    row("gateway CPU to the floor at rest", &|phase| {
+        format!("{:.2}", phase.gateway_cpu_to_floor_at_rest)
     })?;
     row("broker CPU for each (µs)", &|phase| {
         format!("{:.0}", phase.broker_cpu_micros)
