@@ -8,7 +8,7 @@ use diesel::dsl::{exists, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use fleetgrant_core::domain::{
-    CaseState, EntitlementId, EntitlementState, ProductLineId, Timestamp,
+    CaseId, CaseState, EntitlementId, EntitlementState, ProductLineId, Timestamp,
 };
 use fleetgrant_core::event::EventKind;
 use fleetgrant_core::quota::QuotaKind;
@@ -27,7 +27,7 @@ use crate::store::schema::{
     activations, cases, devices, entitlements, events, license_models, parties, products,
     quota_uses,
 };
-use crate::store::{Db, StoreError, event};
+use crate::store::{Db, StoreError, event, id};
 
 const DAY: u64 = 86_400;
 
@@ -331,6 +331,9 @@ fn success(
     let mut success = Success::default();
     on!(db, c => {
         let mut query = cases::table
+            // They are found by their ids.
+            .filter(cases::id.ge(id::lowest::<CaseId>(since.0)))
+            .filter(cases::id.lt(id::lowest::<CaseId>(until.0.plus_seconds(1))))
             .filter(cases::opened_at.ge(since))
             .filter(cases::opened_at.lt(until))
             .filter(cases::opened_at.le(settled))
