@@ -75,6 +75,7 @@ impl Default for Gateway {
                     uses: (model == LicenseModel::Counted).then_some(5),
                     vendor_data: Vec::new(),
                 }]),
+                product_line: None,
                 requires: Arc::from([]),
                 rules: ModelRules::of(model),
                 state: EntitlementState::Active,

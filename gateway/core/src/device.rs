@@ -3,7 +3,7 @@
 use crate::ask::{Facts, Held};
 use crate::domain::{
     Challenge, DeviceId, DeviceState, Generation, KeyThumbprint, MessageDigest, OrderLineId,
-    PartyId, Seq, SetKey, StorageClass, Timestamp,
+    PartyId, ProductLineId, Seq, SetKey, StorageClass, Timestamp,
 };
 
 /// A device and how the conversation with it stands.
@@ -17,6 +17,8 @@ pub struct Device {
     pub key: Option<KeyThumbprint>,
     /// Who owns it.
     pub owner: Option<PartyId>,
+    /// Which line of the maker's it is of; none: not known.
+    pub product_line: Option<ProductLineId>,
     /// The order line it was made for.
     pub order_line: Option<OrderLineId>,
     /// How well its storage resists being set back.
@@ -142,6 +144,7 @@ impl Device {
             state,
             key: None,
             owner: None,
+            product_line: None,
             order_line: None,
             storage: StorageClass::Unprotected,
             facts: Facts::default(),

@@ -6,8 +6,8 @@ use fleetgrant_schemas::code::CodeKey;
 use jiff::tz::TimeZone;
 
 use crate::domain::{
-    CodeId, EntitlementId, EntitlementState, FeatureName, OrderLineId, PartyId, ProductId, Purpose,
-    Timestamp,
+    CodeId, EntitlementId, EntitlementState, FeatureName, OrderLineId, PartyId, ProductId,
+    ProductLineId, Purpose, Timestamp,
 };
 use crate::license::ModelRules;
 
@@ -24,6 +24,8 @@ pub struct Entitlement {
     pub order_line: Option<OrderLineId>,
     /// What is licensed.
     pub product: ProductId,
+    /// The line whose devices the product is for; none: those of all.
+    pub product_line: Option<ProductLineId>,
     /// The features of the product, one grant entry each.
     pub features: Arc<[Feature]>,
     /// What the device must have before it gets any of it: of each of these, one product. A product

@@ -76,6 +76,8 @@ named! {
         UsesSpent = 33 "uses-spent",
         /// The device has not got what the product is an addition to.
         PrerequisiteMissing = 34 "prerequisite-missing",
+        /// The product is for devices of another product line.
+        OtherProductLine = 35 "other-product-line",
     }
 }
 
@@ -121,7 +123,8 @@ impl Rule {
             | Self::NotReturnable
             | Self::FactoryNotReturnable
             | Self::NothingWanted
-            | Self::TooMany => None,
+            | Self::TooMany
+            | Self::OtherProductLine => None,
             Self::CodesBlocked => Some(DAY),
             _ => Some(policy.retry_after),
         }
@@ -167,6 +170,7 @@ impl Rule {
                 "return it on the old device; if that one is dead, have it declared dead"
             }
             Self::TemporaryNotNeeded => "ask for the feature itself: units are free",
+            Self::OtherProductLine => "order the product that is made for the device's line",
             Self::PrerequisiteMissing => "activate what it is an addition to first",
             Self::UsesSpent => "order more units, whose uses come to those that were used up",
             Self::NothingWanted => "name the features that are wanted",

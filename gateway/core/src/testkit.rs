@@ -93,6 +93,7 @@ impl Bench {
             order_line: None,
             product: ProductId([self.made; 16]),
             features: features(&[feature]),
+            product_line: None,
             requires: Arc::from([]),
             rules: ModelRules::of(LicenseModel::Perpetual),
             state: EntitlementState::Active,

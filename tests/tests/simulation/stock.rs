@@ -89,6 +89,7 @@ pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Time
             order_line: None::<OrderLineId>,
             product: ProductId([place + 1; 16]),
             features: features.into_iter().map(feature).collect::<Arc<[_]>>(),
+            product_line: None,
             requires: Arc::from([]),
             rules: ModelRules {
                 grace: model.grace,

@@ -25,6 +25,10 @@ pub(super) fn eligible_for(
     {
         return Err(Rule::OtherOwner);
     }
+    let line = entitlement.product_line;
+    if line.is_some() && line != facts.device.product_line {
+        return Err(Rule::OtherProductLine);
+    }
     match entitlement.state {
         EntitlementState::Active => {}
         EntitlementState::Draft => return Err(Rule::Draft),

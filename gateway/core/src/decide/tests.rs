@@ -6,6 +6,7 @@ mod codes;
 mod give_back;
 mod moves;
 mod order;
+mod product_lines;
 mod serving;
 mod size;
 mod temporary;

@@ -111,12 +111,17 @@ fn of_two_lines() -> Ledger {
         Ok(listing::activations(db, &filter, 1)?[0].id.0)
     });
     rehost_of(&mut ledger, "O-4/1/A/perpetual", 2, moved, 106);
-    // What is of one line on a device of the other, and before its order, says the file.
+    // What is of one line on a device of the other, as the catalogue came to say so after, and
+    // before its order, says the file.
+    let pumps_for =
+        |line: &str| format!("product,title,product_line,feature\nP,Pump,{line},pump\n");
     ledger.runs(106, b"valve-3", "1.2");
     ledger.activate(106, &[]);
     ledger.ask(106, &[]);
+    ledger.amend(Kind::Products, &pumps_for(""));
     ledger.assign(106, "O-5/1/P/perpetual", |_| {});
     ledger.activate(106, &[]);
+    ledger.amend(Kind::Products, &pumps_for("devices"));
     ledger.wait(40 * DAY);
     ledger
 }

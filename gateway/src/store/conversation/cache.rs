@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{FeatureName, PartyId, ProductId};
+use fleetgrant_core::domain::{FeatureName, PartyId, ProductId, ProductLineId};
 use fleetgrant_core::entitlement::Feature;
 use fleetgrant_core::tier::TierPolicy;
 
@@ -20,7 +20,7 @@ use super::{corrupt, unsigned};
 use crate::store::column::Octets;
 use crate::store::dialect::{Db, Era};
 use crate::store::error::StoreError;
-use crate::store::schema::{features, product_features};
+use crate::store::schema::{features, product_features, products};
 use crate::store::{policy, product};
 
 /// Products that are kept at most; beyond that all are forgotten.
@@ -47,6 +47,7 @@ struct Kept {
     stamp: Stamp,
     products: HashMap<ProductId, Arc<[Feature]>>,
     requires: HashMap<ProductId, Requires>,
+    product_lines: HashMap<ProductId, Option<ProductLineId>>,
     tiers: HashMap<Option<PartyId>, Arc<TierPolicy>>,
 }
 
@@ -143,6 +144,24 @@ impl View<'_> {
         Ok(read)
     }
 
+    /// The line whose devices a product is for; none: those of all.
+    pub(super) fn product_line(
+        &self,
+        db: &mut Db,
+        product: ProductId,
+    ) -> Result<Option<ProductLineId>, StoreError> {
+        if let Some(known) = self.kept(|kept| kept.product_lines.get(&product).copied()) {
+            return Ok(known);
+        }
+        let read: Option<Octets<ProductLineId>> = on!(db, c => products::table
+            .find(Octets(product))
+            .select(products::product_line_id)
+            .first(c))?;
+        let line = read.map(|line| line.0);
+        self.kept(|kept| kept.product_lines.insert(product, line));
+        Ok(line)
+    }
+
     /// The policy in force for an owner's devices.
     pub(super) fn tier(
         &self,
@@ -162,6 +181,7 @@ impl View<'_> {
         let mut kept = lock(&self.cache.kept);
         let is_full = kept.products.len() > MAX_PRODUCTS
             || kept.requires.len() > MAX_PRODUCTS
+            || kept.product_lines.len() > MAX_PRODUCTS
             || kept.tiers.len() > MAX_OWNERS;
         if kept.stamp != self.stamp || is_full {
             *kept = Kept {

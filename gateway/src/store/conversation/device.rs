@@ -5,7 +5,7 @@ use fleetgrant_core::ask::{Facts, Hardware, Held};
 use fleetgrant_core::device::{Acked, Device, LastRequest};
 use fleetgrant_core::domain::{
     Cti, DeviceId, DeviceState, Generation, KeyThumbprint, MessageDigest, OrderLineId, PartyId,
-    Purpose, Seq, SetKey, StorageClass, Timestamp,
+    ProductLineId, Purpose, Seq, SetKey, StorageClass, Timestamp,
 };
 use fleetgrant_core::set::CommittedSet;
 use fleetgrant_core::snapshot::{Holdings, Snapshot};
@@ -29,6 +29,7 @@ struct DeviceRow {
     state: Code<DeviceState>,
     storage_class: Code<StorageClass>,
     owner_id: Option<Octets<PartyId>>,
+    product_line_id: Octets<ProductLineId>,
     order_line_id: Option<Octets<OrderLineId>>,
     said_maker: Option<String>,
     said_hwmodel: Option<Vec<u8>>,
@@ -143,6 +144,7 @@ fn device(
     let mut device = Device::new(id.clone(), row.state.0);
     device.key = key.map(|key| key.0);
     device.owner = row.owner_id.map(|owner| owner.0);
+    device.product_line = Some(row.product_line_id.0);
     device.order_line = row.order_line_id.map(|line| line.0);
     device.storage = row.storage_class.0;
     device.facts = Facts {

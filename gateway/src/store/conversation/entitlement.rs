@@ -8,7 +8,7 @@ use fleetgrant_core::ask::Want;
 use fleetgrant_core::device::Device;
 use fleetgrant_core::domain::{
     ActivationKind, ActivationState, CodeId, EntitlementId, EntitlementState, FeatureName,
-    LicenseModel, OrderLineId, PartyId, ProductId, Purpose, StartBasis, Timestamp,
+    LicenseModel, OrderLineId, PartyId, ProductId, ProductLineId, Purpose, StartBasis, Timestamp,
 };
 use fleetgrant_core::entitlement::{
     Binding, Code as ActivationCode, Entitlement, Feature, Quantity, Start, Term,
@@ -27,7 +27,7 @@ use crate::store::error::StoreError;
 use crate::store::prepared::Fix as _;
 use crate::store::schema::{
     activation_codes, activations, entitlement_usage, entitlements, features, product_features,
-    shipment_serials, shipments,
+    products, shipment_serials, shipments,
 };
 
 /// Entitlements of one owner that one want is served from, at most.
@@ -105,7 +105,7 @@ pub(super) fn candidates(
     if let Some(owner) = device.owner {
         for want in wants {
             if let Want::Feature { feature, .. } = want {
-                keep(pool(db, owner, feature)?);
+                keep(pool(db, owner, device.product_line, feature)?);
             }
         }
     }
@@ -163,6 +163,7 @@ fn whole(
 ) -> Result<Entitlement, StoreError> {
     let product = row.product_id.0;
     Ok(Entitlement {
+        product_line: view.product_line(db, product)?,
         requires: view.requires(db, product)?,
         ..entitlement(view.features(db, product)?, row, binding)?
     })
@@ -209,8 +210,15 @@ fn used(
         .load(c))?)
 }
 
-/// The earliest to end first. Only where nothing is free, what is not free: it names the reason.
-fn pool(db: &mut Db, owner: PartyId, feature: &FeatureName) -> Result<Vec<Row>, StoreError> {
+/// The earliest to end first. Only where nothing is free for devices of this line, what is not: it
+/// names the reason.
+fn pool(
+    db: &mut Db,
+    owner: PartyId,
+    line: Option<ProductLineId>,
+    feature: &FeatureName,
+) -> Result<Vec<Row>, StoreError> {
+    let of_line = products::product_line_id.eq(line.map(Octets));
     let owned = || {
         entitlements::table
             .inner_join(
@@ -228,6 +236,8 @@ fn pool(db: &mut Db, owner: PartyId, feature: &FeatureName) -> Result<Vec<Row>, 
             .limit(MAX_POOL)
     };
     let free: Vec<Row> = on!(db, c => owned()
+        .inner_join(products::table.on(products::id.eq(entitlements::product_id)))
+        .filter(products::product_line_id.is_null().or(of_line))
         .filter(IsFree)
         .select(Row::as_select())
         .fixed()
@@ -252,6 +262,7 @@ fn entitlement(
         order_line: row.order_line_id.map(|line| line.0),
         product: row.product_id.0,
         features,
+        product_line: None,
         requires: Arc::from([]),
         rules: ModelRules {
             model: row.model_kind.0,

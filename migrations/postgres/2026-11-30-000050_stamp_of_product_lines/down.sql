@@ -1,0 +1,1 @@
+DROP TRIGGER catalogue_stamp_of_other_devices ON products;
