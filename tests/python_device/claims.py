@@ -256,7 +256,7 @@ ACK = fields(
                 2: held,
                 3: items(
                     64,
-                    row(id16, uint(2, least=1), uint(5)),
+                    row(id16, uint(2, least=1), uint(7)),
                     subject=lambda exception: exception[0],
                 ),
                 7: usage,
