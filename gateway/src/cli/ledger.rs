@@ -169,14 +169,18 @@ impl Ledger {
         let Some(name) = name else {
             return Ok(None);
         };
-        let called = name.to_owned();
-        let found = self.read(move |db| product_line::by_name(db, &called))?;
-        match found {
-            Some(line) => Ok(Some(line.id.0)),
-            None => Err(Failure::refused(anyhow!(
-                "there is no product line {name:?}"
-            ))),
+        let lines = self.read(product_line::all)?;
+        if let Some(line) = lines.iter().find(|line| line.name == name) {
+            return Ok(Some(line.id.0));
         }
+        let known: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
+        let remedy = match known.is_empty() {
+            true => "a trust anchor names one, and the first import or device makes it".to_owned(),
+            false => format!("it must be one of {}", known.join(", ")),
+        };
+        Err(Failure::refused(anyhow!(
+            "there is no product line {name:?}: {remedy}"
+        )))
     }
 
     /// The one party of a name or an id that some system calls it by.
