@@ -13,6 +13,7 @@ mod plans;
 mod refused;
 mod shares;
 mod standing;
+mod two_lines;
 mod upgrades;
 
 use std::time::Duration;
