@@ -14,7 +14,7 @@ pub mod batch;
 pub mod campaign;
 pub mod case;
 pub mod column;
-mod condition;
+pub(crate) mod condition;
 pub mod contract;
 pub mod conversation;
 pub mod device;

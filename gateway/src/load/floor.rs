@@ -106,7 +106,9 @@ impl Beside {
     /// The floor in microseconds.
     pub(super) fn end(self) -> f64 {
         drop(self.stop);
-        self.thread.join().expect("the thread has no way to panic")
+        self.thread
+            .join()
+            .expect("it panics where a floor at rest would have, and that was measured")
     }
 }
 

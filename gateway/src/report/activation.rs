@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use super::first::{self, Lineages};
 use super::refusal::{Refusals, refusals};
 use super::wait::{DataError, DataErrors, Summary, Wait, Waits};
+use super::walk::{self, on_devices};
 use super::{Lines, written};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
@@ -201,9 +202,6 @@ fn units_by_state(
         .collect())
 }
 
-/// Devices that are looked at together.
-const PORTION: i64 = 2_000;
-
 type Contact = (String, Micros);
 
 /// Production devices with their first authenticated request, some of those after an id.
@@ -220,7 +218,7 @@ fn contacts(
             .filter(devices::purpose.eq(Code(Purpose::Production)))
             .filter(conversations::first_contact_at.ge(Micros(Timestamp::from_micros(since))))
             .select((conversations::device_id, conversations::first_contact_at.assume_not_null()))
-            .limit(PORTION)
+            .limit(walk::DEVICES)
             .into_boxed();
         let query = match line {
             // In the order of the index of what is of the line.
@@ -257,18 +255,7 @@ fn activated(
                 activations::activated_at.assume_not_null(),
             ))
             .into_boxed();
-        let query = match line {
-            Some(line) => query.filter(activations::device_id.eq_any(
-                devices::table
-                    .filter(devices::product_line_id.eq(Octets(line)))
-                    .filter(devices::id.gt(after))
-                    .filter(devices::id.le(until))
-                    .select(devices::id),
-            )),
-            None => query
-                .filter(activations::device_id.gt(after))
-                .filter(activations::device_id.le(until)),
-        };
+        let query = on_devices!(query, line, after, until);
         for row in query.load_iter::<Row, DefaultLoadingMode>(c)? {
             let (device, lineage, at) = row?;
             if lineages.is_first(lineage, at) {

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use diesel::connection::DefaultLoadingMode;
-use diesel::dsl::{exists, sql};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable};
 use fleetgrant_core::domain::{
@@ -19,6 +19,7 @@ use fleetgrant_core::domain::{
 
 use super::walk::Span;
 use crate::store::column::{Code, Micros, Octets};
+use crate::store::condition::is_of_line;
 use crate::store::dialect::on;
 use crate::store::prepared::condition;
 use crate::store::schema::{activations, devices, entitlements};
@@ -163,9 +164,7 @@ impl Lineages {
                         .select(devices::id))),
                 (Some(line), Some(_)) => query
                     .filter(activations::activated_at.ge(from))
-                    .filter(exists(devices::table
-                        .filter(devices::id.eq(activations::device_id))
-                        .filter(devices::product_line_id.eq(Octets(line))))),
+                    .filter(is_of_line!(activations::device_id, line)),
                 (None, _) => query.filter(activations::activated_at.ge(from)),
             };
             query.get_result(c)
@@ -258,11 +257,7 @@ macro_rules! counted {
             ))
             .into_boxed();
         if let Some(line) = $line {
-            query = query.filter(exists(
-                devices::table
-                    .filter(devices::id.eq(activations::device_id))
-                    .filter(devices::product_line_id.eq(Octets(line))),
-            ));
+            query = query.filter(is_of_line!(activations::device_id, line));
         }
         query
     }};

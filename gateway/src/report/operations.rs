@@ -21,11 +21,11 @@ use super::group::{GroupBy, Groups, Names};
 use super::refusal::is_of_a_device_of;
 use super::{usage, walk, written};
 use crate::store::column::{Code, Micros, Octets};
+use crate::store::condition::is_of_line;
 use crate::store::dialect::on;
 use crate::store::prepared::condition;
 use crate::store::schema::{
-    activations, cases, devices, entitlements, events, license_models, parties, products,
-    quota_uses,
+    activations, cases, entitlements, events, license_models, parties, products, quota_uses,
 };
 use crate::store::{Db, StoreError, event, id};
 
@@ -340,11 +340,7 @@ fn success(
             .select((cases::opened_at, cases::state, cases::closed_at))
             .into_boxed();
         if let Some(line) = line {
-            query = query.filter(exists(
-                devices::table
-                    .filter(devices::id.eq(cases::device_id))
-                    .filter(devices::product_line_id.eq(Octets(line))),
-            ));
+            query = query.filter(is_of_line!(cases::device_id, line));
         }
         for row in query.load_iter::<Opened, DefaultLoadingMode>(c)? {
             let (opened, state, closed) = row?;

@@ -10,6 +10,7 @@ use fleetgrant_core::domain::{ActivationState, ProductLineId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::walk::{self, on_devices};
 use crate::store::column::{Code, Octets};
 use crate::store::dialect::on;
 use crate::store::schema::{activations, devices};
@@ -40,9 +41,6 @@ pub struct PlatformUse {
     /// Units activated on them.
     pub units: u64,
 }
-
-/// Devices that are looked at together.
-const PORTION: i64 = 2_000;
 
 #[derive(Queryable)]
 struct Row {
@@ -110,7 +108,7 @@ fn devices_after(
                 devices::software_version,
             ))
             .order(devices::id)
-            .limit(PORTION)
+            .limit(walk::DEVICES)
             .into_boxed();
         if let Some(line) = line {
             query = query.filter(devices::product_line_id.eq(Octets(line)));
@@ -133,18 +131,7 @@ fn activated(
             // What PostgreSQL sums of BIGINT is NUMERIC.
             .select((activations::device_id, sql::<BigInt>("CAST(sum(units) AS BIGINT)")))
             .into_boxed();
-        let query = match line {
-            Some(line) => query.filter(activations::device_id.eq_any(
-                devices::table
-                    .filter(devices::product_line_id.eq(Octets(line)))
-                    .filter(devices::id.gt(after))
-                    .filter(devices::id.le(until))
-                    .select(devices::id),
-            )),
-            None => query
-                .filter(activations::device_id.gt(after))
-                .filter(activations::device_id.le(until)),
-        };
+        let query = on_devices!(query, line, after, until);
         query.load(c)
     })?;
     Ok(units.into_iter().collect())

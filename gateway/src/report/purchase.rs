@@ -170,30 +170,30 @@ impl Portion {
 fn purchases(db: &mut Db, place: Place) -> Result<Vec<Purchase>, StoreError> {
     Ok(on!(db, c => {
         let mut query = entitlements::table
-        .inner_join(order_lines::table.inner_join(orders::table))
-        .inner_join(products::table)
-        .inner_join(license_models::table)
-        .left_join(parties::table)
-        .filter(entitlements::id.gt(place.after))
-        .filter(entitlements::purpose.eq(Code(Purpose::Production)))
-        .filter(entitlements::state.ne(Code(EntitlementState::Draft)))
-        .filter(entitlements::unlimited.eq(false))
-        .select((
-            entitlements::id,
-            entitlements::units,
-            entitlements::units_per_device,
-            entitlements::created_at,
-            order_lines::id,
-            order_lines::line,
-            orders::reference,
-            orders::ordered_at,
-            products::code,
-            license_models::code,
-            parties::name.nullable(),
-        ))
-        .order(entitlements::id)
-        .limit(walk::PORTION)
-        .into_boxed();
+            .inner_join(order_lines::table.inner_join(orders::table))
+            .inner_join(products::table)
+            .inner_join(license_models::table)
+            .left_join(parties::table)
+            .filter(entitlements::id.gt(place.after))
+            .filter(entitlements::purpose.eq(Code(Purpose::Production)))
+            .filter(entitlements::state.ne(Code(EntitlementState::Draft)))
+            .filter(entitlements::unlimited.eq(false))
+            .select((
+                entitlements::id,
+                entitlements::units,
+                entitlements::units_per_device,
+                entitlements::created_at,
+                order_lines::id,
+                order_lines::line,
+                orders::reference,
+                orders::ordered_at,
+                products::code,
+                license_models::code,
+                parties::name.nullable(),
+            ))
+            .order(entitlements::id)
+            .limit(walk::PORTION)
+            .into_boxed();
         if let Some(product) = place.product {
             query = query.filter(entitlements::product_id.eq(product));
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use diesel::connection::DefaultLoadingMode;
-use diesel::dsl::{exists, sql};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use fleetgrant_core::domain::{ProductLineId, Timestamp};
@@ -14,7 +14,9 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::walk;
 use crate::store::column::{Code, Micros, Octets};
+use crate::store::condition::is_of_line;
 use crate::store::dialect::on;
 use crate::store::event::Stream;
 use crate::store::schema::{devices, events};
@@ -59,12 +61,8 @@ const KINDS: [i16; 9] = [
 /// is found by its time, since no index of the history knows product lines.
 macro_rules! is_of_a_device_of {
     ($line:expr) => {
-        exists(
-            devices::table
-                // What comes after `device:`.
-                .filter(devices::id.eq(sql::<Text>("substr(events.stream, 8)")))
-                .filter(devices::product_line_id.eq(Octets($line))),
-        )
+        // What comes after `device:`.
+        is_of_line!(sql::<Text>("substr(events.stream, 8)"), $line)
     };
 }
 pub(super) use is_of_a_device_of;
@@ -126,8 +124,6 @@ fn by_device(
     zone: &TimeZone,
     sums: &mut Sums,
 ) -> Result<(), StoreError> {
-    /// Devices whose ids are read together.
-    const PORTION: i64 = 2_000;
     type Row = (String, Code<EventKind>, Vec<u8>, Micros);
     let mut after = String::new();
     loop {
@@ -136,7 +132,7 @@ fn by_device(
             .filter(devices::id.gt(&after))
             .order(devices::id)
             .select(devices::id)
-            .limit(PORTION)
+            .limit(walk::DEVICES)
             .load(c))?;
         let Some(last) = devices.last() else {
             return Ok(());

@@ -216,25 +216,25 @@ impl Tally {
 fn rows(db: &mut Db, place: walk::Place) -> Result<Vec<Row>, StoreError> {
     Ok(on!(db, c => {
         let mut query = entitlements::table
-        .inner_join(license_models::table)
-        .left_join(parties::table)
-        .select((
-            entitlements::id,
-            entitlements::state,
-            entitlements::product_id,
-            license_models::code,
-            parties::name.nullable(),
-            parties::tier.nullable(),
-            entitlements::order_line_id,
-            entitlements::purpose,
-            entitlements::unlimited,
-            entitlements::units,
-            entitlements::created_at,
-        ))
-        .filter(entitlements::id.gt(place.after))
-        .order(entitlements::id)
-        .limit(walk::PORTION)
-        .into_boxed();
+            .inner_join(license_models::table)
+            .left_join(parties::table)
+            .select((
+                entitlements::id,
+                entitlements::state,
+                entitlements::product_id,
+                license_models::code,
+                parties::name.nullable(),
+                parties::tier.nullable(),
+                entitlements::order_line_id,
+                entitlements::purpose,
+                entitlements::unlimited,
+                entitlements::units,
+                entitlements::created_at,
+            ))
+            .filter(entitlements::id.gt(place.after))
+            .order(entitlements::id)
+            .limit(walk::PORTION)
+            .into_boxed();
         if let Some(product) = place.product {
             query = query.filter(entitlements::product_id.eq(product));
         }

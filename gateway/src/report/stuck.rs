@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use super::written;
 use crate::store::column::{Code, Micros, Octets};
+use crate::store::condition::is_of_line;
 use crate::store::dialect::on;
 use crate::store::listing::IsAside;
 use crate::store::prepared::condition;
@@ -216,17 +217,17 @@ fn shipped(
 ) -> Result<Vec<Stuck>, StoreError> {
     let rows: Vec<(String, Option<Micros>)> = on!(db, c => {
         let mut query = shipment_serials::table
-        .inner_join(shipments::table)
-        .inner_join(devices::table.left_join(conversations::table))
-        .filter(shipments::state.eq(Code(ShipmentState::Shipped)))
-        .filter(devices::state.eq(Code(DeviceState::Expected)))
-        .filter(conversations::first_contact_at.nullable().is_null())
-        .group_by(devices::id)
-        .having(min(shipments::shipped_at).lt(Micros(before)))
-        .order(min(shipments::shipped_at))
-        .select((devices::id, min(shipments::shipped_at)))
-        .limit(most)
-        .into_boxed();
+            .inner_join(shipments::table)
+            .inner_join(devices::table.left_join(conversations::table))
+            .filter(shipments::state.eq(Code(ShipmentState::Shipped)))
+            .filter(devices::state.eq(Code(DeviceState::Expected)))
+            .filter(conversations::first_contact_at.nullable().is_null())
+            .group_by(devices::id)
+            .having(min(shipments::shipped_at).lt(Micros(before)))
+            .order(min(shipments::shipped_at))
+            .select((devices::id, min(shipments::shipped_at)))
+            .limit(most)
+            .into_boxed();
         if let Some(line) = line {
             query = query.filter(devices::product_line_id.eq(Octets(line)));
         }
@@ -395,11 +396,7 @@ fn unsigned(
                 query.filter(IsExhausted)
             };
             if let Some(line) = line {
-                query = query.filter(exists(
-                    devices::table
-                        .filter(devices::id.eq(deliveries::device_id))
-                        .filter(devices::product_line_id.eq(Octets(line))),
-                ));
+                query = query.filter(is_of_line!(deliveries::device_id, line));
             }
             query.load(c)
         })?;
@@ -442,24 +439,20 @@ fn removing(
     ];
     let rows: Vec<Found> = on!(db, c => {
         let mut query = activations::table
-        .filter(IsAside)
-        .filter(activations::state.eq_any(GOING))
-        .filter(activations::removing_since_at.lt(Micros(before)))
-        .order(activations::removing_since_at)
-        .select((
-            activations::device_id,
-            activations::id,
-            activations::removal_reason,
-            activations::removing_since_at,
-        ))
-        .limit(most)
-        .into_boxed();
+            .filter(IsAside)
+            .filter(activations::state.eq_any(GOING))
+            .filter(activations::removing_since_at.lt(Micros(before)))
+            .order(activations::removing_since_at)
+            .select((
+                activations::device_id,
+                activations::id,
+                activations::removal_reason,
+                activations::removing_since_at,
+            ))
+            .limit(most)
+            .into_boxed();
         if let Some(line) = line {
-            query = query.filter(exists(
-                devices::table
-                    .filter(devices::id.eq(activations::device_id))
-                    .filter(devices::product_line_id.eq(Octets(line))),
-            ));
+            query = query.filter(is_of_line!(activations::device_id, line));
         }
         query.load(c)
     })?;

@@ -1,5 +1,5 @@
-//! A walk over entitlements, a portion at a time, so that no report holds more of the ledger than
-//! that.
+//! A walk over entitlements or devices, a portion at a time, so that no report holds more of the
+//! ledger than that.
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::{EntitlementId, ProductId, ProductLineId};
@@ -90,3 +90,28 @@ pub(super) fn products_of(
         .load(c))?;
     Ok(found.into_iter().map(Some).collect())
 }
+
+/// Devices that are looked at together.
+pub(super) const DEVICES: i64 = 2_000;
+
+/// Of a boxed query of activations, those on the devices after an id and up to another: of a product
+/// line, found by the line's devices, or of all.
+macro_rules! on_devices {
+    ($query:expr, $line:expr, $after:expr, $until:expr) => {
+        match $line {
+            Some(line) => $query.filter(
+                activations::device_id.eq_any(
+                    devices::table
+                        .filter(devices::product_line_id.eq(Octets(line)))
+                        .filter(devices::id.gt($after))
+                        .filter(devices::id.le($until))
+                        .select(devices::id),
+                ),
+            ),
+            None => $query
+                .filter(activations::device_id.gt($after))
+                .filter(activations::device_id.le($until)),
+        }
+    };
+}
+pub(super) use on_devices;

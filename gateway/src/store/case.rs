@@ -1,13 +1,13 @@
 //! Cases: what a device wants and does not have yet, for somebody to follow up.
 
-use diesel::dsl::exists;
 use diesel::prelude::*;
 use fleetgrant_core::ask::{Reason, Want};
 use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, FeatureName, ProductLineId, Timestamp};
 use fleetgrant_core::rule::Rule;
 
 use super::column::{Code, Micros, Octets};
-use super::schema::{cases as table, devices};
+use super::condition::is_of_line;
+use super::schema::cases as table;
 use super::{Db, StoreError, id};
 
 condition!(
@@ -282,11 +282,7 @@ pub fn stuck(
             .select(Case::as_select())
             .into_boxed();
         if let Some(line) = line {
-            query = query.filter(exists(
-                devices::table
-                    .filter(devices::id.eq(table::device_id))
-                    .filter(devices::product_line_id.eq(Octets(line))),
-            ));
+            query = query.filter(is_of_line!(table::device_id, line));
         }
         query.load(c)
     })?)

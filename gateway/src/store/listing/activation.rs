@@ -1,6 +1,5 @@
 //! Activations, with the names of what they tie together.
 
-use diesel::dsl::exists;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
     ActivationId, ActivationKind, ActivationState, DeviceId, EntitlementId, LicenseModel, Origin,
@@ -8,6 +7,7 @@ use fleetgrant_core::domain::{
 };
 
 use crate::store::column::{Code, Micros, Octets};
+use crate::store::condition::is_of_line;
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::listing::part::{Part, Place, Placed, Unsortable, sorts};
@@ -201,11 +201,7 @@ pub fn activations(
             let own = devices::table.filter(devices::product_line_id.eq(Octets(line)));
             query = query.filter(activations::device_id.eq_any(own.select(devices::id)));
         } else if let Some(line) = filter.within {
-            query = query.filter(exists(
-                devices::table
-                    .filter(devices::id.eq(activations::device_id))
-                    .filter(devices::product_line_id.eq(Octets(line))),
-            ));
+            query = query.filter(is_of_line!(activations::device_id, line));
         }
         if let Some(beyond) = filter.part.beyond() {
             query = query.filter(beyond);

@@ -1,11 +1,11 @@
 //! Cases: what devices want and do not have yet.
 
-use diesel::dsl::exists;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, DeviceId, ProductLineId};
 
 use crate::store::case::Case;
 use crate::store::column::{Code, Octets};
+use crate::store::condition::is_of_line;
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::listing::part::{Part, Place, Placed, sorts};
@@ -65,11 +65,7 @@ pub fn cases(db: &mut Db, filter: &CaseFilter, limit: i64) -> Result<Vec<Case>, 
             let own = devices::table.filter(devices::product_line_id.eq(Octets(line)));
             query = query.filter(cases::device_id.eq_any(own.select(devices::id)));
         } else if let Some(line) = filter.within {
-            query = query.filter(exists(
-                devices::table
-                    .filter(devices::id.eq(cases::device_id))
-                    .filter(devices::product_line_id.eq(Octets(line))),
-            ));
+            query = query.filter(is_of_line!(cases::device_id, line));
         }
         if let Some(beyond) = filter.part.beyond() {
             query = query.filter(beyond);
