@@ -206,7 +206,6 @@ impl EntitlementRow {
             product_id: product.id,
             license_model_id: model.id,
             order_line_id: None,
-            contract_id: known.and_then(|known| known.contract_id),
             state: Code(
                 self.state.unwrap_or_else(|| {
                     known.map_or(EntitlementState::Active, |known| known.state.0)

@@ -77,7 +77,6 @@ fn sold(
         product_id: content.product_id,
         license_model_id: content.license_model_id,
         order_line_id: Some(line.id),
-        contract_id: order.contract_id,
         state: Code(if order.payment_hold {
             EntitlementState::Hold
         } else {

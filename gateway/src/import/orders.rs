@@ -169,7 +169,6 @@ impl OrderRow {
             sold_to_id: parties.sold_to.id,
             ship_to_id: parties.ship_to.as_ref().map(|party| party.id),
             end_user_id: parties.end_user.id,
-            contract_id: known.as_ref().and_then(|known| known.contract_id),
             state: Code(
                 known
                     .as_ref()

@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 use fleetgrant_core::credit::Stock;
 use fleetgrant_core::domain::{
-    ActivationKind, ContractId, EntitlementId, EntitlementState, Holds, LicenseModel,
-    LicenseModelId, OrderLineId, PartyId, ProductId, Purpose, Scope, Source, StartBasis, Timestamp,
+    ActivationKind, EntitlementId, EntitlementState, Holds, LicenseModel, LicenseModelId,
+    OrderLineId, PartyId, ProductId, Purpose, Scope, Source, StartBasis, Timestamp,
 };
 use fleetgrant_core::lifecycle::Posture;
 
@@ -31,8 +31,6 @@ pub struct Entitlement {
     pub license_model_id: Octets<LicenseModelId>,
     /// The order line it came from.
     pub order_line_id: Option<Octets<OrderLineId>>,
-    /// The frame it is under.
-    pub contract_id: Option<Octets<ContractId>>,
     /// Where it stands.
     pub state: Code<EntitlementState>,
     /// Where it comes from.

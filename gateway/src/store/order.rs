@@ -1,9 +1,7 @@
 //! Orders and their lines, as the ERP has them.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{
-    ContractId, OrderId, OrderLineId, OrderState, PartyId, Purpose, SkuId,
-};
+use fleetgrant_core::domain::{OrderId, OrderLineId, OrderState, PartyId, Purpose, SkuId};
 
 use super::column::{Code, Micros, Octets};
 use super::schema::{order_lines, orders};
@@ -29,8 +27,6 @@ pub struct Order {
     pub ship_to_id: Option<Octets<PartyId>>,
     /// Who uses, and so owns what comes of it.
     pub end_user_id: Octets<PartyId>,
-    /// The frame it is under.
-    pub contract_id: Option<Octets<ContractId>>,
     /// Where it stands.
     pub state: Code<OrderState>,
     /// When it was imported.

@@ -281,7 +281,6 @@ diesel::table! {
         product_id -> Binary,
         license_model_id -> Binary,
         order_line_id -> Nullable<Binary>,
-        contract_id -> Nullable<Binary>,
         state -> SmallInt,
         source -> SmallInt,
         purpose -> SmallInt,
@@ -455,7 +454,6 @@ diesel::table! {
         sold_to_id -> Binary,
         ship_to_id -> Nullable<Binary>,
         end_user_id -> Binary,
-        contract_id -> Nullable<Binary>,
         state -> SmallInt,
         created_at -> BigInt,
         changed_at -> BigInt,
@@ -701,7 +699,6 @@ diesel::joinable!(devices -> parties (owner_id));
 diesel::joinable!(devices -> product_lines (product_line_id));
 diesel::joinable!(entitlement_renewals -> entitlements (entitlement_id));
 diesel::joinable!(entitlement_usage -> entitlements (entitlement_id));
-diesel::joinable!(entitlements -> contracts (contract_id));
 diesel::joinable!(entitlements -> license_models (license_model_id));
 diesel::joinable!(entitlements -> order_lines (order_line_id));
 diesel::joinable!(entitlements -> parties (owner_id));
@@ -714,7 +711,6 @@ diesel::joinable!(legacy_rights -> devices (device_id));
 diesel::joinable!(legacy_rights -> entitlements (entitlement_id));
 diesel::joinable!(order_lines -> orders (order_id));
 diesel::joinable!(order_lines -> skus (sku_id));
-diesel::joinable!(orders -> contracts (contract_id));
 diesel::joinable!(party_external_ids -> parties (party_id));
 diesel::joinable!(product_features -> features (feature_id));
 diesel::joinable!(product_features -> products (product_id));
