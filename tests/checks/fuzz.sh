@@ -27,9 +27,10 @@ RUSTFLAGS=$flags cargo build --locked --quiet --release --target "$host" --targe
 
 corpus=$target/corpus
 python3 corpus.py ../schemas/vectors "$corpus"
-for name in $targets; do
+# Finds for $seconds what makes one target fail, and prints how much it saw.
+fuzz() {
+    local name=$1 log=$target/$1.log
     mkdir -p "artifacts/$name" "$target/found/$name"
-    log=$target/$name.log
     # What earlier runs found comes first, then the vectors, then what the fuzzer makes of them.
     "$target/$host/release/$name" "$target/found/$name" "artifacts/$name" "$corpus/$name" \
         -artifact_prefix="artifacts/$name/" -max_total_time="$seconds" -max_len=5000 -timeout=5 \
@@ -47,4 +48,10 @@ for name in $targets; do
         exit 1
     }
     echo "$name: $runs runs, $edges edges"
-done
+}
+
+# Each takes one core.
+export -f fuzz
+export seconds target host corpus
+# shellcheck disable=SC2086
+printf '%s\n' $targets | xargs -P "$(nproc)" -I{} bash -euo pipefail -c 'fuzz {}'
