@@ -15,6 +15,7 @@ mod limits;
 mod oidc;
 mod realm;
 mod remote;
+mod reports;
 mod source;
 mod webhooks;
 
@@ -34,6 +35,7 @@ pub use limits::{Bucket, Limits};
 pub use oidc::{Oidc, RoleHere};
 pub use realm::Realm;
 pub use remote::Remote;
+pub use reports::Reports;
 pub use source::{DEFAULT_FILES, Overrides};
 pub use webhooks::Webhooks;
 
@@ -67,6 +69,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// Who else is told what happened, and how.
     pub webhooks: Webhooks,
+    /// Reports that are made ahead.
+    pub reports: Reports,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -114,6 +118,7 @@ impl Config {
             limits: Limits::parse(raw.limits)?,
             delivery: Delivery::parse(raw.delivery)?,
             webhooks: Webhooks::parse(raw.webhooks, in_base, &data_dir)?,
+            reports: Reports::parse(&raw.reports)?,
             log: raw.log,
             data_dir,
             file,

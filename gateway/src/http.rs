@@ -6,6 +6,7 @@
 pub(crate) mod activation_acts;
 pub(crate) mod activations;
 pub(crate) mod acts;
+mod ahead;
 pub(crate) mod bulk;
 mod caller;
 mod campaign_acts;
@@ -64,11 +65,12 @@ use jiff::tz::TimeZone;
 use tokio::sync::{Semaphore, watch};
 
 use caller::Rates;
+use kept::Kept;
 
 use crate::access::OidcVerifier;
 use crate::activation::Rules;
 use crate::clock::Clock;
-use crate::config::Bucket;
+use crate::config::{Bucket, Reports};
 use crate::identity::IdPrefix;
 use crate::issue::Signing;
 use crate::mqtt::LinkStatus;
@@ -90,7 +92,8 @@ const REPORTS: usize = 1;
 pub struct Api {
     parts: Arc<ApiParts>,
     rates: Arc<Rates>,
-    reports: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+    kept: Kept,
 }
 
 /// What an [`Api`] is made of.
@@ -114,6 +117,8 @@ pub struct ApiParts {
     pub people: Option<OidcVerifier>,
     /// What tries the endpoints of webhooks.
     pub webhooks: Sender,
+    /// Which reports are made ahead.
+    pub reports: Reports,
     /// What signs as the authority; none where nothing is signed.
     pub signing: Option<Signing>,
 }
@@ -135,7 +140,8 @@ impl Api {
         Self {
             parts: Arc::new(parts),
             rates: Arc::new(Rates::new(key)),
-            reports: Arc::new(Semaphore::new(REPORTS)),
+            turns: Arc::new(Semaphore::new(REPORTS)),
+            kept: Kept::default(),
         }
     }
 

@@ -98,6 +98,7 @@ impl<'a> Bound<'a> {
             telemetry,
             people: self.people,
             webhooks: gateway.webhooks().clone(),
+            reports: self.config.reports,
             signing: Some(gateway.signing().clone()),
         };
         self.listener.serve(Api::new(parts, self.http.key))

@@ -25,6 +25,7 @@ pub(super) struct FileSection {
     pub(super) limits: LimitsSection,
     pub(super) delivery: DeliverySection,
     pub(super) webhooks: WebhooksSection,
+    pub(super) reports: ReportsSection,
     pub(super) remote: RemoteSection,
     pub(super) log: LogSection,
 }
@@ -43,10 +44,17 @@ impl Default for FileSection {
             limits: LimitsSection::default(),
             delivery: DeliverySection::default(),
             webhooks: WebhooksSection::default(),
+            reports: ReportsSection::default(),
             remote: RemoteSection::default(),
             log: LogSection::default(),
         }
     }
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ReportsSection {
+    pub(super) ahead: Option<Interval>,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]

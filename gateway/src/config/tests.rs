@@ -408,3 +408,16 @@ fn what_is_wrong_with_an_issuer_of_tokens_is_named_with_what_would_be_right() {
         assert!(refused.starts_with(expected), "{refused}");
     }
 }
+
+#[test]
+fn reports_are_made_ahead_no_oftener_than_every_minute() {
+    let ahead = |text: &str| load(&format!("realm = \"acme\"\n{text}")).map(|of| of.reports.ahead);
+    assert_eq!(ahead("").unwrap(), None);
+    let hour = ahead("[reports]\nahead = \"1h\"").unwrap();
+    assert_eq!(hour, Some(Duration::from_secs(3_600)));
+    for bad in ["59s", "25h", "0s"] {
+        let refused = refusal(&format!("[reports]\nahead = \"{bad}\""));
+        assert!(refused.contains("reports.ahead"), "{refused}");
+        assert!(refused.contains("1m to 24h"), "{refused}");
+    }
+}

@@ -104,7 +104,7 @@ fn tag(thing: &impl Serialize) -> Result<String, StoreError> {
     Ok(tag_of(&shown))
 }
 
-fn tag_of(shown: &[u8]) -> String {
+pub(super) fn tag_of(shown: &[u8]) -> String {
     let digest: [u8; 32] = Sha256::digest(shown).into();
     format!("\"{}\"", BASE64URL_NOPAD.encode(&digest[..SHOWN]))
 }

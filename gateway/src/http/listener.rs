@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 
-use super::{Api, router};
+use super::{Api, ahead, router};
 use crate::config::Http;
 
 /// The head of a request, at most.
@@ -58,6 +58,7 @@ pub struct HttpListener {
 pub struct HttpServer {
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
+    ahead: Option<JoinHandle<()>>,
 }
 
 fn hint(source: &io::Error) -> &'static str {
@@ -111,6 +112,10 @@ impl HttpListener {
     #[must_use]
     pub fn serve(self, api: Api) -> HttpServer {
         let (stop, stopped) = watch::channel(false);
+        let ahead = api.parts.reports.ahead.map(|every| {
+            let making = ahead::run(api.clone(), every, stopped.clone());
+            tokio::spawn(making)
+        });
         let accept = Accept {
             router: router(api),
             permits: Arc::new(Semaphore::new(self.max_connections)),
@@ -118,6 +123,7 @@ impl HttpListener {
         HttpServer {
             stop,
             accepting: tokio::spawn(accept.run(self.socket, stopped)),
+            ahead,
         }
     }
 }
@@ -128,6 +134,9 @@ impl HttpServer {
         self.stop.send_replace(true);
         // A task that panicked has said so, and has nothing left to stop.
         let _ = self.accepting.await;
+        if let Some(ahead) = self.ahead {
+            let _ = ahead.await;
+        }
     }
 }
 

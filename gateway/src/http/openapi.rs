@@ -3,7 +3,7 @@
 //! What each route takes and answers is told by its handler; what all of them share is added here,
 //! from the table of roles and the list of problems.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -16,10 +16,11 @@ use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder,
     OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder, Type,
 };
-use utoipa::{PartialSchema as _, ToSchema as _};
+use utoipa::{IntoParams as _, PartialSchema as _, ToSchema as _};
 use utoipa_swagger_ui::Config;
 
 use super::imports::ImportFault;
+use super::kept::ReportParams;
 use super::problem::{Problem, ProblemDetails, ProblemKind};
 use super::roles::{self, Endpoint};
 
@@ -110,6 +111,9 @@ fn share(operation: &mut Operation, endpoint: &Endpoint) {
     if endpoint.method == Method::GET && endpoint.is_changeable() {
         tell_version(operation);
     }
+    if endpoint.is_report() {
+        tell_age(operation);
+    }
     let no_scopes: [&str; 0] = [];
     operation.security = Some(vec![SecurityRequirement::new(KEY, no_scopes)]);
     for status in refusals(endpoint) {
@@ -133,6 +137,45 @@ fn tell_version(operation: &mut Operation) {
             .headers
             .insert(header::ETAG.to_string(), RefOr::T(header));
     }
+}
+
+/// That a report may be one that was made a while ago, and that who asks may have it already.
+fn tell_age(operation: &mut Operation) {
+    let asked = ReportParams::into_params(|| None);
+    operation
+        .parameters
+        .get_or_insert_default()
+        .extend(asked.into_iter().map(RefOr::T));
+    let header = |kind: Type, about: &str| {
+        let schema = ObjectBuilder::new().schema_type(kind);
+        let header = HeaderBuilder::new().schema(Some(schema));
+        RefOr::T(header.description(Some(about)).build())
+    };
+    let headers = BTreeMap::from([
+        (
+            header::AGE.to_string(),
+            header(
+                Type::Integer,
+                "How many seconds ago the instant was that it is of",
+            ),
+        ),
+        (
+            header::ETAG.to_string(),
+            header(
+                Type::String,
+                "The version of the report, to be given in If-None-Match",
+            ),
+        ),
+    ]);
+    let responses = &mut operation.responses.responses;
+    if let Some(RefOr::T(response)) = responses.get_mut("200") {
+        response.headers.extend(headers.clone());
+    }
+    let mut same = ResponseBuilder::new()
+        .description("It is the report that If-None-Match names")
+        .build();
+    same.headers.extend(headers);
+    responses.insert("304".to_owned(), RefOr::T(same));
 }
 
 /// The status codes that a route may refuse with.

@@ -128,7 +128,7 @@ pub(super) async fn erase(
     write.no_body()?;
     let id = PartyId(id.0);
     let actor = write.actor();
-    write
+    let erased = write
         .once_as_seen(
             &api,
             move |db| parties::sheet(db, id),
@@ -146,5 +146,7 @@ pub(super) async fn erase(
                 Ok(step.kept_unless(how.preview))
             },
         )
-        .await
+        .await;
+    api.kept.forget();
+    erased
 }

@@ -175,7 +175,7 @@ pub(super) struct StuckQuery {
 
 /// Waits until it is a report's turn, which lasts as long as what this returns.
 pub(super) async fn turn(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
-    let turn = Arc::clone(&api.reports).acquire_owned();
+    let turn = Arc::clone(&api.turns).acquire_owned();
     match tokio::time::timeout(PATIENCE, turn).await {
         Ok(Ok(turn)) => Ok(turn),
         _ => Err(

@@ -42,6 +42,13 @@ impl Endpoint {
                     && rest.is_some_and(|rest| !rest.trim_start_matches('/').contains('/'))
             })
     }
+
+    /// Whether it is a report, which is made once for all who ask.
+    #[must_use]
+    pub fn is_report(&self) -> bool {
+        let path = self.path.strip_prefix(PREFIX);
+        self.method == Method::GET && path.is_some_and(|path| path.starts_with("/reports/"))
+    }
 }
 
 /// What happened and how it stands, with everybody's names.

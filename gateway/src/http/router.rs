@@ -11,11 +11,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::kept::{self, Kept};
 use super::problem::{self, Problem, ProblemKind};
 use super::{
     Api, activation_acts, activations, bulk, caller, campaign_acts, campaigns, case_acts, cases,
     checkpoints, contracts, customers, device_acts, device_moves, devices, entitlement_acts,
-    entitlements, events, factory, grants, guard, health, history, imports, kept, key, keys,
+    entitlements, events, factory, grants, guard, health, history, imports, key, keys,
     license_models, line, migrations, openapi, order_acts, orders, packs, parties, party_acts,
     policies, products, reconcile, reports, roles, webhook_acts, webhooks,
 };
@@ -25,7 +26,7 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// The service of the whole API.
 pub fn router(api: Api) -> Router {
-    let (with_a_key, document) = described().split_for_parts();
+    let (with_a_key, document) = described(api.kept.clone()).split_for_parts();
     let document = Arc::new(openapi::complete(document));
     let with_a_key = with_a_key
         .route("/metrics", get(health::metrics))
@@ -51,7 +52,7 @@ pub fn router(api: Api) -> Router {
 }
 
 /// The routes of [`roles::PREFIX`] with their descriptions.
-fn described() -> OpenApiRouter<Api> {
+fn described(kept: Kept) -> OpenApiRouter<Api> {
     let imports = OpenApiRouter::new()
         .routes(routes!(imports::any))
         .routes(routes!(imports::manifest))
@@ -61,26 +62,7 @@ fn described() -> OpenApiRouter<Api> {
     let checkpoints = OpenApiRouter::new()
         .routes(routes!(checkpoints::make, checkpoints::hold))
         .layer(DefaultBodyLimit::max(checkpoints::LONGEST_FILE));
-    let reports = OpenApiRouter::new()
-        .routes(routes!(reports::activation))
-        .routes(routes!(reports::order_to_activation))
-        .routes(routes!(reports::shipment_to_activation))
-        .routes(routes!(reports::platforms))
-        .routes(routes!(reports::license_models))
-        .routes(routes!(reports::utilisation))
-        .routes(routes!(reports::activations))
-        .routes(routes!(reports::operations))
-        .routes(routes!(reports::uses))
-        .routes(routes!(reports::expiring))
-        .routes(routes!(reports::tiers))
-        .routes(routes!(reports::stuck))
-        .routes(routes!(customers::show))
-        .routes(routes!(reports::yields))
-        .routes(routes!(migrations::progress))
-        .layer(middleware::from_fn_with_state(
-            kept::Kept::default(),
-            kept::report,
-        ));
+    let reports = reports(kept);
     let routes = OpenApiRouter::new()
         .routes(routes!(key::show))
         .merge(imports)
@@ -160,6 +142,34 @@ fn described() -> OpenApiRouter<Api> {
         .merge(checkpoints)
         .merge(reports);
     OpenApiRouter::with_openapi(openapi::frame()).nest(roles::PREFIX, routes)
+}
+
+/// The reports, each made once for all who ask.
+fn reports(kept: Kept) -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(reports::activation))
+        .routes(routes!(reports::order_to_activation))
+        .routes(routes!(reports::shipment_to_activation))
+        .routes(routes!(reports::platforms))
+        .routes(routes!(reports::license_models))
+        .routes(routes!(reports::utilisation))
+        .routes(routes!(reports::activations))
+        .routes(routes!(reports::operations))
+        .routes(routes!(reports::uses))
+        .routes(routes!(reports::expiring))
+        .routes(routes!(reports::tiers))
+        .routes(routes!(reports::stuck))
+        .routes(routes!(customers::show))
+        .routes(routes!(reports::yields))
+        .routes(routes!(migrations::progress))
+        .layer(middleware::from_fn_with_state(kept, kept::report))
+}
+
+/// The reports alone, for whoever is known already.
+pub(super) fn reports_alone(api: &Api) -> Router {
+    let reports = OpenApiRouter::new().nest(roles::PREFIX, reports(api.kept.clone()));
+    let (reports, _) = reports.split_for_parts();
+    reports.with_state(api.clone())
 }
 
 async fn nothing_here(uri: Uri) -> Problem {

@@ -21,7 +21,7 @@ use super::{NOW, Progress, ScaleError};
 use crate::access::{self, Grant, NewKey};
 use crate::activation::Rules;
 use crate::clock::Clock;
-use crate::config::{Bucket, Webhooks};
+use crate::config::{Bucket, Reports, Webhooks};
 use crate::http::{Api, ApiParts, router};
 use crate::mqtt::{LinkState, LinkStatus};
 use crate::store::{Store, StoreError};
@@ -115,6 +115,7 @@ impl Reader {
             telemetry: telemetry.clone(),
             people: None,
             webhooks: Sender::new(&Webhooks::default())?,
+            reports: Reports::default(),
             signing: None,
         };
         let bucket = Bucket {

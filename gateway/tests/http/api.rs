@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fleetgrant::access::{self, Grant, NewKey, OidcVerifier};
 use fleetgrant::activation::Rules;
 use fleetgrant::clock::{Clock, ManualClock};
-use fleetgrant::config::{Bucket, Http, Log, Webhooks};
+use fleetgrant::config::{Bucket, Http, Log, Reports, Webhooks};
 use fleetgrant::crypto::{AuthorityKey, Lane};
 use fleetgrant::http::{Api, ApiParts, HttpListener, HttpServer};
 use fleetgrant::identity::IdPrefix;
@@ -64,11 +64,16 @@ impl Served {
     }
 
     pub(crate) async fn with(config: Http) -> Self {
-        Self::with_parts(config, None, product_lines()).await
+        Self::with_parts(config, None, product_lines(), Reports::default()).await
+    }
+
+    /// With reports that are made ahead.
+    pub(crate) async fn with_reports(reports: Reports) -> Self {
+        Self::with_parts(config(), None, product_lines(), reports).await
     }
 
     pub(crate) async fn with_people(people: Option<OidcVerifier>) -> Self {
-        Self::with_parts(config(), people, product_lines()).await
+        Self::with_parts(config(), people, product_lines(), Reports::default()).await
     }
 
     /// With product lines of these names; ids of their devices begin with the names without the `s`.
@@ -86,13 +91,14 @@ impl Served {
             let prefix = name.trim_end_matches('s').parse().unwrap();
             ((*name).to_owned(), prefix)
         });
-        Self::with_parts(config(), people, lines.collect()).await
+        Self::with_parts(config(), people, lines.collect(), Reports::default()).await
     }
 
     async fn with_parts(
         config: Http,
         people: Option<OidcVerifier>,
         product_lines: Vec<(String, IdPrefix)>,
+        reports: Reports,
     ) -> Self {
         let (scratch, folder) = (Scratch::new(), tempfile::tempdir().unwrap());
         let webhooks = Webhooks {
@@ -116,6 +122,7 @@ impl Served {
             telemetry: counters(),
             people,
             webhooks: Sender::new(&webhooks).unwrap(),
+            reports,
             signing: Some(signing(&clock)),
         };
         let server = listener.serve(Api::new(parts, config.key));
@@ -150,6 +157,12 @@ impl Served {
     /// Asks with a key.
     pub(crate) async fn get_as(&self, key: &str, path: &str) -> Answer {
         self.send(key, reqwest::Method::GET, path).await
+    }
+
+    /// Asks with a key and another header.
+    pub(crate) async fn get_with(&self, key: &str, path: &str, header: (&str, &str)) -> Answer {
+        let request = reqwest::Client::new().get(self.url(path)).bearer_auth(key);
+        Answer::of(request.header(header.0, header.1).send().await.unwrap()).await
     }
 
     pub(crate) async fn send(&self, key: &str, method: reqwest::Method, path: &str) -> Answer {
