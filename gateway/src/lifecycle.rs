@@ -5,6 +5,7 @@
 
 mod maintain;
 mod merge;
+mod regrant;
 mod renew;
 mod resale;
 mod split;
@@ -13,6 +14,7 @@ mod upgrade_device;
 
 pub use maintain::Maintenance;
 pub(crate) use maintain::maintain;
+pub(crate) use regrant::{Regranted, give_again};
 pub use renew::{InvalidTerm, Length, Months, Renewal};
 pub use resale::Resale;
 pub use split::Split;

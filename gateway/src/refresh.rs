@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::activation::{Rules, system_entropy};
 use crate::clock::Clock;
-use crate::lifecycle;
+use crate::lifecycle::{self, Regranted};
 use crate::store::conversation::{self, Basis, Cause, Recorded};
 use crate::store::refresh::{self, Refresh};
 use crate::store::{Db, Store, StoreError, Verdict};
@@ -103,19 +103,24 @@ fn serve(
         Recorded::Whole => {}
         Recorded::Stale => return Ok(Verdict::Rollback(())),
     }
+    let anew = match lifecycle::give_again(db, &device, &refresh.actor, rules, now)? {
+        Regranted::Nothing => refresh.anew,
+        // That set tells all that is new.
+        Regranted::InASet => false,
+        Regranted::Stale => return Ok(Verdict::Rollback(())),
+    };
     let Some(snapshot) = conversation::load(db, &rules.cache, &device, &[])? else {
         return Ok(Verdict::Commit(()));
     };
     let basis = Basis::of(&snapshot);
-    let outcome =
-        match operator::refresh(snapshot, rules.at(now), &mut system_entropy(), refresh.anew) {
-            Ok(Some(outcome)) => outcome,
-            Ok(None) => return Ok(Verdict::Commit(())),
-            Err(reason) => {
-                tracing::warn!(%device, %reason, "the device gets no other set");
-                return Ok(Verdict::Commit(()));
-            }
-        };
+    let outcome = match operator::refresh(snapshot, rules.at(now), &mut system_entropy(), anew) {
+        Ok(Some(outcome)) => outcome,
+        Ok(None) => return Ok(Verdict::Commit(())),
+        Err(reason) => {
+            tracing::warn!(%device, %reason, "the device gets no other set");
+            return Ok(Verdict::Commit(()));
+        }
+    };
     metrics::counter!("fleetgrant_refreshed_sets_total").increment(1);
     let cause = Cause {
         actor: refresh.actor.clone(),

@@ -38,6 +38,7 @@ pub mod product;
 pub mod product_line;
 mod reader;
 pub mod refresh;
+pub mod regrant;
 pub mod schema;
 #[cfg(test)]
 mod schema_drift;

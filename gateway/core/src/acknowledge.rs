@@ -77,7 +77,7 @@ impl<E: Entropy> Turn<'_, E> {
         }
         self.lapse_due();
         self.end_readmission();
-        let refused = self.refusals(&ack.exceptions);
+        let refused = self.refusals(&set, &ack.exceptions);
         self.deliver(&refused);
     }
 
@@ -190,8 +190,14 @@ impl<E: Entropy> Turn<'_, E> {
     }
 
     /// What is to be taken out, and why. What had ended when the device started is out for good,
-    /// unless it was renewed meanwhile.
-    fn refusals(&self, exceptions: &[Exception]) -> Vec<(ActivationId, RemovalReason)> {
+    /// unless it was renewed meanwhile. What the firmware is too new for by a set that another has
+    /// followed may be maintained for longer in that one: the device says so of it, if not.
+    fn refusals(
+        &self,
+        set: &CommittedSet,
+        exceptions: &[Exception],
+    ) -> Vec<(ActivationId, RemovalReason)> {
+        let is_latest = self.latest().is_some_and(|latest| latest.key == set.key);
         exceptions
             .iter()
             .filter(|exception| exception.outcome == ack::Outcome::Refused)
@@ -199,6 +205,9 @@ impl<E: Entropy> Turn<'_, E> {
                 OutcomeReason::Ended => self
                     .is_over(exception.activation)
                     .then_some((exception.activation, RemovalReason::Expire)),
+                OutcomeReason::BuildCeiling => {
+                    is_latest.then_some((exception.activation, RemovalReason::BuildCeiling))
+                }
                 _ => Some((exception.activation, RemovalReason::Refuse)),
             })
             .collect()

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use super::{EntitlementActError, EntitlementChange, Tried};
 use crate::store::entitlement::{self, Entitlement};
 use crate::store::event::{self, Occasion, Stream};
-use crate::store::{Db, StoreError, conversation, maintenance as store, refresh};
+use crate::store::{Db, StoreError, conversation, maintenance as store, refresh, regrant};
 
 /// What maintains an entitlement, or does no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,9 @@ fn settle(
     if after != before {
         store::set_until(db, covered.id.0, after.instant(), occasion.at)?;
         devices = refresh::mark_holders_anew(db, covered.id.0, occasion.actor, occasion.at)?;
+        if after > before {
+            devices += regrant::note(db, covered.id.0, occasion.actor, occasion.at)?;
+        }
     }
     let seconds = |ceiling: Ceiling| ceiling.instant().map(Timestamp::seconds);
     let mut told = Event::new(EventKind::EntitlementMaintained)

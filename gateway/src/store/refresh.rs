@@ -86,6 +86,26 @@ pub fn mark(
     Ok(())
 }
 
+/// Marks a device to be looked at later, unless it is marked already.
+pub fn mark_later(
+    db: &mut Db,
+    device: &DeviceId,
+    actor: &str,
+    later: Timestamp,
+) -> Result<(), StoreError> {
+    let row = Refresh {
+        device_id: device.as_str().to_owned(),
+        actor: actor.to_owned(),
+        due_at: Micros(later),
+        anew: false,
+    };
+    on!(db, c => diesel::insert_into(table::table)
+        .values(&row)
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    Ok(())
+}
+
 /// Up to `limit` devices that are due, the longest due first.
 pub fn due(db: &mut Db, now: Timestamp, limit: i64) -> Result<Vec<Refresh>, StoreError> {
     Ok(on!(db, c => table::table

@@ -557,6 +557,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    regrants (device_id, entitlement_id) {
+        device_id -> Text,
+        entitlement_id -> Binary,
+    }
+}
+
+diesel::table! {
     runs (id) {
         id -> Binary,
         station_id -> Binary,
@@ -719,6 +726,8 @@ diesel::joinable!(quota_uses -> devices (device_id));
 diesel::joinable!(quota_uses -> entitlements (entitlement_id));
 diesel::joinable!(quota_uses -> parties (owner_id));
 diesel::joinable!(refreshes -> devices (device_id));
+diesel::joinable!(regrants -> devices (device_id));
+diesel::joinable!(regrants -> entitlements (entitlement_id));
 diesel::joinable!(runs -> devices (device_id));
 diesel::joinable!(runs -> stations (station_id));
 diesel::joinable!(shipment_serials -> devices (device_id));
@@ -772,6 +781,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     products,
     quota_uses,
     refreshes,
+    regrants,
     runs,
     shipment_serials,
     shipments,

@@ -27,6 +27,11 @@ async fn acknowledges(device: &mut Device) {
 
 /// A site whose device `dev-P-1` has one of the two units of `O/1/PUMP/perpetual`.
 async fn activated() -> (Site, Device) {
+    activated_of(2, None).await
+}
+
+/// As [`activated`], of so many units, on firmware that was built then.
+async fn activated_of(units: u32, sw_built: Option<u64>) -> (Site, Device) {
     let site = Site::new(AdmissionMode::Open);
     for (kind, csv) in [
         (
@@ -37,14 +42,17 @@ async fn activated() -> (Site, Device) {
         ("parties", "system,party,name\nerp,C,Customer\n"),
         (
             "orders",
-            "system,order,ordered_at,sold_to,line,sku,quantity\nerp,O,2026-01-10,C,1,T,2\n",
+            &format!(
+                "system,order,ordered_at,sold_to,line,sku,quantity\nerp,O,2026-01-10,C,1,T,{units}\n"
+            ),
         ),
         ("manifest", "serial,system,order,line\nP-1,erp,O,1\n"),
     ] {
         site.import(kind, csv);
     }
     let fleet = Fleet::new(&site.installation, &["turbo"]).unwrap();
-    let config = fleet.device(&site.installation, "P-1").unwrap();
+    let mut config = fleet.device(&site.installation, "P-1").unwrap();
+    config.platform.sw_built = sw_built;
     let mut device = Device::spawn(config);
     acknowledges(&mut device).await;
     in_force(&site, 1);
@@ -119,5 +127,38 @@ async fn an_upgrade_reaches_each_device_in_one_set() {
     let old = site.json(&["entitlements", "show", "O/1/PUMP/perpetual"]);
     assert_eq!(old["activations"][0]["removal_reason"], "supersede");
     in_force(&site, 1);
+    device.stop().await.unwrap();
+}
+
+/// 2090-01-01, when the maintenance that was sold ends, in seconds since 1970.
+const MAINTAINED_UNTIL: u64 = 3_786_912_000;
+
+/// The only unit there is: it is given again when the device has signed that it is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_maintained_again_reaches_firmware_that_was_too_new_for_it() {
+    let (site, device) = activated_of(1, Some(MAINTAINED_UNTIL)).await;
+    site.import("products", "product,title,feature\nCARE,Care,care\n");
+    site.import(
+        "entitlements",
+        "system,entitlement,owner,product,model,units,starts_at,ends_at\n\
+         erp,CARE,C,CARE,maintenance,1,2026-01-01,2090-01-01T00:00:00Z\n",
+    );
+    let right = "O/1/PUMP/perpetual";
+    let stands = |state: &str, in_use: u64| {
+        until("the right stands so", || {
+            let sheet = site.json(&["entitlements", "show", right]);
+            let activations = sheet["activations"].as_array().unwrap();
+            let has = |state: &str| activations.iter().any(|of| of["state"] == state);
+            has(state) && sheet["in_use"] == in_use
+        });
+    };
+    site.command(&["entitlements", "maintain", right, "--by", "CARE"]);
+    stands("removed", 0);
+    let sheet = site.json(&["entitlements", "show", right]);
+    assert_eq!(sheet["activations"][0]["removal_reason"], "build-ceiling");
+
+    let renew = ["entitlements", "renew", "CARE", "--reference", "R-1"];
+    site.command(&[&renew[..], &["--until", "2091-01-01"]].concat());
+    stands("activated", 1);
     device.stop().await.unwrap();
 }

@@ -3,7 +3,7 @@
 use fleetgrant_schemas::ack::{Outcome as Taken, OutcomeReason};
 
 use crate::ask::{Channel, Exception, Held, Reason, SignedAck, Usage};
-use crate::domain::{ActivationId, ActivationState, Cti, DeliveryState};
+use crate::domain::{ActivationId, ActivationState, Cti, DeliveryState, RemovalReason};
 use crate::event::{EventKind, Field};
 use crate::operator::{self, Publish};
 use crate::outcome::{Answer, Deliveries};
@@ -204,6 +204,34 @@ fn what_is_above_its_version_ceiling_goes_back() {
     let ack = bench.push(&mut device).unwrap();
     bench.acknowledge(&device, &ack);
     assert_eq!(bench.states(&device), [ActivationState::Removed]);
+}
+
+/// The maintenance was renewed while the device's word was on its way: what it says of the set that
+/// it has left behind is no word on the one that tells it so.
+#[test]
+fn what_is_above_its_build_ceiling_goes_by_the_latest_set_only() {
+    let (mut bench, mut device, mut ack) = granted(1);
+    let activation = bench.activations(&device)[0].id;
+    ack.ack.exceptions = vec![Exception {
+        activation,
+        outcome: Taken::Refused,
+        reason: OutcomeReason::BuildCeiling,
+    }];
+    bench
+        .operate(&device, |s, ctx, dice| {
+            operator::refresh(s, ctx, dice, true).map(Option::unwrap)
+        })
+        .unwrap();
+    bench.acknowledge(&device, &ack);
+    assert_eq!(bench.count(EventKind::Excepted), 1);
+    assert_eq!(bench.states(&device), [ActivationState::Published]);
+
+    let mut later = bench.push(&mut device).unwrap();
+    later.ack.exceptions.clone_from(&ack.ack.exceptions);
+    bench.acknowledge(&device, &later);
+    assert_eq!(bench.states(&device), [ActivationState::Removing]);
+    let removed = bench.activations(&device)[0].standing.removal_reason();
+    assert_eq!(removed, Some(RemovalReason::BuildCeiling));
 }
 
 /// The refusal came after a request's `held` had stood in for it.

@@ -309,6 +309,8 @@ named! {
         Expire = 5 "expire",
         /// The device would not take it.
         Refuse = 6 "refuse",
+        /// The device's firmware was built when it was no longer maintained.
+        BuildCeiling = 7 "build-ceiling",
     }
 }
 
