@@ -13,6 +13,7 @@ mod entitlements;
 pub(crate) mod fulfilment;
 mod known;
 mod lookup;
+mod maintains;
 mod manifest;
 mod models;
 mod orders;

@@ -13,7 +13,7 @@ mod upgrade;
 mod upgrade_device;
 
 pub use maintain::Maintenance;
-pub(crate) use maintain::maintain;
+pub(crate) use maintain::{maintain, put as put_maintenance};
 pub(crate) use regrant::{Regranted, give_again};
 pub use renew::{InvalidTerm, Length, Months, Renewal};
 pub use resale::Resale;

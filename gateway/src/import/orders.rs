@@ -8,7 +8,7 @@ use fleetgrant_core::event::{Event, EventKind};
 use super::cells::{Cells, Column};
 use super::diff::{Diff, Maybe};
 use super::rows::Run;
-use super::{Effect, Halt, Reason, Row, fulfilment, lookup, refuse};
+use super::{Effect, Halt, Reason, Row, fulfilment, lookup, maintains, refuse};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::event::{self, Occasion, Stream};
 use crate::store::order::{self, Order, OrderLine};
@@ -32,6 +32,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::optional("purpose"),
     Column::optional("starts_at"),
     Column::optional("hold"),
+    Column::optional(maintains::COLUMN),
 ];
 
 const CHANGED: &str = "order-changed";
@@ -56,6 +57,8 @@ pub(super) struct OrderRow {
     starts_at: Option<When>,
     /// Whether it waits for its payment; none if the file does not say.
     pub(super) payment_hold: Option<bool>,
+    /// What it maintains, if the file says something of that.
+    maintains: Option<Option<String>>,
 }
 
 /// The parties of an order.
@@ -82,6 +85,9 @@ impl Row for OrderRow {
         let purpose = cells.parsed_or("purpose", Purpose::Production);
         let starts_at = cells.optional_when("starts_at");
         let payment_hold = hold(cells);
+        let maintains = cells
+            .has(maintains::COLUMN)
+            .then(|| maintains::parse(cells));
         let value_e4 = value.and_then(|value| amount(cells, &value));
         if value_e4.is_some() != currency.is_some() {
             let reason = Reason::Unfit("a value and a currency go together".to_owned());
@@ -111,6 +117,7 @@ impl Row for OrderRow {
             purpose,
             starts_at,
             payment_hold,
+            maintains,
         })
     }
 
@@ -143,7 +150,8 @@ impl Row for OrderRow {
             .with("order_line", line.id.0.to_string().as_str())
             .with("sku", self.sku.as_str())
             .with("quantity", self.quantity.unsigned_abs())
-            .with("revision", self.revision.unsigned_abs());
+            .with("revision", self.revision.unsigned_abs())
+            .with_some("maintains", line.maintains.as_deref());
         event::append(db, Stream::Order(order.id.0), run.occasion(), &[happened])?;
         Ok(effect)
     }
@@ -258,6 +266,10 @@ impl OrderRow {
                 .as_ref()
                 .map_or(Micros(run.now()), |known| known.created_at),
             changed_at: Micros(run.now()),
+            maintains: match &self.maintains {
+                Some(maintains) => maintains.clone(),
+                None => known.as_ref().and_then(|known| known.maintains.clone()),
+            },
         };
         let Some(known) = known else {
             if given.quantity == 0 {
@@ -271,6 +283,9 @@ impl OrderRow {
                 cause: &run.id.0.0,
             };
             fulfilment::create(db, &mut run.known, occasion, order, &given, end_user)?;
+            if given.maintains.is_some() {
+                maintains::apply(db, run.occasion(), &self.system, &given, None)?;
+            }
             return Ok((given, Effect::Created));
         };
         if !line_difference(&known, &given).settle(run.amend(), CHANGED)? {
@@ -304,6 +319,10 @@ impl OrderRow {
         if given.quantity != known.quantity {
             fulfilment::resize(db, run.occasion(), &given)?;
         }
+        if given.maintains != known.maintains {
+            let before = known.maintains.as_deref();
+            maintains::apply(db, run.occasion(), &self.system, &given, before)?;
+        }
         Ok(())
     }
 }
@@ -324,6 +343,11 @@ fn line_difference(known: &OrderLine, given: &OrderLine) -> Diff {
         "starts_at",
         &Maybe(known.starts_at.map(|at| at.0)),
         &Maybe(given.starts_at.map(|at| at.0)),
+    );
+    diff.field(
+        maintains::COLUMN,
+        &Maybe(known.maintains.as_deref()),
+        &Maybe(given.maintains.as_deref()),
     );
     diff
 }

@@ -2,6 +2,7 @@
 
 mod amendments;
 mod bad_rows;
+mod maintains;
 mod models;
 mod parts;
 mod requirements;

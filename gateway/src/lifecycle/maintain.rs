@@ -25,7 +25,7 @@ pub struct Maintenance {
 }
 
 /// Makes one entitlement maintain another, or not, within a transaction that the caller ends.
-pub(super) fn put(
+pub(crate) fn put(
     db: &mut Db,
     known: &Entitlement,
     order: Maintenance,

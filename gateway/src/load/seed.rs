@@ -194,6 +194,7 @@ fn buyer(
         starts_at: None,
         created_at: at,
         changed_at: at,
+        maintains: None,
     };
     order::insert_line(db, &line)?;
     let model = license_model::by_code(db, "perpetual")?

@@ -65,6 +65,8 @@ pub struct OrderLine {
     pub created_at: Micros,
     /// When it last changed here.
     pub changed_at: Micros,
+    /// Of maintenance: references of what it maintains, separated by semicolons.
+    pub maintains: Option<String>,
 }
 
 /// Where a line stands when its quantity changes.

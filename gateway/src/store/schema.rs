@@ -441,6 +441,7 @@ diesel::table! {
         state -> SmallInt,
         created_at -> BigInt,
         changed_at -> BigInt,
+        maintains -> Nullable<Text>,
     }
 }
 

@@ -1,0 +1,156 @@
+//! What an order line of maintenance maintains, as its column `maintains` names it.
+
+use std::collections::BTreeSet;
+
+use fleetgrant_core::domain::{EntitlementId, LicenseModel};
+
+use super::cells::Cells;
+use super::{Halt, Reason, refuse};
+use crate::lifecycle::{self, Maintenance};
+use crate::operator::Attempt;
+use crate::store::entitlement::{self, Entitlement};
+use crate::store::event::Occasion;
+use crate::store::order::{self, OrderLine};
+use crate::store::{Db, StoreError};
+
+/// The column.
+pub(super) const COLUMN: &str = "maintains";
+/// Characters of the column.
+const MAX_LENGTH: usize = 4_096;
+/// References in it.
+const MAX_REFERENCES: usize = 64;
+/// Between two of them.
+const SEPARATOR: char = ';';
+
+/// The references as they are stored: without blanks and repetitions, in their order, separated by
+/// semicolons; none, if there are none.
+pub(super) fn parse(cells: &mut Cells<'_>) -> Option<String> {
+    let text = cells.optional(COLUMN, MAX_LENGTH)?;
+    let mut references: Vec<&str> = Vec::new();
+    for reference in split(&text) {
+        if !references.contains(&reference) {
+            references.push(reference);
+        }
+    }
+    if references.len() > MAX_REFERENCES {
+        let found = references.len();
+        let reason = Reason::Unfit(format!(
+            "names {found} references, and no more than {MAX_REFERENCES} are taken: add the rest \
+             with `fleetgrant entitlements maintain`"
+        ));
+        cells.fault(COLUMN, reason);
+        return None;
+    }
+    (!references.is_empty()).then(|| references.join(";"))
+}
+
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(SEPARATOR)
+        .map(str::trim)
+        .filter(|reference| !reference.is_empty())
+}
+
+/// Has what came of a line maintain what it names now, and no more what it named before.
+pub(super) fn apply(
+    db: &mut Db,
+    occasion: Occasion<'_>,
+    system: &str,
+    line: &OrderLine,
+    before: Option<&str>,
+) -> Result<(), Halt> {
+    let named = covered(db, system, line.maintains.as_deref())?;
+    let gone: Vec<_> = covered(db, system, before)?
+        .difference(&named)
+        .copied()
+        .collect();
+    let mut maintenance = entitlement::of_order_line(db, line.id)?;
+    maintenance.retain(is_maintenance);
+    if maintenance.is_empty() {
+        let reason = Reason::Unfit(
+            "only what is sold under a licence model of the kind maintenance maintains something, \
+             and this line is not"
+                .to_owned(),
+        );
+        return refuse(COLUMN, reason);
+    }
+    for by in &maintenance {
+        let ways = gone.iter().map(|id| (id, false));
+        for (id, covers) in ways.chain(named.iter().map(|id| (id, true))) {
+            let order = Maintenance {
+                by: by.id.0,
+                covers,
+            };
+            put(db, *id, order, occasion)?;
+        }
+    }
+    Ok(())
+}
+
+fn put(
+    db: &mut Db,
+    covered: EntitlementId,
+    order: Maintenance,
+    occasion: Occasion<'_>,
+) -> Result<(), Halt> {
+    let Some(covered) = entitlement::find(db, covered)? else {
+        return Err(StoreError::Corrupt(format!("entitlement {covered}")).into());
+    };
+    match lifecycle::put_maintenance(db, &covered, order, occasion)? {
+        Attempt::Done(_) => Ok(()),
+        Attempt::Refused(reason) => refuse(
+            COLUMN,
+            Reason::Unfit(format!("{}: {reason}", covered.reference)),
+        ),
+        Attempt::Stale => Err(StoreError::Busy.into()),
+    }
+}
+
+/// The entitlements that the references name.
+fn covered(
+    db: &mut Db,
+    system: &str,
+    references: Option<&str>,
+) -> Result<BTreeSet<EntitlementId>, Halt> {
+    let mut all = BTreeSet::new();
+    for reference in split(references.unwrap_or_default()) {
+        all.extend(named(db, system, reference)?);
+    }
+    Ok(all)
+}
+
+/// An entitlement, or what came of an order line, but for maintenance itself.
+fn named(db: &mut Db, system: &str, reference: &str) -> Result<Vec<EntitlementId>, Halt> {
+    if let Some(found) = entitlement::by_reference(db, system, reference)? {
+        return Ok(vec![found.id.0]);
+    }
+    let mut found = Vec::new();
+    if let Some((order, line)) = reference.rsplit_once('/')
+        && let Some(order) = order::by_reference(db, system, order)?
+        && let Some(line) = order::line(db, order.id, line)?
+    {
+        found = entitlement::of_order_line(db, line.id)?;
+    }
+    if found.is_empty() {
+        let reason = Reason::Unfit(format!(
+            "{reference:?} is neither an entitlement nor ORDER/LINE of {system}; import it first, or \
+             above"
+        ));
+        return refuse(COLUMN, reason);
+    }
+    let id = |of: &Entitlement| of.id.0;
+    let covered: Vec<_> = found
+        .iter()
+        .filter(|of| !is_maintenance(of))
+        .map(id)
+        .collect();
+    // What is maintenance alone is refused as such.
+    Ok(if covered.is_empty() {
+        found.iter().map(id).collect()
+    } else {
+        covered
+    })
+}
+
+fn is_maintenance(of: &Entitlement) -> bool {
+    of.model_kind.0 == LicenseModel::Maintenance
+}
