@@ -161,16 +161,17 @@ pub(crate) struct Content<'a> {
     pub(crate) denials: &'a [Denial],
     /// It is made ahead of the device's first start, which takes it without having asked.
     pub(crate) is_factory: bool,
-    pub(crate) uses: Uses,
+    pub(crate) told: Told,
 }
 
-/// The uses that a set tells of.
+/// What a set tells of its rights that may change under it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Uses {
-    /// What is left, from what the device reported on: one that has lost its totals, or forgot them
-    /// with an activation that went and came back, gets none a second time.
+pub(crate) enum Told {
+    /// Uses that are left, from what the device reported on: one that has lost its totals, or forgot
+    /// them with an activation that went and came back, gets none a second time. The build ceiling,
+    /// where there is one.
     OnRecord,
-    /// As large as they can become: only measured, never sent.
+    /// As large as it can become: only measured, never sent. Maintenance may come to any right.
     Largest,
 }
 
@@ -240,12 +241,19 @@ impl Content<'_> {
             ActivationKind::Temporary => Model::Temporary,
         };
         let total = entitlement.rules.count(feature, activation.units);
-        let (count, usage_base) = match self.uses {
-            Uses::OnRecord => (
+        let maintained_until = entitlement.maintained_until.map(Timestamp::seconds);
+        let may_be_maintained = entitlement.rules.model != LicenseModel::Maintenance;
+        let (count, usage_base, build_ceiling) = match self.told {
+            Told::OnRecord => (
                 total.map(|total| total.saturating_sub(activation.usage)),
                 activation.usage,
+                maintained_until,
             ),
-            Uses::Largest => (total, u64::MAX),
+            Told::Largest => (
+                total,
+                u64::MAX,
+                may_be_maintained.then_some(limits::MAX_INSTANT),
+            ),
         };
         // A device reports totals of these only.
         let is_counted = total.is_some() || matches!(model, Model::Metered | Model::Counted);
@@ -274,7 +282,7 @@ impl Content<'_> {
             vendor_data: Some(&feature.vendor_data[..]).filter(|data| !data.is_empty()),
             usage_base: (is_counted && usage_base > 0).then_some(usage_base),
             lease_end: self.lease_end.map(Timestamp::seconds),
-            build_ceiling: entitlement.maintained_until.map(Timestamp::seconds),
+            build_ceiling,
             end_effect: waits.then_some(EndEffect::NextBoot),
         }
     }

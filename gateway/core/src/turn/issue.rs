@@ -7,7 +7,7 @@ use fleetgrant_schemas::limits;
 
 use super::{Turn, Unissuable};
 use crate::ask::{Channel, Reason};
-use crate::content::{self, Content, Denial, Uses};
+use crate::content::{self, Content, Denial, Told};
 use crate::context::Entropy;
 use crate::domain::{
     ActivationId, Challenge, Cti, DeviceNonce, Generation, KeyThumbprint, SetKey, Timestamp,
@@ -36,7 +36,7 @@ pub(crate) struct Proposal {
 
 impl<E: Entropy> Turn<'_, E> {
     /// Whether the device takes a set over `ledger`, in answer to a request or not, whatever its
-    /// generation and the uses by then: what fits now must fit in every later set.
+    /// generation, the uses and the maintenance by then: what fits now must fit in every later set.
     pub(crate) fn has_room(&self, ledger: &Ledger, no_room: &NoRoom) -> bool {
         let rights = ledger.rights();
         if rights <= limits::MAX_ENTITLEMENTS
@@ -67,7 +67,7 @@ impl<E: Entropy> Turn<'_, E> {
             is_factory: false,
         };
         Content {
-            uses: Uses::Largest,
+            told: Told::Largest,
             ..self.content(&largest)
         }
         .fits(self.device.max_down)
@@ -208,7 +208,7 @@ impl<E: Entropy> Turn<'_, E> {
             included: &proposal.included,
             denials: &proposal.denials,
             is_factory: proposal.is_factory,
-            uses: Uses::OnRecord,
+            told: Told::OnRecord,
         }
     }
 }

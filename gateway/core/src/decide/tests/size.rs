@@ -10,7 +10,7 @@ use fleetgrant_schemas::{Message, limits};
 use crate::ask::Reason;
 use crate::domain::{EntitlementState, LicenseModel};
 use crate::license::ModelRules;
-use crate::operator::{OperatorError, Publish, assign};
+use crate::operator::{OperatorError, Publish, assign, refresh};
 use crate::outcome::{Answer, Outcome};
 use crate::rule::Rule;
 use crate::testkit::{Bench, denials, features, noticed, want};
@@ -70,6 +70,8 @@ fn a_want_that_would_make_it_too_large_is_denied_and_the_others_are_served() {
 
 /// What a generation takes on the wire can grow by so many bytes.
 const GROWTH: usize = 8;
+/// The end of a right's maintenance, and its key, which may come to each.
+const CEILING: usize = 10;
 
 /// Filling a set byte by byte, the limit is met exactly.
 #[test]
@@ -85,7 +87,7 @@ fn what_fits_now_fits_under_every_later_generation() {
         let mut trial = bench.clone();
         size(&trial.receive(&device, &request))
     };
-    let largest = needed + GROWTH;
+    let largest = needed + GROWTH + 12 * CEILING;
     // Below the smallest that may be announced, the smallest counts.
     assert!(largest > limits::MIN_DOWN);
     for (max, fits) in [(largest, true), (largest - 1, false)] {
@@ -118,7 +120,7 @@ fn what_fits_now_fits_however_often_it_is_used() {
         let mut trial = bench.clone();
         size(&trial.receive(&device, &request))
     };
-    let largest = needed + GROWTH + 9 * USAGE_BASE;
+    let largest = needed + GROWTH + 9 * (USAGE_BASE + CEILING);
     assert!(largest > limits::MIN_DOWN);
     for (max, fits) in [(largest, true), (largest - 1, false)] {
         let (mut bench, mut device) = (bench.clone(), device.clone());
@@ -134,6 +136,59 @@ fn what_fits_now_fits_however_often_it_is_used() {
         assert_eq!(outcome.answer, Answer::Grant);
         assert!(size(&outcome) <= max);
     }
+}
+
+/// Else a device that is full could not be told that its rights are maintained, or for how long.
+#[test]
+fn what_fits_now_fits_when_it_is_maintained() {
+    let mut bench = Bench::new();
+    let sold = bench.sell("scan", 100);
+    let mut device = bench.admitted("d");
+    device.max_down = 1_024;
+    let mut total = 0;
+    while denials(&bench.ask(&mut device, Reason::Upgrade, &[want("scan", total + 1)])) == [None] {
+        total += 1;
+    }
+    let last = crate::domain::Timestamp::from_seconds(limits::MAX_INSTANT);
+    bench.world.entitlement_mut(sold).unwrap().maintained_until = Some(last);
+    let outcome = bench
+        .operate(&device, |snapshot, ctx, dice| {
+            refresh(snapshot, ctx, dice, true).map(Option::unwrap)
+        })
+        .unwrap();
+    assert!(size(&outcome) <= 1_024, "{}", size(&outcome));
+    bench.push(&mut device).unwrap();
+    assert_eq!(device.rights.len(), total as usize);
+    let issued = outcome.issued.unwrap();
+    let grant = Grant::decode(&issued.payload).unwrap();
+    let told = |right: fleetgrant_schemas::entitlement::Entitlement<'_>| right.build_ceiling;
+    assert!(
+        grant
+            .entitlements
+            .iter()
+            .all(|right| told(right) == Some(limits::MAX_INSTANT))
+    );
+}
+
+/// As it is itself never maintained, no room is kept for that.
+#[test]
+fn maintenance_takes_no_room_for_maintenance() {
+    let mut bench = Bench::new();
+    bench.sell_as("care", 100, |e| {
+        e.rules = ModelRules::of(LicenseModel::Maintenance);
+    });
+    let mut device = bench.admitted("d");
+    for total in 1..12 {
+        bench.ask(&mut device, Reason::Upgrade, &[want("care", total)]);
+    }
+    let request = device.request(Reason::Upgrade, &[want("care", 12)]);
+    let needed = {
+        let mut trial = bench.clone();
+        size(&trial.receive(&device, &request))
+    };
+    let mut request = request;
+    request.ask.max_down = u16::try_from(needed + GROWTH).unwrap();
+    assert_eq!(denials(&bench.receive(&device, &request)), [None]);
 }
 
 /// The device was updated to a firmware that takes less.
