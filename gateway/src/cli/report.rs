@@ -26,6 +26,9 @@ use crate::when::{When, length};
 /// Report on activations, orders, customers and the history
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Take figures that another gateway made so long ago at most, as 10m; 0s: it makes them now
+    #[arg(long, global = true, value_name = "TIME", value_parser = length)]
+    max_age: Option<Duration>,
     #[command(subcommand)]
     command: Command,
 }

@@ -16,7 +16,12 @@ fn a_fleet_is_made_and_every_read_is_answered() {
         for read in reads {
             assert_eq!(read["status"], 200, "{read}");
         }
-        for expected in ["/reports/activation", "/devices?owner={party}", "/events"] {
+        for expected in [
+            "/reports/activation",
+            "/reports/activation (told again)",
+            "/devices?owner={party}",
+            "/events",
+        ] {
             assert!(reads.iter().any(|read| read["address"] == expected));
         }
     }

@@ -159,6 +159,26 @@ impl Remote {
         self.read(&answer)
     }
 
+    /// As [`Self::get`], of what may have been made a while ago, so long at most if that is said; and
+    /// how long ago it was.
+    pub(in crate::cli) fn get_made<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &Query,
+        oldest: Option<Duration>,
+    ) -> Result<(T, Option<Duration>), Failure> {
+        let mut headers = HeaderMap::new();
+        if let Some(oldest) = oldest {
+            let how_old = format!("max-age={}", oldest.as_secs());
+            let how_old = HeaderValue::from_str(&how_old).map_err(Failure::input)?;
+            headers.insert(header::CACHE_CONTROL, how_old);
+        }
+        let answer = self.send(&Method::GET, path, query, &headers, &Bytes::new())?;
+        let age = answer.headers.get(header::AGE);
+        let age = age.and_then(|age| age.to_str().ok()?.parse().ok());
+        Ok((self.read(&answer)?, age.map(Duration::from_secs)))
+    }
+
     /// Gets a file.
     pub(in crate::cli) fn file(&self, path: &str) -> Result<Bytes, Failure> {
         let (query, none) = (Query::default(), HeaderMap::new());

@@ -10,7 +10,7 @@ use super::{
     events, figures, reconcile,
 };
 use crate::cli::remote::Query;
-use crate::cli::{Failure, OrUnavailable as _, Remote};
+use crate::cli::{Failure, OrUnavailable as _, Remote, note};
 use crate::clock::Clock;
 use crate::http::value;
 use crate::report::delay::DelayReport;
@@ -20,57 +20,68 @@ use crate::when::When;
 const MOST_STUCK: u32 = 1_000;
 const DAY: u64 = 86_400;
 
+/// The reports of another gateway.
+struct Reports<'a> {
+    gateway: &'a Remote,
+    /// How old they may be; nothing is said.
+    oldest: Option<Duration>,
+}
+
 pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
+    let reports = Reports {
+        gateway,
+        oldest: args.max_age,
+    };
     match &args.command {
         Command::Activation(args) => {
             let query = Query::default()
                 .with("since", instant(gateway, args.since))
                 .with("product_line", args.product_line.as_deref());
-            let report = ask(gateway, "activation", &query)?;
+            let report = reports.ask("activation", &query)?;
             figures::print_activation(args.output.output, &report)
         }
         Command::OrderToActivation(args) => figures::print_delay(
             args.output.output,
-            &delay(gateway, "order-to-activation", args)?,
+            &delay(&reports, "order-to-activation", args)?,
         ),
         Command::ShipmentToActivation(args) => {
-            let report = delay(gateway, "shipment-to-activation", args)?;
+            let report = delay(&reports, "shipment-to-activation", args)?;
             figures::print_delay(args.output.output, &report)
         }
         Command::Platforms(args) => {
-            let platforms = ask(gateway, "platforms", &of_line(args))?;
+            let platforms = reports.ask("platforms", &of_line(args))?;
             figures::print_platforms(args.output.output, platforms)
         }
         Command::LicenseModels(args) => {
-            let report = ask(gateway, "license-models", &of_line(args))?;
+            let report = reports.ask("license-models", &of_line(args))?;
             figures::print_usage(args.output.output, report)
         }
         Command::Utilisation(args) => {
             let query = by(args);
-            figures::print_usage(args.output.output, ask(gateway, "utilisation", &query)?)
+            figures::print_usage(args.output.output, reports.ask("utilisation", &query)?)
         }
         Command::Activations(args) => {
-            let report = ask(gateway, "activations", &shares(gateway, args)?)?;
+            let report = reports.ask("activations", &shares(gateway, args)?)?;
             figures::print_shares(args.output.output, report)
         }
         Command::Operations(args) => {
-            let report = ask(gateway, "operations", &operations(gateway, args))?;
+            let report = reports.ask("operations", &operations(gateway, args))?;
             figures::print_operations(args.output.output, report)
         }
         Command::Uses(args) => {
             let query = by(args);
-            figures::print_uses(args.output.output, ask(gateway, "uses", &query)?)
+            figures::print_uses(args.output.output, reports.ask("uses", &query)?)
         }
         Command::Expiring(args) => {
             let (soon, _) = gateway.pages("/reports/expiring", expiring(args)?, usize::MAX)?;
             figures::print_expiring(args.output.output, soon)
         }
         Command::Tiers(args) => {
-            let suggested = ask(gateway, "tiers", &Query::default())?;
+            let suggested = reports.ask("tiers", &Query::default())?;
             figures::print_tiers(args.output, suggested)
         }
         Command::Stuck(args) => {
-            let stuck = ask(gateway, "stuck", &stuck(args)?)?;
+            let stuck = reports.ask("stuck", &stuck(args)?)?;
             figures::print_stuck(args.output.output, stuck, Clock::system().now())
         }
         Command::Events(args) => return events::run_remote(gateway, args),
@@ -80,8 +91,18 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
     .or_unavailable(|| "cannot write the report".to_owned())
 }
 
-fn ask<T: DeserializeOwned>(gateway: &Remote, report: &str, query: &Query) -> Result<T, Failure> {
-    gateway.get(&format!("/reports/{report}"), query)
+impl Reports<'_> {
+    /// Asks for a report; how old it is, if that matters, is told beside it.
+    fn ask<T: DeserializeOwned>(&self, report: &str, query: &Query) -> Result<T, Failure> {
+        let path = format!("/reports/{report}");
+        let (report, age) = self.gateway.get_made(&path, query, self.oldest)?;
+        if let Some(minutes) = age.map(|age| age.as_secs() / 60).filter(|age| *age > 0) {
+            note(&format!(
+                "the figures are of {minutes} min ago; --max-age 0s has them made now"
+            ));
+        }
+        Ok(report)
+    }
 }
 
 fn instant(gateway: &Remote, when: Option<When>) -> Option<value::When> {
@@ -94,11 +115,11 @@ fn interval(gateway: &Remote, since: Option<When>, until: Option<When>) -> Query
         .with("until", instant(gateway, until))
 }
 
-fn delay(gateway: &Remote, report: &str, args: &Delay) -> Result<DelayReport, Failure> {
-    let query = interval(gateway, args.since, args.until)
+fn delay(reports: &Reports<'_>, report: &str, args: &Delay) -> Result<DelayReport, Failure> {
+    let query = interval(reports.gateway, args.since, args.until)
         .with("by", Some(args.by.as_str()))
         .with("product_line", args.product_line.as_deref());
-    ask(gateway, report, &query)
+    reports.ask(report, &query)
 }
 
 fn operations(gateway: &Remote, args: &Operations) -> Query {

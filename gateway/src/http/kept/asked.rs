@@ -15,8 +15,8 @@ use utoipa::IntoParams;
 )]
 pub(in crate::http) struct ReportParams {
     /// How many seconds ago the report may have been made, as `max-age=600`; `no-cache`: it is to be
-    /// made now. Without it, what took 5 s or more is told again for ten times as long as it took, ten
-    /// minutes at most.
+    /// made now. Without it, one that is made ahead is told, and what took 5 s or more is told again for
+    /// ten times as long as it took, ten minutes at most.
     #[param(rename = "Cache-Control", max_length = 512)]
     cache_control: Option<String>,
     /// The `ETag` of the report as it was last seen: 304, if it is the same.

@@ -148,6 +148,8 @@ fn reports(it: &mut Elsewhere) {
             it.done(&["report", report, "--product-line", "pumps"]);
         }
     }
+    it.done(&["report", "activation", "--max-age", "10m"]);
+    it.done(&["report", "--max-age", "0s", "platforms"]);
     it.done(&["report", "expiring", "--within", "300d"]);
     it.done(&[
         "report",
