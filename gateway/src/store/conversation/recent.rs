@@ -12,7 +12,7 @@ use fleetgrant_core::activation::Activation;
 use fleetgrant_core::ask::Want;
 use fleetgrant_core::device::Device;
 use fleetgrant_core::domain::{
-    DeviceId, DeviceState, EntitlementId, EntitlementState, FeatureName, PartyId,
+    DeviceId, DeviceState, EntitlementId, EntitlementState, FeatureName, PartyId, ProductLineId,
 };
 use fleetgrant_core::entitlement::{Binding, Entitlement, Quantity};
 use fleetgrant_core::outcome::{Change, EntitlementChange, Outcome};
@@ -29,7 +29,7 @@ use crate::store::event::Head;
 const MAX_DEVICES: usize = 16_384;
 /// Entitlements that are kept at most.
 const MAX_ENTITLEMENTS: usize = 16_384;
-/// Owners and features of which it is kept what serves them, at most.
+/// Wants of which it is kept what serves them, at most.
 const MAX_POOLS: usize = 4_096;
 
 /// Devices that were just heard, and the entitlements that were looked at for them.
@@ -38,8 +38,15 @@ pub(super) struct Recent {
     devices: HashMap<DeviceId, Known>,
     /// As if nothing bound them to a device, and without their uses.
     entitlements: HashMap<EntitlementId, Entitlement>,
-    /// What a want of a feature is served from.
-    pools: HashMap<(PartyId, FeatureName), Vec<EntitlementId>>,
+    pools: HashMap<Wanted, Vec<EntitlementId>>,
+}
+
+/// What a pool serves: devices of an owner and of a product line that want a feature.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Wanted {
+    owner: PartyId,
+    line: Option<ProductLineId>,
+    feature: FeatureName,
 }
 
 #[derive(Debug)]
@@ -139,9 +146,9 @@ impl Recent {
         let (device, activations) = (&snapshot.device, &snapshot.activations);
         self.keep(device, activations, &snapshot.sets, Some(beside));
         self.keep_entitlements(&snapshot.entitlements);
-        for (owner, feature) in pools_of(device, look) {
-            if let Some(pool) = pool(&snapshot.entitlements, owner, &feature) {
-                self.pools.insert((owner, feature), pool);
+        for wanted in pools_of(device, look) {
+            if let Some(pool) = pool(&snapshot.entitlements, &wanted) {
+                self.pools.insert(wanted, pool);
             }
         }
     }
@@ -225,19 +232,19 @@ impl Recent {
     fn change(&mut self, id: EntitlementId, change: &EntitlementChange) {
         let taken = u32::try_from(change.units);
         let only_takes = change.returned == 0 && change.started_at.is_none();
-        let is_left = match (taken, self.entitlements.get_mut(&id)) {
+        match (taken, self.entitlements.get_mut(&id)) {
             (Ok(taken), Some(entitlement)) if only_takes => {
                 entitlement.live = entitlement.live.saturating_add(taken);
-                is_free(entitlement)
+                if !is_free(entitlement) {
+                    // Others take its place.
+                    self.pools.retain(|_, pool| !pool.contains(&id));
+                }
             }
-            _ => {
-                self.entitlements.remove(&id);
-                false
-            }
-        };
-        if !is_left {
-            // Others take its place.
-            self.pools.clear();
+            _ => match self.entitlements.remove(&id).map(|known| known.owner) {
+                // It may take the place of others.
+                Some(owner) => self.pools.retain(|wanted, _| Some(wanted.owner) != owner),
+                None => self.pools.clear(),
+            },
         }
     }
 }
@@ -265,30 +272,30 @@ fn is_by_code(change: &Change) -> bool {
     matches!(change, Change::New(activation) if activation.code.is_some())
 }
 
-fn pools_of<'a>(
-    device: &Device,
-    look: &Look<'a>,
-) -> impl Iterator<Item = (PartyId, FeatureName)> + use<'a> {
-    let owner = device.owner;
+fn pools_of<'a>(device: &Device, look: &Look<'a>) -> impl Iterator<Item = Wanted> + use<'a> {
+    let (owner, line) = (device.owner, device.product_line);
     look.wants.iter().filter_map(move |want| match want {
-        Want::Feature { feature, .. } => Some((owner?, feature.clone())),
+        Want::Feature { feature, .. } => Some(Wanted {
+            owner: owner?,
+            line,
+            feature: feature.clone(),
+        }),
         Want::Code { .. } => None,
     })
 }
 
-/// Those of an owner that have a feature and are free; if none is, those that are not. None, where
-/// there are so many that some were not read.
-fn pool(
-    entitlements: &[Entitlement],
-    owner: PartyId,
-    feature: &FeatureName,
-) -> Option<Vec<EntitlementId>> {
+/// Those of the owner that have the feature, are free and for the line; if none is, all of the
+/// owner that have it. None, where there are so many that some were not read.
+fn pool(entitlements: &[Entitlement], wanted: &Wanted) -> Option<Vec<EntitlementId>> {
     let owned: Vec<_> = entitlements
         .iter()
-        .filter(|e| e.owner == Some(owner) && e.features.iter().any(|f| f.name == *feature))
+        .filter(|e| e.owner == Some(wanted.owner))
+        .filter(|e| e.features.iter().any(|f| f.name == wanted.feature))
         .collect();
-    let any_free = owned.iter().any(|e| is_free(e));
-    let serving = owned.iter().filter(|e| !any_free || is_free(e));
+    let serves =
+        |e: &Entitlement| is_free(e) && (e.product_line.is_none() || e.product_line == wanted.line);
+    let any_serves = owned.iter().any(|e| serves(e));
+    let serving = owned.iter().filter(|e| !any_serves || serves(e));
     let pool: Vec<_> = serving.map(|e| e.id).collect();
     (pool.len() < MAX_POOL as usize).then_some(pool)
 }

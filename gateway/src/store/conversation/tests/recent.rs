@@ -28,6 +28,7 @@ enum Meddling {
     Resume,
     Owner(usize),
     Shipped(usize),
+    Line(usize, &'static str),
 }
 
 impl Meddling {
@@ -48,6 +49,11 @@ impl Meddling {
                 "UPDATE devices SET order_line_id = (SELECT id FROM order_lines) WHERE id = 'd-{}'",
                 n + 1
             ),
+            Self::Line(n, line) => format!(
+                "UPDATE devices SET product_line_id = (SELECT id FROM product_lines \
+                 WHERE name = '{line}') WHERE id = 'd-{}'",
+                n + 1
+            ),
         }
     }
 }
@@ -59,6 +65,8 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Meddling::Resume),
         (0..3_usize).prop_map(Meddling::Owner),
         (0..DEVICES).prop_map(Meddling::Shipped),
+        (0..DEVICES, prop_oneof![Just("devices"), Just("others")])
+            .prop_map(|(device, line)| Meddling::Line(device, line)),
     ];
     prop_oneof![
         6 => (0..DEVICES, 0..5_u32).prop_map(|(device, total)| Step::Ask(device, total)),
@@ -68,14 +76,28 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Three devices of two owners, with three entitlements of few units.
+/// Three devices of two owners, with entitlements of few units, of which some are for one product
+/// line only.
 fn fixture() -> Fixture {
     let fixture = Fixture::new(DEVICES, 3);
+    let provenance = Provenance {
+        product_line: "others".to_owned(),
+        prefix: "o".to_owned(),
+        serial: "9".to_owned(),
+    };
+    let other = DeviceId::new("o-9").unwrap();
+    let seen = move |db: &mut Db| first_seen(db, &other, &provenance, NOW);
+    fixture.store.write_blocking("test", seen).unwrap();
+    fixture.import(
+        Kind::Products,
+        "product,title,feature,product_line\nPD,Pump,pump,devices\nPO,Pump,pump,others\n",
+    );
     fixture.import(Kind::Parties, "system,party,name\nerp,D,Other\n");
     fixture.import(
         Kind::Entitlements,
         "system,entitlement,owner,product,model,units\n\
-         erp,E-1,C,P,perpetual,2\nerp,E-2,C,P,perpetual,2\nerp,E-3,D,P,perpetual,4\n",
+         erp,E-1,C,P,perpetual,2\nerp,E-2,C,P,perpetual,2\nerp,E-3,D,P,perpetual,4\n\
+         erp,E-4,C,PD,perpetual,1\nerp,E-5,C,PO,perpetual,2\n",
     );
     fixture
 }
@@ -127,6 +149,16 @@ proptest! {
     fn what_is_kept_is_what_is_stored(steps in proptest::collection::vec(step(), 1..60)) {
         play(&steps);
     }
+}
+
+/// What one device is served from is not what its neighbour of another line is.
+#[test]
+fn devices_of_two_lines_share_no_pool() {
+    let mut steps = vec![Step::Meddle(Meddling::Line(1, "others"), false)];
+    // From its third request on a device is kept.
+    steps.extend([1, 0].map(|device| [Step::Ask(device, 1); 3]).concat());
+    steps.extend([1, 0, 1, 0].map(|device| Step::Ask(device, 2)));
+    play(&steps);
 }
 
 #[test]
