@@ -29,6 +29,10 @@ condition!(
     IsRemoving = "activations.state = 5"
 );
 condition!(
+    /// The activation holds units, and nothing takes it from its device.
+    IsStaying = "activations.ended_at IS NULL AND activations.removal_reason IS NULL"
+);
+condition!(
     /// The activation was removed or cancelled.
     WasDeclined = "activations.state IN (7, 8)"
 );
@@ -172,21 +176,23 @@ pub(super) fn write(
             ActivationKind::Temporary => Some(Micros(activation.temporary_at_the_latest())),
         };
     }
-    let progress = columns!(activations {
+    let going_on = columns!(activations {
         origin: progress.origin,
         units: progress.units,
         state: progress.state,
-        removal_reason: progress.removal_reason,
         starts_at: progress.starts_at,
         ends_at: progress.ends_at,
         grace_seconds: progress.grace_seconds,
         runs_until_at: progress.runs_until_at,
-        removed_epoch: progress.removed_epoch,
-        removed_generation: progress.removed_generation,
-        removing_since_at: progress.removing_since_at,
         usage_total: progress.usage_total,
         activated_at: progress.activated_at,
         changed_at: Micros(now),
+    });
+    let going = columns!(activations {
+        removal_reason: progress.removal_reason,
+        removed_epoch: progress.removed_epoch,
+        removed_generation: progress.removed_generation,
+        removing_since_at: progress.removing_since_at,
         ended_at: (!activation.holds_units()).then_some(Micros(now)),
     });
     match change {
@@ -205,11 +211,19 @@ pub(super) fn write(
                 code_id: activation.code.map(Octets),
                 created_at: Micros(activation.created_at),
             });
-            on!(db, c => insert!(activations::table, (new, progress)).execute(c))?;
+            let row = (new, (going_on, going));
+            on!(db, c => insert!(activations::table, row).execute(c))?;
         }
         Change::Updated(_) => {
             let own = activations::table.find(Octets(activation.id));
-            on!(db, c => update!(own, progress).execute(c))?;
+            // What is written is written into its indices too, whether it changes or not.
+            if activation.holds_units() && activation.standing.removal().is_none() {
+                let staying = own.filter(IsStaying);
+                if on!(db, c => update!(staying, &going_on).execute(c))? > 0 {
+                    return Ok(());
+                }
+            }
+            on!(db, c => update!(own, (going_on, going)).execute(c))?;
         }
     }
     Ok(())
