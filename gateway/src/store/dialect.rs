@@ -121,6 +121,21 @@ impl Db {
         }
     }
 
+    /// Whether no webhook takes any event, as far as this era knows.
+    pub(super) fn unheard(&self) -> Option<bool> {
+        match self {
+            Self::Sqlite(local) => local.unheard(),
+            Self::Pg(_) => None,
+        }
+    }
+
+    /// Keeps for the era whether no webhook takes any event.
+    pub(super) const fn keep_unheard(&mut self, unheard: bool) {
+        if let Self::Sqlite(local) = self {
+            local.keep_unheard(unheard);
+        }
+    }
+
     /// Runs a step that may change anything, in the middle of what it reads: to it nothing is kept,
     /// and what was kept holds no more.
     pub(super) fn outside_eras<T>(&mut self, step: impl FnOnce(&mut Self) -> T) -> T {

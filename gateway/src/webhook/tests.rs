@@ -63,6 +63,18 @@ async fn what_was_chosen_is_sent_and_signed_and_nothing_else() {
     assert_eq!(endpoint.count(), 2, "the other kind was sent too");
 }
 
+/// That nobody listens is remembered between conversations.
+#[tokio::test]
+async fn a_webhook_hears_what_devices_say_from_then_on() {
+    let endpoint = Endpoint::start().await;
+    let scene = Scene::start().await;
+    scene.is_told(OTHER, EventKind::PartyCreated).await;
+    scene.webhook(&endpoint.url("/"), created()).await;
+    scene.is_told(ONE, EventKind::PartyCreated).await;
+    let got = endpoint.received(1).await;
+    assert_eq!(got[0].json()["data"]["stream"], ONE.to_string());
+}
+
 #[tokio::test]
 async fn what_is_not_taken_is_sent_again_with_the_same_name_and_in_order() {
     let endpoint = Endpoint::start().await;

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::BigInt;
-use diesel::sqlite::SqliteConnection;
+use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use crate::store::error::StoreError;
 
@@ -24,15 +25,39 @@ pub struct Era(u64);
 
 pub(super) struct Watch {
     era: Era,
-    /// `PRAGMA data_version`: another number whenever another connection has committed.
+    /// See [`DataVersion`].
     version: i64,
+    /// Whether no webhook takes any event, if it was asked in this era.
+    unheard: Option<bool>,
 }
 
-#[derive(QueryableByName)]
-struct Version {
-    #[diesel(sql_type = BigInt)]
-    data_version: i64,
+impl Watch {
+    fn new(version: i64) -> Self {
+        Self {
+            era: Era::new(),
+            version,
+            unheard: None,
+        }
+    }
 }
+
+/// Another number whenever another connection has committed. It is asked at each transaction, so that
+/// it is kept prepared.
+#[derive(Clone, Copy, Debug, QueryId)]
+struct DataVersion;
+
+impl Query for DataVersion {
+    type SqlType = BigInt;
+}
+
+impl QueryFragment<Sqlite> for DataVersion {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("PRAGMA data_version");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<SqliteConnection> for DataVersion {}
 
 impl Era {
     fn new() -> Self {
@@ -52,29 +77,18 @@ impl Local {
     /// Takes the lock, behind which nobody else writes until the commit.
     pub(super) fn begin_write(&mut self) -> Result<(), StoreError> {
         self.connection.batch_execute("BEGIN IMMEDIATE")?;
-        if self.watch.is_some() {
-            let read: Version =
-                diesel::sql_query("PRAGMA data_version").get_result(&mut self.connection)?;
-            if self
-                .watch
-                .as_ref()
-                .is_some_and(|w| w.version != read.data_version)
-            {
-                self.watch = Some(Watch {
-                    era: Era::new(),
-                    version: read.data_version,
-                });
+        if let Some(watch) = &mut self.watch {
+            let version: i64 = DataVersion.get_result(&mut self.connection)?;
+            if watch.version != version {
+                *watch = Watch::new(version);
             }
         }
         Ok(())
     }
 
     pub(super) fn begin_eras(&mut self) {
-        self.watch = Some(Watch {
-            era: Era::new(),
-            // Never the database's: the first transaction begins an era of its own.
-            version: -1,
-        });
+        // Never the database's: the first transaction begins an era of its own.
+        self.watch = Some(Watch::new(-1));
     }
 
     pub(super) fn era(&self) -> Option<Era> {
@@ -93,7 +107,17 @@ impl Local {
 
     pub(super) fn end_era(&mut self) {
         if let Some(watch) = &mut self.watch {
-            watch.era = Era::new();
+            *watch = Watch::new(watch.version);
+        }
+    }
+
+    pub(super) fn unheard(&self) -> Option<bool> {
+        self.watch.as_ref()?.unheard
+    }
+
+    pub(super) const fn keep_unheard(&mut self, unheard: bool) {
+        if let Some(watch) = &mut self.watch {
+            watch.unheard = Some(unheard);
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::store::schema::events;
 /// transaction that wrote them: whoever takes them from there misses none, in whatever order
 /// transactions commit.
 pub(in crate::store) fn note(db: &mut Db, stream: &str, after: i64) -> Result<(), StoreError> {
+    if db.era().is_some() && is_unheard(db)? {
+        return Ok(());
+    }
     let is_wanted = webhook_kinds::kind
         .eq(EVERY_KIND)
         .or(webhook_kinds::kind.eq(events::kind));
@@ -31,6 +34,17 @@ pub(in crate::store) fn note(db: &mut Db, stream: &str, after: i64) -> Result<()
         .fixed()
         .execute(c))?;
     Ok(())
+}
+
+/// Whether there is no webhook; asked once an era.
+fn is_unheard(db: &mut Db) -> Result<bool, StoreError> {
+    if let Some(known) = db.unheard() {
+        return Ok(known);
+    }
+    let any = diesel::select(exists(webhook_kinds::table.select(webhook_kinds::kind)));
+    let is_heard: bool = on!(db, c => any.get_result(c))?;
+    db.keep_unheard(!is_heard);
+    Ok(!is_heard)
 }
 
 /// The oldest events that wait.

@@ -22,7 +22,7 @@ use crate::store::event::{self, Occasion, Stream};
 use crate::store::listing::Part;
 use crate::store::scratch::Scratch;
 use crate::store::webhook::{self as store, Delivery, DeliveryFilter, Wanted, Webhook};
-use crate::store::{Db, Store, StoreError};
+use crate::store::{Db, Store, StoreError, Verdict};
 
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -171,16 +171,14 @@ impl Scene {
     /// Something happens.
     pub(super) async fn happens(&self, stream: Stream<'static>, kind: EventKind) {
         let at = self.clock.now();
-        self.write(move |db| {
-            let occasion = Occasion {
-                at,
-                actor: "tester",
-                cause: &[],
-            };
-            let event = Event::new(kind).with("name", "x");
-            event::append_with(db, stream, occasion, &[event], Some("Jane Doe"))
-        })
-        .await;
+        self.write(move |db| tell(db, stream, kind, at)).await;
+    }
+
+    /// It happens in a conversation with a device.
+    pub(super) async fn is_told(&self, stream: Stream<'static>, kind: EventKind) {
+        let at = self.clock.now();
+        let told = move |db: &mut Db| tell(db, stream, kind, at).map(Verdict::Commit);
+        self.store.converse("test", told).await.unwrap();
     }
 
     /// Does something to the webhook `erp`.
@@ -286,4 +284,19 @@ impl Scene {
     ) -> T {
         self.store.write("test", operation).await.unwrap()
     }
+}
+
+fn tell(
+    db: &mut Db,
+    stream: Stream<'static>,
+    kind: EventKind,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let occasion = Occasion {
+        at,
+        actor: "tester",
+        cause: &[],
+    };
+    let event = Event::new(kind).with("name", "x");
+    event::append_with(db, stream, occasion, &[event], Some("Jane Doe"))
 }
