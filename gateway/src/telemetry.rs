@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
@@ -13,6 +13,13 @@ use crate::config::{Log, LogFormat};
 
 /// How often samples are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Upper ends of the classes that times fall into, in seconds.
+const SECONDS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
+/// Upper ends of the classes that numbers of operations fall into.
+const COUNTS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// The counters of this process, once [`init`] has been called.
 #[derive(Clone)]
@@ -59,8 +66,16 @@ pub fn init(log: &Log) -> Result<Telemetry, TelemetryError> {
     } else {
         lines.with_target(false).finish().try_init()?;
     }
-    let metrics = PrometheusBuilder::new().install_recorder()?;
+    let metrics = counting()?.install_recorder()?;
     Ok(Telemetry { metrics })
+}
+
+/// Counts in histograms, which can be added up over several gateways as quantiles cannot, and cost
+/// less to fold.
+fn counting() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &COUNTS)
 }
 
 impl fmt::Debug for Telemetry {
@@ -78,7 +93,7 @@ fn is_json(format: LogFormat) -> bool {
 }
 
 impl Telemetry {
-    /// Folds the samples of histograms into their summaries for as long as the process counts:
+    /// Folds the samples of histograms into their classes for as long as the process counts:
     /// without it they are kept one by one until somebody asks.
     pub async fn keep_up(self) {
         let mut ticks = tokio::time::interval(UPKEEP);
@@ -125,7 +140,32 @@ fn counted(text: &str, counter: &str, label: &str) -> BTreeMap<String, u64> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+
+    #[test]
+    fn times_and_numbers_are_counted_by_class() {
+        let recorder = counting().unwrap().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            for seconds in [0.002, 0.2, 60.0] {
+                metrics::histogram!("wait_seconds", "lane" => "sign").record(seconds);
+            }
+            metrics::histogram!("group_size").record(3.0);
+        });
+        let text = recorder.handle().render();
+        for line in [
+            "# TYPE wait_seconds histogram",
+            "wait_seconds_bucket{lane=\"sign\",le=\"0.001\"} 0",
+            "wait_seconds_bucket{lane=\"sign\",le=\"0.0025\"} 1",
+            "wait_seconds_bucket{lane=\"sign\",le=\"0.25\"} 2",
+            "wait_seconds_bucket{lane=\"sign\",le=\"+Inf\"} 3",
+            "group_size_bucket{le=\"2\"} 0",
+            "group_size_bucket{le=\"4\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+    }
 
     #[test]
     fn a_counter_is_read_by_its_label() {
