@@ -20,7 +20,7 @@ pub use resale::Resale;
 pub use split::Split;
 pub use upgrade::{Direction, Upgrade};
 pub(crate) use upgrade::{follow, settle_upgrades};
-pub(crate) use upgrade_device::{DeviceUpgrade, Kept, upgrade_device};
+pub(crate) use upgrade_device::{DeviceUpgrade, Kept, upgrade_device, upgrade_rest};
 
 use fleetgrant_core::domain::{
     DeviceId, EntitlementId, EntitlementState, HoldReason, LicenseModel, PartyId, PartyState,

@@ -75,6 +75,21 @@ impl Succession {
         Some((left.resized(old.sold() - covered), more))
     }
 
+    /// What no device uses changes sides, but for `staying` units of devices that keep the old right:
+    /// the stock of either afterwards, and how many. None if the new one cannot have so many.
+    ///
+    /// Units whose device has not proven yet that its right is gone are the new one's already; what
+    /// is left of the old one owes them until then, as in [`one`](Self::one).
+    #[must_use]
+    pub fn rest(old: Stock, new: Stock, staying: u32) -> Option<(Stock, Stock, u32)> {
+        let units = old.sold().saturating_sub(staying);
+        let more = Stock {
+            units: new.units.checked_add(units)?,
+            ..new
+        };
+        Some((old.resized(old.sold() - units), more, units))
+    }
+
     /// What was in use beyond the quantity is so in the end, too.
     fn moved(self, units: u32) -> Self {
         let covered = units.min(self.sold.saturating_sub(self.new.units));
@@ -92,6 +107,8 @@ impl Succession {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
 
     use super::*;
@@ -238,9 +255,17 @@ mod tests {
                 prop_assert_eq!(old.sold() + new.sold(), sold_still);
                 prop_assert_eq!(old.overdraft + new.overdraft, overdraft);
             }
+            // What nobody uses goes along in the end.
+            let staying: u32 = devices.iter().map(|device| device.old).sum();
+            let (left, more, moved) = Succession::rest(old, new, staying).unwrap();
+            prop_assert_eq!(moved, old.sold().saturating_sub(staying));
+            (old, new) = (left, more);
+            prop_assert_eq!(old.sold() + new.sold(), sold_still);
+            prop_assert!(old.live <= old.units + old.overdraft, "{old:?}");
             for device in devices {
                 old = old.freed(device.leaving);
             }
+            prop_assert!(old.units <= staying, "nothing is left that no device uses: {old:?}");
             // What runs in the end is within what was sold, or was credited while it was in use.
             prop_assert!(old.live + new.live <= sold_still + overdraft + old.pending_credit);
         }

@@ -17,6 +17,8 @@ use crate::lifecycle::{self, DeviceUpgrade, Kept};
 use crate::operator::{Act, ActError, Attempt, Operator};
 use crate::store::campaign::{self as store, Ended, Row};
 use crate::store::column::{Micros, Octets};
+use crate::store::conversation::Recorded;
+use crate::store::event::Occasion;
 use crate::store::{Db, Store, StoreError, Verdict};
 
 /// Transactions in which one campaign is prepared, or draws devices, in one round.
@@ -98,7 +100,7 @@ impl Campaigns {
             store: self.store.clone(),
             rules: Arc::clone(&self.rules),
             clock: self.clock.clone(),
-            actor: format!("campaign {}", row.name),
+            actor: actor(row),
         };
         let (deed, id, named) = (Deed::of(row)?, row.id, device.clone());
         let tried = self
@@ -237,7 +239,13 @@ fn advance(
             join_late(db, &mut row, &campaign, now)?;
             store::settle(db, &row, &campaign, now)?;
             campaign = store::load(db, &row)?;
-            begin_next(db, &mut row, &mut campaign, &mut events, now)?
+            let more = begin_next(db, &mut row, &mut campaign, &mut events, now)?;
+            if campaign.state == CampaignState::Finished
+                && move_free_units(db, &row, &mut events, now)? == Recorded::Stale
+            {
+                return Ok(Verdict::Rollback(More::No));
+            }
+            more
         }
         _ => {
             store::settle(db, &row, &campaign, now)?;
@@ -311,6 +319,55 @@ fn begin_next(
         row.ended_at = Some(Micros(now));
     }
     Ok(more)
+}
+
+/// Where an upgrade says so, what no device uses goes along: of what is named, or else of all that
+/// some device was upgraded of. Since a campaign finishes once, so does this.
+fn move_free_units(
+    db: &mut Db,
+    row: &Row,
+    events: &mut Vec<Event>,
+    now: Timestamp,
+) -> Result<Recorded, StoreError> {
+    let Some(to) = row.upgrade_to_id else {
+        return Ok(Recorded::Whole);
+    };
+    if !row.planned()?.move_free_units {
+        return Ok(Recorded::Whole);
+    }
+    let upgraded = match row.take_entitlement_id {
+        Some(named) => vec![named.0],
+        None => store::taken_of(db, row.id)?,
+    };
+    let actor = actor(row);
+    let occasion = Occasion {
+        at: now,
+        actor: &actor,
+        cause: &row.id.0.0,
+    };
+    let (mut moved, mut kept) = (0, 0_u64);
+    for old in upgraded {
+        match lifecycle::upgrade_rest(db, old, to.0, &row.name, occasion)? {
+            Attempt::Done(units) => moved += u64::from(units),
+            Attempt::Refused(reason) => {
+                tracing::warn!(entitlement = %old, campaign = row.name, %reason, "free units stay");
+                kept += 1;
+            }
+            Attempt::Stale => return Ok(Recorded::Stale),
+        }
+    }
+    for event in events {
+        if event.kind == EventKind::CampaignFinished {
+            *event = Event::new(EventKind::CampaignFinished)
+                .with("free-units", moved)
+                .with("kept", kept);
+        }
+    }
+    Ok(Recorded::Whole)
+}
+
+fn actor(row: &Row) -> String {
+    format!("campaign {}", row.name)
 }
 
 fn event_of(next: Next, campaign: &Campaign) -> Option<Event> {

@@ -83,6 +83,9 @@ pub struct PlanTerms {
     pub patience_seconds: u32,
     /// Until when devices that fit later join, as a date or an instant; never, if it is not said.
     pub late_until: Option<String>,
+    /// Of an upgrade: whether units that no device uses become the other product's as well, once it
+    /// has finished.
+    pub move_free_units: bool,
 }
 
 impl Default for PlanTerms {
@@ -96,6 +99,7 @@ impl Default for PlanTerms {
             rate: "100/min".to_owned(),
             patience_seconds: 7 * 86_400,
             late_until: None,
+            move_free_units: false,
         }
     }
 }
@@ -115,6 +119,9 @@ pub enum InvalidTerms {
     /// Units of another entitlement, or of nothing that they had.
     #[error("upgrade_to: it goes with take or take_product, and not with give")]
     UpgradesNothing,
+    /// Free units of what is not upgraded.
+    #[error("plan.move_free_units: it goes with upgrade_to")]
+    MovesNothing,
     /// Units of nothing, or none of something.
     #[error("total: it goes with give, and is at least 1")]
     Total,
@@ -164,6 +171,9 @@ impl Terms {
         let takes = self.take.is_some() || self.take_product.is_some();
         if self.upgrade_to.is_some() && (self.give.is_some() || !takes) {
             return Err(InvalidTerms::UpgradesNothing);
+        }
+        if self.plan.move_free_units && self.upgrade_to.is_none() {
+            return Err(InvalidTerms::MovesNothing);
         }
         if self.give.is_none() && !takes {
             return Err(InvalidTerms::Nothing);

@@ -61,6 +61,9 @@ struct Create {
     /// Upgrade what is taken to this product, which replaces it
     #[arg(long, value_name = "CODE", conflicts_with = "give")]
     upgrade_to: Option<String>,
+    /// Once it has finished, upgrade units that no device uses as well
+    #[arg(long, requires = "upgrade_to")]
+    move_free_units: bool,
     /// Only devices of this customer: a name, or an id that some system calls it by
     #[arg(long, value_name = "PARTY")]
     customer: Vec<String>,
@@ -321,6 +324,7 @@ impl Create {
                 rate: or(&args.rate, usual.rate),
                 patience_seconds: args.patience.unwrap_or(usual.patience_seconds),
                 late_until: args.late_until.clone(),
+                move_free_units: args.move_free_units,
             },
         }
     }

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use fleetgrant_core::domain::{DeviceId, EntitlementState, LinkKind, ProductId, Timestamp};
+use fleetgrant_core::domain::{
+    DeviceId, EntitlementId, EntitlementState, LinkKind, ProductId, Timestamp,
+};
 use fleetgrant_core::operator::{Of, OperatorError, Provision};
 use fleetgrant_core::outcome::Outcome;
 use fleetgrant_core::rule::Rule;
@@ -120,7 +122,7 @@ impl Upgraded<'_> {
         if let Some(reason) = upgrade::unfit(db, old, self.to, Direction::Up)? {
             return Ok(Attempt::Refused(denied(old).unwrap_or(reason.into())));
         }
-        let (new, link) = match self.successor(db, old, occasion)? {
+        let (new, link) = match successor(db, old, self.to, &self.order.name, occasion)? {
             Ok(found) => found,
             Err(reason) => return Ok(Attempt::Refused(reason.into())),
         };
@@ -149,33 +151,81 @@ impl Upgraded<'_> {
             total: units.saturating_add(count(there)?),
         }))
     }
+}
 
-    /// The entitlement that takes the units: made with the first of them.
-    fn successor(
-        &self,
-        db: &mut Db,
-        old: &Entitlement,
-        occasion: Occasion<'_>,
-    ) -> Result<Result<(Entitlement, Link), EntitlementActError>, StoreError> {
-        let reference = format!("{}/{}", old.reference, self.order.name);
-        let Some(made) = entitlement::by_reference(db, &old.system, &reference)? else {
-            let made = Entitlement {
-                product_id: self.to.id,
-                ..split::part_of(old, 0, &reference, None, occasion)
-            };
-            let link = Link::new(old.id.0, made.id.0, LinkKind::Upgrade, 0, occasion.at);
-            entitlement::insert(db, &made)?;
-            maintenance::copy(db, old.id.0, made.id.0, occasion.at)?;
-            link::insert(db, &link)?;
-            return Ok(Ok((made, link)));
-        };
-        let link = link::to(db, made.id.0)?;
-        let link = link.filter(|link| link.from_id == old.id && link.kind.0 == LinkKind::Upgrade);
-        Ok(match link {
-            Some(link) if made.product_id == self.to.id => Ok((made, link)),
-            _ => Err(EntitlementActError::ReferenceTaken(reference)),
-        })
+/// What no device uses of an entitlement becomes the other product's as well, within a transaction
+/// that the caller ends; how many units.
+pub(crate) fn upgrade_rest(
+    db: &mut Db,
+    old: EntitlementId,
+    to: ProductId,
+    name: &str,
+    occasion: Occasion<'_>,
+) -> Result<Attempt<u32, EntitlementActError>, StoreError> {
+    let Some(old) = entitlement::find(db, old)? else {
+        return Ok(Attempt::Refused(EntitlementActError::Unknown(old)));
+    };
+    let Some(to) = product::find(db, to)? else {
+        return Err(StoreError::Corrupt(format!("product {to}")));
+    };
+    if let Some(reason) = upgrade::unfit(db, &old, &to, Direction::Up)? {
+        return Ok(Attempt::Refused(reason));
     }
+    let staying = count(link::units_waiting(db, old.id.0, None)?)?;
+    if old.stock()?.sold() <= staying {
+        return Ok(Attempt::Done(0));
+    }
+    let (new, link) = match successor(db, &old, &to, name, occasion)? {
+        Ok(found) => found,
+        Err(reason) => return Ok(Attempt::Refused(reason)),
+    };
+    let rest = Succession::rest(old.stock()?, new.stock()?, staying);
+    let (left, more, units) = rest.ok_or_else(|| {
+        StoreError::Corrupt(format!("{} is to have too many units", new.reference))
+    })?;
+    let is_current = entitlement::set_stock(db, &old, left, occasion.at)?
+        && entitlement::set_stock(db, &new, more, occasion.at)?
+        && link::grow(db, &link, units.into())?;
+    if !is_current {
+        return Ok(Attempt::Stale);
+    }
+    let moved = upgrade::Note {
+        old: &old,
+        new: &new,
+        kind: LinkKind::Upgrade,
+        units: units.into(),
+        device: None,
+    };
+    moved.write(db, occasion)?;
+    Ok(Attempt::Done(units))
+}
+
+/// The entitlement that takes the units: made with the first of them.
+fn successor(
+    db: &mut Db,
+    old: &Entitlement,
+    to: &Product,
+    name: &str,
+    occasion: Occasion<'_>,
+) -> Result<Result<(Entitlement, Link), EntitlementActError>, StoreError> {
+    let reference = format!("{}/{}", old.reference, name);
+    let Some(made) = entitlement::by_reference(db, &old.system, &reference)? else {
+        let made = Entitlement {
+            product_id: to.id,
+            ..split::part_of(old, 0, &reference, None, occasion)
+        };
+        let link = Link::new(old.id.0, made.id.0, LinkKind::Upgrade, 0, occasion.at);
+        entitlement::insert(db, &made)?;
+        maintenance::copy(db, old.id.0, made.id.0, occasion.at)?;
+        link::insert(db, &link)?;
+        return Ok(Ok((made, link)));
+    };
+    let link = link::to(db, made.id.0)?;
+    let link = link.filter(|link| link.from_id == old.id && link.kind.0 == LinkKind::Upgrade);
+    Ok(match link {
+        Some(link) if made.product_id == to.id => Ok((made, link)),
+        _ => Err(EntitlementActError::ReferenceTaken(reference)),
+    })
 }
 
 /// The rule by which nothing of an entitlement is given, as it stands.

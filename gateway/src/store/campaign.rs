@@ -10,7 +10,7 @@ pub use devices::{
     progress,
 };
 pub use joining::sweep;
-pub use steps::{Ended, draw, due, follow, sent, settle, settle_due};
+pub use steps::{Ended, draw, due, follow, sent, settle, settle_due, taken_of};
 pub use waves::insert_waves;
 
 use diesel::prelude::*;

@@ -282,7 +282,12 @@ fn two_waves_that_fail_in_one_tick_pause_it_once() {
 
 /// Five devices that have a unit each, of a product that another replaces.
 fn fleet_to_upgrade() -> Ledger {
-    let mut ledger = fleet_with(6);
+    fleet_to_upgrade_of(6)
+}
+
+/// As [`fleet_to_upgrade`], with so many units.
+fn fleet_to_upgrade_of(units: u32) -> Ledger {
+    let mut ledger = fleet_with(units);
     ledger.import(
         Kind::Products,
         "product,title,feature,replaces\nP2,Pump 2,pump,P\nQ,Scan,scan,\n",
@@ -346,6 +351,74 @@ fn an_upgrade_moves_the_units_of_each_wave_and_leaves_the_others_theirs() {
     let begin = Timestamp::from_micros(0);
     let first = ledger.read(move |db| Lineages::read(db, true, None)?.units_since(db, Some(begin)));
     assert_eq!(first, 5);
+}
+
+/// Eight units of which five are in use.
+#[test]
+fn free_units_go_along_when_the_upgrade_has_finished_and_not_before() {
+    const OLD: &str = "O-1/1/P/perpetual";
+    const NEW: &str = "O-1/1/P/perpetual/two";
+    let mut ledger = fleet_to_upgrade_of(8);
+    let operator = operator(&ledger);
+    let mut terms = upgrade_terms("two", &["2"]);
+    terms.plan.move_free_units = true;
+    let gives = Terms {
+        take_product: None,
+        upgrade_to: None,
+        give: Some(OLD.to_owned()),
+        ..terms.clone()
+    };
+    let reason = wait_for(operator.create_campaign(gives)).unwrap_err();
+    assert!(
+        matches!(reason, CampaignError::Terms(InvalidTerms::MovesNothing)),
+        "{reason}"
+    );
+    wait_for(operator.create_campaign(terms)).unwrap();
+    round(&ledger);
+    wait_for(operator.tell_campaign("two", Command::Start)).unwrap();
+    round(&ledger);
+    let sold = |ledger: &Ledger| [OLD, NEW].map(|reference| stock(ledger, reference).0);
+    assert_eq!(sold(&ledger), [6, 2]);
+    for _ in 0..4 {
+        all_answer(&mut ledger, "two");
+        ledger.wait(60);
+        round(&ledger);
+    }
+    assert_eq!(row(&ledger, "two").state.0, CampaignState::Finished);
+    assert_eq!((stock(&ledger, OLD), stock(&ledger, NEW)), ((0, 0), (8, 5)));
+    let exported = ledger.exported();
+    let told = exported.matches(r#""kind":"entitlement-superseded""#);
+    assert_eq!(told.count(), 2 * 5 + 2);
+    assert!(exported.contains(r#""free-units":3"#), "{exported}");
+    // Once.
+    round(&ledger);
+    assert_eq!(stock(&ledger, NEW), (8, 5));
+}
+
+/// What a device keeps of the old one stays with it, and so does its unit.
+#[test]
+fn units_of_devices_that_were_not_upgraded_stay_when_free_ones_go() {
+    const OLD: &str = "O-1/1/P/perpetual";
+    let mut ledger = fleet_to_upgrade_of(8);
+    let operator = operator(&ledger);
+    let mut terms = upgrade_terms("two", &[]);
+    terms.plan.move_free_units = true;
+    terms.devices = Selection {
+        ids: vec!["d-1".to_owned(), "d-2".to_owned()],
+        ..Selection::default()
+    };
+    wait_for(operator.create_campaign(terms)).unwrap();
+    round(&ledger);
+    wait_for(operator.tell_campaign("two", Command::Start)).unwrap();
+    for _ in 0..3 {
+        round(&ledger);
+        all_answer(&mut ledger, "two");
+        ledger.wait(60);
+    }
+    round(&ledger);
+    assert_eq!(row(&ledger, "two").state.0, CampaignState::Finished);
+    let new = stock(&ledger, "O-1/1/P/perpetual/two");
+    assert_eq!((stock(&ledger, OLD), new), ((3, 3), (5, 2)));
 }
 
 #[test]

@@ -4,7 +4,9 @@
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use fleetgrant_core::campaign::{Campaign, DeviceStep, Failing};
-use fleetgrant_core::domain::{ActivationId, ActivationState, CampaignId, DeviceId, Timestamp};
+use fleetgrant_core::domain::{
+    ActivationId, ActivationState, CampaignId, DeviceId, EntitlementId, Timestamp,
+};
 use fleetgrant_core::rule::Rule;
 
 use super::Row;
@@ -126,6 +128,22 @@ pub fn follow(
             .execute(c))?;
     }
     Ok(())
+}
+
+/// The entitlements of which a campaign took something.
+pub fn taken_of(
+    db: &mut Db,
+    campaign: Octets<CampaignId>,
+) -> Result<Vec<EntitlementId>, StoreError> {
+    let found: Vec<Octets<EntitlementId>> = on!(db, c => followed::table
+        .inner_join(activations::table.on(activations::id.eq(followed::activation_id)))
+        .filter(followed::campaign_id.eq(campaign))
+        .filter(followed::taken.eq(true))
+        .select(activations::entitlement_id)
+        .distinct()
+        .order(activations::entitlement_id)
+        .load(c))?;
+    Ok(found.into_iter().map(|id| id.0).collect())
 }
 
 /// Settles a device whose turn has come, to which the deed cannot be done.
