@@ -166,6 +166,8 @@ named! {
         UsageImported = 133 "usage-imported",
         /// Up to which build firmware turns it on is another.
         EntitlementMaintained = 134 "entitlement-maintained",
+        /// What another system counted was corrected.
+        UsageCorrected = 135 "usage-corrected",
         /// What could name a person was erased of a party.
         PersonalErased = 140 "personal-erased",
         /// Units in use became those of another entitlement, and stayed where they are.

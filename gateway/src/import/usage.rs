@@ -1,5 +1,5 @@
 //! Uses of metered rights that another system counted. What was counted stands: the same reference
-//! adds nothing, and says nothing else.
+//! adds nothing, and says another number only as an amendment.
 
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::optional("until"),
     Column::optional("total"),
 ];
+
+const CHANGED: &str = "usage-changed";
 
 /// More than any meter counts, and far from what the database holds.
 const MAX_USES: i64 = 1_000_000_000_000_000;
@@ -96,10 +98,7 @@ impl Row for UsageRow {
         let known = store::find(db, &self.system, &self.reference)?;
         let given = self.given(db, run, &entitlement, known.as_ref())?;
         if let Some(known) = known {
-            difference(&known, &given).forbid(
-                "what was counted stands; tell what comes on top under another reference",
-            )?;
-            return Ok(Effect::Unchanged);
+            return correct(db, run, &known, &given);
         }
         if let Some(other) = store::overlapping(db, &given)? {
             let reason = Reason::Unfit(format!(
@@ -124,6 +123,60 @@ impl Row for UsageRow {
         event::append(db, stream, run.occasion(), &[told])?;
         Ok(Effect::Created)
     }
+}
+
+/// Takes another number of what was counted already, as an amendment.
+fn correct(
+    db: &mut Db,
+    run: &Run<'_>,
+    known: &ImportedUsage,
+    given: &ImportedUsage,
+) -> Result<Effect, Halt> {
+    fixed_difference(known, given)
+        .forbid("what was counted is of this; tell what comes on top under another reference")?;
+    let (column, told) = match given.since_at {
+        Some(_) => ("count", [known.uses, given.uses]),
+        None => ("total", [known.total, given.total]),
+    };
+    let mut diff = Diff::default();
+    diff.field(column, &told[0], &told[1]);
+    if !diff.settle(run.amend(), CHANGED)? {
+        return Ok(Effect::Unchanged);
+    }
+    let later = store::later(db, known)?;
+    if let Some((other, _)) = later.iter().find(|(_, is_total)| *is_total) {
+        let reason = Reason::Unfit(format!(
+            "{other:?} told a total since, of which this is a part: amend that"
+        ));
+        return refuse(column, reason);
+    }
+    // A total tells what is beyond all before it, so nothing that was counted since moves with it.
+    if given.since_at.is_none() && !later.is_empty() {
+        let reason = Reason::Unfit(format!(
+            "{:?} was counted on top of it since: amend that",
+            later[0].0
+        ));
+        return refuse(column, reason);
+    }
+    let later: Vec<_> = later.into_iter().map(|(reference, _)| reference).collect();
+    let Some(used) = store::correct(db, known, given, &later, run.now())? else {
+        let reason = Reason::Unfit(
+            "does not go with what devices have signed for, or is more than can be counted"
+                .to_owned(),
+        );
+        return refuse(column, reason);
+    };
+    let mut told = Event::new(EventKind::UsageCorrected)
+        .with("system", given.system.as_str())
+        .with("usage", given.reference.as_str())
+        .with_some("device", given.device_id.as_deref())
+        .with("before", known.uses.unsigned_abs())
+        .with("uses", given.uses.unsigned_abs())
+        .with("total", used.unsigned_abs());
+    told.entitlement = Some(given.entitlement_id.0);
+    let stream = Stream::Entitlement(given.entitlement_id.0);
+    event::append(db, stream, run.occasion(), &[told])?;
+    Ok(Effect::Amended)
 }
 
 fn device_id(cells: &mut Cells<'_>) -> Option<DeviceId> {
@@ -248,7 +301,7 @@ impl UsageRow {
                 }
                 (*count, Some((Micros(since), Micros(until))))
             }
-            Counted::Total(total) if known.is_none() && *total < before => {
+            Counted::Total(total) if *total < before => {
                 let reason = Reason::Unfit(format!(
                     "{total} is less than the {before} that {} told before",
                     self.system
@@ -280,7 +333,8 @@ fn is_metered(entitlement: &Entitlement) -> Result<bool, Halt> {
     Ok(model.rules.metered)
 }
 
-fn difference(known: &ImportedUsage, given: &ImportedUsage) -> Diff {
+/// What no amendment changes.
+fn fixed_difference(known: &ImportedUsage, given: &ImportedUsage) -> Diff {
     let at = |at: Option<Micros>| Maybe(at.map(|at| at.0));
     let device = |row: &ImportedUsage| Maybe(row.device_id.clone());
     let mut diff = Diff::default();
@@ -292,9 +346,5 @@ fn difference(known: &ImportedUsage, given: &ImportedUsage) -> Diff {
     diff.field("device", &device(known), &device(given));
     diff.field("since", &at(known.since_at), &at(given.since_at));
     diff.field("until", &at(known.until_at), &at(given.until_at));
-    match given.since_at {
-        Some(_) => diff.field("count", &known.uses, &given.uses),
-        None => diff.field("total", &known.total, &given.total),
-    }
     diff
 }

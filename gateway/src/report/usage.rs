@@ -15,7 +15,9 @@ use super::{walk, written};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
 use crate::store::listing::IsAside;
-use crate::store::schema::{activations, devices, entitlements, license_models, parties, products};
+use crate::store::schema::{
+    activations, devices, entitlement_usage, entitlements, license_models, parties, products,
+};
 use crate::store::{Db, StoreError};
 
 /// How much of what was sold is in use.
@@ -50,6 +52,8 @@ pub struct Usage {
     pub utilisation: Option<f64>,
     /// Units that may still run on a device that is not meant to have them.
     pub at_risk: u64,
+    /// Uses that devices reported, or that were imported.
+    pub uses: u64,
 }
 
 /// An entitlement that is no draft, as far as what is held of it needs it.
@@ -68,6 +72,7 @@ struct Row {
     product: String,
     model: String,
     owner: Option<String>,
+    used: Option<i64>,
 }
 
 /// Units that are held, or were written off.
@@ -139,6 +144,7 @@ fn rows(
                 .inner_join(products::table)
                 .inner_join(license_models::table)
                 .left_join(parties::table)
+                .left_join(entitlement_usage::table)
                 .filter(entitlements::state.ne(Code(EntitlementState::Draft)))
                 .select((
                     entitlements::id,
@@ -147,6 +153,7 @@ fn rows(
                     products::code,
                     license_models::code,
                     parties::name.nullable(),
+                    entitlement_usage::used.nullable(),
                 ))
                 .order(entitlements::id)
                 .into_boxed();
@@ -247,6 +254,7 @@ struct Tally {
     activated: u64,
     devices: u64,
     at_risk: u64,
+    uses: u64,
 }
 
 /// What was counted of each group, and of all.
@@ -293,6 +301,8 @@ impl Tallies {
         };
         for tally in [&mut self.all, &mut self.groups[group]] {
             tally.entitlements += 1;
+            let used = row.used.map_or(0, i64::unsigned_abs);
+            tally.uses = tally.uses.saturating_add(used);
             if row.unlimited {
                 tally.unlimited += 1;
             } else {
@@ -382,6 +392,7 @@ impl Tally {
             devices: self.devices,
             utilisation: (self.units > 0).then(|| self.holding_counted as f64 / self.units as f64),
             at_risk: self.at_risk,
+            uses: self.uses,
         }
     }
 }
@@ -418,6 +429,7 @@ mod tests {
                 product: (*product).to_owned(),
                 model: "perpetual".to_owned(),
                 owner: None,
+                used: Some(7),
             });
             holds.extend(held.iter().map(|(device, units, state)| Hold {
                 entitlement: id,
@@ -454,12 +466,14 @@ mod tests {
             devices: 1,
             utilisation: Some(0.5),
             at_risk: 0,
+            uses: 14,
         };
         let all = Usage {
             group: "all".to_owned(),
             entitlements: 3,
             units: 8,
             utilisation: Some(0.25),
+            uses: 21,
             ..p.clone()
         };
         assert_eq!((&groups[0], &groups[2], groups.len()), (&p, &all, 3));

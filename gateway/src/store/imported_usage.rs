@@ -1,7 +1,7 @@
 //! Uses of rights that another system counted, and what an entitlement was used in all.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{DeviceId, EntitlementId};
+use fleetgrant_core::domain::{DeviceId, EntitlementId, Timestamp};
 
 use super::column::{Micros, Octets};
 use super::schema::{
@@ -113,6 +113,75 @@ pub fn insert(db: &mut Db, usage: &ImportedUsage) -> Result<Option<i64>, StoreEr
     on!(db, c => diesel::insert_into(table::table).values(usage).execute(c))?;
     entitlement_usage::put(db, id, known, used, usage.created_at.0)?;
     Ok(Some(used))
+}
+
+/// What was told of the same system, entitlement and device after a count: the reference, and whether
+/// it was a total.
+pub fn later(db: &mut Db, known: &ImportedUsage) -> Result<Vec<(String, bool)>, StoreError> {
+    type Found = (String, Option<Micros>, i64);
+    let found: Vec<Found> = on!(db, c => {
+        let query = table::table
+            .filter(table::entitlement_id.eq(known.entitlement_id))
+            .filter(table::system.eq(&known.system))
+            .filter(table::total.ge(known.total))
+            .filter(table::reference.ne(&known.reference))
+            .order((table::total, table::reference))
+            .select((table::reference, table::since_at, table::total))
+            .into_boxed();
+        match &known.device_id {
+            Some(device) => query.filter(table::device_id.eq(device)),
+            None => query.filter(table::device_id.is_null()),
+        }
+        .load(c)
+    })?;
+    Ok(found
+        .into_iter()
+        // What added nothing has the total of what came before it.
+        .filter(|(_, _, total)| *total > known.total || known.uses > 0)
+        .map(|(reference, since, _)| (reference, since.is_none()))
+        .collect())
+}
+
+/// Writes a count anew, with what was told `later`, and what the entitlement was used in all; that
+/// sum, or none if it would be too large, or less than what devices have signed for.
+pub fn correct(
+    db: &mut Db,
+    known: &ImportedUsage,
+    given: &ImportedUsage,
+    later: &[String],
+    now: Timestamp,
+) -> Result<Option<i64>, StoreError> {
+    let id = known.entitlement_id.0;
+    let more = given.uses - known.uses;
+    let before = entitlement_usage::used(db, id)?;
+    let Some(used) = before.unwrap_or(0).checked_add(more) else {
+        return Ok(None);
+    };
+    if used < signed(db, id)? {
+        return Ok(None);
+    }
+    let row = table::table.find((&known.system, &known.reference));
+    on!(db, c => diesel::update(row)
+        .set((table::uses.eq(given.uses), table::total.eq(given.total)))
+        .execute(c))?;
+    for reference in later {
+        let row = table::table.find((&known.system, reference));
+        on!(db, c => diesel::update(row)
+            .set(table::total.eq(table::total + more))
+            .execute(c))?;
+    }
+    entitlement_usage::put(db, id, before, used, now)?;
+    Ok(Some(used))
+}
+
+/// Uses that devices have signed for, of all activations that there ever were.
+fn signed(db: &mut Db, entitlement: EntitlementId) -> Result<i64, StoreError> {
+    let totals: Vec<i64> = on!(db, c => activations::table
+        .filter(activations::entitlement_id.eq(Octets(entitlement)))
+        .filter(activations::usage_total.gt(0))
+        .select(activations::usage_total)
+        .load(c))?;
+    Ok(totals.into_iter().fold(0, i64::saturating_add))
 }
 
 /// Entitlements with a feature that a device has, or had, activations of: a few at most.

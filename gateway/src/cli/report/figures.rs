@@ -190,6 +190,7 @@ row!(
         devices: u64,
         utilisation_percent: Option<f64>,
         at_risk: u64,
+        uses: u64,
     }
 );
 
@@ -213,6 +214,7 @@ impl From<Usage> for UsageLine {
             devices: usage.devices,
             utilisation_percent: usage.utilisation.map(percent),
             at_risk: usage.at_risk,
+            uses: usage.uses,
         }
     }
 }
