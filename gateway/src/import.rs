@@ -250,7 +250,11 @@ pub fn run_in_parts<R: Read>(
 ) -> Result<ImportReport, ImportError> {
     let mut whole = ImportReport::new(kind);
     whole.committed = !options.dry_run;
-    rows::parts(kind, &mut source, rows.get(), |part| {
+    let bounds = rows::Bounds {
+        rows: rows.get(),
+        bytes: rows::MAX_PART_BYTES,
+    };
+    rows::parts(kind, &mut source, bounds, |part| {
         let options = options.clone();
         let done = store.transaction_blocking("import", move |db| {
             match rows::import_part(db, kind, &part, &options) {
@@ -267,15 +271,16 @@ pub fn run_in_parts<R: Read>(
     Ok(whole)
 }
 
-/// Cuts a file into files of so many rows, each with the header, and gives each to `take` until that
-/// says that it is enough: for a gateway that takes a file at a time.
+/// Cuts a file into files of so many rows and bytes at most, each with the header, and gives each to
+/// `take` until that says that it is enough: for a gateway that takes a file at a time.
 pub(crate) fn cut<R: Read>(
     kind: Kind,
     mut source: R,
-    rows: NonZeroUsize,
+    (rows, bytes): (NonZeroUsize, usize),
     mut take: impl FnMut(Piece) -> bool,
 ) -> Result<(), ImportError> {
-    rows::parts(kind, &mut source, rows.get(), |part| {
+    let rows = rows.get();
+    rows::parts(kind, &mut source, rows::Bounds { rows, bytes }, |part| {
         Ok(take(part.piece()?))
     })
 }

@@ -154,47 +154,71 @@ impl Part {
     }
 }
 
-/// Bytes of a part, whatever its rows.
-const MAX_PART_BYTES: usize = 8 * 1024 * 1024;
+/// How large a part may be: of at least one row, whatever its size.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) rows: usize,
+    /// Of the part as a file of its own.
+    pub(super) bytes: usize,
+}
 
-/// Cuts a file into parts of so many rows and gives each to `take`, until that says that it is
+/// Bytes of a part, whatever its rows.
+pub(super) const MAX_PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes that a row takes in a file, at most: each cell may be quoted, and has what ends it.
+fn written<'c>(cells: impl Iterator<Item = &'c [u8]>) -> usize {
+    let quotes = |cell: &[u8]| cell.iter().filter(|byte| **byte == b'"').count();
+    cells.map(|cell| cell.len() + quotes(cell) + 3).sum()
+}
+
+/// Cuts a file into parts within these bounds and gives each to `take`, until that says that it is
 /// enough.
 pub(super) fn parts<R: Read>(
     kind: Kind,
     source: &mut R,
-    rows: usize,
+    bounds: Bounds,
     mut take: impl FnMut(Part) -> Result<bool, ImportError>,
 ) -> Result<(), ImportError> {
     let mut part: Option<Part> = None;
     let mut refused = None;
     let mut is_enough = false;
+    let mut give = |part: &mut Option<Part>| match part.take().map_or(Ok(true), &mut take) {
+        Ok(more) => !more,
+        Err(error) => {
+            refused = Some(error);
+            true
+        }
+    };
     each(kind, source, &mut |header, record, line| {
         if is_enough {
             return Ok(());
         }
+        let bytes = written(record.iter());
+        if part
+            .as_ref()
+            .is_some_and(|open| open.bytes + bytes > bounds.bytes)
+        {
+            is_enough = give(&mut part);
+            if is_enough {
+                return Ok(());
+            }
+        }
         let open = part.get_or_insert_with(|| Part {
             header: header.clone(),
             rows: Vec::new(),
-            bytes: 0,
+            bytes: written(header.names().iter().map(|name| name.as_bytes())),
         });
         open.rows.push((record.clone(), line));
-        open.bytes += record.as_slice().len();
-        if open.rows.len() >= rows || open.bytes >= MAX_PART_BYTES {
-            match part.take().map_or(Ok(true), &mut take) {
-                Ok(more) => is_enough = !more,
-                Err(error) => {
-                    is_enough = true;
-                    refused = Some(error);
-                }
-            }
+        open.bytes += bytes;
+        if open.rows.len() >= bounds.rows {
+            is_enough = give(&mut part);
         }
         Ok(())
     })?;
-    match (refused, part) {
-        (Some(error), _) => Err(error),
-        (None, Some(rest)) if !is_enough => take(rest).map(drop),
-        (None, _) => Ok(()),
+    if !is_enough {
+        give(&mut part);
     }
+    refused.map_or(Ok(()), Err)
 }
 
 /// What a row is given to.

@@ -65,14 +65,9 @@ pub(super) fn run_in_parts(
     };
     let (mut kept, mut ended) = (0, None);
     let source = progress.wrap_read(file);
-    let cut = import::cut(args.kind, source, rows, |piece| {
-        if piece.csv.len() > MAX_FILE {
-            ended = Some(Failure::input(anyhow::anyhow!(
-                "{rows} rows are more than the {MAX_FILE} bytes that a gateway takes at once: take \
-                 fewer"
-            )));
-            return false;
-        }
+    // Of fewer rows, where so many are more than a gateway takes at once.
+    let bounds = (rows, MAX_FILE);
+    let cut = import::cut(args.kind, source, bounds, |piece| {
         match send(gateway, args, &piece.csv) {
             Ok(part) => {
                 if part.imported {

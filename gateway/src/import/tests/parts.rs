@@ -96,3 +96,46 @@ fn what_was_cut_off_goes_on_where_it_ended() {
     assert_eq!(report.unchanged, there as u64);
     assert_eq!(lines(&fixture), ROWS as i64);
 }
+
+/// Of rows whose cells take twice as much when they are written, as they are in a file.
+#[test]
+fn no_piece_is_larger_than_it_may_be_however_many_rows_it_may_have() {
+    const BYTES: usize = 10_000;
+    let header = "system,party,name\n";
+    let row = |n: usize| format!("erp,P-{n},\"{}\"\n", "\"\"".repeat(n % 97));
+    let file: String = std::iter::once(header.to_owned())
+        .chain((0..1_000).map(row))
+        .collect();
+    let rows = NonZeroUsize::new(10_000).unwrap();
+    let mut pieces = Vec::new();
+    cut(Kind::Parties, file.as_bytes(), (rows, BYTES), |piece| {
+        pieces.push(piece);
+        true
+    })
+    .unwrap();
+    let csv = |piece: &Piece| String::from_utf8(piece.csv.clone()).unwrap();
+    assert!(pieces.iter().all(|piece| piece.csv.len() <= BYTES));
+    // And none is much smaller, but for the last.
+    let (last, others) = pieces.split_last().unwrap();
+    assert!(others.iter().all(|piece| piece.csv.len() > BYTES / 2));
+    assert!(others.len() > 5 && !last.csv.is_empty());
+    let whole: String = pieces
+        .iter()
+        .map(|piece| csv(piece).replace(header, ""))
+        .collect();
+    let plain = |text: &str| text.replace("\"\"\n", "\n");
+    assert_eq!(plain(&whole), plain(&file.replace(header, "")));
+    // The lines are those of the file.
+    let lines: Vec<_> = pieces.iter().map(|piece| piece.line_in_file(2)).collect();
+    assert_eq!(lines[0], 2);
+    let of_first = csv(&pieces[0]).lines().count() as u64;
+    assert_eq!(lines[1], of_first + 1);
+    // One that is too large by itself goes alone.
+    let mut alone = 0;
+    cut(Kind::Parties, file.as_bytes(), (rows, 1), |_| {
+        alone += 1;
+        true
+    })
+    .unwrap();
+    assert_eq!(alone, 1_000);
+}

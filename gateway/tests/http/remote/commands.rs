@@ -243,6 +243,14 @@ fn back_office(it: &mut Elsewhere) {
     let many = it.file("many.csv", &parties(0));
     it.done(&["import", "parties", &many, "--parts", "10"])
         .shows(&["parties: imported: 25 rows, 5 created, 0 amended, 20 unchanged"]);
+    // More than a gateway takes at once, in fewer rows than a part may have.
+    let row = |n| format!("many,L-{n},{}\n", "x".repeat(200));
+    let rows: String = (1..=6_000).map(row).collect();
+    let large = it.file("large.csv", &format!("system,party,name\n{rows}"));
+    it.run(&["import", "parties", &large])
+        .ends(2, &["has more than the 1048576 bytes that a gateway takes"]);
+    it.done(&["import", "parties", &large, "--parts", "1000000"])
+        .shows(&["parties: imported: 6000 rows, 6000 created, 0 amended, 0 unchanged"]);
     it.run(&[
         "report",
         "reconcile",
