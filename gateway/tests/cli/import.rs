@@ -244,8 +244,8 @@ fn the_ledger_is_held_against_the_erp_line_by_line() {
     rows[1] = rows[1]
         .replace(",3,", ",5,")
         .replace("2026-09-01", "2026-09-02");
-    rows.push("erp,SO-NEW,1,2026-09-01,C-101,,,10,4711-BASE,1,,,,,".to_owned());
-    rows.push("erp,SO-BAD,1,soon,C-101,,,10,4711-BASE,1,,,,,".to_owned());
+    rows.push("erp,SO-NEW,1,2026-09-01,C-101,,,10,4711-BASE,1,,,,,,".to_owned());
+    rows.push("erp,SO-BAD,1,soon,C-101,,,10,4711-BASE,1,,,,,,".to_owned());
     rows.push(rows[2].clone());
     fs::write(folder.path().join("erp.csv"), rows.join("\n")).unwrap();
     let said = reconcile(&folder.path().join("erp.csv").display().to_string());
