@@ -181,6 +181,8 @@ impl Ledger {
             id: part,
             units,
             predecessor: Some(id),
+            // The device reports all of it under the id that it knows.
+            usage: 0,
             standing: Standing::Removing(removal),
             ..entry.activation.clone()
         };

@@ -220,3 +220,22 @@ fn a_part_of_a_reservation_is_given_back_without_proof() {
     let units: Vec<_> = bench.activations(&device).iter().map(|a| a.units).collect();
     assert_eq!(units, [1, 2]);
 }
+
+/// The device reports all of them under the id that it knows.
+#[test]
+fn what_was_used_stays_with_the_part_that_stays() {
+    let mut bench = Bench::new();
+    bench.sell("scan", 3);
+    let mut device = bench.activated("d", "scan", 3);
+    let activation = bench.activations(&device)[0].id;
+    device.usage = vec![crate::ask::Usage {
+        activation,
+        total: 7,
+    }];
+    bench.ask(&mut device, Reason::Return, &[want("scan", 1)]);
+    let used = bench.activations(&device);
+    assert_eq!(used.len(), 2);
+    assert_eq!(used.iter().map(|part| part.usage).sum::<u64>(), 7);
+    let stays = used.iter().find(|part| part.id == activation).unwrap();
+    assert_eq!((stays.units, stays.usage), (1, 7));
+}
