@@ -68,6 +68,10 @@ pub(crate) struct Right {
     pub(crate) is_counted: bool,
     /// Good for firmware up to [`crate::cast::CEILING`] only.
     pub(crate) is_limited: bool,
+    /// Its end takes effect at the next start.
+    pub(crate) waits: bool,
+    /// Firmware built then or later does not turn it on: in seconds.
+    pub(crate) build_ceiling: Option<u64>,
 }
 
 /// Units that a device's word freed.
@@ -167,8 +171,11 @@ impl Audit {
             let activation = activation.expect("what is granted is recorded");
             let grace = u64::from(entry.grace.unwrap_or(0));
             let end = entry.end.map(|end| end + grace);
+            let waits = entry.end_effect.is_some();
+            // Nobody knows when a device starts next.
+            let last = end.filter(|_| !waits);
             let run = self.runs.entry(entry.activation).or_insert(Some(0));
-            *run = run.zip(end).map(|(run, end)| run.max(end));
+            *run = run.zip(last).map(|(run, end)| run.max(end));
             rights.push(Right {
                 activation: activation.id,
                 entitlement: activation.entitlement,
@@ -178,6 +185,8 @@ impl Audit {
                 end,
                 is_counted: entry.count.is_some(),
                 is_limited: entry.version_ceiling.is_some(),
+                waits,
+                build_ceiling: entry.build_ceiling,
             });
         }
         let sold = Sold {

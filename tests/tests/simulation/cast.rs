@@ -11,7 +11,9 @@ use crate::keys::{KeyPair, Scheme};
 
 pub(crate) const REALM: &str = "sim";
 /// What the firmware of every device knows.
-pub(crate) const FEATURES: [&str; 5] = ["scope", "decode", "limit", "count", "trial"];
+pub(crate) const FEATURES: [&str; 7] = [
+    "scope", "decode", "limit", "count", "trial", "linger", "care",
+];
 /// What no firmware knows, so that every device refuses it.
 pub(crate) const UNKNOWN_FEATURE: &str = "future";
 /// A feature whose rights are good for firmware up to [`CEILING`].
@@ -21,6 +23,8 @@ pub(crate) const COUNTED: usize = 3;
 pub(crate) const CEILING: &str = "2.x";
 /// Versions of the firmware; the second is above the ceiling.
 const VERSIONS: [&str; 2] = ["2.4", "3.0"];
+/// When each was built.
+pub(crate) const BUILT: [u64; 2] = [BEGIN_SECS - 100 * 86_400, BEGIN_SECS + 50 * 86_400];
 /// The largest message that each device takes: room for one right more, or for many.
 const MAX_DOWN: [u16; DEVICES] = [1_000, 640, 512, 800];
 pub(crate) const DEVICES: usize = 4;
@@ -77,18 +81,18 @@ fn assemble(scheme: Scheme) -> Cast {
             id: DeviceId::new(id).unwrap(),
             key: KeyPair::new(scheme, place as u8 + 1),
             certificate: id.as_bytes(),
-            profiles: VERSIONS.map(|version| Profile {
+            profiles: [0, 1].map(|version| Profile {
                 device: id::DeviceId::new(id).unwrap(),
                 realm: REALM,
                 platform: Platform {
                     sw_name: Some("scope"),
-                    sw_version: Some(version),
+                    sw_version: Some(VERSIONS[version]),
                     ..Platform::default()
                 },
                 features: &FEATURES,
                 authority_keys: keys,
                 roots: &[],
-                sw_built: None,
+                sw_built: Some(BUILT[version]),
                 min_key_set: 0,
                 max_down: *max_down,
             }),

@@ -9,20 +9,23 @@ use fleetgrant_core::entitlement::Quantity;
 use fleetgrant_schemas::request::Reason;
 
 use crate::audit::{Right, Sold, set_key};
-use crate::cast::{BEGIN_SECS, FEATURES};
+use crate::cast::{BEGIN_SECS, BUILT, FEATURES};
 use crate::simulation::Simulation;
 use crate::stock::{EVALUATION, entitlement_id};
+use crate::tally::count;
 
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
 
 impl Simulation {
     /// After every step.
-    pub(crate) fn check(&self) {
+    pub(crate) fn check(&mut self) {
         let violations = self.gateway.world.violations();
         assert!(violations.is_empty(), "{violations:?}");
         for place in 0..self.units.len() {
+            self.units[place].renew_seen();
             self.check_enforcement(place);
+            self.note_in_force(place);
         }
         self.check_copies();
         self.check_evaluations();
@@ -95,16 +98,33 @@ impl Simulation {
             "{}: the clock went back behind the set in force",
             unit.identity.id
         );
+        // The time when the power came on, by what the device knows now: in milliseconds, to the second.
+        let at_zero = (floor * 1_000).saturating_sub(now.0);
+        let built = BUILT[unit.version];
         for (feature, name) in FEATURES.iter().enumerate() {
             let is_on = agent.is_on(name, now).is_on();
-            let granting = |right: &&Right| {
-                right.feature == Some(feature)
-                    && right.runs_at(floor)
-                    && !(right.is_limited && unit.version > 0)
-            };
-            let mut rights = sold.iter().flat_map(|sold| &sold.rights).filter(granting);
-            let is_granted = rights.clone().next().is_some();
-            let is_certain = rights.any(|right| !right.is_counted);
+            let of_it = sold.iter().flat_map(|sold| &sold.rights).filter(|right| {
+                right.feature == Some(feature) && !(right.is_limited && unit.version > 0)
+            });
+            let is_too_new =
+                |right: &&Right| right.build_ceiling.is_some_and(|ceiling| built >= ceiling);
+            if of_it.clone().any(|right| is_too_new(&right)) {
+                count("right", "off for its build");
+            }
+            let of_it = of_it.filter(|right| !is_too_new(right));
+            // What waits for the next start was in force in this run before its end.
+            let lingers = |right: &&Right| right.lingers_since(0, at_zero);
+            let is_granted = of_it
+                .clone()
+                .any(|right| right.runs_at(floor) || lingers(&right));
+            let is_certain = of_it.clone().any(|right| {
+                let seen = unit.seen.get(&right.activation);
+                let goes_on = seen.is_some_and(|seen| right.lingers_since(*seen, at_zero + 999));
+                !right.is_counted && (right.runs_at(floor) || goes_on)
+            });
+            if is_on && !of_it.clone().any(|right| right.runs_at(floor)) {
+                count("right", "on past its end");
+            }
             assert!(
                 !is_on || is_granted,
                 "{}: {name} is on at {floor} without a right",
@@ -115,6 +135,24 @@ impl Simulation {
                 "{}: {name} is off at {floor} in spite of a right",
                 unit.identity.id
             );
+        }
+    }
+
+    /// What ends at the next start and was in force before that goes on in this run of the device.
+    fn note_in_force(&mut self, place: usize) {
+        let unit = &mut self.units[place];
+        let (Some(agent), Some(held)) = (&unit.agent, unit.held) else {
+            return;
+        };
+        let now = unit.uptime(self.now);
+        let floor = agent.clock_floor(now);
+        let Some(sold) = self.gateway.audit.set(&unit.identity.id, held) else {
+            return;
+        };
+        for right in sold.rights.iter().filter(|right| right.waits) {
+            if right.runs_at(floor) {
+                unit.seen.entry(right.activation).or_insert(now.0);
+            }
         }
     }
 
@@ -282,7 +320,7 @@ impl Sold {
         let running = self
             .rights
             .iter()
-            .filter(|r| r.end.is_none_or(|end| now < end));
+            .filter(|r| r.waits || r.end.is_none_or(|end| now < end));
         let by_activation: BTreeMap<ActivationId, &Right> =
             running.map(|right| (right.activation, right)).collect();
         let mut units = BTreeMap::new();
@@ -296,5 +334,11 @@ impl Sold {
 impl Right {
     fn runs_at(&self, secs: u64) -> bool {
         self.start <= secs && self.end.is_none_or(|end| secs < end)
+    }
+
+    /// Whether it goes on past its end, if it is in force since so many milliseconds after the power
+    /// came on at `at_zero`.
+    fn lingers_since(&self, since: u64, at_zero: u64) -> bool {
+        self.waits && self.end.is_none_or(|end| at_zero + since < end * 1_000)
     }
 }

@@ -147,6 +147,11 @@ pub(crate) enum Op {
     AddUnit {
         entitlement: u8,
     },
+    /// Maintenance is renewed, ends or is sold, so that rights are on for firmware built before a
+    /// day, counted from the beginning; none: for any.
+    Maintain {
+        days: Option<i16>,
+    },
 
     /// The gateway ends at its next transaction.
     Crash(Crash),

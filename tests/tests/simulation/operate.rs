@@ -1,13 +1,15 @@
 //! What operators do.
 
+use fleetgrant_core::activation::Activation;
 use fleetgrant_core::domain::{DeviceId, EntitlementId, EntitlementState, Timestamp};
 use fleetgrant_core::entitlement::{Quantity, Term};
-use fleetgrant_core::operator::{self, Publish};
+use fleetgrant_core::operator::{self, OperatorError, Publish};
 use fleetgrant_schemas::id::ActivationId;
 
+use crate::cast::BEGIN_SECS;
 use crate::op::Op;
 use crate::simulation::Simulation;
-use crate::stock::entitlement_id;
+use crate::stock::{MAINTAINED, entitlement_id};
 
 impl Simulation {
     /// Does what an operator does.
@@ -88,6 +90,7 @@ impl Simulation {
                     *units += 1;
                 }
             }
+            Op::Maintain { days } => self.maintain(days),
             _ => unreachable!("{op:?} is nothing that operators do"),
         }
     }
@@ -113,6 +116,33 @@ impl Simulation {
         let devices: Vec<&DeviceId> = devices.filter(|id| pushes && concerned(id)).collect();
         for device in devices {
             self.push(device);
+        }
+    }
+
+    /// Writes up to which build a right is on; its devices are told, though they have what they had.
+    fn maintain(&mut self, days: Option<i16>) {
+        let id = entitlement_id(MAINTAINED);
+        let begin = Timestamp::from_seconds(BEGIN_SECS);
+        let until = days
+            .map(|days| Timestamp::from_micros(begin.micros() + i64::from(days) * 86_400_000_000));
+        if let Some(entitlement) = self.gateway.world.entitlement_mut(id) {
+            entitlement.maintained_until = until;
+        }
+        let now = self.timestamp();
+        for identity in &self.cast.devices {
+            let is_wanted = |held: &Activation| held.entitlement == id && held.is_wanted();
+            if !self.gateway.world.activations(&identity.id).any(is_wanted) {
+                continue;
+            }
+            self.gateway.operate(
+                &identity.id,
+                now,
+                &mut self.luck,
+                |snapshot, ctx, mut entropy| {
+                    operator::refresh(snapshot, ctx, &mut entropy, true)?
+                        .ok_or(OperatorError::NothingToApprove)
+                },
+            );
         }
     }
 

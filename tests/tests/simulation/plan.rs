@@ -116,7 +116,10 @@ fn hardware(luck: &mut Chance) -> Op {
 fn operator(luck: &mut Chance) -> Op {
     let device = luck.byte_below(DEVICES as u8);
     let entitlement = luck.byte_below(ENTITLEMENTS);
-    match luck.below(24) {
+    match luck.below(26) {
+        24..26 => Op::Maintain {
+            days: [None, Some(-200), Some(20), Some(100)][luck.below(4) as usize],
+        },
         0..6 => Op::Assign {
             device,
             entitlement,

@@ -7,7 +7,7 @@ use fleetgrant_core::domain::{
     Purpose, Timestamp,
 };
 use fleetgrant_core::entitlement::{Binding, Code, Entitlement, Feature, Quantity, Start, Term};
-use fleetgrant_core::license::ModelRules;
+use fleetgrant_core::license::{AtEnd, ModelRules};
 use fleetgrant_core::model::World;
 use fleetgrant_schemas::code::ActivationCode;
 use fleetgrant_schemas::id::CodeId;
@@ -17,8 +17,10 @@ use crate::cast::{CEILING, COUNTED, Cast, FEATURES, LIMITED, UNKNOWN_FEATURE};
 use crate::chance::Chance;
 
 pub(crate) const OWNER: PartyId = PartyId([7; 16]);
-pub(crate) const ENTITLEMENTS: u8 = 9;
+pub(crate) const ENTITLEMENTS: u8 = 11;
 pub(crate) const CODES: u8 = 2;
+/// The entitlement that firmware of a certain age only turns on.
+pub(crate) const MAINTAINED: u8 = 10;
 /// The entitlement that can be had once by each device.
 pub(crate) const EVALUATION: u8 = 5;
 const DAY: u64 = 86_400;
@@ -80,6 +82,17 @@ pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Time
                 ..Model::of(LicenseModel::Perpetual).ending(now, 60)
             },
         ),
+        // On until the next start after its end.
+        (
+            pool,
+            vec!["linger"],
+            Model {
+                at_end: AtEnd::NextBoot,
+                ..Model::of(LicenseModel::Subscription).ending(now, 12)
+            },
+        ),
+        // Maintained, so that the newer firmware is too new for it at first.
+        (pool, vec!["care"], Model::of(LicenseModel::Perpetual)),
     ];
     for (place, (owner, features, model)) in (0..).zip(offers) {
         world.add_entitlement(Entitlement {
@@ -95,6 +108,7 @@ pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Time
                 grace: model.grace,
                 returns_credit: model.returns_credit,
                 rehost: true,
+                at_end: model.at_end,
                 ..ModelRules::of(model.model)
             },
             state: EntitlementState::Active,
@@ -108,7 +122,7 @@ pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Time
             start: model.start,
             term: model.term,
             revoked_from: None,
-            maintained_until: None,
+            maintained_until: (place == MAINTAINED).then(|| now.plus_seconds(20 * DAY)),
             binding: Binding::None,
             created_at: now,
         });
@@ -128,7 +142,7 @@ pub(crate) fn stock(world: &mut World, cast: &Cast, luck: &mut Chance, now: Time
         });
     }
     for identity in &cast.devices {
-        for place in [0, 4, 7, 8] {
+        for place in [0, 4, 7, 8, 9, 10] {
             if luck.percent(40) {
                 world.bind(&identity.id, entitlement_id(place));
             }
@@ -141,6 +155,7 @@ struct Model {
     model: LicenseModel,
     grace: u32,
     returns_credit: bool,
+    at_end: AtEnd,
     start: Start,
     term: Term,
 }
@@ -151,6 +166,7 @@ impl Model {
             model,
             grace: 0,
             returns_credit: true,
+            at_end: AtEnd::Hard,
             start: Start::At(Timestamp::from_seconds(0)),
             term: Term::Perpetual,
         }

@@ -65,6 +65,7 @@ const USUAL: &[(&str, &[&str])] = &[
             "superseded",
         ],
     ),
+    ("right", &["off for its build", "on past its end"]),
     (
         "rule",
         &[

@@ -1,7 +1,9 @@
 //! A device as hardware: storage, power, a connection, and the agent that runs while it is on.
 
+use std::collections::BTreeMap;
+
 use fleetgrant_agent::{Agent, Event, Instant};
-use fleetgrant_core::domain::SetKey;
+use fleetgrant_core::domain::{ActivationId, SetKey};
 use fleetgrant_schemas::ack::Ack;
 use fleetgrant_schemas::envelope::Envelope;
 use fleetgrant_schemas::notice::NoticeCode;
@@ -52,6 +54,11 @@ pub(crate) struct Unit {
     pub(crate) answers: u32,
     /// Its storage as it was once.
     pub(crate) snapshot: Option<Flash>,
+    /// Rights that were seen in force before their end, in milliseconds of its uptime, while it
+    /// held one set without being switched off.
+    pub(crate) seen: BTreeMap<ActivationId, u64>,
+    /// When the power came on, and of which set.
+    seen_of: Option<(u64, Option<SetKey>)>,
 }
 
 impl Unit {
@@ -73,6 +80,17 @@ impl Unit {
             unsure_uses: 0,
             answers: 0,
             snapshot: None,
+            seen: BTreeMap::new(),
+            seen_of: None,
+        }
+    }
+
+    /// Forgets what was seen in force in an earlier run, or of another set.
+    pub(crate) fn renew_seen(&mut self) {
+        let of = self.is_on().then_some((self.on_since, self.held));
+        if self.seen_of != of {
+            self.seen.clear();
+            self.seen_of = of;
         }
     }
 
