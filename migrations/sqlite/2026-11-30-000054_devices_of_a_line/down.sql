@@ -1,0 +1,1 @@
+DROP INDEX devices_by_line_and_state;
