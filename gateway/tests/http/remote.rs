@@ -9,6 +9,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use fleetgrant_core::domain::Role;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 use crate::api::Served;
 use crate::desk::DEVICE;
@@ -177,4 +180,41 @@ async fn what_cannot_be_asked_says_why() {
     it.folder
         .run(&["devices", "list", "--local"])
         .ends(CONFIG, &["realm is not configured"]);
+}
+
+/// What a gateway told a while ago is told with how long ago that was, and asked for no older than is
+/// said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_of_a_while_ago_are_told_as_such() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let (tell, mut told) = mpsc::channel(2);
+    tokio::spawn(async move {
+        for age in [720, 59] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                head.push(char::from(stream.read_u8().await.unwrap()));
+            }
+            tell.send(head.to_lowercase()).await.unwrap();
+            let answer = format!("HTTP/1.1 200 OK\r\nage: {age}\r\ncontent-length: 2\r\n\r\n[]");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let folder = Folder::new();
+    let run = |more: &[&str]| {
+        let variables = [("FLEETGRANT_SERVER", &*server), ("FLEETGRANT_KEY", "fgk_x")];
+        folder.run_with(&[&["report", "platforms"], more].concat(), &variables)
+    };
+    let old = run(&["--max-age", "15m"]).ends(0, &["of 12 min ago", "--max-age 0s"]);
+    assert!(!old.out.contains("min ago"), "{old:?}");
+    let asked = told.recv().await.unwrap();
+    assert!(
+        asked.contains("\r\ncache-control: max-age=900\r\n"),
+        "{asked}"
+    );
+    let new = run(&[]).done();
+    assert!(!new.err.contains("min ago"), "{new:?}");
+    let asked = told.recv().await.unwrap();
+    assert!(!asked.contains("cache-control"), "{asked}");
 }
