@@ -160,7 +160,7 @@ impl Reader {
             ) {
                 continue;
             }
-            if let Some(next) = next_page(&address, &answer) {
+            if let Some(next) = next_page(&address, &methods["get"], &answer) {
                 addresses.insert(format!("{name} (next page)"), next);
             }
             if name.starts_with("/reports/") {
@@ -282,11 +282,16 @@ impl Reader {
 #[derive(Default)]
 struct Ids(BTreeMap<String, Option<String>>);
 
-/// Where a list goes on.
-fn next_page(address: &str, answer: &Answer) -> Option<String> {
+/// Where a list goes on, or what goes through the history in portions.
+fn next_page(address: &str, operation: &Value, answer: &Answer) -> Option<String> {
     let page = json(address, &answer.body).ok()?;
     let next = page["next"].as_str()?;
-    Some(format!("{address}?cursor={next}"))
+    let takes = |name: &str| {
+        let parameters = operation["parameters"].as_array();
+        parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == *name))
+    };
+    let parameter = ["cursor", "from"].into_iter().find(|name| takes(name))?;
+    Some(format!("{address}?{parameter}={next}"))
 }
 
 fn json(address: &str, body: &[u8]) -> Result<Value, ScaleError> {
