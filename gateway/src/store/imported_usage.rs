@@ -36,6 +36,20 @@ pub struct ImportedUsage {
     pub created_at: Micros,
 }
 
+/// What a system told of one entitlement, and of one device or of none.
+macro_rules! told {
+    ($system:expr, $entitlement:expr, $device:expr) => {{
+        let told = table::table
+            .filter(table::entitlement_id.eq(Octets($entitlement)))
+            .filter(table::system.eq($system))
+            .into_boxed();
+        match $device {
+            Some(device) => told.filter(table::device_id.eq(device)),
+            None => told.filter(table::device_id.is_null()),
+        }
+    }};
+}
+
 /// What was imported under a reference.
 pub fn find(
     db: &mut Db,
@@ -56,21 +70,12 @@ pub fn total(
     entitlement: EntitlementId,
     device: Option<&str>,
 ) -> Result<i64, StoreError> {
-    let latest: Option<i64> = on!(db, c => {
-        let query = table::table
-            .filter(table::entitlement_id.eq(Octets(entitlement)))
-            .filter(table::system.eq(system))
-            .order(table::total.desc())
-            .limit(1)
-            .select(table::total)
-            .into_boxed();
-        match device {
-            Some(device) => query.filter(table::device_id.eq(device)),
-            None => query.filter(table::device_id.is_null()),
-        }
+    let latest: Option<i64> = on!(db, c => told!(system, entitlement, device)
+        .order(table::total.desc())
+        .limit(1)
+        .select(table::total)
         .first(c)
-        .optional()
-    })?;
+        .optional())?;
     Ok(latest.unwrap_or(0))
 }
 
@@ -80,23 +85,15 @@ pub fn overlapping(db: &mut Db, given: &ImportedUsage) -> Result<Option<String>,
     let (Some(since), Some(until)) = (given.since_at, given.until_at) else {
         return Ok(None);
     };
-    let last: Option<(String, Option<Micros>)> = on!(db, c => {
-        let query = table::table
-            .filter(table::entitlement_id.eq(given.entitlement_id))
-            .filter(table::system.eq(&given.system))
-            .filter(table::since_at.is_not_null())
-            .filter(table::since_at.lt(until))
-            .order(table::since_at.desc())
-            .limit(1)
-            .select((table::reference, table::until_at))
-            .into_boxed();
-        match &given.device_id {
-            Some(device) => query.filter(table::device_id.eq(device)),
-            None => query.filter(table::device_id.is_null()),
-        }
+    let (of, device) = (given.entitlement_id.0, given.device_id.as_deref());
+    let last: Option<(String, Option<Micros>)> = on!(db, c => told!(&given.system, of, device)
+        .filter(table::since_at.is_not_null())
+        .filter(table::since_at.lt(until))
+        .order(table::since_at.desc())
+        .limit(1)
+        .select((table::reference, table::until_at))
         .first(c)
-        .optional()
-    })?;
+        .optional())?;
     Ok(last
         .filter(|(_, ends)| ends.is_some_and(|ends| ends > since))
         .map(|(reference, _)| reference))
@@ -119,21 +116,13 @@ pub fn insert(db: &mut Db, usage: &ImportedUsage) -> Result<Option<i64>, StoreEr
 /// it was a total.
 pub fn later(db: &mut Db, known: &ImportedUsage) -> Result<Vec<(String, bool)>, StoreError> {
     type Found = (String, Option<Micros>, i64);
-    let found: Vec<Found> = on!(db, c => {
-        let query = table::table
-            .filter(table::entitlement_id.eq(known.entitlement_id))
-            .filter(table::system.eq(&known.system))
-            .filter(table::total.ge(known.total))
-            .filter(table::reference.ne(&known.reference))
-            .order((table::total, table::reference))
-            .select((table::reference, table::since_at, table::total))
-            .into_boxed();
-        match &known.device_id {
-            Some(device) => query.filter(table::device_id.eq(device)),
-            None => query.filter(table::device_id.is_null()),
-        }
-        .load(c)
-    })?;
+    let (of, device) = (known.entitlement_id.0, known.device_id.as_deref());
+    let found: Vec<Found> = on!(db, c => told!(&known.system, of, device)
+        .filter(table::total.ge(known.total))
+        .filter(table::reference.ne(&known.reference))
+        .order((table::total, table::reference))
+        .select((table::reference, table::since_at, table::total))
+        .load(c))?;
     Ok(found
         .into_iter()
         // What added nothing has the total of what came before it.
