@@ -100,12 +100,14 @@ row!(
         in_use: i64,
         pending_credit: i64,
         activated: i64,
+        maintains: Option<String>,
     }
 );
 
 impl From<OrderLine> for LineEntry {
     fn from(line: OrderLine) -> Self {
         let value = line.value.zip(line.currency);
+        let maintains = line.maintains.join(";");
         Self {
             line: line.line,
             sku: line.sku,
@@ -117,6 +119,7 @@ impl From<OrderLine> for LineEntry {
             in_use: line.in_use,
             pending_credit: line.pending_credit,
             activated: line.activated,
+            maintains: (!maintains.is_empty()).then_some(maintains),
         }
     }
 }

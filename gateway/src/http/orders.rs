@@ -16,7 +16,7 @@ use super::value::{Id, When};
 use super::within::Thing;
 use super::{Api, word};
 use crate::store::listing::{self, OrderFilter, OrderLineRow, OrderRow, OrderSort, Progress};
-use crate::store::{Db, StoreError};
+use crate::store::{Db, StoreError, order};
 
 /// Which orders.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -89,6 +89,8 @@ pub(crate) struct OrderLine {
     pub(crate) pending_credit: i64,
     /// Units that devices have signed for.
     pub(crate) activated: i64,
+    /// Of maintenance: references of what it maintains, as the order names them.
+    pub(crate) maintains: Vec<String>,
 }
 
 impl From<OrderRow> for Order {
@@ -110,6 +112,8 @@ impl From<OrderRow> for Order {
 
 impl From<(OrderLineRow, Progress)> for OrderLine {
     fn from((row, progress): (OrderLineRow, Progress)) -> Self {
+        let maintains = row.maintains.as_deref().unwrap_or_default();
+        let maintains = order::references(maintains).map(str::to_owned).collect();
         Self {
             id: Id(row.id.0.0),
             line: row.line,
@@ -123,6 +127,7 @@ impl From<(OrderLineRow, Progress)> for OrderLine {
             in_use: progress.in_use,
             pending_credit: progress.pending_credit,
             activated: progress.activated,
+            maintains,
         }
     }
 }

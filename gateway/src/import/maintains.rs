@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fleetgrant_core::domain::{EntitlementId, LicenseModel};
+use fleetgrant_core::domain::{EntitlementId, EntitlementState, LicenseModel};
 
 use super::cells::Cells;
 use super::{Halt, Reason, refuse};
@@ -10,6 +10,7 @@ use crate::lifecycle::{self, Maintenance};
 use crate::operator::Attempt;
 use crate::store::entitlement::{self, Entitlement};
 use crate::store::event::Occasion;
+use crate::store::maintenance as store;
 use crate::store::order::{self, OrderLine};
 use crate::store::{Db, StoreError};
 
@@ -19,15 +20,13 @@ pub(super) const COLUMN: &str = "maintains";
 const MAX_LENGTH: usize = 4_096;
 /// References in it.
 const MAX_REFERENCES: usize = 64;
-/// Between two of them.
-const SEPARATOR: char = ';';
 
 /// The references as they are stored: without blanks and repetitions, in their order, separated by
 /// semicolons; none, if there are none.
 pub(super) fn parse(cells: &mut Cells<'_>) -> Option<String> {
     let text = cells.optional(COLUMN, MAX_LENGTH)?;
     let mut references: Vec<&str> = Vec::new();
-    for reference in split(&text) {
+    for reference in order::references(&text) {
         if !references.contains(&reference) {
             references.push(reference);
         }
@@ -42,12 +41,6 @@ pub(super) fn parse(cells: &mut Cells<'_>) -> Option<String> {
         return None;
     }
     (!references.is_empty()).then(|| references.join(";"))
-}
-
-fn split(text: &str) -> impl Iterator<Item = &str> {
-    text.split(SEPARATOR)
-        .map(str::trim)
-        .filter(|reference| !reference.is_empty())
 }
 
 /// Has what came of a line maintain what it names now, and no more what it named before.
@@ -112,16 +105,29 @@ fn covered(
     references: Option<&str>,
 ) -> Result<BTreeSet<EntitlementId>, Halt> {
     let mut all = BTreeSet::new();
-    for reference in split(references.unwrap_or_default()) {
+    for reference in order::references(references.unwrap_or_default()) {
         all.extend(named(db, system, reference)?);
     }
     Ok(all)
 }
 
-/// An entitlement, or what came of an order line, but for maintenance itself.
+/// The entitlements that a reference names; there must be some.
 fn named(db: &mut Db, system: &str, reference: &str) -> Result<Vec<EntitlementId>, Halt> {
+    let found = find(db, system, reference)?;
+    if found.is_empty() {
+        let reason = Reason::Unfit(format!(
+            "{reference:?} is neither an entitlement nor ORDER/LINE of {system}; import it first, or \
+             above"
+        ));
+        return refuse(COLUMN, reason);
+    }
+    Ok(found.iter().map(|of| of.id.0).collect())
+}
+
+/// An entitlement, or what came of an order line, but for maintenance itself.
+fn find(db: &mut Db, system: &str, reference: &str) -> Result<Vec<Entitlement>, StoreError> {
     if let Some(found) = entitlement::by_reference(db, system, reference)? {
-        return Ok(vec![found.id.0]);
+        return Ok(vec![found]);
     }
     let mut found = Vec::new();
     if let Some((order, line)) = reference.rsplit_once('/')
@@ -130,25 +136,46 @@ fn named(db: &mut Db, system: &str, reference: &str) -> Result<Vec<EntitlementId
     {
         found = entitlement::of_order_line(db, line.id)?;
     }
-    if found.is_empty() {
-        let reason = Reason::Unfit(format!(
-            "{reference:?} is neither an entitlement nor ORDER/LINE of {system}; import it first, or \
-             above"
-        ));
-        return refuse(COLUMN, reason);
-    }
-    let id = |of: &Entitlement| of.id.0;
-    let covered: Vec<_> = found
-        .iter()
-        .filter(|of| !is_maintenance(of))
-        .map(id)
-        .collect();
     // What is maintenance alone is refused as such.
-    Ok(if covered.is_empty() {
-        found.iter().map(id).collect()
-    } else {
-        covered
-    })
+    if !found.iter().all(is_maintenance) {
+        found.retain(|of| !is_maintenance(of));
+    }
+    Ok(found)
+}
+
+/// How what a line maintains differs from what an export says of it: what the ledger says, and what
+/// the export.
+pub(super) fn differences(
+    db: &mut Db,
+    system: &str,
+    line: &OrderLine,
+    exported: Option<&str>,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let set = |text| -> BTreeSet<&str> { order::references(text).collect() };
+    let here = set(line.maintains.as_deref().unwrap_or_default());
+    let there = set(exported.unwrap_or_default());
+    if here != there {
+        let text = |set: BTreeSet<&str>| set.into_iter().collect::<Vec<_>>().join(";");
+        return Ok(vec![(text(here), text(there))]);
+    }
+    if here.is_empty() {
+        return Ok(Vec::new());
+    }
+    // The order says it, and somebody may have taken it back since.
+    let mut maintained = BTreeSet::new();
+    for by in entitlement::of_order_line(db, line.id)? {
+        maintained.extend(store::covered(db, by.id.0)?.iter().map(|of| of.id.0));
+    }
+    let mut found = Vec::new();
+    for reference in here {
+        for of in find(db, system, reference)? {
+            if of.state.0 != EntitlementState::Closed && !maintained.contains(&of.id.0) {
+                let here = format!("{} is not maintained by this line", of.reference);
+                found.push((here, reference.to_owned()));
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn is_maintenance(of: &Entitlement) -> bool {

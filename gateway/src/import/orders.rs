@@ -58,7 +58,7 @@ pub(super) struct OrderRow {
     /// Whether it waits for its payment; none if the file does not say.
     pub(super) payment_hold: Option<bool>,
     /// What it maintains, if the file says something of that.
-    maintains: Option<Option<String>>,
+    pub(super) maintains: Option<Option<String>>,
 }
 
 /// The parties of an order.

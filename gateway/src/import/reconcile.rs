@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use super::cells::Cells;
 use super::orders::{OrderRow, hold_word};
-use super::{ImportError, Kind, Row, RowError, lookup, rows};
+use super::{ImportError, Kind, Row, RowError, lookup, maintains, rows};
 use crate::store::column::Octets;
 use crate::store::order::{self, Order, OrderLine};
 use crate::store::{Db, StoreError, entitlement, party, sku};
@@ -46,6 +46,8 @@ pub enum Difference {
     Owner,
     /// One says that it waits for its payment.
     Hold,
+    /// Another thing that a line of maintenance maintains.
+    Maintains,
     /// Both say the same, and units that are in use are still to come back.
     PendingCredit,
 }
@@ -66,6 +68,7 @@ impl Difference {
             Self::EndUser => "end-user",
             Self::Owner => "owner",
             Self::Hold => "hold",
+            Self::Maintains => "maintains",
             Self::PendingCredit => "pending-credit",
         }
     }
@@ -261,6 +264,12 @@ fn compare(
     if let Some(hold) = row.payment_hold.filter(|hold| *hold != order.payment_hold) {
         let word = |hold| hold_word(hold).to_owned();
         tell(Difference::Hold, word(order.payment_hold), word(hold));
+    }
+    if let Some(maintains) = &row.maintains {
+        let maintains = maintains.as_deref();
+        for (here, there) in maintains::differences(db, &row.system, &line, maintains)? {
+            tell(Difference::Maintains, here, there);
+        }
     }
     compare_entitlements(db, &row.system, &order, &line, tell)
 }

@@ -69,6 +69,16 @@ pub struct OrderLine {
     pub maintains: Option<String>,
 }
 
+/// Between two references of what a line maintains.
+const BETWEEN_REFERENCES: char = ';';
+
+/// The references that a text names which separates them by semicolons, without blanks.
+pub fn references(text: &str) -> impl Iterator<Item = &str> {
+    text.split(BETWEEN_REFERENCES)
+        .map(str::trim)
+        .filter(|reference| !reference.is_empty())
+}
+
 /// Where a line stands when its quantity changes.
 #[must_use]
 pub const fn state_of_line(before: i64, after: i64) -> OrderState {

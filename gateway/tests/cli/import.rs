@@ -231,6 +231,77 @@ fn an_order_is_credited_cancelled_and_held() {
 }
 
 #[test]
+fn what_an_order_line_maintains_is_shown_and_held_against_the_erp() {
+    let folder = installation();
+    import_samples(&folder, &KINDS[..5]);
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let head = "system,order,ordered_at,sold_to,line,sku,quantity";
+    let care = |maintains: &str| {
+        let text =
+            format!("{head},maintains\nerp,SO-CARE,2026-09-20,C-200,10,CARE,1,{maintains}\n");
+        let name = format!("care-{}.csv", maintains.replace(['/', ';', ' '], "-"));
+        write(&name, &text)
+    };
+    for (kind, file) in [
+        (
+            "products",
+            write("p.csv", "product,title,feature\nCARE,Care,care\n"),
+        ),
+        (
+            "skus",
+            write(
+                "s.csv",
+                "sku,title,product,model,term,start_basis\nCARE,Care,CARE,maintenance,P1Y,order\n",
+            ),
+        ),
+        ("orders", care("SO-5002/10;SO-5003/10")),
+    ] {
+        folder.run(&["import", kind, &file]).done();
+    }
+    let order = report(&folder, &["orders", "show", "SO-CARE"]);
+    assert_eq!(order["lines"][0]["maintains"], "SO-5002/10;SO-5003/10");
+    let order = report(&folder, &["orders", "show", "SO-5002"]);
+    assert_eq!(order["lines"][0]["maintains"], serde_json::Value::Null);
+
+    let reconcile = |file: &str| {
+        let said = folder.run(&["report", "reconcile", "--erp", file, "-o", "csv"]);
+        // The other orders are not in the file.
+        let of_care = |line: &&str| line.contains("SO-CARE");
+        said.out
+            .lines()
+            .filter(of_care)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let silent = format!("{head}\nerp,SO-CARE,2026-09-20,C-200,10,CARE,1\n");
+    assert_eq!(reconcile(&write("silent.csv", &silent)), [""; 0]);
+    // In any order, and however often.
+    let same = care("SO-5003/10; SO-5002/10 ;SO-5003/10");
+    assert_eq!(reconcile(&same), [""; 0]);
+    assert_eq!(
+        reconcile(&care("SO-5002/10;SO-5009/10")),
+        ["2,erp,SO-CARE,10,maintains,SO-5002/10;SO-5003/10,SO-5002/10;SO-5009/10"]
+    );
+    assert_eq!(
+        reconcile(&care("")),
+        ["2,erp,SO-CARE,10,maintains,SO-5002/10;SO-5003/10,"]
+    );
+    // Somebody took back what the order says.
+    let right = "SO-5002/10/PUMP-BASE/perpetual";
+    let by = "SO-CARE/10/CARE/maintenance";
+    folder
+        .run(&["entitlements", "unmaintain", right, "--by", by])
+        .done();
+    let said =
+        format!("2,erp,SO-CARE,10,maintains,{right} is not maintained by this line,SO-5002/10");
+    assert_eq!(reconcile(&same), [said]);
+}
+
+#[test]
 fn the_ledger_is_held_against_the_erp_line_by_line() {
     let folder = installation();
     import_samples(&folder, &KINDS);

@@ -199,6 +199,8 @@ pub struct OrderLineRow {
     pub currency: Option<String>,
     /// Where it stands.
     pub state: Code<OrderState>,
+    /// Of maintenance: references of what it maintains, separated by semicolons.
+    pub maintains: Option<String>,
 }
 
 /// What became of a line.
@@ -233,6 +235,7 @@ pub fn order_lines(
             order_lines::value_e4,
             order_lines::currency,
             order_lines::state,
+            order_lines::maintains,
         ))
         .load(c))?;
     lines

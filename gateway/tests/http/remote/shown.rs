@@ -1,5 +1,7 @@
 //! What another gateway tells is shown as the local database is.
 
+use std::fs;
+
 use super::{ENTITLEMENT, Elsewhere};
 use crate::desk::DEVICE;
 use crate::folder::{Folder, REFUSED};
@@ -18,6 +20,23 @@ async fn what_is_shown_is_what_the_local_database_shows() {
     let here = Folder::with_config(&text);
     it.run(&["activations", "assign", DEVICE, ENTITLEMENT])
         .done();
+    for (kind, text) in [
+        ("products", "product,title,feature\nCARE,Care,care\n"),
+        (
+            "skus",
+            "sku,title,product,model,term,start_basis\nCARE,Care,CARE,maintenance,P1Y,order\n",
+        ),
+        (
+            "orders",
+            "system,order,ordered_at,sold_to,line,sku,quantity,maintains\n\
+             erp,SO-CARE,2026-09-20,C-200,10,CARE,1,SO-5002/10;SO-5003/10\n",
+        ),
+    ] {
+        let file = it.folder.path().join(format!("{kind}.csv"));
+        fs::write(&file, text).unwrap();
+        it.run(&["import", kind, &file.display().to_string()])
+            .done();
+    }
     let commands: &[&[&str]] = &[
         &["parties", "list"],
         &["parties", "list", "--kind", "partner"],
@@ -33,6 +52,7 @@ async fn what_is_shown_is_what_the_local_database_shows() {
         &["models", "list"],
         &["orders", "list"],
         &["orders", "show", "SO-5001"],
+        &["orders", "show", "SO-CARE"],
         &["entitlements", "list", "--limit", "2"],
         &["entitlements", "list", "--owner", "Lakeside Clinic"],
         &["entitlements", "show", ENTITLEMENT],
