@@ -12,6 +12,8 @@ use fleetgrant_core::domain::{ApiKeyId, PartyId, ProductLineId, Roles, Timestamp
 use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
+use headers::HeaderMapExt as _;
+use headers::authorization::{Authorization, Bearer};
 use sha2::{Digest as _, Sha256};
 
 use super::Api;
@@ -152,7 +154,8 @@ async fn admit(
 }
 
 async fn identify(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let token = bearer(headers).ok_or_else(|| {
+    let bearer = headers.typed_get::<Authorization<Bearer>>();
+    let token = bearer.as_ref().map(Authorization::token).ok_or_else(|| {
         Problem::new(
             ProblemKind::Unauthenticated,
             "send a key as `Authorization: Bearer fgk_…`; `fleetgrant keys create` makes one",
@@ -206,15 +209,6 @@ async fn person(api: &Api, person: Person) -> Result<Caller, Problem> {
             ),
         )),
     }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// A key that may be used now.

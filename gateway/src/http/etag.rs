@@ -7,6 +7,7 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64URL_NOPAD;
+use headers::ETag;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
@@ -45,7 +46,8 @@ pub(super) enum Expected {
 }
 
 impl Expected {
-    /// What a request says in `If-Match`.
+    /// What a request says in `If-Match`. `headers::IfMatch` takes as many as come, and passes over
+    /// what is malformed; here it is refused.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         let mut tags = Vec::new();
         for value in headers.get_all(header::IF_MATCH) {
@@ -56,13 +58,10 @@ impl Expected {
             // None of ours has a comma in it.
             tags.extend(text.split(',').map(|tag| tag.trim().to_owned()));
         }
-        let quoted = |tag: &String| {
-            let inner = tag.strip_prefix("W/").unwrap_or(tag);
-            inner.len() >= 2 && inner.starts_with('"') && inner.ends_with('"')
-        };
+        let is_tag = |tag: &String| tag.parse::<ETag>().is_ok();
         match tags.as_slice() {
             [] => Ok(Self::Any),
-            some if some.len() > MOST || !some.iter().all(quoted) => Err(malformed()),
+            some if some.len() > MOST || !some.iter().all(is_tag) => Err(malformed()),
             _ => Ok(Self::OneOf(tags)),
         }
     }
@@ -92,6 +91,7 @@ impl Expected {
     fn allows(&self, is: &str) -> bool {
         match self {
             Self::Any | Self::Some => true,
+            // None of ours is weak, so a weak one is none of them.
             Self::OneOf(tags) => tags.iter().any(|tag| tag == is),
         }
     }
@@ -155,7 +155,17 @@ mod tests {
             expected(&["\"a\", \"b\"", "W/\"c\""]).unwrap(),
             Expected::OneOf(tags)
         );
-        for bad in ["", "a", "\"", "\"a\",", "a\"b", &"\"a\",".repeat(40)] {
+        assert!(matches!(expected(&["\"a b\""]), Ok(Expected::OneOf(_))));
+        for bad in [
+            "",
+            "a",
+            "\"",
+            "\"a\",",
+            "a\"b",
+            "\"a\"b\"",
+            "w/\"a\"",
+            &"\"a\",".repeat(40),
+        ] {
             assert!(expected(&[bad]).is_err(), "{bad:?}");
         }
     }

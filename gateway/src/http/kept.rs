@@ -22,11 +22,12 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use headers::{Age, ETag, HeaderMapExt as _, IfNoneMatch};
 use http_body_util::BodyExt as _;
 use tokio::sync::{Semaphore, watch};
 
+use asked::Asked;
 pub(super) use asked::{Ahead, ReportParams};
-use asked::{Asked, Known};
 use shelf::{Found, Key, Shelf, Task};
 
 use super::caller::Caller;
@@ -130,15 +131,17 @@ impl Made {
         self.there.saturating_duration_since(self.of)
     }
 
-    /// The report, or that who asks has it already.
-    fn answer(&self, known: &Known) -> Response {
+    /// The report, or that who asks has it already (RFC 9110, section 13.1.2).
+    fn answer(&self, known: Option<&IfNoneMatch>) -> Response {
         let mut response = Response::new(Body::from(self.body.clone()));
         *response.status_mut() = self.status;
         response.headers_mut().clone_from(&self.headers);
         if self.status == StatusCode::OK {
             let headers = response.headers_mut();
-            headers.insert(header::AGE, HeaderValue::from(self.age().as_secs()));
-            if known.has(headers.get(header::ETAG)) {
+            headers.typed_insert(Age::from_secs(self.age().as_secs()));
+            if let (Some(known), Some(is)) = (known, headers.typed_get::<ETag>())
+                && !known.precondition_passes(&is)
+            {
                 headers.remove(header::CONTENT_TYPE);
                 headers.remove(header::CONTENT_LENGTH);
                 *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -157,10 +160,10 @@ pub(super) async fn report(State(kept): State<Kept>, request: Request, next: Nex
     };
     let key = Key::of(caller.grant, request.uri());
     let asked = Asked::of(&request);
-    let known = Known::of(request.headers());
+    let known = request.headers().typed_get::<IfNoneMatch>();
     let found = kept.shelf().find(&key, asked);
     let mut told = match found {
-        Found::There(made) => return made.answer(&known),
+        Found::There(made) => return made.answer(known.as_ref()),
         Found::Coming(told) => told,
         Found::Due(task, told) => {
             kept.make(task, request, next);
@@ -176,7 +179,7 @@ pub(super) async fn report(State(kept): State<Kept>, request: Request, next: Nex
         }
     };
     match wait(&mut told, kept.patience, asked).await {
-        Some(Ok(made)) => made.answer(&known),
+        Some(Ok(made)) => made.answer(known.as_ref()),
         Some(Err(gone)) => gone.into_response(),
         None => {
             kept.shelf().promise(&key);

@@ -436,7 +436,8 @@ fn name(headers: &HeaderMap) -> Result<String, Problem> {
     }
 }
 
-/// The media type without its parameters.
+/// The media type without its parameters, which `headers::ContentType` refuses where they are
+/// malformed.
 fn media_type(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let media_type = text.split(';').next()?;

@@ -175,7 +175,8 @@ fn failed(status: Option<u16>, problem: &str, outcome: &'static str) -> (Sent, &
     (sent, outcome)
 }
 
-/// Seconds; the form with a date is rare, and what it would gain is small.
+/// Seconds; the form with a date is rare, and what it would gain is small. `headers::RetryAfter` does
+/// not tell what it has read.
 fn retry_after(headers: &HeaderMap) -> Option<u64> {
     headers
         .get(header::RETRY_AFTER)?

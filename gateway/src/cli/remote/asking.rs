@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use bytes::Bytes;
+use headers::{Age, CacheControl, HeaderMapExt as _};
 use http_body_util::Full;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -169,14 +170,12 @@ impl Remote {
     ) -> Result<(T, Option<Duration>), Failure> {
         let mut headers = HeaderMap::new();
         if let Some(oldest) = oldest {
-            let how_old = format!("max-age={}", oldest.as_secs());
-            let how_old = HeaderValue::from_str(&how_old).map_err(Failure::input)?;
-            headers.insert(header::CACHE_CONTROL, how_old);
+            let whole = Duration::from_secs(oldest.as_secs());
+            headers.typed_insert(CacheControl::new().with_max_age(whole));
         }
         let answer = self.send(&Method::GET, path, query, &headers, &Bytes::new())?;
-        let age = answer.headers.get(header::AGE);
-        let age = age.and_then(|age| age.to_str().ok()?.parse().ok());
-        Ok((self.read(&answer)?, age.map(Duration::from_secs)))
+        let age = answer.headers.typed_get::<Age>();
+        Ok((self.read(&answer)?, age.map(Duration::from)))
     }
 
     /// Gets a file.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use utoipa::IntoParams;
 
 /// The headers of whoever asks for a report, for the description.
@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 #[into_params(parameter_in = Header)]
 #[allow(
     dead_code,
-    reason = "they are read by `Asked` and `Known`, and described by this"
+    reason = "they are read by `Asked` and `report`, and described by this"
 )]
 pub(in crate::http) struct ReportParams {
     /// How many seconds ago the report may have been made, as `max-age=600`; `no-cache`: it is to be
@@ -52,8 +52,15 @@ impl Asked {
 
 /// The directives of requests in `Cache-Control` (RFC 9111, section 5.2.1) that say how old an answer
 /// may be. The strictest counts, and a time that is none allows nothing.
+///
+/// Not by `headers::CacheControl`, which would tell an older report than may be: it does not know
+/// `Max-Age` and `max-age = 60`, takes the last of two ages, and none of the directives beside one that
+/// is malformed.
 fn oldest(headers: &HeaderMap) -> Option<Duration> {
-    let directives = fields(headers, header::CACHE_CONTROL);
+    let values = headers.get_all(header::CACHE_CONTROL).into_iter();
+    let directives = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
     let ages = directives.filter_map(|directive| {
         let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
         match name.trim().to_ascii_lowercase().as_str() {
@@ -73,64 +80,32 @@ fn seconds(digits: &str) -> u64 {
     digits.parse().unwrap_or(u64::from(u32::MAX))
 }
 
-/// The reports that whoever asks has already, by their tags (RFC 9110, section 13.1.2).
-#[derive(Clone, Debug)]
-pub(super) struct Known(Vec<String>);
-
-impl Known {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        Self(
-            fields(headers, header::IF_NONE_MATCH)
-                .map(str::to_owned)
-                .collect(),
-        )
-    }
-
-    /// Whether this is one of them; they are compared weakly.
-    pub(super) fn has(&self, tag: Option<&HeaderValue>) -> bool {
-        let Some(is) = tag.and_then(|tag| tag.to_str().ok()) else {
-            return false;
-        };
-        let mut known = self.0.iter().map(String::as_str);
-        known.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == is)
-    }
-}
-
-/// What stands between the commas of a header, which may be there several times.
-fn fields(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(name).into_iter();
-    values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|field| !field.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use axum::http::HeaderValue;
+
     use super::*;
 
-    fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
+    fn of(values: &[&str]) -> Option<Duration> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(name.clone(), HeaderValue::from_str(value).unwrap());
+            headers.append(header::CACHE_CONTROL, HeaderValue::from_str(value).unwrap());
         }
-        headers
+        oldest(&headers)
     }
 
     #[test]
     fn how_old_a_report_may_be_is_what_the_strictest_directive_says() {
-        let oldest = |values: &[&str]| oldest(&headers(header::CACHE_CONTROL, values));
         let seconds = |seconds| Some(Duration::from_secs(seconds));
-        assert_eq!(oldest(&[]), None);
-        assert_eq!(oldest(&["no-transform, only-if-cached"]), None);
-        assert_eq!(oldest(&["max-age=600"]), seconds(600));
-        assert_eq!(oldest(&["foo, Max-Age = \"60\""]), seconds(60));
-        assert_eq!(oldest(&["max-age=600", "max-age=5, max-stale"]), seconds(5));
-        assert_eq!(oldest(&["max-age=600, no-cache"]), seconds(0));
-        assert_eq!(oldest(&["no-store"]), seconds(0));
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&["no-transform, only-if-cached"]), None);
+        assert_eq!(of(&["max-age=600"]), seconds(600));
+        assert_eq!(of(&["foo, Max-Age = \"60\""]), seconds(60));
+        assert_eq!(of(&["max-age=600", "max-age=5, max-stale"]), seconds(5));
+        assert_eq!(of(&["max-age=600, no-cache"]), seconds(0));
+        assert_eq!(of(&["no-store"]), seconds(0));
         for none in [
             "max-age",
             "max-age=",
@@ -138,19 +113,9 @@ mod tests {
             "max-age=1h",
             "max-age=+1",
         ] {
-            assert_eq!(oldest(&[none]), seconds(0), "{none}");
+            assert_eq!(of(&[none]), seconds(0), "{none}");
         }
         let long = "max-age=99999999999999999999999";
-        assert_eq!(oldest(&[long]), seconds(u64::from(u32::MAX)));
-    }
-
-    #[test]
-    fn a_report_is_known_by_its_tag_or_by_any() {
-        let is = HeaderValue::from_static("\"abc\"");
-        let knows =
-            |values: &[&str]| Known::of(&headers(header::IF_NONE_MATCH, values)).has(Some(&is));
-        assert!(knows(&["\"abc\""]) && knows(&["\"x\", W/\"abc\""]) && knows(&["\"x\"", "*"]));
-        assert!(!knows(&[]) && !knows(&["\"abd\""]) && !knows(&["abc"]));
-        assert!(!Known::of(&headers(header::IF_NONE_MATCH, &["*"])).has(None));
+        assert_eq!(of(&[long]), seconds(u64::from(u32::MAX)));
     }
 }

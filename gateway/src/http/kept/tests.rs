@@ -199,6 +199,24 @@ async fn who_says_how_old_it_may_be_is_told_an_older_one_with_its_age() {
 }
 
 #[tokio::test]
+async fn a_report_is_known_by_its_tag_or_by_any() {
+    let (router, _) = served(Duration::from_secs(1), Kept::default());
+    let first = ask(&router, "/report").await;
+    let tag = first.header(header::ETAG).unwrap();
+    let status = async |known: &str| {
+        let asked = with(request("/report"), header::CACHE_CONTROL, "max-age=600");
+        let asked = with(asked, header::IF_NONE_MATCH, known);
+        send(&router, asked).await.status
+    };
+    for known in [tag, &format!("\"x\", W/{tag}"), "*"] {
+        assert_eq!(status(known).await, 304, "{known}");
+    }
+    for unknown in ["", "\"x\"", "\"a b\"", tag.trim_matches('"')] {
+        assert_eq!(status(unknown).await, 200, "{unknown}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_kept_for_one_party_or_product_line_is_told_to_no_other() {
     let kept = Kept::new(PATIENCE, QUICK);
     let (router, _) = served(Duration::from_millis(20), kept);
