@@ -13,7 +13,7 @@ mod upgrade;
 mod upgrade_device;
 
 pub use maintain::Maintenance;
-pub(crate) use maintain::{maintain, put as put_maintenance};
+pub(crate) use maintain::put as put_maintenance;
 pub(crate) use regrant::{Regranted, give_again};
 pub use renew::{InvalidTerm, Length, Months, Renewal};
 pub use resale::Resale;
@@ -21,6 +21,8 @@ pub use split::Split;
 pub use upgrade::{Direction, Upgrade};
 pub(crate) use upgrade::{follow, settle_upgrades};
 pub(crate) use upgrade_device::{DeviceUpgrade, Kept, upgrade_device, upgrade_rest};
+
+pub(crate) use crate::store::maintenance::follow as maintain;
 
 use fleetgrant_core::domain::{
     DeviceId, EntitlementId, EntitlementState, HoldReason, LicenseModel, PartyId, PartyState,

@@ -1,19 +1,52 @@
 //! What maintenance means for what it covers: firmware that was built at its end or later does not
 //! turn the covered features on, and older firmware keeps them.
 
+use jiff::tz::TimeZone;
+
 use crate::domain::{EntitlementState, LicenseModel, PartyId, Timestamp};
+use crate::entitlement::{Start, Term};
+use crate::term;
 
 /// One entitlement of maintenance, as far as what it covers goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cover {
     /// Where it stands.
     pub state: EntitlementState,
-    /// Whether its term has begun, or ends at a date, so that an end is known if there is one.
-    pub has_begun: bool,
-    /// When it ends; none: never.
-    pub end: Option<Timestamp>,
+    /// When it ends.
+    pub end: End,
     /// From then on nothing of it runs.
     pub revoked_from: Option<Timestamp>,
+}
+
+/// When maintenance ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// At this instant.
+    At(Timestamp),
+    /// Never.
+    Never,
+    /// It is not known before its term begins.
+    NotKnown,
+    /// Each of its activations has an end of its own.
+    EachItsOwn,
+}
+
+impl End {
+    /// The end of what starts and runs like this. What begins at an activation, and at a date at the
+    /// latest, ends as if it began at that date, until it has begun: what is built after its real end
+    /// is not built yet.
+    #[must_use]
+    pub fn of(start: Start, of: Term, zone: &TimeZone) -> Self {
+        let known = |start| term::end(of, start, zone).map_or(Self::Never, Self::At);
+        match (start, of) {
+            (_, Term::Perpetual) => Self::Never,
+            (_, Term::Until(end)) => Self::At(end),
+            (Start::EachActivation { .. }, Term::For { .. }) => Self::EachItsOwn,
+            (Start::At(start), _) => known(start),
+            (Start::FirstActivation { latest }, _) => latest.map_or(Self::NotKnown, known),
+            (Start::Awaited, _) => Self::NotKnown,
+        }
+    }
 }
 
 /// Up to which build firmware turns something on.
@@ -40,9 +73,12 @@ pub enum MaintenanceError {
     /// It counts for nothing.
     #[error("maintenance that is {0} covers nothing new")]
     NotInForce(EntitlementState),
-    /// Its end is not known.
-    #[error("its term has not begun: there is no end yet up to which it maintains")]
-    NotStarted,
+    /// It has no one end.
+    #[error(
+        "its term runs for each activation apart, so that there is no one end up to which it \
+         maintains: sell it with a start that all its activations have in common"
+    )]
+    EachItsOwn,
 }
 
 /// Whether maintenance may cover something: that of one owner, under this model, the other's.
@@ -67,17 +103,16 @@ pub fn may_cover(
         EntitlementState::Active | EntitlementState::Hold | EntitlementState::Expired => {}
         state => return Err(MaintenanceError::NotInForce(state)),
     }
-    if cover.has_begun {
-        Ok(())
-    } else {
-        Err(MaintenanceError::NotStarted)
+    if cover.end == End::EachItsOwn {
+        return Err(MaintenanceError::EachItsOwn);
     }
+    Ok(())
 }
 
 /// The ceiling of what is covered by these, at `now`: the latest end. One that is suspended, revoked
 /// or closed counts no longer: up to the day on which it stopped, and no further than what it had
 /// covered `before`, so that firmware that was maintained runs on. What nothing covers has no
-/// ceiling; what is covered by nothing that has begun keeps the one it has.
+/// ceiling; what is covered by nothing that has a known end keeps the one it has.
 #[must_use]
 pub fn ceiling(covers: &[Cover], before: Ceiling, now: Timestamp) -> Ceiling {
     if covers.is_empty() {
@@ -91,13 +126,20 @@ pub fn ceiling(covers: &[Cover], before: Ceiling, now: Timestamp) -> Ceiling {
 }
 
 impl Cover {
+    /// Whether it says up to which build something is on.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        matches!(self.end, End::At(_) | End::Never) && self.state != EntitlementState::Draft
+    }
+
     /// None, if it covers nothing yet.
     fn ceiling(&self, before: Ceiling, now: Timestamp) -> Option<Ceiling> {
-        if !self.has_begun {
-            return None;
-        }
-        let of = |instant: Option<Timestamp>| instant.map_or(Ceiling::None, Ceiling::Before);
-        let end = of(self.end).min(of(self.revoked_from));
+        let end = match self.end {
+            End::At(end) => Ceiling::Before(end),
+            End::Never => Ceiling::None,
+            End::NotKnown | End::EachItsOwn => return None,
+        };
+        let end = end.min(Ceiling::of(self.revoked_from));
         match self.state {
             EntitlementState::Active | EntitlementState::Hold | EntitlementState::Expired => {
                 Some(end)
@@ -139,8 +181,7 @@ mod tests {
     const fn until(end: u64) -> Cover {
         Cover {
             state: Active,
-            has_begun: true,
-            end: Some(at(end)),
+            end: End::At(at(end)),
             revoked_from: None,
         }
     }
@@ -169,7 +210,7 @@ mod tests {
             (
                 &[
                     Cover {
-                        end: None,
+                        end: End::Never,
                         ..until(0)
                     },
                     until(20),
@@ -218,15 +259,39 @@ mod tests {
     #[test]
     fn what_has_not_begun_changes_nothing() {
         let awaited = Cover {
-            has_begun: false,
-            end: None,
+            end: End::NotKnown,
             ..until(0)
         };
+        assert!(!awaited.counts());
+        assert!(until(0).counts() && !in_state(Draft, 0).counts());
         assert_eq!(ceiling(&[awaited], before(9), at(10)), before(9));
         assert_eq!(
             ceiling(&[awaited, until(20)], before(9), at(10)),
             before(20)
         );
+    }
+
+    #[test]
+    fn an_end_is_known_once_the_term_has_begun_or_must_have() {
+        let days = Term::For { months: 0, days: 3 };
+        let first = |latest| Start::FirstActivation { latest };
+        let each = Start::EachActivation { latest: None };
+        for (start, term, wanted) in [
+            (Start::At(at(2)), days, End::At(at(5))),
+            (Start::At(at(2)), Term::Perpetual, End::Never),
+            (first(None), days, End::NotKnown),
+            (first(Some(at(4))), days, End::At(at(7))),
+            (first(None), Term::Perpetual, End::Never),
+            (first(None), Term::Until(at(9)), End::At(at(9))),
+            (Start::Awaited, days, End::NotKnown),
+            (Start::Awaited, Term::Until(at(9)), End::At(at(9))),
+            (each, days, End::EachItsOwn),
+            (each, Term::Until(at(9)), End::At(at(9))),
+            (each, Term::Perpetual, End::Never),
+        ] {
+            let end = End::of(start, term, &TimeZone::UTC);
+            assert_eq!(end, wanted, "{start:?}, {term:?}");
+        }
     }
 
     #[test]
@@ -236,6 +301,15 @@ mod tests {
         let by = (Maintenance, Some(one));
         let of = (Perpetual, Some(one));
         assert_eq!(may_cover(&until(20), by, of), Ok(()));
+        let awaited = Cover {
+            end: End::NotKnown,
+            ..until(20)
+        };
+        assert_eq!(
+            may_cover(&awaited, by, of),
+            Ok(()),
+            "it counts once it has begun"
+        );
         for (cover, by, of, error) in [
             (
                 until(20),
@@ -275,12 +349,12 @@ mod tests {
             ),
             (
                 Cover {
-                    has_begun: false,
+                    end: End::EachItsOwn,
                     ..until(20)
                 },
                 by,
                 of,
-                MaintenanceError::NotStarted,
+                MaintenanceError::EachItsOwn,
             ),
         ] {
             assert_eq!(may_cover(&cover, by, of), Err(error));

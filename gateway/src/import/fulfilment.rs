@@ -267,6 +267,7 @@ pub(super) fn shipped(
             ..entitlement
         };
         entitlement::update(db, &started)?;
+        lifecycle::maintain(db, &started, occasion)?;
         note(db, occasion, EventKind::EntitlementAmended, &started)?;
     }
     Ok(())

@@ -32,7 +32,7 @@ use super::case;
 use super::dialect::Db;
 use super::error::StoreError;
 use super::event::{self, Head, Occasion, Stream};
-use super::legacy_right;
+use super::{legacy_right, maintenance};
 use activation::Held;
 use cache::{Stamp, View};
 
@@ -321,9 +321,33 @@ pub fn record(
         actor: &cause.actor,
         cause: message.as_ref().map_or(&[][..], |digest| &digest[..]),
     };
+    let begun = begin_maintenance(db, outcome, occasion)?;
     let head = tell(db, cache, outcome, occasion)?;
-    cache.amend(db, |recent| recent.record(outcome, head));
+    cache.amend(db, |recent| {
+        if begun {
+            // Entitlements of others have changed.
+            recent.clear();
+        } else {
+            recent.record(outcome, head);
+        }
+    });
     Ok(Recorded::Whole)
+}
+
+/// What an entitlement maintains has a ceiling from the day on which its term begins; whether it has
+/// to do with any.
+fn begin_maintenance(
+    db: &mut Db,
+    outcome: &Outcome,
+    occasion: Occasion<'_>,
+) -> Result<bool, StoreError> {
+    let mut any = false;
+    for (id, change) in &outcome.entitlements {
+        if change.started_at.is_some() {
+            any |= maintenance::begin(db, *id, occasion)?;
+        }
+    }
+    Ok(any)
 }
 
 /// Writes what happened into the device's history; its head from then on, where that is known.

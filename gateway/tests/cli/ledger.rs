@@ -388,9 +388,14 @@ fn what_maintains_an_entitlement_is_the_ceiling_of_its_firmware() {
                 crm,CARE-2,C-1,SPEC,maintenance,1,2076-01-31,P2Y\n\
                 crm,CARE-3,C-1,SPEC,maintenance,1,,P1Y\n\
                 crm,MINE,C-1,SPEC,perpetual,5,,\n";
-    std::fs::write(folder.path().join("care.csv"), sold).unwrap();
-    let file = folder.path().join("care.csv").display().to_string();
-    folder.run(&["import", "entitlements", &file]).done();
+    let begins = "system,entitlement,owner,product,model,units,start_basis,latest_start_at,term\n\
+                  crm,EACH,C-1,SPEC,maintenance,1,each-activation,,P1Y\n\
+                  crm,LATEST,C-1,SPEC,maintenance,1,first-activation,2080-03-01,P1Y\n";
+    for text in [sold, begins] {
+        std::fs::write(folder.path().join("care.csv"), text).unwrap();
+        let file = folder.path().join("care.csv").display().to_string();
+        folder.run(&["import", "entitlements", &file]).done();
+    }
     let acts = |args: &[&str]| folder.run(&[&["entitlements"], args].concat());
     let until = |reference: &str| {
         json(&folder, &["entitlements", "show", reference])["maintained_until"].clone()
@@ -435,11 +440,22 @@ fn what_maintains_an_entitlement_is_the_ceiling_of_its_firmware() {
         ("MINE", "O-1/10", "must be of the model maintenance"),
         ("CARE-1", "CARE-2", "not maintenance"),
         ("MINE", "CARE-1", "covers nothing new"),
-        ("MINE", "CARE-3", "has not begun"),
+        ("MINE", "EACH", "for each activation apart"),
     ] {
         let refused = acts(&["maintain", of, "--by", by]);
         refused.ends(REFUSED, &[words]);
     }
+
+    // What has not begun is told with what it waits for, and is no ceiling before that.
+    acts(&["maintain", "MINE", "--by", "CARE-3"]).ends(
+        0,
+        &["whenever the firmware", "until the term of CARE-3 begins"],
+    );
+    assert_eq!(until("MINE"), Value::Null);
+    // It begins in 2080 at the latest, so that its end is known.
+    acts(&["maintain", "MINE", "--by", "LATEST"]).ends(0, &["2081-03-01"]);
+    acts(&["unmaintain", "MINE", "--by", "LATEST"]).ends(0, &["whenever the firmware"]);
+    assert_eq!(until("MINE"), Value::Null);
 }
 
 /// Units before are units after, wherever they go.

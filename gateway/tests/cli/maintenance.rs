@@ -135,3 +135,54 @@ fn firmware_built_after_its_maintenance_is_refused_until_that_is_renewed() {
     }
     assert_eq!(on(&agent), [true, true]);
 }
+
+#[test]
+fn maintenance_that_begins_with_a_device_is_a_ceiling_from_then_on() {
+    let scene = Scene::new();
+    let keys = scene.keys();
+    // A firmware of the far future, beyond what is sold here.
+    let newer = Profile {
+        sw_built: Some(ENDS),
+        ..scene.profile()
+    };
+    let mut agent = start(&newer, &keys, MemoryStorage::default());
+    assert!(!ask(&scene, &mut agent, "1", &[]), "a challenge");
+    assert!(ask(&scene, &mut agent, "2", &[]));
+    acknowledge(&scene, &mut agent, "2.ack");
+
+    let listed = scene.json(&["entitlements", "list", "--product", "SCOPE-BW"]);
+    let reference = listed[0]["reference"].as_str().unwrap();
+    let file = |name: &str, text: &str| {
+        fs::write(scene.path(name), text).unwrap();
+        scene.path(name).display().to_string()
+    };
+    let product = file("product.csv", "product,title,feature\nCARE,Care,care\n");
+    let care = file(
+        "care.csv",
+        "system,entitlement,owner,product,model,units,start_basis,term\n\
+         erp,CARE,C-1,CARE,maintenance,1,first-activation,P1Y\n",
+    );
+    for args in [
+        &["import", "products", &product][..],
+        &["import", "entitlements", &care],
+        &["entitlements", "maintain", reference, "--by", "CARE"],
+        &["activations", "assign", &scene.id, "CARE"],
+    ] {
+        scene.folder.run(args).done();
+    }
+    let until = || scene.json(&["entitlements", "show", reference])["maintained_until"].clone();
+    assert_eq!(until(), Value::Null, "nothing of it is published");
+    assert!(agent.is_on(FEATURE, START).is_on());
+
+    // The message that publishes it begins it.
+    assert!(ask(&scene, &mut agent, "3", &[]));
+    let begun = scene.json(&["activations", "list", "--entitlement", "CARE"]);
+    let ends = begun[0]["ends"].clone();
+    assert!(ends.is_string(), "{ends}");
+    assert_eq!(until(), ends);
+    acknowledge(&scene, &mut agent, "3.ack");
+    assert!(ask(&scene, &mut agent, "4", &[]));
+    let status = agent.is_on(FEATURE, START);
+    assert_eq!(status, Status::Off(Off::BuildCeiling));
+    assert!(agent.is_on(OTHER, START).is_on());
+}

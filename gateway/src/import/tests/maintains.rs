@@ -16,7 +16,8 @@ fn fixture() -> Fixture {
             Kind::Skus,
             "sku,title,product,model,term,start_basis\nRIGHT,Right,PUMP,perpetual,,\n\
              CARE,Care,CARE,maintenance,P1Y,order\nBOTH,Both,VALVE,perpetual,,\n\
-             BOTH,Both,CARE,maintenance,P2Y,order\nLATER,Care,CARE,maintenance,P1Y,shipment\n",
+             BOTH,Both,CARE,maintenance,P2Y,order\nLATER,Care,CARE,maintenance,P1Y,shipment\n\
+             EACH,Care,CARE,maintenance,P1Y,each-activation\n",
         ),
         (
             Kind::Parties,
@@ -73,6 +74,20 @@ fn a_line_maintains_what_it_is_sold_with() {
 }
 
 #[test]
+fn what_begins_later_is_a_ceiling_from_then_on() {
+    let fixture = fixture();
+    let right = "O-1/1/PUMP/perpetual";
+    let report = fixture.import(Kind::Orders, &row("O-2", "C-1", "1", "LATER", "O-1/1"));
+    assert!(report.committed, "{:?}", report.errors);
+    assert_eq!(until(&fixture, right), 0, "nothing has shipped");
+    let shipment = "system,shipment,order,line,quantity,shipped_at\n\
+                    erp,S-1,O-2,1,1,2026-09-01\n";
+    let report = fixture.import(Kind::Shipments, shipment);
+    assert!(report.committed, "{:?}", report.errors);
+    assert_eq!(until(&fixture, right), A_YEAR_ON);
+}
+
+#[test]
 fn another_word_is_a_change_of_the_order() {
     let fixture = fixture();
     let second = row("O-1", "C-1", "2", "RIGHT", "");
@@ -112,8 +127,8 @@ fn what_cannot_be_maintained_is_told_with_its_line() {
             "only what is sold under a licence model of the kind maintenance",
         ),
         (
-            row("O-2", "C-1", "1", "LATER", "O-1/1"),
-            "its term has not begun: there is no end yet",
+            row("O-2", "C-1", "1", "EACH", "O-1/1"),
+            "its term runs for each activation apart",
         ),
         (
             row("O-2", "C-1", "1", "CARE", "O-2/1"),

@@ -102,6 +102,44 @@ fn fixture() -> Fixture {
     fixture
 }
 
+/// What maintains the right of a device that was just heard begins with another device.
+#[test]
+fn a_ceiling_that_another_device_begins_is_no_longer_what_was_kept() {
+    let fixture = Fixture::new(2, 1);
+    let mut db = fixture.scratch.connect();
+    db.begin_eras();
+    let mut handsets = [1, 2].map(|n| fixture.handset(n));
+    let turn = |db: &mut Db, handset: &mut Handset, times: usize| {
+        for _ in 0..times {
+            db.begin_write().unwrap();
+            asks(db, handset, 1);
+            db.commit().unwrap();
+        }
+    };
+    turn(&mut db, &mut handsets[0], 3);
+    fixture.import(
+        Kind::Entitlements,
+        "system,entitlement,owner,product,model,units,start_basis,term\n\
+         erp,CARE,C,P,maintenance,1,first-activation,P1Y\n",
+    );
+    let link = |db: &mut Db| {
+        let mut id = |reference| {
+            let found = crate::store::entitlement::by_reference(db, "erp", reference)?;
+            Ok::<_, StoreError>(found.unwrap().id.0)
+        };
+        let (care, right) = (id("CARE")?, id("O/1/P/perpetual")?);
+        maintenance::link(db, care, right, NOW)
+    };
+    fixture.store.write_blocking("test", link).unwrap();
+    // What the first has is kept anew when the second takes the unit that is left, of CARE.
+    turn(&mut db, &mut handsets[0], 2);
+    turn(&mut db, &mut handsets[1], 2);
+    turn(&mut db, &mut handsets[0], 1);
+    let maintained = "SELECT count(*) AS n FROM entitlements WHERE reference = 'O/1/P/perpetual' \
+                      AND maintained_until_at IS NOT NULL";
+    assert_eq!(scratch::number(&fixture.store, maintained), 1);
+}
+
 fn asks(db: &mut Db, handset: &mut Handset, total: u32) {
     handset.seq += 1;
     let outcome = handset.request(db, total).unwrap();
