@@ -43,6 +43,7 @@ mod scale;
 mod serve;
 mod stdout;
 mod temporary;
+mod until;
 mod webhooks;
 
 use std::io::{self, Write};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
-use super::serve::interrupted;
+use super::until::Until;
 use super::{Failure, Global};
 use crate::broker::EmbeddedBroker;
 use crate::clock::Clock;
@@ -12,9 +12,12 @@ use crate::gateway::{StartError, broker_config, device_verifier};
 
 /// Run the embedded broker in a process of its own, for `serve --without-broker`
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    #[command(flatten)]
+    until: Until,
+}
 
-pub(super) fn run(global: &Global, _: &Args) -> Result<(), Failure> {
+pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let (config, _telemetry) = global.start()?;
     let runtime = Runtime::new().map_err(Failure::unavailable)?;
     runtime.block_on(async {
@@ -27,7 +30,7 @@ pub(super) fn run(global: &Global, _: &Args) -> Result<(), Failure> {
         };
         let shutdown = async {
             // Without signals the process can still be killed.
-            let _ = interrupted().await;
+            let _ = args.until.over().await;
         };
         EmbeddedBroker::run(broker, shutdown)
             .await

@@ -10,8 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use super::Failure;
-use super::serve::{Bound, interrupted};
+use super::serve::Bound;
 use super::stdout::stdout;
+use super::until::interrupted;
 use crate::access::{self, Grant, KeyError, NewKey};
 use crate::activation::UNAUTHENTICATED;
 use crate::clock::Clock;

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::until::Until;
 use super::{Failure, Global};
 use crate::access::OidcVerifier;
 use crate::clock::Clock;
@@ -23,6 +23,8 @@ pub(super) struct Args {
     /// Run missing migrations before serving, instead of refusing to start
     #[arg(long)]
     migrate: bool,
+    #[command(flatten)]
+    until: Until,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
@@ -45,7 +47,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         tokio::spawn(telemetry.clone().keep_up());
         let http = http.map(|http| http.serve(&gateway, clock, telemetry));
         tracing::info!(realm = %config.realm, broker = %config.broker.address, "serving");
-        interrupted().await.map_err(Failure::unavailable)?;
+        args.until.over().await.map_err(Failure::unavailable)?;
         tracing::info!("stopping");
         if let Some(http) = http {
             http.stop().await;
@@ -102,15 +104,6 @@ impl<'a> Bound<'a> {
             signing: Some(gateway.signing().clone()),
         };
         self.listener.serve(Api::new(parts, self.http.key))
-    }
-}
-
-/// Resolves when the process is told to stop.
-pub(super) async fn interrupted() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupt = tokio::signal::ctrl_c() => interrupt,
-        _ = terminate.recv() => Ok(()),
     }
 }
 

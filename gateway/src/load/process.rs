@@ -12,7 +12,7 @@ use super::LoadError;
 /// that is in use.
 const TICKS: u64 = 100;
 
-/// A process that is killed when this is dropped.
+/// A process that is killed when this is dropped, and ends by itself when this process is killed.
 pub(super) struct Child {
     name: &'static str,
     child: std::process::Child,
@@ -40,7 +40,9 @@ impl Child {
             .arg("--config")
             .arg(config)
             .args(command)
-            .stdin(Stdio::null())
+            // Nothing is written to it. The system closes it when this process ends.
+            .arg("--until-input-ends")
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
             .map_err(process)?;

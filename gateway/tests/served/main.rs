@@ -10,6 +10,7 @@ mod firmware;
 mod key_set;
 mod ledger;
 mod line;
+mod load;
 mod operator;
 mod python_device;
 mod race;
