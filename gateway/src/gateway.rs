@@ -214,7 +214,7 @@ impl Gateway {
     }
 
     /// Stops: first what sends and what comes in, then what is under way, then the link, then the
-    /// broker. What was not acknowledged comes again.
+    /// broker, then the database. What was not acknowledged comes again.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         for task in self.background {
@@ -232,6 +232,8 @@ impl Gateway {
         if let Some(broker) = self.broker {
             broker.stop().await;
         }
+        // A thread that panicked has said so.
+        let _ = tokio::task::spawn_blocking(move || self.store.close()).await;
     }
 }
 

@@ -197,6 +197,15 @@ impl Store {
         self.transaction_blocking(name, move |db| operation(db).map(Verdict::Commit))
     }
 
+    /// Takes nothing any more, and waits until what was accepted has committed. What is read meanwhile
+    /// is not waited for: it ends by itself, or with the process.
+    ///
+    /// Blocks.
+    pub fn close(&self) {
+        self.writer.close();
+        self.readers.close();
+    }
+
     /// Runs `query` on a connection that only reads, on one consistent state of the database.
     pub async fn read<T, F>(&self, name: &'static str, query: F) -> Result<T, StoreError>
     where

@@ -8,12 +8,15 @@ use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::listener::Stopping;
 use super::problem::{Problem, ProblemKind};
 
 /// How long an answer may take, the reading of the request's body included.
 const LONGEST: Duration = Duration::from_secs(30);
+/// When to ask a gateway again that is being stopped.
+const COME_BACK: Duration = Duration::from_secs(5);
 
-/// Answers within [`LONGEST`], refuses what no text may have, and counts.
+/// Answers within [`LONGEST`], or at once when the server stops, refuses what no text may have, and counts.
 pub(super) async fn bounded(request: Request, next: Next) -> Response {
     let method = method_label(request.method());
     let path = request.extensions().get::<MatchedPath>().cloned();
@@ -21,9 +24,12 @@ pub(super) async fn bounded(request: Request, next: Next) -> Response {
     let mut response = if has_nul(request.uri()) {
         nul(ProblemKind::BadQuery, "the address").into_response()
     } else {
-        match tokio::time::timeout(LONGEST, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => too_long().into_response(),
+        let stopped = stopped(&request);
+        tokio::select! {
+            answered = tokio::time::timeout(LONGEST, next.run(request)) => {
+                answered.unwrap_or_else(|_| too_long().into_response())
+            }
+            () = stopped => stops().into_response(),
         }
     };
     let path = path.as_ref().map_or("none", MatchedPath::as_str).to_owned();
@@ -58,6 +64,27 @@ pub(super) fn nul(kind: ProblemKind, what: &str) -> Problem {
         kind,
         format!("{what} has the character NUL (U+0000), which no text may have"),
     )
+}
+
+/// Resolves when the server stops and does not wait for this request; never for one that may write.
+fn stopped(request: &Request) -> impl Future<Output = ()> + use<> {
+    let reads = request.method().is_safe();
+    let stopping = request.extensions().get::<Stopping>().cloned();
+    let stopping = stopping.filter(|_| reads);
+    async {
+        match stopping {
+            Some(stopping) => stopping.over().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn stops() -> Problem {
+    Problem::new(
+        ProblemKind::Busy,
+        "the gateway is being stopped; ask again when it is there again",
+    )
+    .after(COME_BACK)
 }
 
 fn too_long() -> Problem {

@@ -32,6 +32,8 @@ const MAX_AGE: Duration = Duration::from_secs(300);
 const LAST_REQUEST: Duration = Duration::from_secs(60);
 /// How long what is under way may take when the server stops.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a request may take then that only reads, and so can be sent again.
+const LAST_READ: Duration = Duration::from_millis(500);
 /// The wait after the system could not accept, as when it has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -140,6 +142,18 @@ impl HttpServer {
     }
 }
 
+/// Tells a request that the server stops.
+#[derive(Clone, Debug)]
+pub(super) struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Resolves when what only reads has to end.
+    pub(super) async fn over(mut self) {
+        until_stopped(&mut self.0).await;
+        tokio::time::sleep(LAST_READ).await;
+    }
+}
+
 #[derive(Clone)]
 struct Accept {
     router: Router,
@@ -189,9 +203,13 @@ impl Accept {
     ) {
         // An answer goes out when it is there; a failure shows when it is written to.
         let _ = stream.set_nodelay(true);
-        let service = self
-            .router
-            .map_request(|request: hyper::Request<hyper::body::Incoming>| request.map(Body::new));
+        let stopping = Stopping(stopped.clone());
+        let service =
+            self.router
+                .map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+                    request.extensions_mut().insert(stopping.clone());
+                    request.map(Body::new)
+                });
         let mut connection = pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())

@@ -3,26 +3,32 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::dialect::{Db, OpenError};
 use super::error::StoreError;
-use super::transaction::spawn_thread;
+use super::transaction::{Queue, spawn_thread};
 
 type Query = Box<dyn FnOnce(&mut Db) + Send>;
+
+/// How long what is read may go on when nothing is to be read any more: a report may take a minute, and
+/// nobody is told of it.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// The wait before it is looked again whether a thread has ended.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The threads that read.
 #[derive(Debug)]
 pub(super) struct Readers {
-    queue: Option<mpsc::Sender<Query>>,
-    threads: Vec<JoinHandle<()>>,
+    queue: Queue<Query>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Readers {
     pub(super) fn spawn(connections: Vec<Db>, queue: usize) -> Result<Self, OpenError> {
-        let (sender, receiver) = mpsc::channel(queue);
+        let (queue, receiver) = Queue::of(queue);
         let receiver = Arc::new(Mutex::new(receiver));
         let threads = connections
             .into_iter()
@@ -32,8 +38,8 @@ impl Readers {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            queue: Some(sender),
-            threads,
+            queue,
+            threads: Mutex::new(threads),
         })
     }
 
@@ -43,8 +49,9 @@ impl Readers {
         F: FnOnce(&mut Db) -> Result<T, StoreError> + Send + 'static,
     {
         let (query, answer) = boxed(name, query);
-        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        let queue = self.queue.open()?;
         queue.send(query).await.map_err(|_| StoreError::Closed)?;
+        drop(queue);
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -58,21 +65,32 @@ impl Readers {
         F: FnOnce(&mut Db) -> Result<T, StoreError> + Send + 'static,
     {
         let (query, answer) = boxed(name, query);
-        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        let queue = self.queue.open()?;
         queue.blocking_send(query).map_err(|_| StoreError::Closed)?;
+        drop(queue);
         answer.blocking_recv().map_err(|_| StoreError::Closed)?
+    }
+
+    /// Takes nothing any more, and waits until the threads have ended, but not for one that reads what
+    /// takes long: it ends when it has read, or with the process.
+    pub(super) fn close(&self) {
+        self.queue.close();
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let (own, deadline) = (thread::current().id(), Instant::now() + FAREWELL);
+        for thread in threads.drain(..).filter(|one| one.thread().id() != own) {
+            while !thread.is_finished() && Instant::now() < deadline {
+                thread::sleep(PAUSE);
+            }
+            if thread.is_finished() {
+                let _ = thread.join();
+            }
+        }
     }
 }
 
 impl Drop for Readers {
     fn drop(&mut self) {
-        self.queue = None;
-        let own = thread::current().id();
-        for thread in self.threads.drain(..) {
-            if thread.thread().id() != own {
-                let _ = thread.join();
-            }
-        }
+        self.close();
     }
 }
 
@@ -84,6 +102,10 @@ where
     let (reply, answer) = oneshot::channel();
     let accepted = Instant::now();
     let query = Box::new(move |db: &mut Db| {
+        // A caller that went away while it waited does not want to know, and others wait.
+        if reply.is_closed() {
+            return;
+        }
         let result = catch_unwind(AssertUnwindSafe(|| consistently(db, query)));
         // The connection may hold a transaction that a panic left open.
         let result = result.unwrap_or_else(|_| {

@@ -4,9 +4,10 @@
 //! each caller after the commit. A group that fails is undone and run again in smaller ones, so
 //! that one operation that cannot commit holds up nobody else's.
 
+use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -38,21 +39,48 @@ pub(super) enum Scope {
     Everything,
 }
 
+/// What threads take their work from, until it is closed.
+pub(super) struct Queue<T>(RwLock<Option<mpsc::Sender<T>>>);
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Queue").field(&self.0).finish()
+    }
+}
+
+impl<T> Queue<T> {
+    pub(super) fn of(length: usize) -> (Self, mpsc::Receiver<T>) {
+        let (sender, receiver) = mpsc::channel(length);
+        (Self(RwLock::new(Some(sender))), receiver)
+    }
+
+    /// Where to put work; what is put there is done, also if it is closed meanwhile.
+    pub(super) fn open(&self) -> Result<mpsc::Sender<T>, StoreError> {
+        let queue = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        queue.clone().ok_or(StoreError::Closed)
+    }
+
+    /// Takes nothing any more; the threads end when they have done what is there.
+    pub(super) fn close(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
 /// The thread that writes.
 #[derive(Debug)]
 pub(super) struct Writer {
-    queue: Option<mpsc::Sender<Box<dyn Job>>>,
+    queue: Queue<Box<dyn Job>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
     pub(super) fn spawn(mut db: Db, batch: usize, queue: usize) -> Result<Self, OpenError> {
-        let (sender, receiver) = mpsc::channel(queue);
+        let (queue, receiver) = Queue::of(queue);
         db.begin_eras();
         let thread = spawn_thread("db-write", move || serve(db, receiver, batch))
             .map_err(OpenError::Thread)?;
         Ok(Self {
-            queue: Some(sender),
+            queue,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -68,8 +96,10 @@ impl Writer {
         F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
     {
         let (job, answer) = Operation::boxed(name, scope, operation);
-        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        let queue = self.queue.open()?;
         queue.send(job).await.map_err(|_| StoreError::Closed)?;
+        // Whoever waits for the answer does not keep it open.
+        drop(queue);
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -84,21 +114,26 @@ impl Writer {
         F: FnMut(&mut Db) -> Result<Verdict<T>, StoreError> + Send + 'static,
     {
         let (job, answer) = Operation::boxed(name, scope, operation);
-        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        let queue = self.queue.open()?;
         queue.blocking_send(job).map_err(|_| StoreError::Closed)?;
+        drop(queue);
         answer.blocking_recv().map_err(|_| StoreError::Closed)?
     }
-}
 
-impl Drop for Writer {
-    /// Waits until what was accepted has committed.
-    fn drop(&mut self) {
-        self.queue = None;
-        let thread = self.thread.get_mut().ok().and_then(Option::take);
+    /// Takes nothing any more, and waits until what was accepted has committed.
+    pub(super) fn close(&self) {
+        self.queue.close();
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
         if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id())
         {
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

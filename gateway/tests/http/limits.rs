@@ -1,14 +1,16 @@
 //! What a caller can take of the server, and how it stops.
 
 use std::num::NonZeroUsize;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use fleetgrant::config::Http;
 use fleetgrant::http::HttpListener;
+use fleetgrant_core::domain::Role;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::api::{Served, config};
+use crate::api::{Answer, Served, config};
 
 const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 
@@ -72,4 +74,36 @@ async fn a_server_that_stops_closes_what_is_idle() {
         .unwrap();
     assert_eq!(first(&mut stream).await, "");
     assert!(TcpStream::connect(api.address).await.is_err());
+}
+
+/// Whoever waits for a report is told to ask again.
+#[tokio::test]
+async fn a_server_that_stops_waits_for_nothing_that_only_reads() {
+    let api = Served::start().await;
+    let key = api.key(Role::Auditor).await;
+    // Both threads that read do, until the end of the test.
+    let held = [(); 2].map(|()| {
+        let (release, held) = mpsc::sync_channel::<()>(1);
+        let store = api.store.clone();
+        std::thread::spawn(move || {
+            store.read_blocking("slow", move |_| {
+                let _ = held.recv();
+                Ok(())
+            })
+        });
+        release
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let report = api.url("/api/v1/reports/utilisation");
+    let asked = reqwest::Client::new().get(report).bearer_auth(key).send();
+    let asked = tokio::spawn(asked);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!asked.is_finished());
+    tokio::time::timeout(Duration::from_secs(3), api.server.stop())
+        .await
+        .unwrap();
+    let answer = Answer::of(asked.await.unwrap().unwrap()).await;
+    answer.is_problem(503, "busy");
+    assert_eq!(answer.header("retry-after"), "5");
+    drop(held);
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Text};
@@ -43,6 +44,22 @@ fn count(store: &Store) -> i64 {
             Ok(rows[0].count)
         })
         .unwrap()
+}
+
+/// Holds one of the two threads that read until the returned sender is dropped.
+fn hold_a_reader(store: &Store) -> mpsc::SyncSender<()> {
+    let (release, held) = mpsc::sync_channel::<()>(1);
+    let (entered, inside) = mpsc::sync_channel(1);
+    let store = store.clone();
+    std::thread::spawn(move || {
+        store.read_blocking("hold", move |_| {
+            let _ = entered.send(());
+            let _ = held.recv();
+            Ok(())
+        })
+    });
+    inside.recv().unwrap();
+    release
 }
 
 /// Holds the writer until the returned sender is dropped, so that what follows forms one group.
@@ -159,4 +176,68 @@ fn what_was_accepted_commits_before_the_store_is_gone() {
     drop(store);
     let store = Store::open_at(scratch.location(), StoreOptions::default()).unwrap();
     assert_eq!(count(&store), 1);
+}
+
+/// As when a report is being made while the gateway is stopped.
+#[test]
+fn what_was_accepted_commits_before_the_store_is_closed_and_what_is_read_is_not_waited_for() {
+    let (scratch, store) = store();
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let (entered, inside) = mpsc::sync_channel(1);
+    let reads = store.clone();
+    let report = runtime.spawn(async move {
+        let slow = reads.read("slow", move |_| {
+            entered.send(()).unwrap();
+            std::thread::sleep(Duration::from_secs(60));
+            Ok(())
+        });
+        slow.await
+    });
+    inside.recv().unwrap();
+    let release = hold(&store);
+    let writes = store.clone();
+    let accepted =
+        runtime.spawn(async move { writes.write("late", |db| insert(db, "late")).await });
+    // It waits behind what holds the writer.
+    std::thread::sleep(Duration::from_millis(200));
+    let frees = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        drop(release);
+    });
+    let began = Instant::now();
+    store.close();
+    assert!(began.elapsed() < Duration::from_secs(20), "{began:?}");
+    assert!(runtime.block_on(accepted).unwrap().is_ok());
+    assert!(!report.is_finished());
+    let refused = store.write_blocking("later", |db| insert(db, "later"));
+    assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
+    let refused = store.read_blocking("later", |_| Ok(()));
+    assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
+    frees.join().unwrap();
+    runtime.shutdown_background();
+    let store = Store::open_at(scratch.location(), StoreOptions::default()).unwrap();
+    assert_eq!(count(&store), 1);
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_is_not_read() {
+    let (_scratch, store) = store();
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let held = [(); 2].map(|()| hold_a_reader(&store));
+    let runs = Arc::new(AtomicUsize::new(0));
+    let (reads, counted) = (store.clone(), Arc::clone(&runs));
+    let waits = runtime.spawn(async move {
+        let read = reads.read("waits", move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        });
+        read.await
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    waits.abort();
+    assert!(runtime.block_on(waits).unwrap_err().is_cancelled());
+    drop(held);
+    assert_eq!(count(&store), 0);
+    store.close();
+    assert_eq!(runs.load(Ordering::Relaxed), 0);
 }
