@@ -15,9 +15,9 @@ use super::value::{Id, When};
 use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, word};
 use crate::factory::{self, LineError};
-use crate::store::StoreError;
 use crate::store::event::Occasion;
 use crate::store::station::{self, Run as RunRow, Station as StationRow, StationSort};
+use crate::store::{Db, StoreError};
 
 /// A station of a line.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -149,20 +149,15 @@ pub(super) async fn put_station(
     write: Write,
 ) -> Result<Response, Problem> {
     let asked: NewStation = write.json()?;
-    write
-        .once(&api, move |db, now| {
-            let manufacturer = asked.manufacturer.map(|id| PartyId(id.0));
-            let limit = asked.time_limit_seconds;
-            match factory::put_station(db, &asked.name, manufacturer, limit, now) {
-                Ok(_) => {}
-                Err(error) => return refused(error),
-            }
-            let station = station::by_name(db, &asked.name)?;
-            let gone = || StoreError::Corrupt("a station is gone".to_owned());
-            let station = Station::from(station.ok_or_else(gone)?);
-            Ok(Step::Done(station).kept_unless(how.preview))
-        })
-        .await
+    act(&api, write, how, move |db, _, occasion| {
+        let manufacturer = asked.manufacturer.map(|id| PartyId(id.0));
+        let limit = asked.time_limit_seconds;
+        factory::put_station(db, &asked.name, manufacturer, limit, occasion.at)?;
+        let station = station::by_name(db, &asked.name)?;
+        let gone = || StoreError::Corrupt("a station is gone".to_owned());
+        Ok(Station::from(station.ok_or_else(gone)?))
+    })
+    .await
 }
 
 /// Begin a try of a device at a station
@@ -181,21 +176,11 @@ pub(super) async fn open_run(
 ) -> Result<Response, Problem> {
     let asked: NewRun = write.json()?;
     let device = device(&asked.device)?;
-    let (actor, own) = (write.actor(), write.party());
-    write
-        .once(&api, move |db, now| {
-            let occasion = Occasion {
-                at: now,
-                actor: &actor,
-                cause: &[],
-            };
-            let by = asked.operator.as_deref();
-            match factory::open_run(db, &device, &asked.station, by, own, occasion) {
-                Ok(run) => Ok(Step::Done(Run::from(run)).kept_unless(how.preview)),
-                Err(error) => refused(error),
-            }
-        })
-        .await
+    act(&api, write, how, move |db, own, occasion| {
+        let by = asked.operator.as_deref();
+        factory::open_run(db, &device, &asked.station, by, own, occasion).map(Run::from)
+    })
+    .await
 }
 
 /// Close what is decided: runs that passed, or whose time is over
@@ -212,22 +197,14 @@ pub(super) async fn close_runs(
     write: Write,
 ) -> Result<Response, Problem> {
     write.no_body()?;
-    let (actor, own) = (write.actor(), write.party());
-    write
-        .once(&api, move |db, now| {
-            let occasion = Occasion {
-                at: now,
-                actor: &actor,
-                cause: &[],
-            };
-            let closed = factory::close_runs(db, own, occasion)?;
-            let closed = RunsClosed {
-                items: closed.runs.into_iter().map(Run::from).collect(),
-                more: closed.more,
-            };
-            Ok(Step::Done(closed).kept_unless(how.preview))
+    act(&api, write, how, |db, own, occasion| {
+        let closed = factory::close_runs(db, own, occasion)?;
+        Ok(RunsClosed {
+            items: closed.runs.into_iter().map(Run::from).collect(),
+            more: closed.more,
         })
-        .await
+    })
+    .await
 }
 
 /// Scrap the device of a run that is open
@@ -246,16 +223,32 @@ pub(super) async fn scrap(
 ) -> Result<Response, Problem> {
     let asked: ScrappedDevice = write.json()?;
     let device = device(&asked.device)?;
+    act(&api, write, how, move |db, own, occasion| {
+        factory::scrap(db, &device, own, occasion).map(Run::from)
+    })
+    .await
+}
+
+/// Acts at a line, of one party or of all.
+async fn act<T: Serialize>(
+    api: &Api,
+    write: Write,
+    how: ActQuery,
+    act: impl Fn(&mut Db, Option<PartyId>, Occasion<'_>) -> Result<T, LineError>
+    + Send
+    + Clone
+    + 'static,
+) -> Result<Response, Problem> {
     let (actor, own) = (write.actor(), write.party());
     write
-        .once(&api, move |db, now| {
+        .once(api, move |db, now| {
             let occasion = Occasion {
                 at: now,
                 actor: &actor,
                 cause: &[],
             };
-            match factory::scrap(db, &device, own, occasion) {
-                Ok(run) => Ok(Step::Done(Run::from(run)).kept_unless(how.preview)),
+            match act(db, own, occasion) {
+                Ok(done) => Ok(Step::Done(done).kept_unless(how.preview)),
                 Err(error) => refused(error),
             }
         })

@@ -178,18 +178,12 @@ pub(super) async fn rotate(
 ) -> Result<Response, Problem> {
     let asked: Rotation = write.json()?;
     let overlap = std::time::Duration::from_secs(asked.overlap_seconds.into());
-    let (name, actor) = (named(&webhook)?, write.actor());
     let vault = api.webhooks.vault().clone();
-    write
-        .once_as_seen(
-            &api,
-            move |db| sheet(db, &webhook),
-            move |db, now| {
-                let made = webhook::rotate(db, &name, overlap, &vault, &actor, now);
-                Ok(with_secret(db, made)?.kept_unless(how.preview))
-            },
-        )
-        .await
+    act(&api, write, &webhook, how, move |db, name, actor, now| {
+        let made = webhook::rotate(db, name, overlap, &vault, actor, now);
+        with_secret(db, made)
+    })
+    .await
 }
 
 /// Send a webhook nothing until it is resumed
@@ -207,7 +201,6 @@ pub(super) async fn pause(
     Query(how): Query<ActQuery>,
     write: Write,
 ) -> Result<Response, Problem> {
-    write.no_body()?;
     change(&api, write, &webhook, how, webhook::pause).await
 }
 
@@ -226,7 +219,6 @@ pub(super) async fn resume(
     Query(how): Query<ActQuery>,
     write: Write,
 ) -> Result<Response, Problem> {
-    write.no_body()?;
     change(&api, write, &webhook, how, webhook::resume).await
 }
 
@@ -246,20 +238,13 @@ pub(super) async fn remove(
     write: Write,
 ) -> Result<Response, Problem> {
     write.no_body()?;
-    let (name, actor) = (named(&webhook)?, write.actor());
-    write
-        .once_as_seen(
-            &api,
-            move |db| sheet(db, &webhook),
-            move |db, now| {
-                let Some(shown) = sheet(db, name.as_str())? else {
-                    return Ok(Step::Refused(WebhookError::Unknown(name.clone()).into()));
-                };
-                let removed = webhook::remove(db, &name, &actor, now);
-                Ok(step(removed, |()| Ok(shown))?.kept_unless(how.preview))
-            },
-        )
-        .await
+    act(&api, write, &webhook, how, |db, name, actor, now| {
+        let Some(shown) = sheet(db, name.as_str())? else {
+            return Ok(Step::Refused(WebhookError::Unknown(name.clone()).into()));
+        };
+        step(webhook::remove(db, name, actor, now), |()| Ok(shown))
+    })
+    .await
 }
 
 /// Send messages once more
@@ -292,18 +277,11 @@ pub(super) async fn replay(
             ));
         }
     };
-    let (name, actor) = (named(&webhook)?, write.actor());
-    write
-        .once_as_seen(
-            &api,
-            move |db| sheet(db, &webhook),
-            move |db, now| {
-                let replayed = webhook::replay(db, &name, &which, &actor, now);
-                let answer = step(replayed, |messages| Ok(Replayed { messages }))?;
-                Ok(answer.kept_unless(how.preview))
-            },
-        )
-        .await
+    act(&api, write, &webhook, how, move |db, name, actor, now| {
+        let replayed = webhook::replay(db, name, &which, actor, now);
+        step(replayed, |messages| Ok(Replayed { messages }))
+    })
+    .await
 }
 
 /// Send a message of the type `test` now, and tell what came of it
@@ -348,7 +326,26 @@ async fn change(
     write: Write,
     called: &str,
     how: ActQuery,
-    act: Change,
+    change: Change,
+) -> Result<Response, Problem> {
+    write.no_body()?;
+    act(api, write, called, how, move |db, name, actor, now| {
+        let changed = change(db, name, actor, now);
+        step(changed, |row| Webhook::of(db, row))
+    })
+    .await
+}
+
+/// Acts on the webhook that a path names, as it was seen.
+async fn act<T: Serialize>(
+    api: &Api,
+    write: Write,
+    called: &str,
+    how: ActQuery,
+    act: impl Fn(&mut Db, &WebhookName, &str, Timestamp) -> Result<Step<T>, StoreError>
+    + Send
+    + Clone
+    + 'static,
 ) -> Result<Response, Problem> {
     let (name, actor) = (named(called)?, write.actor());
     let seen = name.clone();
@@ -356,10 +353,7 @@ async fn change(
         .once_as_seen(
             api,
             move |db| sheet(db, seen.as_str()),
-            move |db, now| {
-                let changed = act(db, &name, &actor, now);
-                Ok(step(changed, |row| Webhook::of(db, row))?.kept_unless(how.preview))
-            },
+            move |db, now| Ok(act(db, &name, &actor, now)?.kept_unless(how.preview)),
         )
         .await
 }
