@@ -25,6 +25,7 @@
 
 mod check;
 mod fleet;
+mod op;
 mod race;
 
 use proptest::prelude::*;
@@ -32,7 +33,8 @@ use proptest::prelude::*;
 use crate::domain::HoldReason;
 use crate::lifecycle::EntitlementAct;
 
-use fleet::{Fleet, Op, Pick};
+use fleet::Fleet;
+use op::{Op, Pick};
 
 fn pick() -> impl Strategy<Value = Pick> {
     (any::<prop::sample::Index>(), prop::bool::weighted(0.7))
