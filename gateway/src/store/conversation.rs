@@ -6,6 +6,7 @@
 
 mod activation;
 mod cache;
+mod code;
 mod device;
 mod entitlement;
 mod memory;
@@ -187,7 +188,7 @@ fn read(
     let Some((device, held, view)) = held(db, cache, id)? else {
         return Ok(None);
     };
-    let codes = entitlement::codes(db, wants)?;
+    let codes = code::codes(db, wants)?;
     let mut entitlements =
         entitlement::candidates(db, &view, &device, held.entitlements, &codes, wants)?;
     let named = match (look.named, look.taken_over) {
@@ -301,7 +302,7 @@ pub fn record(
         }
     }
     for (id, change) in &outcome.codes {
-        if !entitlement::apply_code(db, *id, change, cause.at)? {
+        if !code::apply_code(db, *id, change, cause.at)? {
             return Ok(Recorded::Stale);
         }
     }
