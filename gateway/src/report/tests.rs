@@ -8,6 +8,7 @@ mod history;
 mod imported;
 mod ledger;
 mod lines;
+mod lists_of_lines;
 mod operations;
 mod plans;
 mod refused;

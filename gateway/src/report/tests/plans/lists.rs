@@ -362,7 +362,7 @@ fn what_is_of_one_thing_or_few_is_found_by_an_index() {
 #[test]
 fn a_list_of_a_small_line_reads_what_is_of_the_line() {
     use listing::{ActivationFilter, CaseFilter, EntitlementFilter, OrderFilter, PartyFilter};
-    let ledger = lines::a_large_and_a_small_line();
+    let ledger = lists_of_lines::a_large_and_a_small_line();
     let within = ledger.read(|db| crate::store::product_line::by_name(db, "valves"));
     let within = within.map(|line| line.id.0);
     macro_rules! lists {
