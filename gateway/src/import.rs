@@ -18,6 +18,7 @@ mod manifest;
 mod models;
 mod orders;
 mod parties;
+mod parts;
 mod products;
 mod reason;
 pub mod reconcile;
@@ -42,9 +43,9 @@ use crate::identity::IdPrefix;
 use crate::store::{Db, Store, StoreError, Verdict};
 
 pub use cells::Column;
+pub(crate) use parts::Piece;
 pub use reason::Reason;
 pub use report::{ImportReport, IssuedCode, RowError};
-pub(crate) use rows::Piece;
 
 /// Most rows of one file.
 pub const MAX_ROWS: u64 = 1_000_000;
@@ -250,11 +251,11 @@ pub fn run_in_parts<R: Read>(
 ) -> Result<ImportReport, ImportError> {
     let mut whole = ImportReport::new(kind);
     whole.committed = !options.dry_run;
-    let bounds = rows::Bounds {
+    let bounds = parts::Bounds {
         rows: rows.get(),
-        bytes: rows::MAX_PART_BYTES,
+        bytes: parts::MAX_PART_BYTES,
     };
-    rows::parts(kind, &mut source, bounds, |part| {
+    parts::parts(kind, &mut source, bounds, |part| {
         let options = options.clone();
         let done = store.transaction_blocking("import", move |db| {
             match rows::import_part(db, kind, &part, &options) {
@@ -280,7 +281,7 @@ pub(crate) fn cut<R: Read>(
     mut take: impl FnMut(Piece) -> bool,
 ) -> Result<(), ImportError> {
     let rows = rows.get();
-    rows::parts(kind, &mut source, rows::Bounds { rows, bytes }, |part| {
+    parts::parts(kind, &mut source, parts::Bounds { rows, bytes }, |part| {
         Ok(take(part.piece()?))
     })
 }
