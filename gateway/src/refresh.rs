@@ -11,6 +11,7 @@ use crate::activation::{Rules, system_entropy};
 use crate::clock::Clock;
 use crate::lifecycle::{self, Regranted};
 use crate::store::conversation::{self, Basis, Cause, Recorded};
+use crate::store::raised_ceiling;
 use crate::store::refresh::{self, Refresh};
 use crate::store::{Db, Store, StoreError, Verdict};
 
@@ -22,6 +23,10 @@ const BATCH: i64 = 64;
 const AFTER_FAILURE: u64 = 60;
 /// Batches at most before what is due is looked for anew.
 const BATCHES: usize = 16;
+/// Devices of a raised ceiling that are read at once.
+const PAGE: i64 = 10_000;
+/// Those of them that are marked in one transaction.
+const PORTION: usize = 500;
 
 /// Serves the devices that are marked; the outbox pushes what it writes.
 #[derive(Debug)]
@@ -47,6 +52,9 @@ impl Refresher {
             let Ok(now) = self.clock.trusted_now() else {
                 continue;
             };
+            if let Err(error) = self.mark_raised(now).await {
+                tracing::error!(%error, "devices are not marked yet; it is tried again");
+            }
             for _ in 0..BATCHES {
                 match self.round(now).await {
                     Ok(served) if served == BATCH => {}
@@ -58,6 +66,37 @@ impl Refresher {
                 }
             }
         }
+    }
+
+    /// Marks a page of the devices of what is maintained for longer.
+    async fn mark_raised(&self, now: Timestamp) -> Result<(), StoreError> {
+        let next = |db: &mut Db| {
+            let Some(raised) = raised_ceiling::next(db)? else {
+                return Ok(None);
+            };
+            let page = raised_ceiling::devices(db, &raised, PAGE)?;
+            Ok(Some((raised, page)))
+        };
+        let Some((mut raised, (reached, is_last))) = self.store.read("raised", next).await? else {
+            return Ok(());
+        };
+        for portion in reached.chunks(PORTION) {
+            let (of, portion) = (raised.clone(), portion.to_vec());
+            if let Some(last) = portion.last() {
+                raised.after_device.clone_from(&last.device);
+            }
+            self.store
+                .write("raised", move |db| {
+                    raised_ceiling::mark(db, &of, &portion, now)
+                })
+                .await?;
+        }
+        if is_last {
+            self.store
+                .write("raised", move |db| raised_ceiling::settle(db, &raised))
+                .await?;
+        }
+        Ok(())
     }
 
     /// Serves up to a batch of what is due; how many. A device that fails holds up no other.

@@ -36,6 +36,7 @@ pub mod party;
 pub mod policy;
 pub mod product;
 pub mod product_line;
+pub mod raised_ceiling;
 mod reader;
 pub mod refresh;
 pub mod regrant;

@@ -16,11 +16,11 @@ use super::{Failure, Global, OrUnavailable, Remote};
 use crate::http::activations::Activation;
 use crate::http::cases::Case;
 use crate::http::device_moves::{DeviceTransferred, MovedUnits};
-use crate::http::devices::{Device, DeviceKey};
+use crate::http::devices::{Device, DeviceKey, DeviceRegrant};
 use crate::operator::{Act, Effects};
 use crate::report::history::{self, HistoryFilter};
-use crate::store::case;
 use crate::store::listing::{self, ActivationFilter, DeviceFilter, DeviceRow, DeviceSort, Part};
+use crate::store::{case, regrant};
 
 /// List devices, show one, or act on one
 #[derive(Debug, clap::Args)]
@@ -223,6 +223,31 @@ impl From<Case> for CaseLine {
     }
 }
 
+row!(
+    /// What the device refused for the build of its firmware, and is given again.
+    RegrantLine {
+        entitlement: String,
+        tries: i64,
+        denied_by: Option<String>,
+        remedy: Option<String>,
+        next_try: Option<String>,
+        given_up: bool,
+    }
+);
+
+impl From<DeviceRegrant> for RegrantLine {
+    fn from(regrant: DeviceRegrant) -> Self {
+        Self {
+            entitlement: regrant.reference,
+            tries: regrant.tries,
+            denied_by: regrant.denied_by.map(|rule| rule.to_string()),
+            remedy: regrant.remedy,
+            next_try: regrant.next_try_at.map(|at| at.to_string()),
+            given_up: regrant.given_up,
+        }
+    }
+}
+
 /// All that is known of a device.
 #[derive(Serialize)]
 struct Sheet {
@@ -231,6 +256,7 @@ struct Sheet {
     keys: Vec<KeyLine>,
     activations: Vec<ActivationLine>,
     cases: Vec<CaseLine>,
+    regrants: Vec<RegrantLine>,
 }
 
 /// What is to be done after a device was declared dead.
@@ -363,6 +389,7 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
         };
         let keys = listing::credentials(db, &device)?;
         let cases = case::of_device(db, device.as_str(), PART)?;
+        let regrants = regrant::awaited(db, &device)?;
         let filter = ActivationFilter {
             device: Some(device),
             ..ActivationFilter::default()
@@ -371,11 +398,13 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
         let keys = keys.into_iter().map(DeviceKey::from);
         let activations = activations.into_iter().map(Activation::from);
         let cases = cases.into_iter().map(Case::from);
+        let regrants = regrants.into_iter().map(DeviceRegrant::from);
         Ok(Some(Sheet {
             device: Device::from(row).into(),
             keys: keys.map(Into::into).collect(),
             activations: activations.map(Into::into).collect(),
             cases: cases.map(Into::into).collect(),
+            regrants: regrants.map(Into::into).collect(),
         }))
     })?;
     let sheet = sheet.ok_or_else(|| unknown(&args.device))?;
@@ -389,7 +418,8 @@ fn show_sheet(args: &Show, sheet: Sheet) -> Result<(), Failure> {
         Format::Table => output::print_record(&sheet.device)
             .and_then(|()| output::print_part("keys", &sheet.keys))
             .and_then(|()| output::print_part("activations", &sheet.activations))
-            .and_then(|()| output::print_part("cases", &sheet.cases)),
+            .and_then(|()| output::print_part("cases", &sheet.cases))
+            .and_then(|()| output::print_part("regrants", &sheet.regrants)),
     }
     .or_unavailable(|| "cannot write the device".to_owned())
 }

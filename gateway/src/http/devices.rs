@@ -19,6 +19,7 @@ use super::{Api, word};
 use crate::report::history::{self, EventSort, HistoryFilter};
 use crate::store::event::Stream;
 use crate::store::listing::{self, CredentialRow, DeviceFilter, DeviceRow, DeviceSort};
+use crate::store::regrant::{self, Regrant};
 use crate::store::{Db, StoreError, device};
 
 /// Which devices.
@@ -74,6 +75,43 @@ pub(crate) struct DeviceSheet {
     pub(crate) device: Device,
     /// The latest first.
     pub(crate) keys: Vec<DeviceKey>,
+    /// What it refused for the build of its firmware, and is given again, since it is maintained for
+    /// longer.
+    pub(crate) regrants: Vec<DeviceRegrant>,
+}
+
+/// What a device is given again.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct DeviceRegrant {
+    /// The id of the entitlement.
+    pub(crate) entitlement: Id,
+    /// What its system calls it.
+    pub(crate) reference: String,
+    /// Times it was denied.
+    pub(crate) tries: i64,
+    /// The rule that denied it last.
+    pub(crate) denied_by: Option<word::Rule>,
+    /// What would lift that.
+    pub(crate) remedy: Option<String>,
+    /// When it is tried next; null: at once, or no more.
+    pub(crate) next_try_at: Option<When>,
+    /// Whether it was denied so often that it is tried no more.
+    pub(crate) given_up: bool,
+}
+
+impl From<(Regrant, String)> for DeviceRegrant {
+    fn from((regrant, reference): (Regrant, String)) -> Self {
+        let rule = regrant.rule.map(|rule| rule.0);
+        Self {
+            entitlement: Id(regrant.entitlement_id.0.0),
+            reference,
+            tries: regrant.tries,
+            denied_by: rule.map(word::Rule),
+            remedy: rule.map(|rule| rule.remedy().to_owned()),
+            next_try_at: regrant.due_at.map(|at| When(at.0)),
+            given_up: regrant.is_given_up(),
+        }
+    }
 }
 
 /// A key of a device.
@@ -189,9 +227,11 @@ pub(super) fn sheet(
         return Ok(None);
     };
     let keys = listing::credentials(db, id)?;
+    let regrants = regrant::awaited(db, id)?;
     Ok(Some(DeviceSheet {
         device: row.into(),
         keys: keys.into_iter().map(DeviceKey::from).collect(),
+        regrants: regrants.into_iter().map(DeviceRegrant::from).collect(),
     }))
 }
 

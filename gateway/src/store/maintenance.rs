@@ -15,7 +15,7 @@ use super::entitlement_link::{self, Link};
 use super::event::{self, Occasion, Stream};
 use super::prepared::Fix as _;
 use super::schema::{entitlement_links as links, entitlements};
-use super::{Db, StoreError, conversation, refresh, regrant};
+use super::{Db, StoreError, conversation, raised_ceiling, refresh};
 
 /// What maintains an entitlement.
 pub fn covers(db: &mut Db, covered: EntitlementId) -> Result<Vec<Entitlement>, StoreError> {
@@ -173,10 +173,11 @@ pub fn settle(
     let mut devices = 0;
     if after != before {
         set_until(db, covered.id.0, after.instant(), occasion.at)?;
-        devices = refresh::mark_holders_anew(db, covered.id.0, occasion.actor, occasion.at)?;
-        if after > before {
-            devices += regrant::note(db, covered.id.0, occasion.actor, occasion.at)?;
-        }
+        devices = if after > before {
+            raised_ceiling::add(db, covered.id.0, occasion.actor)?
+        } else {
+            refresh::mark_holders_anew(db, covered.id.0, occasion.actor, occasion.at)?
+        };
     }
     let seconds = |ceiling: Ceiling| ceiling.instant().map(Timestamp::seconds);
     let mut told = Event::new(EventKind::EntitlementMaintained)

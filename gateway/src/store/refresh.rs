@@ -86,7 +86,17 @@ pub fn mark(
     Ok(())
 }
 
-/// Marks a device to be looked at later, unless it is marked already.
+/// Has devices that are marked get a set though what they have stays as it is.
+pub fn mark_anew(db: &mut Db, devices: &[String]) -> Result<(), StoreError> {
+    for device in devices {
+        on!(db, c => diesel::update(table::table.find(device))
+            .set(table::anew.eq(true))
+            .execute(c))?;
+    }
+    Ok(())
+}
+
+/// Marks a device to be looked at later, unless it is marked for sooner.
 pub fn mark_later(
     db: &mut Db,
     device: &DeviceId,
@@ -102,6 +112,10 @@ pub fn mark_later(
     on!(db, c => diesel::insert_into(table::table)
         .values(&row)
         .on_conflict_do_nothing()
+        .execute(c))?;
+    on!(db, c => diesel::update(table::table.find(&row.device_id))
+        .filter(table::due_at.gt(row.due_at))
+        .set(table::due_at.eq(row.due_at))
         .execute(c))?;
     Ok(())
 }

@@ -5,11 +5,11 @@ use diesel::prelude::*;
 use fleetgrant_core::domain::{
     ActivationKind, ActivationState, DeviceId, EntitlementId, RemovalReason, Timestamp,
 };
+use fleetgrant_core::rule::Rule;
 
 use super::column::{Code, Micros, Octets};
-use super::condition::HoldsUnits;
-use super::schema::{activations, regrants as table};
-use super::{Db, StoreError, refresh};
+use super::schema::{activations, entitlements, regrants as table};
+use super::{Db, StoreError};
 
 /// What a device refused for the build of its firmware, and has nothing of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,51 +20,87 @@ pub struct Refused {
     pub removing_since: Option<Timestamp>,
 }
 
-/// Notes an entitlement for the devices that refused it for their firmware's build, and marks them;
-/// and for those that have it, whose refusal may be on its way. How many refused it.
-pub fn note(
-    db: &mut Db,
-    entitlement: EntitlementId,
-    actor: &str,
-    now: Timestamp,
-) -> Result<usize, StoreError> {
-    let of_it = || {
-        activations::table
-            .filter(activations::entitlement_id.eq(Octets(entitlement)))
-            .filter(activations::kind.eq(Code(ActivationKind::Normal)))
-    };
-    let too_new = activations::removal_reason.eq(Code(RemovalReason::BuildCeiling));
-    let refused: Vec<String> = on!(db, c => of_it()
-        .filter(too_new)
-        .select(activations::device_id)
-        .distinct()
-        .load(c))?;
-    let holding: Vec<String> = on!(db, c => of_it()
-        .filter(HoldsUnits)
-        .select(activations::device_id)
-        .distinct()
-        .load(c))?;
-    for device in refused.iter().chain(&holding) {
+/// What may be given to a device again, and how often that was denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = table)]
+pub struct Regrant {
+    /// What.
+    pub entitlement_id: Octets<EntitlementId>,
+    /// Times it was denied.
+    pub tries: i64,
+    /// When it is tried next; none: at once, or, once it was denied, no more.
+    pub due_at: Option<Micros>,
+    /// The rule that denied it last.
+    pub rule: Option<Code<Rule>>,
+}
+
+impl Regrant {
+    /// Whether it was denied too often to be tried again.
+    #[must_use]
+    pub const fn is_given_up(&self) -> bool {
+        self.due_at.is_none() && self.tries > 0
+    }
+}
+
+/// Notes an entitlement for devices; what was denied before is tried anew.
+pub fn note(db: &mut Db, entitlement: EntitlementId, devices: &[String]) -> Result<(), StoreError> {
+    for device in devices {
         on!(db, c => diesel::insert_into(table::table)
             .values((
                 table::device_id.eq(device),
                 table::entitlement_id.eq(Octets(entitlement)),
             ))
-            .on_conflict_do_nothing()
+            .on_conflict((table::device_id, table::entitlement_id))
+            .do_update()
+            .set((
+                table::tries.eq(0),
+                table::due_at.eq(None::<Micros>),
+                table::rule.eq(None::<Code<Rule>>),
+            ))
             .execute(c))?;
     }
-    refresh::mark(db, &refused, actor, now)?;
-    Ok(refused.len())
+    Ok(())
 }
 
 /// What is noted for a device.
-pub fn of_device(db: &mut Db, device: &DeviceId) -> Result<Vec<EntitlementId>, StoreError> {
-    let found: Vec<Octets<EntitlementId>> = on!(db, c => table::table
+pub fn of_device(db: &mut Db, device: &DeviceId) -> Result<Vec<Regrant>, StoreError> {
+    Ok(on!(db, c => table::table
         .filter(table::device_id.eq(device.as_str()))
         .order(table::entitlement_id)
-        .select(table::entitlement_id)
+        .select(Regrant::as_select())
+        .load(c))?)
+}
+
+/// What a device has nothing of and may be given again, each with its reference.
+pub fn awaited(db: &mut Db, device: &DeviceId) -> Result<Vec<(Regrant, String)>, StoreError> {
+    let noted: Vec<(Regrant, String)> = on!(db, c => table::table
+        .inner_join(entitlements::table)
+        .filter(table::device_id.eq(device.as_str()))
+        .order(table::entitlement_id)
+        .select((Regrant::as_select(), entitlements::reference))
         .load(c))?;
-    Ok(found.into_iter().map(|id| id.0).collect())
+    let mut awaited = Vec::new();
+    for (regrant, reference) in noted {
+        // What it has by now stays noted until it is next looked at.
+        if refused(db, device, regrant.entitlement_id.0)?.units > 0 {
+            awaited.push((regrant, reference));
+        }
+    }
+    Ok(awaited)
+}
+
+/// Writes what a try came to.
+pub fn put_off(db: &mut Db, device: &DeviceId, regrant: &Regrant) -> Result<(), StoreError> {
+    on!(db, c => diesel::update(table::table)
+        .filter(table::device_id.eq(device.as_str()))
+        .filter(table::entitlement_id.eq(regrant.entitlement_id))
+        .set((
+            table::tries.eq(regrant.tries),
+            table::due_at.eq(regrant.due_at),
+            table::rule.eq(regrant.rule),
+        ))
+        .execute(c))?;
+    Ok(())
 }
 
 /// Ends a note.

@@ -549,6 +549,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    raised_ceilings (entitlement_id) {
+        entitlement_id -> Binary,
+        actor -> Text,
+        after_device -> Text,
+    }
+}
+
+diesel::table! {
     refreshes (device_id) {
         device_id -> Text,
         actor -> Text,
@@ -561,6 +569,9 @@ diesel::table! {
     regrants (device_id, entitlement_id) {
         device_id -> Text,
         entitlement_id -> Binary,
+        tries -> BigInt,
+        due_at -> Nullable<BigInt>,
+        rule -> Nullable<SmallInt>,
     }
 }
 
@@ -726,6 +737,7 @@ diesel::joinable!(products -> product_lines (product_line_id));
 diesel::joinable!(quota_uses -> devices (device_id));
 diesel::joinable!(quota_uses -> entitlements (entitlement_id));
 diesel::joinable!(quota_uses -> parties (owner_id));
+diesel::joinable!(raised_ceilings -> entitlements (entitlement_id));
 diesel::joinable!(refreshes -> devices (device_id));
 diesel::joinable!(regrants -> devices (device_id));
 diesel::joinable!(regrants -> entitlements (entitlement_id));
@@ -781,6 +793,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     product_requirements,
     products,
     quota_uses,
+    raised_ceilings,
     refreshes,
     regrants,
     runs,

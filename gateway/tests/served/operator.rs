@@ -133,6 +133,60 @@ async fn an_upgrade_reaches_each_device_in_one_set() {
 /// 2090-01-01, when the maintenance that was sold ends, in seconds since 1970.
 const MAINTAINED_UNTIL: u64 = 3_786_912_000;
 
+/// The only unit there is went to another device, and comes back from there after the renewal.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_maintained_again_is_given_once_another_device_has_freed_it() {
+    let (site, device) = activated_of(1, Some(MAINTAINED_UNTIL)).await;
+    let right = "O/1/PUMP/perpetual";
+    site.import("products", "product,title,feature\nCARE,Care,care\n");
+    site.import(
+        "entitlements",
+        "system,entitlement,owner,product,model,units,starts_at,ends_at\n\
+         erp,CARE,C,CARE,maintenance,1,2026-01-01,2090-01-01T00:00:00Z\n",
+    );
+    site.import("manifest", "serial,system,owner\nP-2,erp,C\n");
+    let stands = |device: &str, state: &str| {
+        until("its activation stands so", || {
+            let listed = site.json(&["activations", "list", "--device", device]);
+            let listed = listed.as_array().unwrap();
+            listed.iter().any(|of| of["state"] == state)
+        });
+    };
+    site.command(&["entitlements", "maintain", right, "--by", "CARE"]);
+    stands("dev-P-1", "removed");
+    site.command(&["activations", "assign", "dev-P-2", right]);
+    let fleet = Fleet::new(&site.installation, &["turbo"]).unwrap();
+    let second = || {
+        let mut config = fleet.device(&site.installation, "P-2").unwrap();
+        config.platform.sw_built = Some(MAINTAINED_UNTIL - 1);
+        Device::spawn(config)
+    };
+    let mut other = second();
+    acknowledges(&mut other).await;
+    stands("dev-P-2", "activated");
+    other.stop().await.unwrap();
+    let listed = site.json(&["activations", "list", "--device", "dev-P-2"]);
+    let activation = listed[0]["activation"].as_str().unwrap();
+    site.command(&["activations", "revoke", activation]);
+    stands("dev-P-2", "removing");
+
+    let renew = ["entitlements", "renew", "CARE", "--reference", "R-1"];
+    site.command(&[&renew[..], &["--until", "2091-01-01"]].concat());
+    until("it is denied, for everybody to see", || {
+        let sheet = site.json(&["devices", "show", "dev-P-1"]);
+        let regrant = &sheet["regrants"][0];
+        regrant["denied_by"] == "no-units-left" && regrant["next_try"].is_string()
+    });
+    let other = second();
+    stands("dev-P-2", "removed");
+    stands("dev-P-1", "activated");
+    let sheet = site.json(&["devices", "show", "dev-P-1"]);
+    assert_eq!(sheet["regrants"], serde_json::json!([]));
+    for device in [device, other] {
+        device.stop().await.unwrap();
+    }
+}
+
 /// The only unit there is: it is given again when the device has signed that it is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_maintained_again_reaches_firmware_that_was_too_new_for_it() {

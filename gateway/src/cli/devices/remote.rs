@@ -67,7 +67,7 @@ fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
 
 fn show(gateway: &Remote, args: &Show) -> Result<(), Failure> {
     let found = gateway.find::<DeviceSheet>(&path(&args.device))?;
-    let (DeviceSheet { device, keys }, _) = found.ok_or_else(|| unknown(&args.device))?;
+    let (sheet, _) = found.ok_or_else(|| unknown(&args.device))?;
     let of_it = Query::default()
         .with("device", Some(&args.device))
         .with("limit", Some(PART));
@@ -79,10 +79,11 @@ fn show(gateway: &Remote, args: &Show) -> Result<(), Failure> {
         .items
         .sort_by_key(|case| std::cmp::Reverse(case.opened_at.0));
     let sheet = Sheet {
-        device: device.into(),
-        keys: keys.into_iter().map(Into::into).collect(),
+        device: sheet.device.into(),
+        keys: sheet.keys.into_iter().map(Into::into).collect(),
         activations: activations.items.into_iter().map(Into::into).collect(),
         cases: cases.items.into_iter().map(Into::into).collect(),
+        regrants: sheet.regrants.into_iter().map(Into::into).collect(),
     };
     show_sheet(args, sheet)
 }

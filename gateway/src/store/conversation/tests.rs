@@ -6,6 +6,7 @@ mod cost;
 mod delivered;
 mod moves;
 mod race;
+mod raised;
 mod recent;
 mod reserved;
 mod statements;
