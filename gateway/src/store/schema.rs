@@ -180,6 +180,8 @@ diesel::table! {
         memory -> Binary,
         first_contact_at -> Nullable<BigInt>,
         last_contact_at -> Nullable<BigInt>,
+        boot_count -> Nullable<BigInt>,
+        said_clock_at -> Nullable<BigInt>,
     }
 }
 
@@ -232,8 +234,6 @@ diesel::table! {
         site -> Nullable<Text>,
         said_maker -> Nullable<Text>,
         said_hwmodel -> Nullable<Binary>,
-        boot_count -> Nullable<BigInt>,
-        said_clock_at -> Nullable<BigInt>,
         software_name -> Nullable<Text>,
         software_version -> Nullable<Text>,
         created_at -> BigInt,

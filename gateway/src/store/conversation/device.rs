@@ -33,8 +33,6 @@ struct DeviceRow {
     order_line_id: Option<Octets<OrderLineId>>,
     said_maker: Option<String>,
     said_hwmodel: Option<Vec<u8>>,
-    boot_count: Option<i64>,
-    said_clock_at: Option<Micros>,
     software_name: Option<String>,
     software_version: Option<String>,
 }
@@ -107,6 +105,8 @@ struct ConversationRow {
     memory: Vec<u8>,
     first_contact_at: Option<Micros>,
     last_contact_at: Option<Micros>,
+    boot_count: Option<i64>,
+    said_clock_at: Option<Micros>,
 }
 
 type Loaded = (
@@ -152,13 +152,9 @@ fn device(
             .said_maker
             .zip(row.said_hwmodel)
             .map(|(maker, model)| Hardware { maker, model }),
-        boot_count: row
-            .boot_count
-            .map(|count| unsigned("boot_count", count))
-            .transpose()?,
         software: row.software_name,
         version: row.software_version,
-        clock: row.said_clock_at.map(|at| at.0),
+        ..Facts::default()
     };
     if let Some(conversation) = conversation {
         take_up(&mut device, conversation)?;
@@ -185,6 +181,11 @@ fn take_up(device: &mut Device, row: ConversationRow) -> Result<(), StoreError> 
         memory::decode(&row.memory, row.frozen, row.returns_stopped)?;
     device.first_contact_at = row.first_contact_at.map(|at| at.0);
     device.last_contact_at = row.last_contact_at.map(|at| at.0);
+    device.facts.boot_count = row
+        .boot_count
+        .map(|count| unsigned("boot_count", count))
+        .transpose()?;
+    device.facts.clock = row.said_clock_at.map(|at| at.0);
     Ok(())
 }
 
@@ -229,14 +230,12 @@ pub(super) fn save(
         });
         on!(db, c => update!(devices::table.find(device.id.as_str()), admitted).execute(c))?;
     }
-    if device.facts != basis.facts {
+    if is_news(&device.facts, &basis.facts) {
         let facts = &device.facts;
         let hardware = facts.hardware.as_ref();
         let facts = columns!(devices {
             said_maker: hardware.map(|hardware| hardware.maker.as_str()),
             said_hwmodel: hardware.map(|hardware| hardware.model.as_slice()),
-            boot_count: facts.boot_count.map(i64::from),
-            said_clock_at: facts.clock.map(Micros),
             software_name: facts.software.as_deref(),
             software_version: facts.version.as_deref(),
         });
@@ -261,6 +260,8 @@ pub(super) fn save(
         memory: row.memory,
         first_contact_at: row.first_contact_at,
         last_contact_at: row.last_contact_at,
+        boot_count: row.boot_count,
+        said_clock_at: row.said_clock_at,
     });
     let updated = on!(db, c => update!(own, &row).execute(c))?;
     if updated == 0 {
@@ -294,7 +295,15 @@ fn conversation(device: &Device) -> Result<ConversationRow, StoreError> {
         memory: memory::encode(&device.challenges, &device.watch)?,
         first_contact_at: device.first_contact_at.map(Micros),
         last_contact_at: device.last_contact_at.map(Micros),
+        boot_count: device.facts.boot_count.map(i64::from),
+        said_clock_at: device.facts.clock.map(Micros),
     })
+}
+
+/// Whether what hardly ever changes did: the clock and the boots stand in the conversation.
+fn is_news(said: &Facts, known: &Facts) -> bool {
+    (&said.hardware, &said.software, &said.version)
+        != (&known.hardware, &known.software, &known.version)
 }
 
 pub(super) fn insert(
