@@ -21,13 +21,13 @@ use crate::store::dialect::on;
 use crate::store::listing::IsAside;
 use crate::store::prepared::condition;
 use crate::store::schema::{
-    activations, conversations, deliveries, devices, events, shipment_serials, shipments,
+    activations, conversations, devices, events, grant_sets, shipment_serials, shipments,
 };
 use crate::store::{Db, StoreError, case, event};
 
 condition!(
     /// It is not pushed any more, as the partial index has it. What is has a next attempt.
-    IsExhausted = "deliveries.state = 4"
+    IsExhausted = "grant_sets.delivery_state = 4"
 );
 
 /// How long something may be in a step.
@@ -367,7 +367,7 @@ fn unsigned(
     let is_carried = || {
         exists(
             activations::table
-                .filter(activations::device_id.eq(deliveries::device_id))
+                .filter(activations::device_id.eq(grant_sets::device_id))
                 .filter(sql::<Bool>("activations.state <= 6"))
                 .filter(activations::state.eq(Code(ActivationState::Published)))
                 .filter(activations::origin.eq(Code(Origin::Offline))),
@@ -377,26 +377,26 @@ fn unsigned(
     // Each as a partial index has it.
     for is_pushed in [true, false] {
         let found: Vec<Found> = on!(db, c => {
-            let mut query = deliveries::table
-                .filter(deliveries::created_at.lt(Micros(before)))
+            let mut query = grant_sets::table
+                .filter(grant_sets::created_at.lt(Micros(before)))
                 .filter(is_carried().eq(step == Step::Offline))
-                .order(deliveries::created_at)
+                .order(grant_sets::created_at)
                 .select((
-                    deliveries::device_id,
-                    deliveries::generation,
-                    deliveries::state,
-                    deliveries::attempts,
-                    deliveries::created_at,
+                    grant_sets::device_id,
+                    grant_sets::generation,
+                    grant_sets::delivery_state,
+                    grant_sets::attempts,
+                    grant_sets::created_at,
                 ))
                 .limit(most)
                 .into_boxed();
             query = if is_pushed {
-                query.filter(deliveries::next_attempt_at.is_not_null())
+                query.filter(grant_sets::next_attempt_at.is_not_null())
             } else {
                 query.filter(IsExhausted)
             };
             if let Some(line) = line {
-                query = query.filter(is_of_line!(deliveries::device_id, line));
+                query = query.filter(is_of_line!(grant_sets::device_id, line));
             }
             query.load(c)
         })?;

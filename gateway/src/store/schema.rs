@@ -204,20 +204,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    deliveries (device_id, generation) {
-        device_id -> Text,
-        generation -> BigInt,
-        state -> SmallInt,
-        attempts -> BigInt,
-        next_attempt_at -> Nullable<BigInt>,
-        leased_until_at -> Nullable<BigInt>,
-        created_at -> BigInt,
-        published_at -> Nullable<BigInt>,
-        acknowledged_at -> Nullable<BigInt>,
-    }
-}
-
-diesel::table! {
     devices (id) {
         id -> Text,
         product_line_id -> Binary,
@@ -358,6 +344,12 @@ diesel::table! {
         nonce -> Nullable<Binary>,
         install_until_at -> BigInt,
         created_at -> BigInt,
+        delivery_state -> SmallInt,
+        attempts -> BigInt,
+        next_attempt_at -> Nullable<BigInt>,
+        leased_until_at -> Nullable<BigInt>,
+        published_at -> Nullable<BigInt>,
+        acknowledged_at -> Nullable<BigInt>,
     }
 }
 
@@ -768,7 +760,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     contracts,
     conversations,
     credentials,
-    deliveries,
     devices,
     entitlement_links,
     entitlement_renewals,

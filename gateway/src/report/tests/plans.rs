@@ -17,12 +17,11 @@ use super::*;
 use crate::store::{Db, StoreError};
 
 /// What grows with the fleet.
-const GROWING: [&str; 15] = [
+const GROWING: [&str; 14] = [
     "activations",
     "campaign_devices",
     "cases",
     "conversations",
-    "deliveries",
     "devices",
     "entitlements",
     "events",
@@ -40,9 +39,9 @@ const FEW: [&str; 6] = [
     "activations_aside",
     "activations_moved",
     "case_open_is_unique",
-    "deliveries_due",
-    "deliveries_exhausted",
     "entitlements_that_start_on_each",
+    "grant_sets_due",
+    "grant_sets_exhausted",
 ];
 
 /// Whether rows may be put in order after they were found.

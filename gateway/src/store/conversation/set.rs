@@ -1,4 +1,4 @@
-//! Grant sets, written once, and their deliveries: the outbox.
+//! Grant sets, written once, each with its delivery: the outbox.
 
 use diesel::prelude::*;
 use fleetgrant_core::device::Device;
@@ -14,18 +14,18 @@ use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
 use crate::store::prepared::Fix as _;
-use crate::store::schema::{deliveries, grant_sets};
+use crate::store::schema::grant_sets as table;
 
 condition!(
     /// The delivery is pending, published or exhausted.
-    IsUnsettled = "deliveries.state <= 2 OR deliveries.state = 4"
+    IsUnsettled = "grant_sets.delivery_state <= 2 OR grant_sets.delivery_state = 4"
 );
 
 /// Sets a decision looks at, at most; a device that answers has two or three.
 pub(super) const MAX_SETS: i64 = 64;
 
 #[derive(Queryable, Selectable)]
-#[diesel(table_name = grant_sets)]
+#[diesel(table_name = table)]
 struct Row {
     generation: i64,
     epoch: i64,
@@ -44,10 +44,10 @@ pub(super) fn since_acknowledged(
     let from = device
         .acked
         .map_or(0, |acked| acked.held.key.generation.get() as i64);
-    let mut rows: Vec<Row> = on!(db, c => grant_sets::table
-        .filter(grant_sets::device_id.eq(device.id.as_str()))
-        .filter(grant_sets::generation.ge(from))
-        .order(grant_sets::generation.desc())
+    let mut rows: Vec<Row> = on!(db, c => table::table
+        .filter(table::device_id.eq(device.id.as_str()))
+        .filter(table::generation.ge(from))
+        .order(table::generation.desc())
         .limit(MAX_SETS)
         .select(Row::as_select())
         .fixed()
@@ -74,7 +74,7 @@ fn committed(row: Row) -> Result<CommittedSet, StoreError> {
     })
 }
 
-/// Writes the set that was issued, and what becomes of the deliveries.
+/// Writes the set that was issued, and what becomes of the deliveries of those before it.
 pub(super) fn deliver(
     db: &mut Db,
     basis: &Basis,
@@ -98,7 +98,6 @@ pub(super) fn deliver(
         Deliveries::Revived => revive(db, &outcome.device, now)?,
     }
     if let Some(issued) = &outcome.issued {
-        insert(db, device, issued)?;
         // What answers a request is sent by the conductor right after the commit, so the outbox
         // comes only after the first pause; what answers nothing is the outbox's from the start.
         // What is carried is pushed only to a device that was heard.
@@ -107,15 +106,26 @@ pub(super) fn deliver(
             Answer::Carried => None,
             _ => Some(now),
         };
-        insert_delivery(db, device, issued, first, now)?;
+        insert(db, device, issued, first, now)?;
     }
     Ok(())
 }
 
-fn insert(db: &mut Db, device: &DeviceId, issued: &IssuedSet) -> Result<(), StoreError> {
+fn insert(
+    db: &mut Db,
+    device: &DeviceId,
+    issued: &IssuedSet,
+    first: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let set = &issued.set;
     let ids: Vec<u8> = set.activations.iter().flat_map(|id| id.0).collect();
-    let new = columns!(grant_sets {
+    let is_sent = first.is_none_or(|first| first > now);
+    let state = match first {
+        Some(_) => DeliveryState::Published,
+        None => DeliveryState::Exhausted,
+    };
+    let new = columns!(table {
         device_id: device.as_str(),
         generation: set.key.generation.get() as i64,
         epoch: i64::from(set.key.epoch.0),
@@ -125,34 +135,13 @@ fn insert(db: &mut Db, device: &DeviceId, issued: &IssuedSet) -> Result<(), Stor
         nonce: set.nonce.map(Octets),
         install_until_at: Micros(set.install_until),
         created_at: Micros(set.issued_at),
-    });
-    on!(db, c => insert!(grant_sets::table, new).execute(c))?;
-    Ok(())
-}
-
-fn insert_delivery(
-    db: &mut Db,
-    device: &DeviceId,
-    issued: &IssuedSet,
-    first: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let is_sent = first.is_none_or(|first| first > now);
-    let state = match first {
-        Some(_) => DeliveryState::Published,
-        None => DeliveryState::Exhausted,
-    };
-    let new = columns!(deliveries {
-        device_id: device.as_str(),
-        generation: issued.set.key.generation.get() as i64,
         // From the commit on it may be out there, whether or not a push succeeded.
-        state: Code(state),
+        delivery_state: Code(state),
         attempts: i64::from(first.is_some_and(|first| first > now)),
         next_attempt_at: first.map(Micros),
-        created_at: Micros(now),
         published_at: is_sent.then_some(Micros(now)),
     });
-    on!(db, c => insert!(deliveries::table, new).execute(c))?;
+    on!(db, c => insert!(table::table, new).execute(c))?;
     Ok(())
 }
 
@@ -165,12 +154,12 @@ fn settle(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let acknowledged = (state == DeliveryState::Acknowledged).then_some(Micros(now));
-    let open = deliveries::table
-        .filter(deliveries::device_id.eq(device.as_str()))
-        .filter(deliveries::generation.ge(basis.acknowledged))
+    let open = table::table
+        .filter(table::device_id.eq(device.as_str()))
+        .filter(table::generation.ge(basis.acknowledged))
         .filter(IsUnsettled);
-    let changes = columns!(deliveries {
-        state: Code(state),
+    let changes = columns!(table {
+        delivery_state: Code(state),
         next_attempt_at: None::<Micros>,
         leased_until_at: None::<Micros>,
         acknowledged_at: acknowledged,
@@ -180,12 +169,12 @@ fn settle(
 }
 
 fn revive(db: &mut Db, device: &Device, now: Timestamp) -> Result<(), StoreError> {
-    let open = deliveries::table
-        .filter(deliveries::device_id.eq(device.id.as_str()))
-        .filter(deliveries::generation.eq(device.generation.get() as i64))
+    let open = table::table
+        .filter(table::device_id.eq(device.id.as_str()))
+        .filter(table::generation.eq(device.generation.get() as i64))
         .filter(IsUnsettled);
-    let changes = columns!(deliveries {
-        state: Code(DeliveryState::Published),
+    let changes = columns!(table {
+        delivery_state: Code(DeliveryState::Published),
         attempts: 0_i64,
         next_attempt_at: Some(Micros(now)),
     });
@@ -199,10 +188,10 @@ pub fn payload_of(
     device: &DeviceId,
     key: SetKey,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    let payload = on!(db, c => grant_sets::table
+    let payload = on!(db, c => table::table
         .find((device.as_str(), key.generation.get() as i64))
-        .filter(grant_sets::epoch.eq(i64::from(key.epoch.0)))
-        .select(grant_sets::payload)
+        .filter(table::epoch.eq(i64::from(key.epoch.0)))
+        .select(table::payload)
         .first(c)
         .optional())?;
     Ok(payload)
@@ -225,24 +214,24 @@ pub struct DueDelivery {
 
 /// Whether anything is to be pushed now.
 pub fn has_due(db: &mut Db, now: Timestamp) -> Result<bool, StoreError> {
-    let due = deliveries::table
-        .filter(deliveries::next_attempt_at.le(Micros(now)))
+    let due = table::table
+        .filter(table::next_attempt_at.le(Micros(now)))
         .filter(
-            deliveries::leased_until_at
+            table::leased_until_at
                 .is_null()
-                .or(deliveries::leased_until_at.le(Micros(now))),
+                .or(table::leased_until_at.le(Micros(now))),
         );
     Ok(on!(db, c => diesel::select(diesel::dsl::exists(due)).get_result(c))?)
 }
 
 /// Ends a delivery that needs no push any more.
 pub fn close_delivery(db: &mut Db, device: &DeviceId, key: SetKey) -> Result<(), StoreError> {
-    let row = deliveries::table.find((device.as_str(), key.generation.get() as i64));
+    let row = table::table.find((device.as_str(), key.generation.get() as i64));
     on!(db, c => diesel::update(row)
         .set((
-            deliveries::state.eq(Code(DeliveryState::Superseded)),
-            deliveries::next_attempt_at.eq(None::<Micros>),
-            deliveries::leased_until_at.eq(None::<Micros>),
+            table::delivery_state.eq(Code(DeliveryState::Superseded)),
+            table::next_attempt_at.eq(None::<Micros>),
+            table::leased_until_at.eq(None::<Micros>),
         ))
         .execute(c))?;
     Ok(())
@@ -256,28 +245,24 @@ pub fn due_deliveries(
     limit: i64,
 ) -> Result<Vec<DueDelivery>, StoreError> {
     type Due = (String, i64, i64, i64, Vec<u8>, Micros);
-    let rows: Vec<Due> = on!(db, c => deliveries::table
-        .inner_join(grant_sets::table.on(
-            grant_sets::device_id.eq(deliveries::device_id)
-                .and(grant_sets::generation.eq(deliveries::generation)),
-        ))
-        .filter(deliveries::next_attempt_at.le(Micros(now)))
-        .filter(deliveries::leased_until_at.is_null().or(deliveries::leased_until_at.le(Micros(now))))
-        .order(deliveries::next_attempt_at.asc())
+    let rows: Vec<Due> = on!(db, c => table::table
+        .filter(table::next_attempt_at.le(Micros(now)))
+        .filter(table::leased_until_at.is_null().or(table::leased_until_at.le(Micros(now))))
+        .order(table::next_attempt_at.asc())
         .limit(limit)
         .select((
-            deliveries::device_id,
-            deliveries::generation,
-            deliveries::attempts,
-            grant_sets::epoch,
-            grant_sets::payload,
-            grant_sets::install_until_at,
+            table::device_id,
+            table::generation,
+            table::attempts,
+            table::epoch,
+            table::payload,
+            table::install_until_at,
         ))
         .load(c))?;
     let mut due = Vec::with_capacity(rows.len());
     for (device, generation, attempts, epoch, payload, install_until) in rows {
-        on!(db, c => diesel::update(deliveries::table.find((&device, generation)))
-            .set(deliveries::leased_until_at.eq(Micros(lease_until)))
+        on!(db, c => diesel::update(table::table.find((&device, generation)))
+            .set(table::leased_until_at.eq(Micros(lease_until)))
             .execute(c))?;
         due.push(DueDelivery {
             device: DeviceId::new(&device).map_err(corrupt)?,
@@ -305,17 +290,17 @@ pub fn postpone(
         Some(_) => DeliveryState::Published,
         None => DeliveryState::Exhausted,
     };
-    on!(db, c => diesel::update(deliveries::table)
-        .filter(deliveries::device_id.eq(device.as_str()))
-        .filter(deliveries::generation.eq(key.generation.get() as i64))
+    on!(db, c => diesel::update(table::table)
+        .filter(table::device_id.eq(device.as_str()))
+        .filter(table::generation.eq(key.generation.get() as i64))
         // An acknowledgement may have overtaken the push.
-        .filter(deliveries::next_attempt_at.is_not_null())
+        .filter(table::next_attempt_at.is_not_null())
         .set((
-            deliveries::state.eq(Code(state)),
-            deliveries::attempts.eq(deliveries::attempts + 1),
-            deliveries::next_attempt_at.eq(next.map(Micros)),
-            deliveries::leased_until_at.eq(None::<Micros>),
-            deliveries::published_at.eq(Micros(now)),
+            table::delivery_state.eq(Code(state)),
+            table::attempts.eq(table::attempts + 1),
+            table::next_attempt_at.eq(next.map(Micros)),
+            table::leased_until_at.eq(None::<Micros>),
+            table::published_at.eq(Micros(now)),
         ))
         .execute(c))?;
     Ok(())

@@ -4,15 +4,15 @@ use fleetgrant_core::domain::DeliveryState;
 
 use super::*;
 use crate::store::column::{Code, Micros};
-use crate::store::schema::deliveries;
+use crate::store::schema::grant_sets;
 
 /// The state of each delivery, oldest first, and whether the device acknowledged it.
 fn states(fixture: &Fixture) -> Vec<(DeliveryState, bool)> {
     use diesel::prelude::*;
     let read = |db: &mut Db| {
-        let rows: Vec<(Code<DeliveryState>, Option<Micros>)> = on!(db, c => deliveries::table
-            .order(deliveries::generation)
-            .select((deliveries::state, deliveries::acknowledged_at))
+        let rows: Vec<(Code<DeliveryState>, Option<Micros>)> = on!(db, c => grant_sets::table
+            .order(grant_sets::generation)
+            .select((grant_sets::delivery_state, grant_sets::acknowledged_at))
             .load(c))?;
         let states = rows.into_iter().map(|(state, at)| (state.0, at.is_some()));
         Ok(states.collect())
