@@ -150,25 +150,77 @@ pub(super) fn redacted(url: &str) -> String {
     }
 }
 
-/// SQLite gives its WAL and shared-memory files the mode of the database.
+/// Makes the file if it is missing; SQLite gives its WAL and shared-memory files the same mode.
+///
+/// A file that is there is not opened: to close it again would drop the locks that this process holds
+/// on it (POSIX has them by file, not by descriptor), and whoever opens the database next would take
+/// the WAL of connections in use for left behind, and delete it.
 fn create_private(path: &Path) -> Result<(), OpenError> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
+    let made = OpenOptions::new()
+        .create_new(true)
+        .write(true)
         .mode(0o600)
-        .open(path)
-        .map(drop)
-        .map_err(|source| OpenError::File {
+        .open(path);
+    match made {
+        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => Err(OpenError::File {
             path: path.to_owned(),
             source,
-        })
+        }),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::process::Command;
+
     use super::*;
+
+    /// Where another process is told which file to read.
+    const READ_BY_ANOTHER: &str = "FLEETGRANT_TEST_DATABASE";
+
+    /// As any program of SQLite's reads it, a backup for instance.
+    #[test]
+    fn another_process_reads_the_file() {
+        if let Ok(path) = std::env::var(READ_BY_ANOTHER) {
+            let mut plain = SqliteConnection::establish(&path).unwrap();
+            plain.batch_execute("SELECT count(*) FROM t").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_program_that_reads_the_file_and_ends_leaves_the_wal_of_those_that_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let place = Location::Sqlite(path.clone());
+        let connections = [place.connect(), place.connect_read_only()];
+        let [mut writer, _reader] = connections.map(Result::unwrap);
+        let mut write = |sql: &str| match &mut writer {
+            Db::Sqlite(local) => local.connection.batch_execute(sql).unwrap(),
+            Db::Pg(_) => unreachable!("it is a file"),
+        };
+        write("CREATE TABLE t (n BIGINT); INSERT INTO t VALUES (1)");
+
+        let other = Command::new(std::env::current_exe().unwrap())
+            .args(["another_process_reads_the_file", "--test-threads=1"])
+            .env(READ_BY_ANOTHER, &path)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&other.stdout);
+        assert!(
+            other.status.success() && said.contains("1 passed"),
+            "{said}"
+        );
+
+        write("INSERT INTO t VALUES (2)");
+        let wal = folder.path().join("ledger.db-wal");
+        assert!(
+            wal.exists(),
+            "what was committed is in a file without a name"
+        );
+    }
 
     #[test]
     fn what_names_no_database_is_refused_without_its_password() {
