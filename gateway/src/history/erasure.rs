@@ -11,7 +11,7 @@ use crate::store::column::{Micros, Octets};
 use crate::store::dialect::on;
 use crate::store::event::{self, Occasion, Stream};
 use crate::store::schema::devices;
-use crate::store::{Db, StoreError, party};
+use crate::store::{Db, StoreError, http_write, party};
 
 /// What a party is called that was forgotten.
 pub const ERASED: &str = "(erased)";
@@ -35,8 +35,8 @@ impl Erased {
     }
 }
 
-/// Erases a party's name, wherever it stands, and the sites of its devices, and writes that it was
-/// done. None: there is no such party. Doing it again changes nothing, and writes nothing.
+/// Erases a party's name, wherever it stands, and the sites of its devices, also in the answers that
+/// are kept for who asks again, and writes that it was done. None: there is no such party. Doing it again changes nothing, and writes nothing.
 pub fn erase_party(
     db: &mut Db,
     id: PartyId,
@@ -48,6 +48,11 @@ pub fn erase_party(
     let owned = devices::table
         .filter(devices::owner_id.eq(Octets(id)))
         .filter(devices::site.is_not_null());
+    let sites: Vec<Option<String>> = on!(db, c => owned.select(devices::site).distinct().load(c))?;
+    let mut texts = event::personal(db, Stream::Party(id))?;
+    texts.extend(sites.into_iter().flatten());
+    texts.extend((party.name != ERASED).then(|| party.name.clone()));
+    http_write::replace(db, &texts, ERASED)?;
     let erased = Erased {
         name: party.name != ERASED,
         events: event::erase_personal(db, Stream::Party(id))?,
@@ -66,4 +71,77 @@ pub fn erase_party(
         .with("sites", erased.sites as u64);
     event::append(db, Stream::Party(id), occasion, &[told])?;
     Ok(Some(erased))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use fleetgrant_core::domain::{ApiKeyId, PartyKind, PartyState, Timestamp};
+
+    use super::*;
+    use crate::store::column::Code;
+    use crate::store::http_write::HttpWrite;
+    use crate::store::party::Party;
+    use crate::store::scratch::Scratch;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    #[test]
+    fn answers_that_are_kept_do_not_name_who_was_erased() {
+        let scratch = Scratch::new();
+        let mut db = scratch.connect();
+        let id = PartyId([7; 16]);
+        let party = Party {
+            id: Octets(id),
+            kind: Code(PartyKind::Customer),
+            name: "Ann O\"Hara".to_owned(),
+            tier: None,
+            time_zone: "UTC".to_owned(),
+            parent_id: None,
+            merged_into_id: None,
+            state: Code(PartyState::Active),
+            created_at: Micros(NOW),
+            changed_at: Micros(NOW),
+        };
+        party::insert(&mut db, &party, "erp", "C-1").unwrap();
+        let mut keep = |name: &str, answer: &serde_json::Value| {
+            let write = HttpWrite {
+                api_key_id: Octets(ApiKeyId([1; 16])),
+                idempotency_key: name.to_owned(),
+                request: Octets([0; 32]),
+                answer: answer.to_string().into_bytes(),
+                at: Micros(NOW),
+            };
+            http_write::insert(&mut db, &write, Timestamp::from_seconds(0)).unwrap();
+        };
+        let theirs = serde_json::json!({"party": {"name": "Ann O\"Hara", "units": 2},
+            "told": ["the name Ann O\"Hara is too long"]});
+        let other = serde_json::json!({"party": {"name": "Bob"}});
+        // More than one portion of them.
+        for n in 0..300 {
+            keep(
+                &format!("write-{n:03}"),
+                if n == 299 { &theirs } else { &other },
+            );
+        }
+
+        let occasion = Occasion {
+            at: NOW,
+            actor: "tester",
+            cause: &[],
+        };
+        let erased = erase_party(&mut db, id, occasion).unwrap().unwrap();
+        assert!(erased.name);
+        let mut answer = |name: &str| {
+            let kept = http_write::find(&mut db, Octets(ApiKeyId([1; 16])), name);
+            serde_json::from_slice::<serde_json::Value>(&kept.unwrap().unwrap().answer).unwrap()
+        };
+        assert_eq!(
+            answer("write-299"),
+            serde_json::json!({"party": {"name": ERASED, "units": 2},
+                "told": ["the name (erased) is too long"]})
+        );
+        assert_eq!(answer("write-000"), other);
+    }
 }

@@ -273,6 +273,17 @@ pub fn at(db: &mut Db, position: i64) -> Result<Option<Stored>, StoreError> {
         .optional())?)
 }
 
+/// What can name a person in the events of a stream, each once.
+pub fn personal(db: &mut Db, stream: Stream<'_>) -> Result<Vec<String>, StoreError> {
+    let texts: Vec<Option<String>> = on!(db, c => table::table
+        .filter(table::stream.eq(stream.to_string()))
+        .filter(table::personal.is_not_null())
+        .select(table::personal)
+        .distinct()
+        .load(c))?;
+    Ok(texts.into_iter().flatten().collect())
+}
+
 /// Erases what can name a person from the events of a stream; how many had any.
 pub fn erase_personal(db: &mut Db, stream: Stream<'_>) -> Result<usize, StoreError> {
     Ok(on!(db, c => diesel::update(table::table)
