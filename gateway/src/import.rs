@@ -56,6 +56,10 @@ pub const MAX_REPORTED: usize = 1_000;
 /// Activation codes that one file may make.
 pub const MAX_CODES: u64 = 100_000;
 
+/// Seconds by which moments of two systems may contradict each other: dates without a time, other
+/// zones, clocks that are off.
+const SLACK: u64 = 24 * 60 * 60;
+
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use csv::ByteRecord;
+use fleetgrant_core::domain::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::Reason;
 use super::report::RowError;
@@ -260,8 +262,11 @@ impl<'a> Cells<'a> {
     pub(super) fn optional_when(&mut self, column: &'static str) -> Option<When> {
         let text = self.optional(column, 64)?;
         let when = text.parse().ok();
+        let epoch = Timestamp::from_seconds(0);
+        let when = when.filter(|when: &When| when.at(&TimeZone::UTC) >= epoch);
         if when.is_none() {
-            let expected = "a date as 2026-01-31, or an instant as 2026-01-31T09:30:00Z";
+            let expected =
+                "a date from 1970 on, as 2026-01-31, or an instant as 2026-01-31T09:30:00Z";
             self.invalid(column, &text, expected);
         }
         when

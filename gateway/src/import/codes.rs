@@ -97,6 +97,16 @@ impl Row for PackRow {
                 .forbid("codes are out once they are made; make another pack")?;
             return Ok(Effect::Unchanged);
         }
+        if let Some(Micros(expires_at)) = terms.expires_at
+            && expires_at <= run.now()
+        {
+            let reason = Reason::OutOfOrder {
+                given: expires_at.to_string(),
+                bound: run.now().to_string(),
+                what: "now: nobody could redeem them",
+            };
+            return refuse("expires_at", reason);
+        }
         for _ in 0..self.count {
             let code = fresh(db)?;
             activation_code::insert(db, &self.stored(code, terms, run))?;

@@ -198,6 +198,16 @@ impl EntitlementRow {
         };
         let zone = lookup::zone_of(owner.as_ref(), run.zone());
         let at = |when: Option<When>| when.map(|when| Micros(when.at(&zone)));
+        if let (Some(start), Some(end)) = (at(self.starts_at), at(self.ends_at))
+            && end <= start
+        {
+            let reason = Reason::OutOfOrder {
+                given: end.0.to_string(),
+                bound: start.0.to_string(),
+                what: "when it starts",
+            };
+            return refuse("ends_at", reason);
+        }
         Ok(Entitlement {
             id: known.map_or_else(|| id::fresh(run.now()), |known| known.id),
             system: self.system.clone(),

@@ -25,36 +25,50 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::optional("state"),
 ];
 
+/// Parties above a party.
+const MOST_ANCESTORS: usize = 32;
+
 #[derive(Debug)]
 pub(super) struct PartyRow {
     system: String,
     external_id: String,
     name: String,
-    kind: PartyKind,
-    tier: Option<String>,
-    time_zone: Option<String>,
-    parent: Option<String>,
-    state: PartyState,
+    kind: Option<PartyKind>,
+    tier: Said<String>,
+    time_zone: Said<String>,
+    parent: Said<String>,
+    state: Option<PartyState>,
 }
+
+/// What a file says of a column that may be empty; none, if it has no such column: then what is known
+/// stays.
+type Said<T> = Option<Option<T>>;
 
 impl Row for PartyRow {
     fn parse(cells: &mut Cells<'_>) -> Option<Self> {
         let system = cells.text("system", 32);
         let external_id = cells.text("party", 64);
         let name = cells.text("name", 200);
-        let kind = cells.parsed_or("kind", PartyKind::Customer);
-        let tier = cells.optional("tier", 64);
-        let time_zone = cells.optional("time_zone", 64);
-        let parent = cells.optional("parent", 64);
-        let state = cells.parsed_or("state", PartyState::Active);
-        if let Some(zone) = time_zone.as_deref().filter(|z| TimeZone::get(z).is_err()) {
+        let kind = cells
+            .has("kind")
+            .then(|| cells.parsed_or("kind", PartyKind::Customer));
+        let tier = cells.has("tier").then(|| cells.optional("tier", 64));
+        let time_zone = cells
+            .has("time_zone")
+            .then(|| cells.optional("time_zone", 64));
+        let parent = cells.has("parent").then(|| cells.optional("parent", 64));
+        let state = cells
+            .has("state")
+            .then(|| cells.parsed_or("state", PartyState::Active));
+        let zone = time_zone.as_ref().and_then(Option::as_ref);
+        if let Some(zone) = zone.filter(|zone| TimeZone::get(zone).is_err()) {
             let reason = Reason::Invalid {
-                value: zone.to_owned(),
+                value: zone.clone(),
                 expected: "an IANA time zone, as Europe/Vienna".to_owned(),
             };
             cells.fault("time_zone", reason);
         }
-        if state == PartyState::Merged {
+        if state == Some(PartyState::Merged) {
             let reason = Reason::Unfit("a file cannot merge parties".to_owned());
             cells.fault("state", reason);
         }
@@ -71,27 +85,49 @@ impl Row for PartyRow {
     }
 
     fn apply(self, db: &mut Db, run: &mut Run<'_>) -> Result<Effect, Halt> {
-        if self.parent.as_ref() == Some(&self.external_id) {
+        let parent = self.parent.as_ref().and_then(Option::as_ref);
+        if parent == Some(&self.external_id) {
             let reason = Reason::Unfit("a party cannot be its own parent".to_owned());
             return refuse("parent", reason);
         }
-        if let Some(tier) = &self.tier {
+        if let Some(Some(tier)) = &self.tier {
             check_tier(db, tier)?;
         }
-        let parent = lookup::optional_party(db, &self.system, self.parent.as_deref(), "parent")?;
-        let realm = run.zone().iana_name().unwrap_or("UTC").to_owned();
+        let parent =
+            lookup::optional_party(db, &self.system, parent.map(String::as_str), "parent")?;
         let known = party::by_external_id(db, &self.system, &self.external_id)?;
+        if let (Some(parent), Some(known)) = (&parent, &known) {
+            check_ancestors(db, parent, known)?;
+        }
+        let stays = known.as_ref();
+        let realm = || run.zone().iana_name().unwrap_or("UTC").to_owned();
         let given = Party {
             id: known
                 .as_ref()
                 .map_or_else(|| id::fresh(run.now()), |known| known.id),
-            kind: Code(self.kind),
+            kind: match self.kind {
+                Some(kind) => Code(kind),
+                None => stays.map_or(Code(PartyKind::Customer), |known| known.kind),
+            },
             name: self.name,
-            tier: self.tier,
-            time_zone: self.time_zone.unwrap_or(realm),
-            parent_id: parent.map(|parent| parent.id),
+            tier: match self.tier {
+                Some(tier) => tier,
+                None => stays.and_then(|known| known.tier.clone()),
+            },
+            time_zone: match (self.time_zone, stays) {
+                (Some(zone), _) => zone.unwrap_or_else(realm),
+                (None, Some(known)) => known.time_zone.clone(),
+                (None, None) => realm(),
+            },
+            parent_id: match self.parent {
+                Some(_) => parent.map(|parent| parent.id),
+                None => stays.and_then(|known| known.parent_id),
+            },
             merged_into_id: known.as_ref().and_then(|known| known.merged_into_id),
-            state: Code(self.state),
+            state: match self.state {
+                Some(state) => Code(state),
+                None => stays.map_or(Code(PartyState::Active), |known| known.state),
+            },
             created_at: known
                 .as_ref()
                 .map_or(Micros(run.now()), |known| known.created_at),
@@ -123,6 +159,23 @@ impl Row for PartyRow {
         )?;
         Ok(effect)
     }
+}
+
+/// Refuses a parent that is below the party itself, at whatever depth.
+fn check_ancestors(db: &mut Db, parent: &Party, party: &Party) -> Result<(), Halt> {
+    let mut above = Some(parent.id);
+    for _ in 0..MOST_ANCESTORS {
+        let Some(id) = above else { return Ok(()) };
+        if id == party.id {
+            let reason = Reason::Unfit(
+                "the parent is below this party: parents cannot go round in a circle".to_owned(),
+            );
+            return refuse("parent", reason);
+        }
+        above = party::find(db, id)?.and_then(|party| party.parent_id);
+    }
+    let reason = Reason::Unfit(format!("has more than {MOST_ANCESTORS} parties above it"));
+    refuse("parent", reason)
 }
 
 fn check_tier(db: &mut Db, tier: &str) -> Result<(), Halt> {

@@ -60,6 +60,16 @@ pub enum Reason {
         /// The one stored.
         stored: i64,
     },
+    /// A moment is before one that it must follow.
+    #[error("{given} is before {bound}, {what}")]
+    OutOfOrder {
+        /// The row's.
+        given: String,
+        /// The one it must follow.
+        bound: String,
+        /// What that one is.
+        what: &'static str,
+    },
     /// Cells do not fit each other.
     #[error("{0}")]
     Unfit(String),
@@ -81,6 +91,7 @@ impl Reason {
             Self::Changed { code, .. } => code,
             Self::Fixed { .. } => "cannot-change",
             Self::Outdated { .. } => "order-outdated",
+            Self::OutOfOrder { .. } => "dates-out-of-order",
             Self::Unfit(_) => "unfit",
             Self::Constraint(_) => "constraint",
         }

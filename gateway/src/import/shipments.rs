@@ -8,7 +8,7 @@ use fleetgrant_core::event::{Event, EventKind};
 use super::cells::{Cells, Column};
 use super::diff::Diff;
 use super::rows::Run;
-use super::{Effect, Halt, Reason, Row, fulfilment, lookup, refuse, stock};
+use super::{Effect, Halt, Reason, Row, SLACK, fulfilment, lookup, refuse, stock};
 use crate::identity::IdPrefix;
 use crate::store::column::{Code, Micros};
 use crate::store::device::{self, Device};
@@ -99,6 +99,19 @@ impl Row for ShipmentRow {
                 .map_or(Micros(run.now()), |known| known.created_at),
             changed_at: Micros(run.now()),
         };
+        // Dates without a time, and zones, may lie a day apart.
+        let earliest = order.ordered_at.0.minus_seconds(SLACK);
+        let is_news = known
+            .as_ref()
+            .is_none_or(|known| known.shipped_at != given.shipped_at);
+        if is_news && shipped_at < earliest {
+            let reason = Reason::OutOfOrder {
+                given: shipped_at.to_string(),
+                bound: order.ordered_at.0.to_string(),
+                what: "when it was ordered",
+            };
+            return refuse("shipped_at", reason);
+        }
         let (effect, kind) = match known {
             None => {
                 shipment::insert(db, &given)?;

@@ -216,3 +216,23 @@ fn a_device_of_another_party_is_not_shipped_away() {
             .contains("pump-SN-0004 belongs to another party")
     );
 }
+
+#[test]
+fn a_column_that_the_file_of_parties_does_not_have_changes_nothing() {
+    let fixture = Fixture::new();
+    let whole = "system,party,name,kind,tier,time_zone,state\n\
+                 erp,A,Alpha,partner,strategic,Europe/Vienna,hold\n";
+    assert!(fixture.import(Kind::Parties, whole).committed);
+    let report = fixture.amend(Kind::Parties, "system,party,name\nerp,A,Alpha & Co\n");
+    assert_eq!(report.amended, 1);
+    let stays = fixture.number(
+        "SELECT count(*) AS n FROM parties WHERE name = 'Alpha & Co' AND tier = 'strategic' \
+         AND time_zone = 'Europe/Vienna' AND kind = 2 AND state = 2",
+    );
+    assert_eq!(stays, 1);
+    // What it has, and leaves empty, goes.
+    let report = fixture.amend(Kind::Parties, "system,party,name,tier\nerp,A,Alpha & Co,\n");
+    assert_eq!(report.amended, 1);
+    let gone = fixture.number("SELECT count(*) AS n FROM parties WHERE tier IS NULL");
+    assert_eq!(gone, 1);
+}

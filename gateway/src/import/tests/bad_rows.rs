@@ -193,3 +193,56 @@ fn many_bad_rows_are_counted_and_the_first_are_told() {
     assert_eq!(report.refused, MAX_REPORTED as u64 + 500);
     assert_eq!(report.errors.len(), MAX_REPORTED);
 }
+
+#[test]
+fn dates_out_of_order_are_refused() {
+    let fixture = Fixture::with_samples(Kind::Orders);
+    let orders = "system,order,ordered_at,sold_to,line,sku,quantity\n";
+    let ancient = format!("{orders}erp,SO-9,0001-01-01,C-200,10,4711-PRO,1\n");
+    assert_eq!(
+        refusals(&fixture.import(Kind::Orders, &ancient)),
+        [(2, "invalid")]
+    );
+    // Of the samples, ordered on 2026-09-01.
+    let shipped = |at: &str| {
+        let row = format!("erp,SH-9,SO-5001,10,1,{at}\n");
+        fixture.import(
+            Kind::Shipments,
+            &format!("system,shipment,order,line,quantity,shipped_at\n{row}"),
+        )
+    };
+    assert_eq!(
+        refusals(&shipped("2026-08-30")),
+        [(2, "dates-out-of-order")]
+    );
+    assert_eq!(refusals(&shipped("2026-08-31")), []);
+
+    let entitlement = "system,entitlement,product,model,units,starts_at,ends_at\n\
+                       erp,E-9,PUMP-PRO,subscription,1,2026-05-01,2026-05-01\n";
+    let report = fixture.import(Kind::Entitlements, entitlement);
+    assert_eq!(refusals(&report), [(2, "dates-out-of-order")]);
+    assert_eq!(
+        report.errors[0].to_string(),
+        "line 2, ends_at: 2026-05-01T00:00:00Z is before 2026-05-01T00:00:00Z, when it starts \
+         [dates-out-of-order]"
+    );
+
+    let codes = "pack,system,entitlement,count,expires_at\n\
+                 P-9,erp,SO-5001/10/PUMP-PRO/subscription,1,2020-01-01\n";
+    let report = fixture.import(Kind::Codes, codes);
+    assert_eq!(refusals(&report), [(2, "dates-out-of-order")]);
+}
+
+#[test]
+fn parents_do_not_go_round_in_a_circle() {
+    let fixture = Fixture::new();
+    let parties = |rows: &str| format!("system,party,name,parent\n{rows}");
+    let line = parties("erp,A,Alpha,\nerp,B,Beta,A\nerp,C,Gamma,B\n");
+    assert!(fixture.import(Kind::Parties, &line).committed);
+    let circle = fixture.amend(Kind::Parties, &parties("erp,A,Alpha,C\n"));
+    assert_eq!(refusals(&circle), [(2, "unfit")]);
+    assert!(
+        circle.errors[0].to_string().contains("circle"),
+        "{circle:?}"
+    );
+}
