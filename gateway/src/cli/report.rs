@@ -127,6 +127,9 @@ struct Activations {
 /// Count returns, moves, temporary licences, overdrafts, copies at risk, resyncs and what succeeded
 #[derive(Debug, clap::Args)]
 struct Operations {
+    /// As CSV: resyncs, suspected clones and cases, in place of what was done of each group
+    #[arg(long)]
+    devices: bool,
     /// Only what happened since, as 2026-11-24 or 2026-11-24T08:00:00Z
     #[arg(long, value_name = "INSTANT")]
     since: Option<When>,
@@ -246,7 +249,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             let line = ledger.product_line(args.product_line.as_deref())?;
             let (interval, by) = (interval(args.since, args.until, zone), args.by);
             let report = ledger.read(move |db| operations::read(db, line, now, interval, by))?;
-            figures::print_operations(args.output.output, report)
+            figures::print_operations(args.output.output, args.devices, report)
         }
         Command::Uses(args) => {
             let line = ledger.product_line(args.product_line.as_deref())?;

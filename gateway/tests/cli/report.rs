@@ -190,3 +190,19 @@ fn what_cannot_be_reported_is_said() {
         .run(&["report", "events", "--kind", "activate"])
         .ends(USAGE, &["activate", "activated"]);
 }
+
+#[test]
+fn what_devices_did_is_csv_as_well() {
+    let folder = installation();
+    let csv = |args: &[&str]| {
+        let args = [&["report", "operations", "-o", "csv"], args].concat();
+        folder.run(&args).done().out
+    };
+    assert!(csv(&[]).starts_with("group,returned,"));
+    let devices = csv(&["--devices"]);
+    assert!(
+        devices.contains("\ndevices,clone suspected,0\n"),
+        "{devices}"
+    );
+    assert!(devices.contains("\ncases,opened,0\n"), "{devices}");
+}

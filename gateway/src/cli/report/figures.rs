@@ -294,11 +294,18 @@ row!(
     }
 );
 
-pub(super) fn print_operations(form: Format, report: OperationsReport) -> io::Result<()> {
+pub(super) fn print_operations(
+    form: Format,
+    devices: bool,
+    report: OperationsReport,
+) -> io::Result<()> {
     if form == Format::Json {
         return output::print_json(&report);
     }
     let figures = device_figures(&report);
+    if form == Format::Csv && devices {
+        return output::print(form, &figures);
+    }
     let lines = report.groups.into_iter().map(|group| OperationsLine {
         group: group.group,
         returned: group.returned,
@@ -313,7 +320,7 @@ pub(super) fn print_operations(form: Format, report: OperationsReport) -> io::Re
     match form {
         Format::Table => output::print_part("devices and cases", &figures),
         _ => {
-            crate::cli::note("resyncs, clones and cases are in --output table and json only");
+            crate::cli::note("--devices writes resyncs, clones and cases, in place of this");
             Ok(())
         }
     }

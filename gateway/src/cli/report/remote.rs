@@ -66,7 +66,7 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
         }
         Command::Operations(args) => {
             let report = reports.ask("operations", &operations(gateway, args))?;
-            figures::print_operations(args.output.output, report)
+            figures::print_operations(args.output.output, args.devices, report)
         }
         Command::Uses(args) => {
             let query = by(args);
