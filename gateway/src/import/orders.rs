@@ -51,8 +51,8 @@ pub(super) struct OrderRow {
     pub(super) line: String,
     pub(super) sku: String,
     pub(super) quantity: i64,
-    value_e4: Option<i64>,
-    currency: Option<String>,
+    pub(super) value_e4: Option<i64>,
+    pub(super) currency: Option<String>,
     purpose: Purpose,
     starts_at: Option<When>,
     /// Whether it waits for its payment; none if the file does not say.
@@ -354,7 +354,7 @@ fn line_difference(known: &OrderLine, given: &OrderLine) -> Diff {
 
 /// An amount in ten-thousandths.
 #[derive(PartialEq, Eq)]
-struct Amount(i64);
+pub(super) struct Amount(pub(super) i64);
 
 impl std::fmt::Display for Amount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -10,7 +10,7 @@ use fleetgrant_core::domain::{EntitlementState, OrderLineId, PartyId};
 use jiff::tz::TimeZone;
 
 use super::cells::Cells;
-use super::orders::{OrderRow, hold_word};
+use super::orders::{Amount, OrderRow, hold_word};
 use super::{ImportError, Kind, Row, RowError, lookup, maintains, rows};
 use crate::store::column::Octets;
 use crate::store::order::{self, Order, OrderLine};
@@ -36,6 +36,8 @@ pub enum Difference {
     Sku,
     /// Another quantity.
     Quantity,
+    /// Another value, or in another currency.
+    Value,
     /// Another date of the order.
     OrderedAt,
     /// Another payer.
@@ -63,6 +65,7 @@ impl Difference {
             Self::Repeated => "repeated",
             Self::Sku => "sku",
             Self::Quantity => "quantity",
+            Self::Value => "value",
             Self::OrderedAt => "ordered-at",
             Self::SoldTo => "sold-to",
             Self::EndUser => "end-user",
@@ -254,6 +257,13 @@ fn compare(
         let (here, there) = (line.quantity.to_string(), row.quantity.to_string());
         tell(Difference::Quantity, here, there);
     }
+    if row.value_e4.is_some() && (line.value_e4, &line.currency) != (row.value_e4, &row.currency) {
+        let (here, there) = (
+            worth(line.value_e4, line.currency.as_deref()),
+            worth(row.value_e4, row.currency.as_deref()),
+        );
+        tell(Difference::Value, here, there);
+    }
     compare_parties(db, row, &order, tell)?;
     let user = party::by_external_id(db, &row.system, &row.end_user)?;
     let ordered_at = row.ordered_at.at(&lookup::zone_of(user.as_ref(), zone));
@@ -272,6 +282,12 @@ fn compare(
         }
     }
     compare_entitlements(db, &row.system, &order, &line, tell)
+}
+
+fn worth(value_e4: Option<i64>, currency: Option<&str>) -> String {
+    value_e4.map_or_else(String::new, |value| {
+        format!("{} {}", Amount(value), currency.unwrap_or_default())
+    })
 }
 
 fn compare_parties(

@@ -314,7 +314,8 @@ fn the_ledger_is_held_against_the_erp_line_by_line() {
     let last = rows.pop().unwrap();
     rows[1] = rows[1]
         .replace(",3,", ",5,")
-        .replace("2026-09-01", "2026-09-02");
+        .replace("2026-09-01", "2026-09-02")
+        .replace("10500.00,EUR", "10500.00,USD");
     rows.push("erp,SO-NEW,1,2026-09-01,C-101,,,10,4711-BASE,1,,,,,,".to_owned());
     rows.push("erp,SO-BAD,1,soon,C-101,,,10,4711-BASE,1,,,,,,".to_owned());
     rows.push(rows[2].clone());
@@ -324,6 +325,7 @@ fn the_ledger_is_held_against_the_erp_line_by_line() {
     let found = said.ends(REFUSED, &["differ in"]);
     found.shows(&[
         ",quantity,3,5",
+        ",value,10500.0000 EUR,10500.0000 USD",
         "ordered-at,2026-08-31T22:00:00Z,2026-09-01T22:00:00Z",
         "SO-NEW,10,missing-here,,1 of 4711-BASE",
         "unreadable",
