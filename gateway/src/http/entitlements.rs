@@ -66,11 +66,14 @@ pub(crate) struct Entitlement {
     pub(crate) starts_at: Option<When>,
     /// How long it runs (ISO 8601).
     pub(crate) term: Option<String>,
+    /// When it ends, as was fixed or by its term; null if that is never, not known yet, or for each
+    /// device on its own.
     pub(crate) ends_at: Option<When>,
 }
 
 impl From<EntitlementRow> for Entitlement {
     fn from(row: EntitlementRow) -> Self {
+        let ends_at = row.end().map(When);
         Self {
             id: Id(row.id.0.0),
             system: row.system,
@@ -94,7 +97,7 @@ impl From<EntitlementRow> for Entitlement {
             start_basis: word::StartBasis(row.start_basis.0),
             starts_at: row.starts_at.map(|at| When(at.0)),
             term: row.term,
-            ends_at: row.ends_at.map(|at| When(at.0)),
+            ends_at,
         }
     }
 }

@@ -7,10 +7,7 @@ use diesel::prelude::*;
 use fleetgrant_core::domain::{
     ActivationKind, ActivationState, EntitlementId, EntitlementState, ProductLineId, Timestamp,
 };
-use fleetgrant_core::entitlement::{Start, Term};
 use fleetgrant_core::license::months_and_days;
-use fleetgrant_core::renewal;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,6 +15,7 @@ use super::written;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::on;
 use crate::store::listing::part::{Part, Place, Placed, Value, sorts};
+use crate::store::listing::term_end;
 use crate::store::prepared::condition;
 use crate::store::schema::{activations, entitlements, license_models, parties, products};
 use crate::store::{Db, StoreError};
@@ -176,14 +174,8 @@ fn between(
 impl Row {
     /// When it ends by its term; none where that has not begun, or begins on each device.
     fn end(&self) -> Result<Option<Timestamp>, StoreError> {
-        let (Some(start), Some(term)) = (self.starts_at, &self.term) else {
-            return Ok(None);
-        };
-        let corrupt = |what: &str| StoreError::Corrupt(format!("{}: {what}", self.reference));
-        let (months, days) = months_and_days(term).ok_or_else(|| corrupt("term"))?;
-        let zone = TimeZone::get(&self.zone).map_err(|_| corrupt("time zone"))?;
-        let term = Term::For { months, days };
-        Ok(renewal::end(Start::At(start.0), term, &zone))
+        term_end(self.starts_at, self.term.as_deref(), &self.zone)
+            .map_err(|what| StoreError::Corrupt(format!("{}: {what}", self.reference)))
     }
 
     /// With the units of activations that have ends of their own, if it is about those.

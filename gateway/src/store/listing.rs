@@ -17,6 +17,7 @@ pub(crate) use activation::IsAside;
 pub use activation::{ActivationFilter, ActivationRow, ActivationSort, activations};
 pub use case::{CaseFilter, CaseSort, cases};
 pub use device::{CredentialRow, DeviceFilter, DeviceRow, DeviceSort, credentials, devices};
+pub(crate) use entitlement::term_end;
 pub use entitlement::{
     EntitlementFilter, EntitlementRow, EntitlementSort, entitlement_named, entitlements,
 };

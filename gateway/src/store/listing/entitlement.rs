@@ -4,8 +4,12 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
     EntitlementId, EntitlementState, LicenseModel, PartyId, ProductLineId, Purpose, Source,
-    StartBasis,
+    StartBasis, Timestamp,
 };
+use fleetgrant_core::entitlement::{Start, Term};
+use fleetgrant_core::license::months_and_days;
+use fleetgrant_core::renewal;
+use jiff::tz::TimeZone;
 
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
@@ -117,6 +121,34 @@ pub struct EntitlementRow {
     pub maintained_until_at: Option<Micros>,
     /// An IANA name: where its term ends.
     pub time_zone: String,
+}
+
+impl EntitlementRow {
+    /// Until when it runs; none, where that is for ever, has not begun, or begins on each device.
+    #[must_use]
+    pub fn end(&self) -> Option<Timestamp> {
+        let by_term = || term_end(self.starts_at, self.term.as_deref(), &self.time_zone).ok()?;
+        self.ends_at.map(|end| end.0).or_else(by_term)
+    }
+}
+
+/// When a term ends that starts then, in a zone; none where one of both is not known. Fails with what
+/// cannot be read.
+pub(crate) fn term_end(
+    starts_at: Option<Micros>,
+    term: Option<&str>,
+    zone: &str,
+) -> Result<Option<Timestamp>, &'static str> {
+    let (Some(start), Some(term)) = (starts_at, term) else {
+        return Ok(None);
+    };
+    let (months, days) = months_and_days(term).ok_or("term")?;
+    let zone = TimeZone::get(zone).map_err(|_| "time zone")?;
+    Ok(renewal::end(
+        Start::At(start.0),
+        Term::For { months, days },
+        &zone,
+    ))
 }
 
 /// Up to `limit` entitlements.
