@@ -277,7 +277,7 @@ fn unreadable(path: &Path, error: ExportError) -> Failure {
 }
 
 fn report(ledger: &Ledger, args: &Report) -> Result<(), Failure> {
-    show_progress(args, ledger.read(legacy::progress)?)
+    show_progress(args, ledger.read(|db| legacy::progress(db, None))?)
 }
 
 fn show_progress(args: &Report, progress: Vec<MigrationProgress>) -> Result<(), Failure> {

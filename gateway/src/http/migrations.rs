@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::caller::Caller;
 use super::problem::{Problem, ProblemKind};
-use super::query::{Nothing, Query};
+use super::query::Query;
+use super::reports::LineQuery;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use crate::import::ImportOptions;
 use crate::legacy::{self, Brought, Export, MigrationProgress, NotBrought, Transport};
@@ -242,11 +244,14 @@ pub(super) async fn bring_over(
 /// How far each migration is
 #[utoipa::path(
     get, path = "/reports/migration", operation_id = "report_migration", tag = "reports",
+    params(LineQuery),
     responses((status = OK, body = Vec<MigrationProgress>))
 )]
 pub(super) async fn progress(
     State(api): State<Api>,
-    _: Query<Nothing>,
+    caller: Caller,
+    Query(query): Query<LineQuery>,
 ) -> Result<Json<Vec<MigrationProgress>>, Problem> {
-    super::reports::report(&api, legacy::progress).await
+    let line = caller.within().asked(&api, query.product_line).await?;
+    super::reports::report(&api, move |db| legacy::progress(db, line)).await
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::caller::Caller;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Nothing, Query};
 use super::write::{Write, WriteParams};
@@ -76,7 +77,9 @@ impl From<Reconciliation> for Reconciled {
 
 /// Hold an ERP's export of its orders against the ledger, line by line
 ///
-/// The body is an orders file as an import takes it, of one mebibyte at most. Nothing is changed.
+/// The body is an orders file as an import takes it, of one mebibyte at most. Nothing is changed. A key
+/// of a product line is told of the lines that sell products of it and nothing else; what other rows
+/// say is neither compared nor counted.
 #[utoipa::path(
     post, path = "/reports/reconcile", operation_id = "reconcile_orders", tag = "reports",
     params(WriteParams),
@@ -85,6 +88,7 @@ impl From<Reconciliation> for Reconciled {
 )]
 pub(super) async fn reconcile(
     State(api): State<Api>,
+    caller: Caller,
     _: Query<Nothing>,
     write: Write,
 ) -> Result<Json<Reconciled>, Problem> {
@@ -92,9 +96,10 @@ pub(super) async fn reconcile(
     write.changes_nothing_seen()?;
     let _turn = super::reports::turn(&api).await?;
     let (file, zone) = (write.body.clone(), api.time_zone.clone());
+    let within = caller.within().line();
     let found = api
         .read(
-            move |db| match reconcile::reconcile(db, &mut &*file, &zone) {
+            move |db| match reconcile::reconcile(db, &mut &*file, &zone, within) {
                 Err(ImportError::Store(error)) => Err(error),
                 other => Ok(other),
             },

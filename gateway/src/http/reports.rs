@@ -48,7 +48,7 @@ const DAY: u64 = 86_400;
 pub(super) struct LineQuery {
     /// Only of this product line, by its name.
     #[param(max_length = 64)]
-    product_line: Option<String>,
+    pub(super) product_line: Option<String>,
 }
 
 /// Since when.

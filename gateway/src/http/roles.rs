@@ -195,8 +195,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
         Roles::of(&[Factory, Operator, Integrator, Auditor, Admin]),
     )
     .narrowed(),
-    get("/api/v1/reports/migration", MANAGERS),
-    post("/api/v1/reports/reconcile", MANAGERS),
+    get("/api/v1/reports/migration", MANAGERS).narrowed(),
+    post("/api/v1/reports/reconcile", MANAGERS).narrowed(),
 ];
 
 const fn get(path: &'static str, roles: Roles) -> Endpoint {

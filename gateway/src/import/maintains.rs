@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fleetgrant_core::domain::{EntitlementId, EntitlementState, LicenseModel};
+use fleetgrant_core::domain::{EntitlementId, EntitlementState, LicenseModel, ProductLineId};
 
 use super::cells::Cells;
 use super::{Halt, Reason, refuse};
@@ -10,6 +10,7 @@ use crate::lifecycle::{self, Maintenance};
 use crate::operator::Attempt;
 use crate::store::entitlement::{self, Entitlement};
 use crate::store::event::Occasion;
+use crate::store::listing::{self, EntitlementFilter};
 use crate::store::maintenance as store;
 use crate::store::order::{self, OrderLine};
 use crate::store::{Db, StoreError};
@@ -144,12 +145,13 @@ fn find(db: &mut Db, system: &str, reference: &str) -> Result<Vec<Entitlement>, 
 }
 
 /// How what a line maintains differs from what an export says of it: what the ledger says, and what
-/// the export.
+/// the export. With a product line, entitlements of others are not looked at.
 pub(super) fn differences(
     db: &mut Db,
     system: &str,
     line: &OrderLine,
     exported: Option<&str>,
+    within: Option<ProductLineId>,
 ) -> Result<Vec<(String, String)>, StoreError> {
     let set = |text| -> BTreeSet<&str> { order::references(text).collect() };
     let here = set(line.maintains.as_deref().unwrap_or_default());
@@ -169,13 +171,30 @@ pub(super) fn differences(
     let mut found = Vec::new();
     for reference in here {
         for of in find(db, system, reference)? {
-            if of.state.0 != EntitlementState::Closed && !maintained.contains(&of.id.0) {
+            let is_over = of.state.0 == EntitlementState::Closed;
+            if !is_over && !maintained.contains(&of.id.0) && is_within(db, of.id.0, within)? {
                 let here = format!("{} is not maintained by this line", of.reference);
                 found.push((here, reference.to_owned()));
             }
         }
     }
     Ok(found)
+}
+
+fn is_within(
+    db: &mut Db,
+    of: EntitlementId,
+    within: Option<ProductLineId>,
+) -> Result<bool, StoreError> {
+    if within.is_none() {
+        return Ok(true);
+    }
+    let filter = EntitlementFilter {
+        id: Some(of),
+        within,
+        ..EntitlementFilter::default()
+    };
+    Ok(!listing::entitlements(db, &filter, 1)?.is_empty())
 }
 
 fn is_maintenance(of: &Entitlement) -> bool {

@@ -6,13 +6,14 @@
 use std::collections::{BTreeSet, HashSet};
 use std::io::Read;
 
-use fleetgrant_core::domain::{EntitlementState, OrderLineId, PartyId};
+use fleetgrant_core::domain::{EntitlementState, OrderLineId, PartyId, ProductLineId};
 use jiff::tz::TimeZone;
 
 use super::cells::Cells;
 use super::orders::{Amount, OrderRow, hold_word};
 use super::{ImportError, Kind, Row, RowError, lookup, maintains, rows};
 use crate::store::column::Octets;
+use crate::store::listing::{self, OrderFilter};
 use crate::store::order::{self, Order, OrderLine};
 use crate::store::{Db, StoreError, entitlement, party, sku};
 
@@ -118,7 +119,8 @@ pub struct Reconciliation {
 }
 
 /// Holds an orders file against the ledger; dates without a time are in the zone of the end user,
-/// or else in `zone`.
+/// or else in `zone`. With a product line, only what lines of orders sell that give its products and
+/// nothing else; other rows are as if the file had them not.
 ///
 /// # Errors
 /// The file cannot be read to its end, or is no orders file.
@@ -126,12 +128,12 @@ pub fn reconcile<R: Read>(
     db: &mut Db,
     source: &mut R,
     zone: &TimeZone,
+    within: Option<ProductLineId>,
 ) -> Result<Reconciliation, ImportError> {
     let mut found = Reconciliation::default();
     let mut systems = BTreeSet::new();
     let mut seen: HashSet<OrderLineId> = HashSet::new();
     rows::each(Kind::Orders, source, &mut |header, record, file_line| {
-        found.rows += 1;
         let before = found.told();
         let mut cells = Cells::new(header, record, file_line);
         let row = OrderRow::parse(&mut cells);
@@ -140,17 +142,24 @@ pub fn reconcile<R: Read>(
             Some(row) => {
                 let place = Place::of(&row, file_line);
                 systems.insert(row.system.clone());
-                compare(db, zone, &row, &mut seen, &mut |difference, here, there| {
+                let known = known(db, &row)?;
+                if !is_within(db, &row, known.as_ref(), within)? {
+                    return Ok(());
+                }
+                let scope = Scope { zone, within };
+                let mut tell = |difference, here, there| {
                     found.add(place.finding(difference, here, there));
-                })?;
+                };
+                compare(db, scope, &row, known, &mut seen, &mut tell)?;
             }
             None => found.add(unreadable(file_line, &errors)),
         }
+        found.rows += 1;
         found.agreeing += u64::from(before == found.told());
         Ok(())
     })?;
     for system in systems {
-        missing_there(db, &system, &seen, &mut found)?;
+        missing_there(db, &system, within, &seen, &mut found)?;
     }
     Ok(found)
 }
@@ -220,19 +229,52 @@ fn unreadable(file_line: u64, errors: &[RowError]) -> Finding {
     }
 }
 
+/// What is compared, and how.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    /// Of dates whose party has none.
+    zone: &'a TimeZone,
+    /// The product line whose things alone are looked at.
+    within: Option<ProductLineId>,
+}
+
+/// The order and the line that the ledger has of a row.
+fn known(db: &mut Db, row: &OrderRow) -> Result<Option<(Order, OrderLine)>, StoreError> {
+    let Some(order) = order::by_reference(db, &row.system, &row.reference)? else {
+        return Ok(None);
+    };
+    Ok(order::line(db, order.id, &row.line)?.map(|line| (order, line)))
+}
+
+/// Whether a row sells products of the line and nothing else: by the ledger, if that has it.
+fn is_within(
+    db: &mut Db,
+    row: &OrderRow,
+    known: Option<&(Order, OrderLine)>,
+    within: Option<ProductLineId>,
+) -> Result<bool, StoreError> {
+    let Some(within) = within else {
+        return Ok(true);
+    };
+    let sku = match known {
+        Some((_, line)) => Some(line.sku_id),
+        None => sku::by_part_number(db, &row.sku)?.map(|sku| sku.id),
+    };
+    match sku {
+        Some(sku) => sku::is_of_line(db, sku, within),
+        None => Ok(false),
+    }
+}
+
 /// Compares one row with the line that the ledger has of it.
 fn compare(
     db: &mut Db,
-    zone: &TimeZone,
+    scope: Scope<'_>,
     row: &OrderRow,
+    known: Option<(Order, OrderLine)>,
     seen: &mut HashSet<OrderLineId>,
     tell: &mut impl FnMut(Difference, String, String),
 ) -> Result<(), StoreError> {
-    let known = order::by_reference(db, &row.system, &row.reference)?;
-    let known = match known {
-        Some(order) => order::line(db, order.id, &row.line)?.map(|line| (order, line)),
-        None => None,
-    };
     let Some((order, line)) = known else {
         // What nothing is sold of need not be here.
         if row.quantity > 0 {
@@ -264,7 +306,45 @@ fn compare(
         );
         tell(Difference::Value, here, there);
     }
-    compare_parties(db, row, &order, tell)?;
+    if is_order_within(db, &order, scope.within)? {
+        compare_order(db, scope.zone, row, &order, tell)?;
+    }
+    if let Some(maintains) = &row.maintains {
+        let maintains = maintains.as_deref();
+        for (here, there) in
+            maintains::differences(db, &row.system, &line, maintains, scope.within)?
+        {
+            tell(Difference::Maintains, here, there);
+        }
+    }
+    compare_entitlements(db, &row.system, &order, &line, tell)
+}
+
+/// Whether the order itself is of the line: it sells nothing else.
+fn is_order_within(
+    db: &mut Db,
+    order: &Order,
+    within: Option<ProductLineId>,
+) -> Result<bool, StoreError> {
+    if within.is_none() {
+        return Ok(true);
+    }
+    let filter = OrderFilter {
+        id: Some(order.id.0),
+        within,
+        ..OrderFilter::default()
+    };
+    Ok(!listing::orders(db, &filter, 1)?.is_empty())
+}
+
+fn compare_order(
+    db: &mut Db,
+    zone: &TimeZone,
+    row: &OrderRow,
+    order: &Order,
+    tell: &mut impl FnMut(Difference, String, String),
+) -> Result<(), StoreError> {
+    compare_parties(db, row, order, tell)?;
     let user = party::by_external_id(db, &row.system, &row.end_user)?;
     let ordered_at = row.ordered_at.at(&lookup::zone_of(user.as_ref(), zone));
     if order.ordered_at.0 != ordered_at {
@@ -275,13 +355,7 @@ fn compare(
         let word = |hold| hold_word(hold).to_owned();
         tell(Difference::Hold, word(order.payment_hold), word(hold));
     }
-    if let Some(maintains) = &row.maintains {
-        let maintains = maintains.as_deref();
-        for (here, there) in maintains::differences(db, &row.system, &line, maintains)? {
-            tell(Difference::Maintains, here, there);
-        }
-    }
-    compare_entitlements(db, &row.system, &order, &line, tell)
+    Ok(())
 }
 
 fn worth(value_e4: Option<i64>, currency: Option<&str>) -> String {
@@ -344,6 +418,7 @@ fn compare_entitlements(
 fn missing_there(
     db: &mut Db,
     system: &str,
+    within: Option<ProductLineId>,
     seen: &HashSet<OrderLineId>,
     found: &mut Reconciliation,
 ) -> Result<(), StoreError> {
@@ -355,6 +430,11 @@ fn missing_there(
         };
         after = Some(last.id);
         for (order, line) in lines.iter().filter(|(_, line)| !seen.contains(&line.id.0)) {
+            if let Some(within) = within
+                && !sku::is_of_line(db, line.sku_id, within)?
+            {
+                continue;
+            }
             let sku = sku::part_number(db, line.sku_id)?;
             found.add(Finding {
                 file_line: None,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fleetgrant_core::domain::ProductLineId;
 use fleetgrant_core::event::{Event, EventKind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -31,13 +32,16 @@ pub struct MigrationProgress {
     pub left: u64,
 }
 
-/// How far each migration is.
+/// How far each migration is, of all or of the products of a line.
 ///
 /// # Errors
 /// The database failed.
-pub fn progress(db: &mut Db) -> Result<Vec<MigrationProgress>, StoreError> {
+pub fn progress(
+    db: &mut Db,
+    within: Option<ProductLineId>,
+) -> Result<Vec<MigrationProgress>, StoreError> {
     let mut lines: BTreeMap<_, MigrationProgress> = BTreeMap::new();
-    for right in legacy_right::progress(db)? {
+    for right in legacy_right::progress(db, within)? {
         let key = (right.system.clone(), right.kind.0, right.product.clone());
         let line = lines.entry(key).or_insert_with(|| none_yet(&right));
         line.rights += 1;

@@ -1,7 +1,7 @@
 //! Rights of an older system that were brought over, and whether they were given up for it.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{EntitlementId, LegacyKind, Timestamp};
+use fleetgrant_core::domain::{EntitlementId, LegacyKind, ProductLineId, Timestamp};
 
 use super::column::{Code, Micros, Octets};
 use super::schema::{entitlements, legacy_rights as table, products};
@@ -104,19 +104,25 @@ pub struct Progress {
     pub surrendered_at: Option<Micros>,
 }
 
-/// Every right that was brought over.
-pub fn progress(db: &mut Db) -> Result<Vec<Progress>, StoreError> {
-    Ok(on!(db, c => table::table
-        .inner_join(entitlements::table.on(entitlements::id.eq(table::entitlement_id)))
-        .inner_join(products::table.on(products::id.eq(entitlements::product_id)))
-        .order((table::system, table::reference))
-        .select((
-            table::system,
-            table::kind,
-            products::code,
-            table::units,
-            entitlements::live_units,
-            table::surrendered_at,
-        ))
-        .load(c))?)
+/// Every right that was brought over, or every one whose product is for devices of a line alone.
+pub fn progress(db: &mut Db, within: Option<ProductLineId>) -> Result<Vec<Progress>, StoreError> {
+    Ok(on!(db, c => {
+        let mut rights = table::table
+            .inner_join(entitlements::table.on(entitlements::id.eq(table::entitlement_id)))
+            .inner_join(products::table.on(products::id.eq(entitlements::product_id)))
+            .order((table::system, table::reference))
+            .select((
+                table::system,
+                table::kind,
+                products::code,
+                table::units,
+                entitlements::live_units,
+                table::surrendered_at,
+            ))
+            .into_boxed();
+        if let Some(line) = within {
+            rights = rights.filter(products::product_line_id.eq(Octets(line)));
+        }
+        rights.load(c)
+    })?)
 }

@@ -1,10 +1,12 @@
 //! SKUs, and what one copy of each is worth.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{CatalogueState, LicenseModelId, ProductId, SkuId, StartBasis};
+use fleetgrant_core::domain::{
+    CatalogueState, LicenseModelId, ProductId, ProductLineId, SkuId, StartBasis,
+};
 
 use super::column::{Code, Micros, Octets};
-use super::schema::{sku_contents, skus};
+use super::schema::{products, sku_contents, skus};
 use super::{Db, StoreError};
 
 /// The ERP's part number.
@@ -59,6 +61,21 @@ pub fn by_part_number(db: &mut Db, part_number: &str) -> Result<Option<Sku>, Sto
 /// The part number of a SKU.
 pub fn part_number(db: &mut Db, sku: Octets<SkuId>) -> Result<String, StoreError> {
     Ok(on!(db, c => skus::table.find(sku).select(skus::part_number).first(c))?)
+}
+
+/// Whether a SKU stands for products of this line, and for nothing else.
+pub fn is_of_line(
+    db: &mut Db,
+    sku: Octets<SkuId>,
+    line: ProductLineId,
+) -> Result<bool, StoreError> {
+    let lines: Vec<Option<Octets<ProductLineId>>> = on!(db, c => sku_contents::table
+        .inner_join(products::table.on(products::id.eq(sku_contents::product_id)))
+        .filter(sku_contents::sku_id.eq(sku))
+        .select(products::product_line_id)
+        .distinct()
+        .load(c))?;
+    Ok(lines == [Some(Octets(line))])
 }
 
 /// What one copy gives.

@@ -102,7 +102,9 @@ async fn a_key_of_a_line_is_told_of_its_own_and_of_no_other() {
 
 /// The reports that a key of a line may ask for.
 fn reports() -> impl Iterator<Item = &'static str> {
-    let own = ENDPOINTS.iter().filter(|one| one.is_of_a_line);
+    let own = ENDPOINTS
+        .iter()
+        .filter(|one| one.is_of_a_line && one.method == Method::GET);
     own.filter_map(|one| {
         one.path
             .strip_prefix("/api/v1/")
@@ -114,7 +116,8 @@ fn reports() -> impl Iterator<Item = &'static str> {
 async fn a_report_for_a_key_of_a_line_is_the_one_of_that_line() {
     let (scene, lines) = Scene::open().await;
     scene.scrap().await;
-    assert_eq!(reports().count(), 12);
+    assert_eq!(reports().count(), 13);
+    scene.bring_over().await;
     for report in reports() {
         let told = async |key: &str, query: &str| {
             let answer = scene.get(key, &format!("{report}{query}")).await;
@@ -212,7 +215,10 @@ async fn a_key_of_a_line_touches_nothing_of_another() {
             let body = body(endpoint.path, other);
             let path = path.trim_start_matches("/api/v1/");
             let answer = scene.send_as(&line.key, &name(), path, &body).await;
-            if !endpoint.is_of_a_line || endpoint.path.ends_with("/campaigns") {
+            if endpoint.path.ends_with("/reconcile") {
+                // It names nothing but by the file, of which there is a test of its own.
+                assert_eq!(answer.status, 415, "{answer:?}");
+            } else if !endpoint.is_of_a_line || endpoint.path.ends_with("/campaigns") {
                 answer.is_problem(403, "forbidden");
             } else if endpoint.path.ends_with("/bulk") {
                 let answer = answer.json();
@@ -310,6 +316,102 @@ async fn a_key_of_a_line_touches_nothing_of_another() {
         }
     }
     assert_eq!(scene.history().await, before);
+}
+
+/// What the file says of others is as if it did not say it.
+#[tokio::test]
+async fn an_erp_s_export_is_held_against_the_own_lines_of_orders_alone() {
+    let (scene, lines) = Scene::open().await;
+    let more = "system,order,revision,ordered_at,sold_to,line,sku,quantity,starts_at\n\
+                erp,SO-mixed,1,2026-09-01,C-both,10,S-pumps,5,2026-09-01\n\
+                erp,SO-mixed,1,2026-09-01,C-both,20,S-valves,5,2026-09-01\n";
+    let (api, admin) = (&scene.api, &scene.admin);
+    let imported = api.post(admin, "more", "/api/v1/imports/orders", ("text/csv", more));
+    assert_eq!(imported.await.status, 200);
+    // Everything of every order is told otherwise than the ledger has it, and a line is new.
+    let file = "system,order,ordered_at,sold_to,line,sku,quantity\n\
+                erp,SO-pumps,2026-09-03,C-both,10,S-pumps,6\n\
+                erp,SO-valves,2026-09-03,C-both,10,S-valves,6\n\
+                erp,SO-both,2026-09-03,C-pumps,10,S-both,6\n\
+                erp,SO-mixed,2026-09-03,C-pumps,10,S-pumps,6\n\
+                erp,SO-mixed,2026-09-03,C-pumps,20,S-valves,6\n\
+                erp,SO-new-p,2026-09-03,C-pumps,10,S-pumps,1\n\
+                erp,SO-new-v,2026-09-03,C-pumps,10,S-valves,1\n\
+                erp,SO-new-b,2026-09-03,C-pumps,10,S-both,1\n\
+                erp,SO-new-n,2026-09-03,C-pumps,10,S-none,1\n";
+    let told = async |key: &str, name: &str, file: &str| {
+        let answer = api.post(key, name, "/api/v1/reports/reconcile", ("text/csv", file));
+        let answer = answer.await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    };
+    let found = |told: &Value| {
+        let findings = told["findings"].as_array().unwrap().iter();
+        let found = findings.map(|of| {
+            let text = |field: &str| of[field].as_str().unwrap().to_owned();
+            (text("order"), text("line"), text("difference"))
+        });
+        found.collect::<Vec<_>>()
+    };
+    let whole = told(admin, "all", file).await;
+    assert_eq!(whole["rows"], 9, "{whole}");
+    for (line, other, its, mixed) in [
+        (&lines[0], &lines[1], "SO-new-p", "10"),
+        (&lines[1], &lines[0], "SO-new-v", "20"),
+    ] {
+        let of_line = told(&line.key, "own", file).await;
+        assert_eq!(
+            (&of_line["rows"], &of_line["agreeing"]),
+            (&json!(3), &json!(0))
+        );
+        let own = format!("SO-{}", line.name);
+        let finding = |order: &str, of: &str, difference: &str| {
+            (order.to_owned(), of.to_owned(), difference.to_owned())
+        };
+        let mut wanted = vec![
+            finding(&own, "10", "quantity"),
+            finding(&own, "10", "sold-to"),
+            finding(&own, "10", "end-user"),
+            finding(&own, "10", "ordered-at"),
+            // The order is neither's, and this line of it is.
+            finding("SO-mixed", mixed, "quantity"),
+            finding(its, "10", "missing-here"),
+        ];
+        let mut own = found(&of_line);
+        own.sort();
+        wanted.sort();
+        assert_eq!(own, wanted, "{of_line}");
+        // What the file has not is told of the own line alone.
+        let head = "system,order,ordered_at,sold_to,line,sku,quantity\n";
+        let file = format!("{head}erp,SO-x,2026-09-03,C-pumps,10,S-none,1\n");
+        let of_line = told(&line.key, "missing", &file).await;
+        let mut missing = found(&of_line);
+        missing.sort();
+        let own = format!("SO-{}", line.name);
+        let mut wanted = [(&*own, "10"), ("SO-mixed", mixed)]
+            .map(|(order, of)| finding(order, of, "missing-there"));
+        wanted.sort();
+        assert_eq!(missing, wanted, "{of_line}");
+        for trace in other.traces() {
+            assert!(!of_line.to_string().contains(trace), "{trace}: {of_line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_migration_is_told_of_the_own_products_alone() {
+    let (scene, lines) = Scene::open().await;
+    scene.bring_over().await;
+    let told = async |key: &str| {
+        let report = scene.get(key, "reports/migration").await.json();
+        let of = report.as_array().unwrap().iter();
+        of.map(|one| (one["product"].clone(), one["units"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let of = |line: &str, units: u32| (json!(format!("PROD-{line}")), json!(units));
+    assert_eq!(told(&scene.admin).await, [of("pumps", 2), of("valves", 3)]);
+    assert_eq!(told(&lines[0].key).await, [of("pumps", 2)]);
+    assert_eq!(told(&lines[1].key).await, [of("valves", 3)]);
 }
 
 #[tokio::test]

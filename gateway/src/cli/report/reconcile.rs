@@ -60,7 +60,7 @@ pub(super) fn run(ledger: &Ledger, args: &Args) -> Result<(), Failure> {
     let zone = ledger.config().time_zone.clone();
     let mut source = BufReader::new(file);
     let found = ledger
-        .read(move |db| Ok(reconcile::reconcile(db, &mut source, &zone)))?
+        .read(move |db| Ok(reconcile::reconcile(db, &mut source, &zone, None)))?
         .map_err(unread)?;
     show(args, found.into())
 }

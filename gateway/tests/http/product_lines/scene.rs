@@ -204,6 +204,21 @@ impl Scene {
         }
     }
 
+    /// Brings rights of an older system over, some of each line.
+    pub(super) async fn bring_over(&self) {
+        let mapping = "system = \"older\"\ncustomer_system = \"erp\"\nkind = \"site\"\n\
+                       [columns]\nright = \"Right\"\ncustomer = \"Customer\"\n\
+                       product = \"Product\"\nunits = \"Units\"\n\
+                       [products]\n\
+                       P = { product = \"PROD-pumps\", perpetual = \"perpetual\" }\n\
+                       V = { product = \"PROD-valves\", perpetual = \"perpetual\" }\n\
+                       [customers]\nX = \"C-pumps\"\nY = \"C-valves\"\n";
+        let export = "Right,Customer,Product,Units\nR-1,X,P,2\nR-2,Y,V,3\n";
+        let body = json!({"mapping": mapping, "export": export});
+        let answer = self.send("bring over", "legacy-rights/import", body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
     /// The whole history, and how the keys were last used left out.
     pub(super) async fn history(&self) -> Value {
         let told = self.get(&self.admin, "events?limit=1000").await.json();
