@@ -49,7 +49,13 @@ pub fn erase_party(
         .filter(devices::owner_id.eq(Octets(id)))
         .filter(devices::site.is_not_null());
     let sites: Vec<Option<String>> = on!(db, c => owned.select(devices::site).distinct().load(c))?;
-    let mut texts = event::personal(db, Stream::Party(id))?;
+    let kept = event::personal(db, Stream::Party(id))?;
+    // A line of its own each, where a name was changed.
+    let mut texts: Vec<_> = kept
+        .iter()
+        .flat_map(|text| text.lines())
+        .map(str::to_owned)
+        .collect();
     texts.extend(sites.into_iter().flatten());
     texts.extend((party.name != ERASED).then(|| party.name.clone()));
     http_write::replace(db, &texts, ERASED)?;
@@ -118,6 +124,8 @@ mod tests {
         let theirs = serde_json::json!({"party": {"name": "Ann O\"Hara", "units": 2},
             "told": ["the name Ann O\"Hara is too long"]});
         let other = serde_json::json!({"party": {"name": "Bob"}});
+        let before = serde_json::json!({"party": {"name": "Ann Miller"}});
+        keep("write-before", &before);
         // More than one portion of them.
         for n in 0..300 {
             keep(
@@ -131,7 +139,23 @@ mod tests {
             actor: "tester",
             cause: &[],
         };
+        // As an import writes that the name was another.
+        let renamed = Event::new(EventKind::PartyAmended).with("personal", "name");
+        let names = "Ann Miller\nAnn O\"Hara";
+        event::append_with(
+            &mut db,
+            Stream::Party(id),
+            occasion,
+            &[renamed],
+            Some(names),
+        )
+        .unwrap();
         let erased = erase_party(&mut db, id, occasion).unwrap().unwrap();
+        assert_eq!(erased.events, 1);
+        assert_eq!(
+            event::personal(&mut db, Stream::Party(id)).unwrap(),
+            [""; 0]
+        );
         assert!(erased.name);
         let mut answer = |name: &str| {
             let kept = http_write::find(&mut db, Octets(ApiKeyId([1; 16])), name);
@@ -143,5 +167,9 @@ mod tests {
                 "told": ["the name (erased) is too long"]})
         );
         assert_eq!(answer("write-000"), other);
+        assert_eq!(
+            answer("write-before"),
+            serde_json::json!({"party": {"name": ERASED}})
+        );
     }
 }

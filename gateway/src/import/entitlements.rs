@@ -118,7 +118,7 @@ impl Row for EntitlementRow {
             return Ok(Effect::Created);
         };
         let differs = self.difference(db, &known, &given)?;
-        if !differs.settle(run.amend(), CHANGED)? {
+        if differs.settle(run.amend(), CHANGED)?.is_none() {
             return Ok(Effect::Unchanged);
         }
         check_amendment(&known, &given)?;
@@ -133,7 +133,7 @@ impl Row for EntitlementRow {
         let given = fulfilment::with_units(given, wanted, run.now())?;
         entitlement::update(db, &given)?;
         lifecycle::maintain(db, &given, run.occasion())?;
-        fulfilment::note(db, run.occasion(), EventKind::EntitlementAmended, &given)?;
+        fulfilment::note_change(db, run.occasion(), &known, &given)?;
         refresh::mark_holders(db, given.id.0, run.actor(), run.now())?;
         if let Some(act) = act {
             fulfilment::act(db, run.occasion(), &given, act)?;

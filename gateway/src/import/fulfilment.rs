@@ -11,6 +11,7 @@ use fleetgrant_core::license::Trial;
 use fleetgrant_core::lifecycle::EntitlementAct;
 use fleetgrant_core::tier::Overdraft;
 
+use super::diff::{Diff, Maybe};
 use super::known::{Content, Known};
 use super::{Halt, Reason, refuse};
 use crate::lifecycle::{self, EntitlementChange};
@@ -145,14 +146,14 @@ pub(crate) fn resize(
             Ordering::Equal => has,
             Ordering::Greater => allowed.max(has),
         };
-        let entitlement = Entitlement {
+        let allowed = Entitlement {
             overdraft,
-            ..entitlement
+            ..entitlement.clone()
         };
-        let resized = with_units(entitlement, wanted, occasion.at)?;
+        let resized = with_units(allowed, wanted, occasion.at)?;
         entitlement::update(db, &resized)?;
         lifecycle::maintain(db, &resized, occasion)?;
-        note(db, occasion, EventKind::EntitlementAmended, &resized)?;
+        note_change(db, occasion, &entitlement, &resized)?;
         all.push(resized);
     }
     Ok(all)
@@ -240,11 +241,11 @@ pub(super) fn hand_over(
                 owner_id: Some(to.id),
                 time_zone: to.time_zone.clone(),
                 changed_at: Micros(occasion.at),
-                ..entitlement
+                ..entitlement.clone()
             };
             entitlement::update(db, &handed)?;
             lifecycle::maintain(db, &handed, occasion)?;
-            note(db, occasion, EventKind::EntitlementAmended, &handed)?;
+            note_change(db, occasion, &entitlement, &handed)?;
         }
     }
     Ok(())
@@ -264,11 +265,11 @@ pub(super) fn shipped(
         let started = Entitlement {
             starts_at: Some(Micros(at)),
             changed_at: Micros(occasion.at),
-            ..entitlement
+            ..entitlement.clone()
         };
         entitlement::update(db, &started)?;
         lifecycle::maintain(db, &started, occasion)?;
-        note(db, occasion, EventKind::EntitlementAmended, &started)?;
+        note_change(db, occasion, &entitlement, &started)?;
     }
     Ok(())
 }
@@ -296,6 +297,51 @@ pub(super) fn note(
 ) -> Result<(), StoreError> {
     let stream = Stream::Entitlement(entitlement.id.0);
     event::append(db, stream, occasion, &[told(kind, entitlement)])
+}
+
+/// Writes into an entitlement's history how it is now, and what was before.
+pub(super) fn note_change(
+    db: &mut Db,
+    occasion: Occasion<'_>,
+    before: &Entitlement,
+    after: &Entitlement,
+) -> Result<(), StoreError> {
+    let changes = difference(before, after).applied();
+    let happened = changes.told(told(EventKind::EntitlementAmended, after));
+    let stream = Stream::Entitlement(after.id.0);
+    event::append(db, stream, occasion, &[happened])
+}
+
+fn difference(before: &Entitlement, after: &Entitlement) -> Diff {
+    let mut diff = Diff::default();
+    let owner = |e: &Entitlement| Maybe(e.owner_id.map(|owner| owner.0));
+    diff.field("owner", &owner(before), &owner(after));
+    diff.field("time_zone", &before.time_zone, &after.time_zone);
+    let units = |e: &Entitlement| match e.unlimited {
+        true => "unlimited".to_owned(),
+        false => e.units.to_string(),
+    };
+    diff.field("units", &units(before), &units(after));
+    diff.field(
+        "pending_credit",
+        &before.pending_credit,
+        &after.pending_credit,
+    );
+    let per_device = (before.units_per_device, after.units_per_device);
+    diff.field("units_per_device", &per_device.0, &per_device.1);
+    diff.field("overdraft", &before.overdraft, &after.overdraft);
+    diff.field("source", &before.source.0, &after.source.0);
+    diff.field("purpose", &before.purpose.0, &after.purpose.0);
+    diff.field("start_basis", &before.start_basis.0, &after.start_basis.0);
+    let at = |at: Option<Micros>| Maybe(at.map(|at| at.0));
+    diff.field("starts_at", &at(before.starts_at), &at(after.starts_at));
+    let latest = (before.latest_start_at, after.latest_start_at);
+    diff.field("latest_start_at", &at(latest.0), &at(latest.1));
+    let term = |e: &Entitlement| Maybe(e.term.clone());
+    diff.field("term", &term(before), &term(after));
+    diff.field("ends_at", &at(before.ends_at), &at(after.ends_at));
+    diff.field("state", &before.state.0, &after.state.0);
+    diff
 }
 
 /// Begins the history of an entitlement that was made in this transaction.

@@ -6,7 +6,7 @@ use fleetgrant_schemas::id::KeyThumbprint;
 use fleetgrant_schemas::limits;
 
 use super::cells::{Cells, Column};
-use super::diff::{Diff, Maybe};
+use super::diff::{Changes, Diff, Maybe};
 use super::rows::Run;
 use super::shipments::expected;
 use super::{Effect, Halt, Reason, Row, lookup, refuse};
@@ -114,26 +114,28 @@ impl Row for ManifestRow {
             None => expected(run, &product_line, &self.serial)?,
         };
         let given = self.facts(db, run, base)?;
-        let (effect, kind) = match known {
+        let (effect, kind, changes) = match known {
             None => {
                 device::insert(db, &given)?;
-                (Effect::Created, EventKind::DeviceExpected)
+                let none = Changes::default();
+                (Effect::Created, EventKind::DeviceExpected, none)
             }
             // Known by a shipment or its own word only: the manifest says so for the first time.
             Some(known) if !known.on_manifest => {
+                let changes = self.difference(db, &known, &given)?.applied();
                 self.check_owner(db, &known, &given)?;
                 device::update(db, &given)?;
-                (Effect::Created, EventKind::DeviceExpected)
+                (Effect::Created, EventKind::DeviceExpected, changes)
             }
             Some(known) => {
                 let differs = self.difference(db, &known, &given)?;
-                if !differs.settle(run.amend(), "device-changed")? {
+                let Some(changes) = differs.settle(run.amend(), "device-changed")? else {
                     return Ok(Effect::Unchanged);
-                }
+                };
                 self.check_owner(db, &known, &given)?;
                 check_key(&known, &given)?;
                 device::update(db, &given)?;
-                (Effect::Amended, EventKind::DeviceAmended)
+                (Effect::Amended, EventKind::DeviceAmended, changes)
             }
         };
         let mut happened = Event::new(kind)
@@ -148,6 +150,7 @@ impl Row for ManifestRow {
         if let Some(line) = given.order_line_id {
             happened = happened.with("order_line", line.0.to_string().as_str());
         }
+        let happened = changes.told(happened);
         event::append(db, Stream::Device(&given.id), run.occasion(), &[happened])?;
         Ok(effect)
     }
@@ -230,7 +233,7 @@ impl ManifestRow {
             &known.storage_class.0,
             &given.storage_class.0,
         );
-        diff.field(
+        diff.personal(
             "site",
             &Maybe(known.site.as_deref()),
             &Maybe(given.site.as_deref()),

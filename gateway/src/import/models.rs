@@ -116,7 +116,8 @@ impl Row for ModelRow {
             };
             return refuse("kind", reason);
         }
-        if !difference(&known, &before, &self).settle(run.amend(), CHANGED)? {
+        let differs = difference(&known, &before, &self);
+        if differs.settle(run.amend(), CHANGED)?.is_none() {
             return Ok(Effect::Unchanged);
         }
         let version = before.version.saturating_add(1);
@@ -130,13 +131,7 @@ impl Row for ModelRow {
             ..known.clone()
         };
         license_model::update(db, &row)?;
-        note(
-            db,
-            run,
-            EventKind::CatalogueAmended,
-            &row,
-            Some(&known.rules),
-        )?;
+        note(db, run, EventKind::CatalogueAmended, &row, Some(&known))?;
         Ok(Effect::Amended)
     }
 }
@@ -176,13 +171,14 @@ fn note(
     run: &Run<'_>,
     kind: EventKind,
     model: &LicenseModel,
-    before: Option<&str>,
+    before: Option<&LicenseModel>,
 ) -> Result<(), Halt> {
     let happened = Event::new(kind)
         .with("model", model.code.as_str())
         .with("kind", model.kind.0.as_str())
         .with("state", model.state.0.as_str())
-        .with_some("before", before)
+        .with_some("state-before", before.map(|before| before.state.0.as_str()))
+        .with_some("before", before.map(|before| before.rules.as_str()))
         .with("rules", model.rules.as_str());
     event::append(db, Stream::Catalogue, run.occasion(), &[happened])?;
     Ok(())

@@ -6,7 +6,7 @@ use fleetgrant_core::domain::{OrderState, PartyId, Purpose, SkuId};
 use fleetgrant_core::event::{Event, EventKind};
 
 use super::cells::{Cells, Column};
-use super::diff::{Diff, Maybe};
+use super::diff::{Changes, Diff, Maybe};
 use super::rows::Run;
 use super::{Effect, Halt, Reason, Row, fulfilment, lookup, maintains, refuse};
 use crate::store::column::{Code, Micros, Octets};
@@ -135,8 +135,10 @@ impl Row for OrderRow {
                 .party(db, &self.system, &self.end_user, "end_user")?,
         };
         let sku = run.known.sku(db, &self.sku)?;
-        let (order, of_order) = self.put_order(db, run, &parties)?;
-        let (line, of_line) = self.put_line(db, run, &order, sku, &parties.end_user)?;
+        let mut changes = Changes::default();
+        let (order, of_order) = self.put_order(db, run, &parties, &mut changes)?;
+        let (line, of_line) =
+            self.put_line(db, run, &order, sku, &parties.end_user, &mut changes)?;
         let (effect, kind) = match (of_order, of_line) {
             (Effect::Unchanged, Effect::Unchanged) => return Ok(Effect::Unchanged),
             (_, Effect::Created) => (Effect::Created, EventKind::OrderCreated),
@@ -152,6 +154,7 @@ impl Row for OrderRow {
             .with("quantity", self.quantity.unsigned_abs())
             .with("revision", self.revision.unsigned_abs())
             .with_some("maintains", line.maintains.as_deref());
+        let happened = changes.told(happened);
         event::append(db, Stream::Order(order.id.0), run.occasion(), &[happened])?;
         Ok(effect)
     }
@@ -163,6 +166,7 @@ impl OrderRow {
         db: &mut Db,
         run: &Run<'_>,
         parties: &Parties,
+        changes: &mut Changes,
     ) -> Result<(Order, Effect), Halt> {
         let zone = lookup::zone_of(Some(&*parties.end_user), run.zone());
         let known = order::by_reference(db, &self.system, &self.reference)?;
@@ -195,8 +199,9 @@ impl OrderRow {
             return Ok((given, Effect::Created));
         };
         let diff = self.order_difference(db, &known, &given)?;
-        if !diff.settle(run.amend(), CHANGED)? {
-            return Ok((known, Effect::Unchanged));
+        match diff.settle(run.amend(), CHANGED)? {
+            None => return Ok((known, Effect::Unchanged)),
+            Some(found) => changes.add(found),
         }
         if given.revision < known.revision {
             let reason = Reason::Outdated {
@@ -246,6 +251,7 @@ impl OrderRow {
         order: &Order,
         sku: Octets<SkuId>,
         end_user: &Party,
+        changes: &mut Changes,
     ) -> Result<(OrderLine, Effect), Halt> {
         let zone = lookup::zone_of(Some(end_user), run.zone());
         let known = order::line(db, order.id, &self.line)?;
@@ -288,8 +294,9 @@ impl OrderRow {
             }
             return Ok((given, Effect::Created));
         };
-        if !line_difference(&known, &given).settle(run.amend(), CHANGED)? {
-            return Ok((known, Effect::Unchanged));
+        match line_difference(&known, &given).settle(run.amend(), CHANGED)? {
+            None => return Ok((known, Effect::Unchanged)),
+            Some(found) => changes.add(found),
         }
         self.amend_line(db, run, &known, given)?;
         Ok((known, Effect::Amended))

@@ -5,7 +5,7 @@ use fleetgrant_core::event::{Event, EventKind};
 use jiff::tz::TimeZone;
 
 use super::cells::{Cells, Column};
-use super::diff::{Diff, Maybe};
+use super::diff::{Changes, Diff, Maybe};
 use super::rows::Run;
 use super::{Effect, Halt, Reason, Row, lookup, refuse};
 use crate::store::column::{Code, Micros};
@@ -24,6 +24,9 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::optional("parent"),
     Column::optional("state"),
 ];
+
+/// The column that can name a person.
+const NAME: &str = "name";
 
 /// Parties above a party.
 const MOST_ANCESTORS: usize = 32;
@@ -133,29 +136,36 @@ impl Row for PartyRow {
                 .map_or(Micros(run.now()), |known| known.created_at),
             changed_at: Micros(run.now()),
         };
-        let (effect, kind) = match known {
+        let (effect, kind, changes, personal) = match known {
             None => {
                 party::insert(db, &given, &self.system, &self.external_id)?;
-                (Effect::Created, EventKind::PartyCreated)
+                let name = given.name.clone();
+                let none = Changes::default();
+                (Effect::Created, EventKind::PartyCreated, none, name)
             }
             Some(known) => {
                 let differs = difference(db, &self.system, &known, &given)?;
-                if !differs.settle(run.amend(), "party-changed")? {
+                let Some(changes) = differs.settle(run.amend(), "party-changed")? else {
                     return Ok(Effect::Unchanged);
-                }
+                };
                 party::update(db, &given)?;
-                (Effect::Amended, EventKind::PartyAmended)
+                let names = match changes.has(NAME) {
+                    true => format!("{}\n{}", known.name, given.name),
+                    false => given.name.clone(),
+                };
+                (Effect::Amended, EventKind::PartyAmended, changes, names)
             }
         };
         let happened = Event::new(kind)
             .with("system", self.system.as_str())
             .with("party", self.external_id.as_str());
+        let happened = changes.told(happened);
         event::append_with(
             db,
             Stream::Party(given.id.0),
             run.occasion(),
             &[happened],
-            Some(&given.name),
+            Some(&personal),
         )?;
         Ok(effect)
     }
@@ -196,7 +206,7 @@ fn check_tier(db: &mut Db, tier: &str) -> Result<(), Halt> {
 
 fn difference(db: &mut Db, system: &str, known: &Party, given: &Party) -> Result<Diff, Halt> {
     let mut diff = Diff::default();
-    diff.field("name", &known.name, &given.name);
+    diff.personal(NAME, &known.name, &given.name);
     diff.field("kind", &known.kind.0, &given.kind.0);
     diff.field(
         "tier",

@@ -5,7 +5,7 @@ use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_schemas::limits;
 
 use super::cells::{Cells, Column};
-use super::diff::{Diff, Maybe};
+use super::diff::{Changes, Diff, Maybe};
 use super::rows::Run;
 use super::{Effect, Halt, Reason, Row, lookup, refuse, requirements};
 use crate::store::column::{Code, Micros, Octets};
@@ -89,12 +89,16 @@ impl Row for ProductRow {
             Some(name) => Some(lookup::product_line(db, Some(name))?.id),
             None => None,
         };
-        let product = self.put_product(db, run, line)?;
+        let mut changes = Changes::default();
+        let product = self.put_product(db, run, line, &mut changes)?;
         let requires = match &self.requires {
-            Some(codes) => requirements::put(db, run, &product.0, codes, product.1)?,
+            Some(codes) => {
+                let (known, effect) = (&product.0, product.1);
+                requirements::put(db, run, known, codes, effect, &mut changes)?
+            }
             None => Effect::Unchanged,
         };
-        let feature = self.put_feature(db, run)?;
+        let feature = self.put_feature(db, run, &mut changes)?;
         let link = ProductFeature {
             product_id: product.0.id,
             feature_id: feature.0,
@@ -102,7 +106,7 @@ impl Row for ProductRow {
             use_count: self.uses,
             vendor_data: self.vendor_data.clone(),
         };
-        let link = put_link(db, run, &link)?;
+        let link = put_link(db, run, &link, &mut changes)?;
         let effect = [product.1, requires, feature.1, link]
             .into_iter()
             .reduce(stronger)
@@ -115,6 +119,7 @@ impl Row for ProductRow {
         let happened = Event::new(kind)
             .with("product", self.code.as_str())
             .with("feature", self.feature.as_str());
+        let happened = changes.told(happened);
         event::append(db, Stream::Catalogue, run.occasion(), &[happened])?;
         Ok(effect)
     }
@@ -126,6 +131,7 @@ impl ProductRow {
         db: &mut Db,
         run: &Run<'_>,
         line: Option<Octets<ProductLineId>>,
+        changes: &mut Changes,
     ) -> Result<(Product, Effect), Halt> {
         let known = product::by_code(db, &self.code)?;
         let replaces = self.replaced(db, known.as_ref())?;
@@ -156,8 +162,9 @@ impl ProductRow {
             &Maybe(known.replaces_id.map(|product| product.0)),
             &Maybe(replaces.map(|product| product.0)),
         );
-        if !diff.settle(run.amend(), CHANGED)? {
-            return Ok((known, Effect::Unchanged));
+        match diff.settle(run.amend(), CHANGED)? {
+            None => return Ok((known, Effect::Unchanged)),
+            Some(found) => changes.add(found),
         }
         let product = Product {
             title: self.title.clone(),
@@ -210,7 +217,12 @@ impl ProductRow {
     }
 
     /// An empty title or mark says nothing: rows of other products may have said it.
-    fn put_feature(&self, db: &mut Db, run: &Run<'_>) -> Result<(Octets<FeatureId>, Effect), Halt> {
+    fn put_feature(
+        &self,
+        db: &mut Db,
+        run: &Run<'_>,
+        changes: &mut Changes,
+    ) -> Result<(Octets<FeatureId>, Effect), Halt> {
         let Some(known) = product::feature_by_name(db, self.feature.as_str())? else {
             let title = self.feature_title.as_deref();
             let feature = Feature {
@@ -234,8 +246,9 @@ impl ProductRow {
         let mut diff = Diff::default();
         diff.field("feature_title", &known.title, &feature.title);
         diff.field("essential", &known.essential, &feature.essential);
-        if !diff.settle(run.amend(), CHANGED)? {
-            return Ok((known.id, Effect::Unchanged));
+        match diff.settle(run.amend(), CHANGED)? {
+            None => return Ok((known.id, Effect::Unchanged)),
+            Some(found) => changes.add(found),
         }
         product::update_feature(db, &feature)?;
         Ok((feature.id, Effect::Amended))
@@ -249,7 +262,12 @@ fn circular<T>(code: &str, replaced: &str) -> Result<T, Halt> {
     refuse("replaces", reason)
 }
 
-fn put_link(db: &mut Db, run: &Run<'_>, link: &ProductFeature) -> Result<Effect, Halt> {
+fn put_link(
+    db: &mut Db,
+    run: &Run<'_>,
+    link: &ProductFeature,
+    changes: &mut Changes,
+) -> Result<Effect, Halt> {
     let effect = match product::product_feature(db, link.product_id, link.feature_id)? {
         None => Effect::Created,
         Some(known) => {
@@ -268,8 +286,9 @@ fn put_link(db: &mut Db, run: &Run<'_>, link: &ProductFeature) -> Result<Effect,
                 &hex(&known.vendor_data),
                 &hex(&link.vendor_data),
             );
-            if !diff.settle(run.amend(), CHANGED)? {
-                return Ok(Effect::Unchanged);
+            match diff.settle(run.amend(), CHANGED)? {
+                None => return Ok(Effect::Unchanged),
+                Some(found) => changes.add(found),
             }
             Effect::Amended
         }

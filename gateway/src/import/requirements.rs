@@ -1,7 +1,7 @@
 //! What a product is an addition to.
 
 use super::cells::Cells;
-use super::diff::Diff;
+use super::diff::{Changes, Diff};
 use super::products::CHANGED;
 use super::rows::Run;
 use super::{Effect, Halt, Reason, lookup, refuse};
@@ -40,6 +40,7 @@ pub(super) fn put(
     product: &Product,
     codes: &[String],
     of_product: Effect,
+    changes: &mut Changes,
 ) -> Result<Effect, Halt> {
     let mut required = Vec::new();
     for code in codes {
@@ -74,7 +75,9 @@ pub(super) fn put(
         }
         names.sort();
         diff.field(COLUMN, &named(&names), &named(codes));
-        diff.settle(run.amend(), CHANGED)?;
+        if let Some(found) = diff.settle(run.amend(), CHANGED)? {
+            changes.add(found);
+        }
     }
     product::set_requirements(db, product.id, &required)?;
     Ok(Effect::Amended)

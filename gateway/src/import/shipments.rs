@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use fleetgrant_core::domain::{DeviceState, ShipmentState, Timestamp};
+use fleetgrant_core::domain::{DeviceState, OrderLineId, PartyId, ShipmentState, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
 
 use super::cells::{Cells, Column};
-use super::diff::Diff;
+use super::diff::{Changes, Diff, Maybe};
 use super::rows::Run;
 use super::{Effect, Halt, Reason, Row, SLACK, fulfilment, lookup, refuse, stock};
 use crate::identity::IdPrefix;
-use crate::store::column::{Code, Micros};
+use crate::store::column::{Code, Micros, Octets};
 use crate::store::device::{self, Device};
 use crate::store::event::{self, Stream};
 use crate::store::order::{Order, OrderLine};
@@ -112,11 +112,11 @@ impl Row for ShipmentRow {
             };
             return refuse("shipped_at", reason);
         }
-        let (effect, kind) = match known {
+        let (effect, kind, changes) = match known {
             None => {
                 shipment::insert(db, &given)?;
                 fulfilment::shipped(db, run.occasion(), line.id, shipped_at)?;
-                (Effect::Created, EventKind::Shipped)
+                (Effect::Created, EventKind::Shipped, Changes::default())
             }
             Some(known) => {
                 let mut diff = Diff::default();
@@ -125,9 +125,9 @@ impl Row for ShipmentRow {
                 diff.field("state", &known.state.0, &given.state.0);
                 let stored = shipment::serials(db, known.id)?;
                 diff.field("serials", &Serials(&stored), &Serials(&self.serials));
-                if !diff.settle(run.amend(), "shipment-changed")? {
+                let Some(changes) = diff.settle(run.amend(), "shipment-changed")? else {
                     return Ok(Effect::Unchanged);
-                }
+                };
                 if let Some(gone) = stored.iter().find(|serial| !self.serials.contains(*serial)) {
                     let reason = Reason::Fixed {
                         what: format!("the serial {gone} of a shipment"),
@@ -136,7 +136,7 @@ impl Row for ShipmentRow {
                     return refuse("serials", reason);
                 }
                 shipment::update(db, &given)?;
-                (Effect::Amended, EventKind::ShipmentAmended)
+                (Effect::Amended, EventKind::ShipmentAmended, changes)
             }
         };
         if !self.serials.is_empty() {
@@ -151,7 +151,9 @@ impl Row for ShipmentRow {
                 }
             }
         }
-        self.note(db, run, kind, (&order, &line), shipped_at)?;
+        let happened = self.told(kind, &line, shipped_at);
+        let happened = changes.told(happened);
+        event::append(db, Stream::Order(order.id.0), run.occasion(), &[happened])?;
         Ok(effect)
     }
 }
@@ -175,23 +177,15 @@ impl ShipmentRow {
         }
     }
 
-    fn note(
-        &self,
-        db: &mut Db,
-        run: &Run<'_>,
-        kind: EventKind,
-        (order, line): (&Order, &OrderLine),
-        shipped_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let happened = Event::new(kind)
+    fn told(&self, kind: EventKind, line: &OrderLine, shipped_at: Timestamp) -> Event {
+        Event::new(kind)
             .with("system", self.system.as_str())
             .with("shipment", self.reference.as_str())
             .with("line", self.line.as_str())
             .with("order_line", line.id.0.to_string().as_str())
             .with("quantity", self.quantity.unsigned_abs())
             .with("shipped_at", shipped_at.seconds())
-            .with("state", self.state.as_str());
-        event::append(db, Stream::Order(order.id.0), run.occasion(), &[happened])
+            .with("state", self.state.as_str())
     }
 
     /// Writes into the history of a device that it was in this shipment.
@@ -239,17 +233,24 @@ fn put_device(
     if device.owner_id == owner && device.order_line_id.is_some() {
         return Ok(device.id);
     }
+    let before = (device.owner_id, device.order_line_id);
     device.owner_id = owner;
     device.order_line_id = device.order_line_id.or(Some(line.id));
     device.changed_at = Micros(run.now());
+    let mut diff = Diff::default();
     if kind == EventKind::DeviceExpected {
         device::insert(db, &device)?;
     } else {
         device::update(db, &device)?;
+        let owner = |owner: Option<Octets<PartyId>>| Maybe(owner.map(|owner| owner.0));
+        let line = |line: Option<Octets<OrderLineId>>| Maybe(line.map(|line| line.0));
+        diff.field("owner", &owner(before.0), &owner(device.owner_id));
+        diff.field("order_line", &line(before.1), &line(device.order_line_id));
     }
     let happened = Event::new(kind)
         .with("owner", order.end_user_id.0.to_string().as_str())
         .with("order_line", line.id.0.to_string().as_str());
+    let happened = diff.applied().told(happened);
     event::append(db, Stream::Device(&device.id), run.occasion(), &[happened])?;
     Ok(device.id)
 }

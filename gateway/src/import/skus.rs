@@ -4,7 +4,7 @@ use fleetgrant_core::domain::{CatalogueState, StartBasis};
 use fleetgrant_core::event::{Event, EventKind};
 
 use super::cells::{Cells, Column};
-use super::diff::{Diff, Maybe};
+use super::diff::{Changes, Diff, Maybe};
 use super::rows::Run;
 use super::{Effect, Halt, Row, lookup, refuse, term};
 use crate::store::column::{Code, Micros};
@@ -67,7 +67,8 @@ impl Row for SkuRow {
         if let Err(reason) = term::check(&model.code, &rules, self.term.is_some()) {
             return refuse("term", reason);
         }
-        let (sku, of_sku) = self.put_sku(db, run)?;
+        let mut changes = Changes::default();
+        let (sku, of_sku) = self.put_sku(db, run, &mut changes)?;
         let content = SkuContent {
             sku_id: sku.id,
             product_id: product.id,
@@ -76,7 +77,7 @@ impl Row for SkuRow {
             start_basis: Code(self.start_basis.unwrap_or(rules.sale.start_basis)),
             units_per_copy: self.units_per_copy,
         };
-        let of_content = put_content(db, run, &content)?;
+        let of_content = put_content(db, run, &content, &mut changes)?;
         if of_content == Effect::Created {
             lookup::sellable(db, &model, &rules.rules, &product)?;
         }
@@ -91,13 +92,19 @@ impl Row for SkuRow {
             .with("sku", self.part_number.as_str())
             .with("product", self.product.as_str())
             .with("model", self.model.as_str());
+        let happened = changes.told(happened);
         event::append(db, Stream::Catalogue, run.occasion(), &[happened])?;
         Ok(effect)
     }
 }
 
 impl SkuRow {
-    fn put_sku(&self, db: &mut Db, run: &Run<'_>) -> Result<(Sku, Effect), Halt> {
+    fn put_sku(
+        &self,
+        db: &mut Db,
+        run: &Run<'_>,
+        changes: &mut Changes,
+    ) -> Result<(Sku, Effect), Halt> {
         let Some(known) = sku::by_part_number(db, &self.part_number)? else {
             let sku = Sku {
                 id: id::fresh(run.now()),
@@ -113,8 +120,9 @@ impl SkuRow {
         let mut diff = Diff::default();
         diff.field("title", &known.title, &self.title);
         diff.field("state", &known.state.0, &self.state);
-        if !diff.settle(run.amend(), CHANGED)? {
-            return Ok((known, Effect::Unchanged));
+        match diff.settle(run.amend(), CHANGED)? {
+            None => return Ok((known, Effect::Unchanged)),
+            Some(found) => changes.add(found),
         }
         let sku = Sku {
             title: self.title.clone(),
@@ -128,7 +136,12 @@ impl SkuRow {
 }
 
 /// What was sold keeps the terms it was sold under; a change is for what is sold from now on.
-fn put_content(db: &mut Db, run: &Run<'_>, content: &SkuContent) -> Result<Effect, Halt> {
+fn put_content(
+    db: &mut Db,
+    run: &Run<'_>,
+    content: &SkuContent,
+    changes: &mut Changes,
+) -> Result<Effect, Halt> {
     let known = sku::content(
         db,
         content.sku_id,
@@ -150,8 +163,9 @@ fn put_content(db: &mut Db, run: &Run<'_>, content: &SkuContent) -> Result<Effec
                 &known.units_per_copy,
                 &content.units_per_copy,
             );
-            if !diff.settle(run.amend(), CHANGED)? {
-                return Ok(Effect::Unchanged);
+            match diff.settle(run.amend(), CHANGED)? {
+                None => return Ok(Effect::Unchanged),
+                Some(found) => changes.add(found),
             }
             Effect::Amended
         }

@@ -2,6 +2,7 @@
 
 mod amendments;
 mod bad_rows;
+mod before_and_after;
 mod maintains;
 mod models;
 mod parts;

@@ -140,7 +140,7 @@ fn correct(
     };
     let mut diff = Diff::default();
     diff.field(column, &told[0], &told[1]);
-    if !diff.settle(run.amend(), CHANGED)? {
+    if diff.settle(run.amend(), CHANGED)?.is_none() {
         return Ok(Effect::Unchanged);
     }
     let later = store::later(db, known)?;

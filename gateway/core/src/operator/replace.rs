@@ -99,7 +99,12 @@ fn claim(snapshot: &mut Snapshot, entitlement: EntitlementId) -> Option<PartyId>
 impl<E: Entropy> Turn<'_, E> {
     fn record_owner(&mut self, owner: Option<PartyId>) {
         if let Some(owner) = owner {
-            self.record(Event::new(EventKind::DeviceAmended).with("owner", owner));
+            let after = format!(r#"{{"owner":"{owner}"}}"#);
+            let happened = Event::new(EventKind::DeviceAmended)
+                .with("owner", owner)
+                .with("before", r#"{"owner":null}"#)
+                .with("after", after.as_str());
+            self.record(happened);
         }
     }
 
