@@ -1,5 +1,10 @@
 //! What policy does not give unasked: decided by somebody else than who asked for it.
 
+mod request;
+
+pub use request::waits;
+pub(crate) use request::{Request, lacks_approval};
+
 use fleetgrant_core::ask::{Reason, Want};
 use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, DeviceId, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
@@ -70,7 +75,7 @@ pub struct Outage {
 type Tried<T> = Attempt<T, ApprovalError>;
 
 impl Operator {
-    /// Decides a case that waits for an approval; what was approved is done at once.
+    /// Decides a case that waits for an approval; what was approved is done at once, and told of.
     ///
     /// # Errors
     /// See [`ApprovalError`]; nothing is changed then.
@@ -78,8 +83,9 @@ impl Operator {
         &self,
         case: CaseId,
         decision: Decision,
-    ) -> Result<Option<Outcome>, ApprovalError> {
-        self.until_still("approval", Effects::Kept, move |operator, db, now| {
+        effects: Effects,
+    ) -> Result<Vec<Outcome>, ApprovalError> {
+        self.until_still("approval", effects, move |operator, db, now| {
             operator.try_decide(db, case, decision, now)
         })
         .await
@@ -100,10 +106,16 @@ impl Operator {
         } else {
             Effects::Kept
         };
-        self.until_still("outage", effects, move |operator, db, now| {
-            operator.try_bridge(db, &outage, now)
-        })
-        .await
+        let request = Request::of_outage(&self.actor, &outage);
+        let bridged = self.until_still("outage", effects, move |operator, db, now| {
+            operator.try_bridge(db, &outage, None, now)
+        });
+        match (bridged.await, effects) {
+            (Err(ApprovalError::Act(error)), Effects::Kept) => {
+                Err(self.asking(Some(request), error).await.into())
+            }
+            (bridged, _) => bridged,
+        }
     }
 
     /// What an act would come to: decided and recorded as it would be, and then undone.
@@ -129,7 +141,7 @@ impl Operator {
         id: CaseId,
         decision: Decision,
         now: Timestamp,
-    ) -> Result<Tried<Option<Outcome>>, StoreError> {
+    ) -> Result<Tried<Vec<Outcome>>, StoreError> {
         let filter = CaseFilter {
             id: Some(id),
             ..CaseFilter::default()
@@ -148,11 +160,11 @@ impl Operator {
         if decision == Decision::Refuse {
             case::refuse(db, id, &self.actor, now)?;
             self.tell(db, EventKind::ApprovalRefused, &waiting, now)?;
-            return Ok(Tried::Done(None));
+            return Ok(Tried::Done(Vec::new()));
         }
+        let device = device_of(&waiting)?;
         let attempt = match waiting.subject() {
             Some(Subject::WriteOff) => {
-                let device = device_of(&waiting)?;
                 self.attempt(db, &device, Act::DeclareDead(Leave::Approval), now)?
             }
             Some(Subject::Want { reason, feature }) => {
@@ -161,22 +173,48 @@ impl Operator {
                     feature,
                     total: total.unwrap_or(1),
                 };
-                self.try_approve(db, &device_of(&waiting)?, reason, &want, now)?
+                self.try_approve(db, &device, reason, &want, now)?
+            }
+            Some(Subject::TemporaryLicense { entitlement, units }) => {
+                let stopgap = Stopgap {
+                    entitlement,
+                    units,
+                    leave: Leave::Approval,
+                };
+                let act = Act::GiveTemporary(stopgap, Publish::Now);
+                self.attempt_promptly(db, &device, act, now)?
+            }
+            Some(Subject::Outage { replacement }) => {
+                let outage = Outage {
+                    broken: device,
+                    replacement,
+                };
+                return Ok(match self.try_bridge(db, &outage, Some(&waiting), now)? {
+                    Attempt::Done(outcomes) => self.approved(db, &waiting, outcomes, now)?,
+                    other => other,
+                });
             }
             None => return Ok(Tried::Refused(ApprovalError::NothingToApprove)),
         };
         Ok(match attempt {
-            Attempt::Done(outcome) => {
-                case::approve(db, &waiting, &self.actor, now)?;
-                self.tell(db, EventKind::Approved, &waiting, now)?;
-                Tried::Done(Some(*outcome))
-            }
+            Attempt::Done(outcome) => self.approved(db, &waiting, vec![*outcome], now)?,
             Attempt::Refused(reason) => Tried::Refused(reason.into()),
             Attempt::Stale => Tried::Stale,
         })
     }
 
-    /// In the history of the device.
+    fn approved(
+        &self,
+        db: &mut Db,
+        waiting: &Case,
+        outcomes: Vec<Outcome>,
+        now: Timestamp,
+    ) -> Result<Tried<Vec<Outcome>>, StoreError> {
+        case::approve(db, waiting, &self.actor, now)?;
+        self.tell(db, EventKind::Approved, waiting, now)?;
+        Ok(Tried::Done(outcomes))
+    }
+
     fn tell(
         &self,
         db: &mut Db,
@@ -184,15 +222,7 @@ impl Operator {
         case: &Case,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let occasion = Occasion {
-            at: now,
-            actor: &self.actor,
-            cause: &case.id.0.0,
-        };
-        let told = Event::new(kind)
-            .with("want", case.want.as_str())
-            .with("requested-by", case.requested_by.as_str());
-        event::append(db, Stream::Device(&case.device_id), occasion, &[told])
+        tell(db, kind, case, &self.actor, now)
     }
 
     fn try_approve(
@@ -243,11 +273,14 @@ impl Operator {
         )
     }
 
-    /// One try of [`bridge_outage`](Self::bridge_outage), within a transaction that the caller ends.
+    /// One try of [`bridge_outage`](Self::bridge_outage), within a transaction that the caller ends; by
+    /// the approval of a case, where there is one. The case of writing the broken device off is theirs
+    /// who asked for it.
     pub(crate) fn try_bridge(
         &self,
         db: &mut Db,
         outage: &Outage,
+        approved: Option<&Case>,
         now: Timestamp,
     ) -> Result<Tried<Vec<Outcome>>, StoreError> {
         let Some(broken) = conversation::load(db, &self.rules.cache, &outage.broken, &[])? else {
@@ -259,12 +292,16 @@ impl Operator {
             let nothing = ApprovalError::NothingToReplace(outage.broken.clone());
             return Ok(Tried::Refused(nothing));
         }
+        let leave = match approved {
+            Some(_) => Leave::Approval,
+            None => Leave::Policy,
+        };
         let mut outcomes = Vec::new();
         for (entitlement, units) in rights {
             let stopgap = Stopgap {
                 entitlement,
                 units,
-                leave: Leave::Policy,
+                leave,
             };
             let act = Act::GiveTemporary(stopgap, Publish::Now);
             match self.attempt_promptly(db, &outage.replacement, act, now)? {
@@ -273,12 +310,30 @@ impl Operator {
                 Attempt::Stale => return Ok(Tried::Stale),
             }
         }
-        let opened = case::request_write_off(db, outage.broken.as_str(), &self.actor, now)?;
-        if let Some(case) = opened {
-            self.tell(db, EventKind::ApprovalRequested, &case, now)?;
-        }
+        let by = approved.map_or(&self.actor, |case| &case.requested_by);
+        let write_off = Request::write_off(by, &outage.broken);
+        write_off.open(db, now)?;
         Ok(Tried::Done(outcomes))
     }
+}
+
+/// In the history of the device.
+fn tell(
+    db: &mut Db,
+    kind: EventKind,
+    case: &Case,
+    actor: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let occasion = Occasion {
+        at: now,
+        actor,
+        cause: &case.id.0.0,
+    };
+    let told = Event::new(kind)
+        .with("want", case.want.as_str())
+        .with("requested-by", case.requested_by.as_str());
+    event::append(db, Stream::Device(&case.device_id), occasion, &[told])
 }
 
 fn device_of(case: &Case) -> Result<DeviceId, StoreError> {

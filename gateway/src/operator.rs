@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use fleetgrant_core::domain::{ActivationId, DeviceId, EntitlementId, KeyThumbprint, Timestamp};
+use fleetgrant_core::domain::{
+    ActivationId, CaseId, DeviceId, EntitlementId, KeyThumbprint, Timestamp,
+};
 use fleetgrant_core::operator::{self, Of, OperatorError, Provision, Publish, Stopgap};
 use fleetgrant_core::outcome::Outcome;
 use fleetgrant_core::quota::Leave;
 use fleetgrant_core::snapshot::Snapshot;
 
 use crate::activation::{Rules, system_entropy};
+use crate::approval::{Request, waits};
 use crate::clock::{Clock, ClockJumped};
 use crate::store::conversation::{self, Basis, Cause, Look, Recorded};
 use crate::store::{Db, Store, StoreError, Verdict};
@@ -63,6 +66,14 @@ pub enum ActError {
     /// The core refused it.
     #[error(transparent)]
     Refused(#[from] OperatorError),
+    /// Policy does not give it unasked: somebody else is to decide it.
+    #[error("{reason}; {waits}", waits = waits(*.case))]
+    Waits {
+        /// The rule that denied it.
+        reason: OperatorError,
+        /// What it waits in.
+        case: CaseId,
+    },
     /// The factory says that the device has another key.
     #[error(
         "the manifest names another key for {0}: where it is wrong, amend it with `fleetgrant import \
@@ -114,17 +125,21 @@ pub enum Effects {
 }
 
 impl Operator {
-    /// Does it, or tells why not; a refusal leaves nothing behind.
+    /// Does it, or tells why not; a refusal leaves nothing behind but the case of what waits for an
+    /// approval.
     ///
     /// # Errors
     /// See [`ActError`].
     pub async fn act(&self, device: &DeviceId, act: Act) -> Result<Outcome, ActError> {
+        let request = Request::of_act(&self.actor, device, act);
         let device = device.clone();
-        self.until_still("operator", Effects::Kept, move |operator, db, now| {
+        let done = self.until_still("operator", Effects::Kept, move |operator, db, now| {
             operator.attempt(db, &device, act, now)
-        })
-        .await
-        .map(|outcome| *outcome)
+        });
+        match done.await {
+            Ok(outcome) => Ok(*outcome),
+            Err(error) => Err(self.asking(request, error).await),
+        }
     }
 
     /// Tries on what holds each time, until no other transaction was faster.

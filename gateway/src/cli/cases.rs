@@ -7,9 +7,10 @@ use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, DeviceId};
 
 use super::ledger::{Ledger, ListArgs, case_id, device_id};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable, Remote, activations};
+use super::{Failure, Global, OrUnavailable, Remote, activations, preview};
 use crate::approval::Decision;
 use crate::http::cases::{self as shown, Case};
+use crate::operator::Effects;
 use crate::store::listing::{self, CaseFilter, CaseSort};
 
 /// List what devices want and do not have, and decide what waits for an approval
@@ -60,6 +61,9 @@ struct Decide {
     /// A case that waits for an approval
     #[arg(value_parser = case_id)]
     case: CaseId,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
 }
 
 row!(
@@ -111,14 +115,29 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             let case = ledger.read(move |db| shown::find(db, id))?;
             show(args, case)
         }
-        Command::Approve(args) => {
-            if let Some(outcome) = ledger.decide_case(args.case, Decision::Approve)? {
-                super::note(&activations::what_follows(&outcome));
-            }
-            Ok(())
-        }
-        Command::Refuse(args) => ledger.decide_case(args.case, Decision::Refuse).map(drop),
+        Command::Approve(args) => decide(&ledger, args, Decision::Approve),
+        Command::Refuse(args) => decide(&ledger, args, Decision::Refuse),
     }
+}
+
+fn decide(ledger: &Ledger, args: &Decide, decision: Decision) -> Result<(), Failure> {
+    let effects = if args.preview {
+        Effects::Undone
+    } else {
+        Effects::Kept
+    };
+    let outcomes = ledger.decide_case(args.case, decision, effects)?;
+    if args.preview {
+        if decision == Decision::Approve {
+            preview::print(&outcomes)?;
+        }
+        super::note("nothing was changed");
+        return Ok(());
+    }
+    for outcome in &outcomes {
+        super::note(&activations::what_follows(outcome));
+    }
+    Ok(())
 }
 
 fn show(args: &Show, case: Option<Case>) -> Result<(), Failure> {

@@ -290,9 +290,10 @@ impl Ledger {
         &self,
         case: CaseId,
         decision: Decision,
-    ) -> Result<Option<Outcome>, Failure> {
+        effects: Effects,
+    ) -> Result<Vec<Outcome>, Failure> {
         let operator = self.operator()?;
-        Ok(runtime()?.block_on(operator.decide_case(case, decision))?)
+        Ok(runtime()?.block_on(operator.decide_case(case, decision, effects))?)
     }
 
     /// Puts a device in the place of a broken one; with `preview`, nothing of it is kept.
@@ -394,9 +395,10 @@ impl From<StoreError> for Failure {
 impl From<ActError> for Failure {
     fn from(error: ActError) -> Self {
         match error {
-            ActError::UnknownDevice(_) | ActError::OtherKeyExpected(_) | ActError::Refused(_) => {
-                Self::refused(error)
-            }
+            ActError::UnknownDevice(_)
+            | ActError::OtherKeyExpected(_)
+            | ActError::Refused(_)
+            | ActError::Waits { .. } => Self::refused(error),
             ActError::Clock(_) | ActError::Contended | ActError::Store(_) => {
                 Self::unavailable(error)
             }

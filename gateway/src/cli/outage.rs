@@ -12,7 +12,8 @@ use crate::http::device_moves::{DeviceOutage, OutageBridged};
 ///
 /// Shows first what would be done. Then gives the spare temporary licences for all that the broken
 /// device has, and opens the case of writing the broken one off, for somebody else to approve. It is
-/// done whole or not at all. A spare that nobody owns becomes the owner's.
+/// done whole or not at all. A spare that nobody owns becomes the owner's. What is beyond the policy's
+/// quota waits in a case for somebody else to approve it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The device that is broken
@@ -35,8 +36,12 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         broken: args.broken.clone(),
         replacement: args.replacement.clone(),
     };
-    let would_be = ledger.bridge_outage(outage.clone(), true)?;
-    preview::print(&would_be)?;
+    match ledger.bridge_outage(outage.clone(), true) {
+        Ok(would_be) => preview::print(&would_be)?,
+        // What is refused is asked for all the same: it may wait in a case then.
+        Err(Failure::Refused(_)) if !args.preview => {}
+        Err(failure) => return Err(failure),
+    }
     if args.preview {
         super::note("nothing was changed");
         return Ok(());
@@ -56,7 +61,11 @@ fn on(gateway: &Remote, args: &Args) -> Result<(), Failure> {
         let query = Query::preview(preview);
         gateway.post::<OutageBridged>(&path, &query, &Body::Json(&asked))
     };
-    preview::print_acted(&bridge(true)?.given)?;
+    match bridge(true) {
+        Ok(would_be) => preview::print_acted(&would_be.given)?,
+        Err(Failure::Refused(_)) if !args.preview => {}
+        Err(failure) => return Err(failure),
+    }
     if args.preview {
         super::note("nothing was changed");
         return Ok(());

@@ -13,6 +13,7 @@ use super::value::Id;
 use super::within::{Thing, Within};
 use super::write::{Step, Write};
 use super::{Api, devices, query, word};
+use crate::approval::{Request, lacks_approval};
 use crate::operator::{Act, ActError, Attempt, Operator};
 use crate::store::listing::{self, ActivationFilter};
 use crate::store::{Db, StoreError};
@@ -108,7 +109,13 @@ pub(super) fn attempt(
     };
     Ok(match operator.attempt_promptly(db, &device, act, now)? {
         Attempt::Done(outcome) => Step::Done(Acted::of(db, &outcome)?),
-        Attempt::Refused(reason) => Step::Refused(reason.into()),
+        Attempt::Refused(reason) => {
+            let request = Request::of_act(&operator.actor, &device, act);
+            match request.filter(|_| lacks_approval(&reason)) {
+                Some(request) => Step::Asks(reason.into(), request),
+                None => Step::Refused(reason.into()),
+            }
+        }
         Attempt::Stale => Step::Again,
     })
 }
@@ -157,6 +164,9 @@ impl From<ActError> for Problem {
             ActError::Refused(OperatorError::Limited(ref refusal)) => {
                 let rule = refusal.rule;
                 Self::new(ProblemKind::Refused, error.to_string()).by(rule)
+            }
+            ActError::Waits { reason, case } => {
+                Self::from(ActError::Refused(reason)).waits_in(case)
             }
             ActError::Refused(_) | ActError::OtherKeyExpected(_) => {
                 Self::new(ProblemKind::Refused, error.to_string())

@@ -24,8 +24,8 @@ use crate::store::StoreError;
 pub(crate) struct CaseDecided {
     /// As it is now; after a preview, as it would be.
     pub(crate) case: Case,
-    /// What was done; null if it was refused.
-    pub(crate) done: Option<Acted>,
+    /// What was done, to each device; nothing if it was refused.
+    pub(crate) done: Vec<Acted>,
 }
 
 /// Give what a case asks for
@@ -86,21 +86,22 @@ async fn decide(
             api,
             move |db| within.see(db, &Thing::Case(id), |db| cases::find(db, id)),
             move |db, now| {
-                if let Some(problem) = within.lacks(db, &[Thing::Case(id)])? {
+                let mut named = vec![Thing::Case(id)];
+                named.extend(cases::subject(db, id)?.and_then(Thing::of_subject));
+                if let Some(problem) = within.lacks(db, &named)? {
                     return Ok(Step::Refused(problem));
                 }
-                let outcome = match operator.try_decide(db, id, decision, now)? {
-                    Attempt::Done(outcome) => outcome,
+                let outcomes = match operator.try_decide(db, id, decision, now)? {
+                    Attempt::Done(outcomes) => outcomes,
                     Attempt::Refused(reason) => return Ok(Step::Refused(reason.into())),
                     Attempt::Stale => return Ok(Step::Again),
                 };
+                let done = outcomes.iter().map(|outcome| Acted::of(db, outcome));
+                let done = done.collect::<Result<_, _>>()?;
                 let case = cases::find(db, id)?;
                 let decided = CaseDecided {
                     case: case.ok_or_else(|| StoreError::Corrupt(format!("case {id} is gone")))?,
-                    done: match outcome {
-                        Some(outcome) => Some(Acted::of(db, &outcome)?),
-                        None => None,
-                    },
+                    done,
                 };
                 Ok(Step::Done(decided).kept_unless(how.preview))
             },

@@ -14,7 +14,7 @@ use super::query::{self, Named};
 use super::value::{Id, When};
 use super::within::Thing;
 use super::{Api, word};
-use crate::store::case::Case as Row;
+use crate::store::case::{Case as Row, Subject};
 use crate::store::listing::{self, CaseFilter, CaseSort};
 use crate::store::{Db, StoreError};
 
@@ -40,7 +40,10 @@ pub(crate) struct Case {
     pub(crate) id: Id,
     /// Who wants.
     pub(crate) device: String,
-    /// What: a feature, `code/` and the code's id, or nothing for what is bound to the device.
+    /// What: a feature, of which `temporary/` asks for a stop-gap and `return/` gives back; `code/` and
+    /// the code's id; nothing for what is bound to the device. What somebody asked for in its place is
+    /// `write-off/`, that it is declared dead; `temporary-license/` and an entitlement's id; or `outage/`
+    /// and the id of the device that is to stand in for it.
     pub(crate) want: String,
     /// How much of it, in total.
     pub(crate) total: Option<i64>,
@@ -131,4 +134,14 @@ pub(crate) fn find(db: &mut Db, id: CaseId) -> Result<Option<Case>, StoreError> 
         ..CaseFilter::default()
     };
     Ok(listing::cases(db, &filter, 1)?.pop().map(Into::into))
+}
+
+/// What an approval of the case of this id is about.
+pub(super) fn subject(db: &mut Db, id: CaseId) -> Result<Option<Subject>, StoreError> {
+    let filter = CaseFilter {
+        id: Some(id),
+        ..CaseFilter::default()
+    };
+    let case = listing::cases(db, &filter, 1)?.pop();
+    Ok(case.and_then(|case| case.subject()))
 }

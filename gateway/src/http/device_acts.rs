@@ -113,7 +113,7 @@ pub(super) async fn admit(
 /// Declare a device dead, so that its units can go to another at once
 ///
 /// It gets nothing any more. What is written off is counted, and the policy of its owner's tier says
-/// how much may be.
+/// how much may be. What is beyond that waits in a case, which the problem names.
 #[utoipa::path(
     post, path = "/devices/{device}/declare-dead", operation_id = "declare_device_dead", tag = "devices",
     params(
@@ -159,7 +159,7 @@ pub(super) async fn readmit(
 ///
 /// A stop-gap where the right has ended and its renewal is late, or an emergency where the device
 /// that has the right is broken. The policy of the owner's tier says how long it runs and how many
-/// there may be.
+/// there may be. What is beyond that waits in a case, which the problem names.
 #[utoipa::path(
     post, path = "/devices/{device}/temporary", operation_id = "give_temporary_license", tag = "devices",
     params(

@@ -14,7 +14,7 @@ use super::value::Id;
 use super::within::Thing;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, devices};
-use crate::approval::{ApprovalError, Outage};
+use crate::approval::{ApprovalError, Outage, Request, lacks_approval};
 use crate::lifecycle::Resale;
 use crate::operator::Attempt;
 
@@ -112,7 +112,8 @@ pub(super) async fn transfer(
 /// Put a spare in the place of a broken device, for as long as policy allows
 ///
 /// The spare gets temporary licences for all that the broken device has, and the case of writing the
-/// broken one off is opened, for somebody else to approve. It is done whole or not at all.
+/// broken one off is opened, for somebody else to approve. It is done whole or not at all. What is beyond
+/// the policy's quota waits in a case of the broken device, which the problem names.
 #[utoipa::path(
     post, path = "/devices/{device}/outage", operation_id = "bridge_outage", tag = "devices",
     params(
@@ -149,8 +150,12 @@ pub(super) async fn outage(
                 if let Some(problem) = within.lacks(db, &named)? {
                     return Ok(Step::Refused(problem));
                 }
-                let outcomes = match operator.try_bridge(db, &outage, now)? {
+                let outcomes = match operator.try_bridge(db, &outage, None, now)? {
                     Attempt::Done(outcomes) => outcomes,
+                    Attempt::Refused(ApprovalError::Act(reason)) if lacks_approval(&reason) => {
+                        let request = Request::of_outage(&operator.actor, &outage);
+                        return Ok(Step::Asks(reason.into(), request).kept_unless(how.preview));
+                    }
                     Attempt::Refused(reason) => return Ok(Step::Refused(reason.into())),
                     Attempt::Stale => return Ok(Step::Again),
                 };

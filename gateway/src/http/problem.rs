@@ -5,11 +5,13 @@ use std::time::Duration;
 use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use fleetgrant_core::domain::CaseId;
 use fleetgrant_core::rule::Rule;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::imports::ImportFault;
+use crate::approval::waits;
 use crate::clock::ClockJumped;
 use crate::store::StoreError;
 
@@ -120,6 +122,7 @@ pub struct Problem {
     detail: String,
     retry_after: Option<Duration>,
     rule: Option<Rule>,
+    case: Option<CaseId>,
     errors: Vec<ImportFault>,
 }
 
@@ -139,6 +142,10 @@ pub struct ProblemDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub(crate) rule: Option<String>,
+    /// The case in which it waits for somebody else's approval, where it does: its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, pattern = "^[0-9a-f]{32}$")]
+    pub(crate) case: Option<String>,
     /// The bad rows of a file that was not imported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -153,6 +160,7 @@ impl Problem {
             detail: detail.into(),
             retry_after: None,
             rule: None,
+            case: None,
             errors: Vec::new(),
         }
     }
@@ -166,6 +174,14 @@ impl Problem {
     #[must_use]
     pub const fn by(mut self, rule: Rule) -> Self {
         self.rule = Some(rule);
+        self
+    }
+
+    /// With the case in which it waits for an approval.
+    #[must_use]
+    pub(super) fn waits_in(mut self, case: CaseId) -> Self {
+        self.detail = format!("{}; {}", self.detail, waits(case));
+        self.case = Some(case);
         self
     }
 
@@ -253,6 +269,7 @@ impl Problem {
             status: self.kind.status().as_u16(),
             detail: self.detail,
             rule: self.rule.map(|rule| rule.as_str().to_owned()),
+            case: self.case.map(|case| case.to_string()),
             errors: self.errors,
         }
     }

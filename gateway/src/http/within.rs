@@ -15,6 +15,7 @@ use crate::campaign::Terms;
 use crate::lifecycle::Deed;
 use crate::operator::Act;
 use crate::store::batch::{self, BatchFilter};
+use crate::store::case::Subject;
 use crate::store::column::Octets;
 use crate::store::listing::{
     self, ActivationFilter, CaseFilter, DeviceFilter, EntitlementFilter, OrderFilter, PartyFilter,
@@ -255,6 +256,15 @@ impl Thing {
             // What campaigns and factories do is asked for as such.
             Act::Provide(..) | Act::Withdraw(_) | Act::GrantAtFactory(_) => None,
             Act::Push | Act::Clear | Act::Admit(_) | Act::DeclareDead(_) | Act::Readmit => None,
+        }
+    }
+
+    /// What a case is about besides its device.
+    pub(super) fn of_subject(subject: Subject) -> Option<Self> {
+        match subject {
+            Subject::TemporaryLicense { entitlement, .. } => Some(Self::Entitlement(entitlement)),
+            Subject::Outage { replacement } => Some(Self::Device(replacement)),
+            Subject::Want { .. } | Subject::WriteOff => None,
         }
     }
 

@@ -2,13 +2,14 @@
 //!
 //! The answer is stored in the transaction of what it tells of. A caller that heard none sends the
 //! same request with the same `Idempotency-Key` and gets the stored answer; nothing is done again.
-//! What was refused changed nothing and is not stored: the same request may succeed later.
+//! What was refused changed nothing and is not stored: the same request may succeed later. What is
+//! refused for want of an approval opens the case of it, which is the same one when it is sent again.
 
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts as _, Request};
+use axum::extract::{FromRequest, FromRequestParts as _, Request as HttpRequest};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fleetgrant_core::domain::{PartyId, Timestamp};
@@ -23,6 +24,7 @@ use super::etag::Expected;
 use super::guard;
 use super::problem::{Problem, ProblemDetails, ProblemKind};
 use super::within::Within;
+use crate::approval::Request;
 use crate::store::column::{Micros, Octets};
 use crate::store::http_write::{self, HttpWrite};
 use crate::store::{Db, StoreError, Verdict};
@@ -75,6 +77,8 @@ pub(super) enum Step<T> {
     Looked(T),
     /// It is not to be done; nothing of it is kept.
     Refused(Problem),
+    /// As above, and this is to wait in a case for an approval.
+    Asks(Problem, Request),
     /// The state it was decided on has changed; once more.
     Again,
 }
@@ -84,6 +88,7 @@ impl<T> Step<T> {
     pub(super) fn kept_unless(self, preview: bool) -> Self {
         match self {
             Self::Done(answer) | Self::Secret(_, answer) if preview => Self::Looked(answer),
+            Self::Asks(problem, _) if preview => Self::Refused(problem),
             other => other,
         }
     }
@@ -127,13 +132,14 @@ enum Ended {
     Looked(Vec<u8>),
     Replayed(Vec<u8>),
     Refused(Problem),
+    Asks(Problem, Request),
     Again,
 }
 
 impl FromRequest<Api> for Write {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+    async fn from_request(request: HttpRequest, api: &Api) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, api).await?;
         let name = name(&parts.headers)?;
@@ -145,7 +151,7 @@ impl FromRequest<Api> for Write {
             .map_or("", |uri| uri.as_str())
             .to_owned();
         let method = parts.method.clone();
-        let body = Bytes::from_request(Request::from_parts(parts, body), api)
+        let body = Bytes::from_request(HttpRequest::from_parts(parts, body), api)
             .await
             .map_err(unread)?;
         Ok(Self {
@@ -348,6 +354,9 @@ impl Write {
                     Step::Refused(problem) => {
                         return Ok(Verdict::Rollback(Ended::Refused(problem)));
                     }
+                    Step::Asks(problem, request) => {
+                        return Ok(Verdict::Rollback(Ended::Asks(problem, request)));
+                    }
                     Step::Again => return Ok(Verdict::Rollback(Ended::Again)),
                 };
                 let write = HttpWrite {
@@ -364,6 +373,12 @@ impl Write {
                 Ended::Fresh(answer) | Ended::Looked(answer) => return Ok((answer, false)),
                 Ended::Replayed(answer) => return Ok((answer, true)),
                 Ended::Refused(problem) => return Err(problem),
+                // What was tried is undone, so the case has a transaction of its own.
+                Ended::Asks(problem, request) => {
+                    let open = move |db: &mut Db| Ok(Verdict::Commit(request.open(db, now)?));
+                    let case = api.store.transaction("approval-request", open).await?;
+                    return Err(problem.waits_in(case));
+                }
                 Ended::Again => {
                     metrics::counter!("fleetgrant_stale_snapshots_total").increment(1);
                 }

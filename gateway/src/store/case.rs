@@ -1,14 +1,17 @@
 //! Cases: what a device wants and does not have yet, for somebody to follow up.
 
+mod subject;
+
 use diesel::prelude::*;
-use fleetgrant_core::ask::{Reason, Want};
-use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, FeatureName, ProductLineId, Timestamp};
+use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, ProductLineId, Timestamp};
 use fleetgrant_core::rule::Rule;
 
 use super::column::{Code, Micros, Octets};
 use super::condition::is_of_line;
 use super::schema::cases as table;
 use super::{Db, StoreError, id};
+
+pub use subject::{Subject, want};
 
 condition!(
     /// The case is open.
@@ -45,81 +48,35 @@ pub struct Case {
     pub decided_by: Option<String>,
 }
 
-/// What an approval of a case is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// What a device asked for.
-    Want {
-        /// Why it asked.
-        reason: Reason,
-        /// Which feature.
-        feature: FeatureName,
-    },
-    /// The device is to be declared dead.
-    WriteOff,
+/// The case of what somebody asked for.
+#[derive(Clone, Debug)]
+pub struct Requested {
+    /// As it is now.
+    pub case: Case,
+    /// Whether it was not asked for before.
+    pub is_news: bool,
 }
 
-/// The want of a case of declaring a device dead.
-const WRITE_OFF: &str = "write-off/";
-const TEMPORARY: &str = "temporary/";
-const RETURN: &str = "return/";
-const CODE: &str = "code/";
-
-/// How a case calls what is wanted: a feature, which is `temporary/` or `return/` something where
-/// that is asked for; `code/` and the code's id; or nothing for what is bound to the device. Cases
-/// of different wants do not touch each other.
-#[must_use]
-pub fn want(reason: Reason, want: Option<&Want>) -> String {
-    match (want, reason) {
-        (Some(Want::Feature { feature, .. }), Reason::Temporary) => format!("{TEMPORARY}{feature}"),
-        (Some(Want::Feature { feature, .. }), Reason::Return) => format!("{RETURN}{feature}"),
-        (Some(Want::Feature { feature, .. }), _) => feature.to_string(),
-        (Some(Want::Code { id, .. }), _) => format!("{CODE}{id}"),
-        (None, _) => String::new(),
-    }
-}
-
-impl Case {
-    /// What an approval of it is about; none, if it is about what nobody approves.
-    #[must_use]
-    pub fn subject(&self) -> Option<Subject> {
-        let want = self.want.as_str();
-        if want == WRITE_OFF {
-            return Some(Subject::WriteOff);
-        }
-        if want.starts_with(CODE) {
-            return None;
-        }
-        let (reason, feature) = if let Some(feature) = want.strip_prefix(TEMPORARY) {
-            (Reason::Temporary, feature)
-        } else if let Some(feature) = want.strip_prefix(RETURN) {
-            (Reason::Return, feature)
-        } else {
-            (Reason::Upgrade, want)
-        };
-        let feature = FeatureName::new(feature).ok()?;
-        Some(Subject::Want { reason, feature })
-    }
-}
-
-/// Opens the case of declaring a device dead, for somebody to approve; none, if it is open.
-pub fn request_write_off(
+/// Opens the case of what somebody asks for in the name of a device, for somebody else to approve; or
+/// has the one that is open for this wait again, where something else was asked for in it.
+pub fn request(
     db: &mut Db,
     device: &str,
+    subject: &Subject,
     requested_by: &str,
     now: Timestamp,
-) -> Result<Option<Case>, StoreError> {
+) -> Result<Requested, StoreError> {
     let case = Case {
         id: id::fresh(now),
         device_id: device.to_owned(),
-        want: WRITE_OFF.to_owned(),
+        want: subject.want(),
         step: Code(CaseStep::Approval),
         state: Code(CaseState::Open),
         rule: Some(Code(Rule::ApprovalNeeded)),
         opened_at: Micros(now),
         changed_at: Micros(now),
         closed_at: None,
-        total: None,
+        total: subject.units().map(i64::from),
         requested_by: requested_by.to_owned(),
         decided_by: None,
     };
@@ -127,16 +84,44 @@ pub fn request_write_off(
         .values(&case)
         .on_conflict_do_nothing()
         .execute(c))?;
-    Ok((opened > 0).then_some(case))
+    if opened > 0 {
+        let is_news = true;
+        return Ok(Requested { case, is_news });
+    }
+    let open: Case = on!(db, c => table::table
+        .filter(table::device_id.eq(device))
+        .filter(table::want.eq(case.want.as_str()))
+        .filter(IsOpen)
+        .select(Case::as_select())
+        .first(c))?;
+    if open.step == case.step && open.total == case.total {
+        let (case, is_news) = (open, false);
+        return Ok(Requested { case, is_news });
+    }
+    // It is theirs who asked for what it is about now.
+    let case = Case {
+        id: open.id,
+        opened_at: open.opened_at,
+        ..case
+    };
+    on!(db, c => diesel::update(table::table.find(case.id))
+        .set((
+            table::step.eq(case.step),
+            table::rule.eq(case.rule),
+            table::total.eq(case.total),
+            table::requested_by.eq(case.requested_by.as_str()),
+            table::decided_by.eq(None::<String>),
+            table::changed_at.eq(case.changed_at),
+        ))
+        .execute(c))?;
+    let is_news = true;
+    Ok(Requested { case, is_news })
 }
 
 /// It was approved and done. What was drawn waits for the device's signature; what was let go
 /// waits for nobody.
 pub fn approve(db: &mut Db, case: &Case, by: &str, now: Timestamp) -> Result<(), StoreError> {
-    let waits = match case.subject() {
-        Some(Subject::Want { reason, .. }) => reason != Reason::Return,
-        Some(Subject::WriteOff) | None => false,
-    };
+    let waits = case.subject().is_some_and(|it| it.is_signed_for());
     let (step, state) = if waits {
         (CaseStep::Published, CaseState::Open)
     } else {

@@ -63,6 +63,64 @@ async fn an_outage_is_bridged_by_one_and_settled_by_another() {
     assert_eq!(dead["state"], "tombstoned");
 }
 
+/// Two in the morning, once more this year: what is beyond the quota waits for somebody else.
+#[tokio::test]
+async fn what_support_is_denied_waits_for_an_approver() {
+    let desk = Desk::open().await;
+    assert_eq!(desk.assign("a", 1).await.status, 200);
+    let support = desk.api.key(Role::Support).await;
+    let approver = desk.api.key(Role::Approver).await;
+    let body = json!({"replacement": SPARE});
+    let outage = async |name, query: &str| {
+        let path = format!("{}{query}", device(DEVICE, "outage"));
+        desk.send_as(&support, name, &path, body.clone()).await
+    };
+    let waiting =
+        async || desk.get("/api/v1/cases?step=approval&state=open").await["items"].clone();
+    assert_eq!(outage("1", "").await.status, 200);
+    assert_eq!(
+        waiting().await.as_array().unwrap().len(),
+        1,
+        "the write-off"
+    );
+
+    let looked = outage("2", "?preview=true").await;
+    looked.is_problem(409, "refused");
+    assert_eq!(looked.json()["case"], Value::Null, "a preview asks nobody");
+    assert_eq!(waiting().await.as_array().unwrap().len(), 1);
+
+    let denied = outage("3", "").await;
+    denied.is_problem(409, "refused");
+    let problem = denied.json();
+    assert_eq!(problem["rule"], "approval-needed");
+    assert_eq!(outage("3", "").await.json()["case"], problem["case"]);
+    let path = format!("/api/v1/cases/{}", problem["case"].as_str().unwrap());
+    let case = desk.get(&path).await;
+    assert_eq!(case["want"], format!("outage/{SPARE}"));
+    assert_eq!(case["device"], DEVICE);
+    assert_eq!(case["requested_by"], "key support");
+    let approve = format!("{path}/approve");
+    let done = desk.api.post(&approver, "4", &approve, ("", "")).await;
+    assert_eq!(done.status, 200, "{done:?}");
+    let done = done.json();
+    assert_eq!(done["case"]["state"], "activated");
+    assert_eq!(done["done"][0]["device"], SPARE);
+    assert_eq!(done["done"][0]["activations"][0]["kind"], "temporary");
+
+    let asked = json!({"entitlement": desk.entitlement, "units": 2});
+    let denied = desk
+        .send_as(&support, "5", &device(SPARE, "temporary"), asked)
+        .await;
+    denied.is_problem(409, "refused");
+    let path = format!("/api/v1/cases/{}", denied.json()["case"].as_str().unwrap());
+    let case = desk.get(&path).await;
+    assert_eq!(case["total"], 2);
+    let refuse = format!("{path}/refuse");
+    let done = desk.api.post(&approver, "6", &refuse, ("", "")).await;
+    assert_eq!(done.json()["case"]["state"], "denied", "{done:?}");
+    assert_eq!(done.json()["done"], json!([]));
+}
+
 #[tokio::test]
 async fn nobody_decides_what_they_asked_for() {
     let desk = Desk::open().await;

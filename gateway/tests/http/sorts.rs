@@ -58,7 +58,7 @@ async fn full() -> Desk {
     let now = crate::api::NOW;
     let filled = store.write("fill", move |db| {
         for device in ["pump-SN-0001", "pump-SN-0002", "pump-SN-0003"] {
-            case::request_write_off(db, device, "tester", now)?;
+            case::request(db, device, &case::Subject::WriteOff, "tester", now)?;
         }
         let going = campaign::called(db, "c9")?.unwrap().id;
         for (rank, device) in (0..).zip(["pump-SN-0003", "pump-SN-0002", "pump-SN-0001"]) {

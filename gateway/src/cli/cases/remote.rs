@@ -16,12 +16,22 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
             show(args, found.map(|(case, _)| case))
         }
         Command::Approve(args) => {
-            if let Some(acted) = decide(gateway, args, "approve")?.done {
-                note(&activations::what_follows(&acted));
+            let CaseDecided { done, .. } = decide(gateway, args, "approve")?;
+            if args.preview {
+                return activations::show_acted(&done);
+            }
+            for acted in &done {
+                note(&activations::what_follows(acted));
             }
             Ok(())
         }
-        Command::Refuse(args) => decide(gateway, args, "refuse").map(drop),
+        Command::Refuse(args) => {
+            decide(gateway, args, "refuse")?;
+            if args.preview {
+                note("nothing was changed");
+            }
+            Ok(())
+        }
     }
 }
 
@@ -35,5 +45,5 @@ fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
 
 fn decide(gateway: &Remote, args: &Decide, verb: &str) -> Result<CaseDecided, Failure> {
     let path = format!("/cases/{}/{verb}", args.case);
-    gateway.post(&path, &Query::default(), &Body::None)
+    gateway.post(&path, &Query::preview(args.preview), &Body::None)
 }

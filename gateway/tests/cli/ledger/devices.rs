@@ -72,7 +72,7 @@ fn a_broken_device_is_replaced() {
     assert_eq!(spare["owner"], "Acme Optics", "it was nobody's");
     folder
         .run(&["activations", "temporary", "sc-3", "O-1/10"])
-        .ends(REFUSED, &["approval-needed"]);
+        .ends(REFUSED, &["approval-needed", "it waits in the case"]);
     folder
         .run(&["activations", "temporary", "sc-2", "O-1/10"])
         .ends(REFUSED, &["other-owner"]);
@@ -145,10 +145,36 @@ fn an_outage_is_bridged_by_one_and_settled_by_another() {
     let closed = json(&folder, &["cases", "list", "--all"]);
     assert_eq!(closed[0]["decided_by"], "operator ben");
 
-    // It is done whole or not at all: the quota is used up.
+    // The next one of the year waits for somebody else.
     folder
         .run(&["activations", "assign", "sc-3", "O-1/10"])
         .done();
+    let read = |args: &[&str]| json(&folder, args);
+    folder
+        .run_with(&["activations", "temporary", "sc-3", "O-1/10"], &ann)
+        .ends(REFUSED, &["approval-needed", "it waits in the case"]);
+    let waits = read(&["cases", "list", "--step", "approval"]);
+    let case = waits[0]["case"].as_str().unwrap();
+    folder
+        .run_with(&["cases", "approve", case], &ann)
+        .ends(REFUSED, &["somebody else must decide"]);
+    let ben = [("USER", "ben")];
+    folder
+        .run_with(&["cases", "approve", case, "--preview"], &ben)
+        .ends(0, &["nothing was changed"])
+        .shows(&["sc-3", "temporary"]);
+    folder
+        .run_with(&["cases", "refuse", case, "--preview"], &ben)
+        .ends(0, &["nothing was changed"]);
+    let before = read(&["activations", "list", "--device", "sc-3"]);
+    folder.run_with(&["cases", "approve", case], &ben).done();
+    let after = read(&["activations", "list", "--device", "sc-3"]);
+    assert_eq!(
+        after.as_array().unwrap().len(),
+        before.as_array().unwrap().len() + 1
+    );
+
+    // It is done whole or not at all.
     folder
         .run_with(&["outage", "sc-3", "sc-2"], &ann)
         .ends(REFUSED, &["other-owner"]);

@@ -7,6 +7,8 @@ use fleetgrant_core::quota::{Leave, QuotaKind};
 use fleetgrant_core::snapshot::Snapshot;
 
 use super::*;
+use crate::approval::{ApprovalError, Decision};
+use crate::operator::{Act, ActError, Effects, Operator};
 use crate::store::column::{Code, Octets};
 use crate::store::listing::{self, ActivationFilter, ActivationRow};
 use crate::store::schema::{activations, entitlements, quota_uses};
@@ -73,6 +75,19 @@ impl Fixture {
         outcome
     }
 
+    fn operator(&self, name: &str) -> Operator {
+        Operator {
+            store: self.store.clone(),
+            rules: Arc::new(crate::activation::Rules {
+                authority: (*self.authority).clone(),
+                policy: Policy::default(),
+                cache: Cache::default(),
+            }),
+            clock: crate::clock::Clock::manual(NOW).0,
+            actor: format!("operator {name}"),
+        }
+    }
+
     fn operate(
         &self,
         handset: &Handset,
@@ -93,6 +108,11 @@ impl Fixture {
         };
         self.store.write_blocking("operator", transaction).unwrap()
     }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.build().unwrap()
 }
 
 impl Handset {
@@ -293,7 +313,6 @@ fn the_schema_counts_what_is_taken_up_and_forgets_no_use() {
 
 #[test]
 fn what_a_device_asked_for_is_approved_by_somebody() {
-    use crate::approval::{ApprovalError, Decision};
     use crate::store::listing::CaseFilter;
 
     let fixture = Fixture::new(3, 1);
@@ -319,20 +338,9 @@ fn what_a_device_asked_for_is_approved_by_somebody() {
         (case.want.as_str(), case.total),
         ("temporary/pump", Some(1))
     );
-    let operator = crate::operator::Operator {
-        store: fixture.store.clone(),
-        rules: Arc::new(crate::activation::Rules {
-            authority: (*fixture.authority).clone(),
-            policy: Policy::default(),
-            cache: Cache::default(),
-        }),
-        clock: crate::clock::Clock::manual(NOW).0,
-        actor: "operator ann".to_owned(),
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    let decide = |decision| runtime.block_on(operator.decide_case(case.id.0, decision));
+    let (operator, runtime) = (fixture.operator("ann"), runtime());
+    let decide =
+        |decision| runtime.block_on(operator.decide_case(case.id.0, decision, Effects::Kept));
     decide(Decision::Approve).unwrap();
     let again = decide(Decision::Approve);
     assert!(matches!(again, Err(ApprovalError::NotWaiting { .. })));
@@ -342,4 +350,88 @@ fn what_a_device_asked_for_is_approved_by_somebody() {
     assert_eq!(fixture.units(), (1, 0));
     assert_eq!(fixture.uses().len(), 2);
     assert!(waiting(&fixture.store).unwrap().is_empty());
+}
+
+/// What policy does not let an operator do waits for another, who does it by approving it.
+#[test]
+fn what_an_operator_is_denied_is_done_by_whoever_approves_it() {
+    let fixture = Fixture::new(2, 1);
+    let dead = fixture.handset(1);
+    dead.admit(&fixture.store, 1);
+    let (ann, ben, runtime) = (fixture.operator("ann"), fixture.operator("ben"), runtime());
+    let bury = |operator: &Operator| {
+        let denied = runtime.block_on(operator.act(&dead.id, Act::DeclareDead(Leave::Policy)));
+        match denied {
+            Err(ActError::Waits { case, .. }) => case,
+            other => panic!("{other:?}"),
+        }
+    };
+    let case = bury(&ann);
+    assert_eq!(bury(&ann), case, "it waits once");
+    assert_eq!(bury(&ben), case, "whoever asks again");
+    let device = dead.id.clone();
+    let look = move |db: &mut Db| crate::store::case::of_device(db, device.as_str(), 10);
+    let cases = || fixture.store.read_blocking("cases", look.clone()).unwrap();
+    let waits: Vec<_> = cases().into_iter().filter(|row| row.id.0 == case).collect();
+    assert_eq!(waits[0].want, "write-off/");
+    assert_eq!(waits[0].requested_by, "operator ann");
+    assert_eq!(fixture.states(&dead), [ActivationState::Activated]);
+
+    let decide = |operator: &Operator, effects| {
+        runtime.block_on(operator.decide_case(case, Decision::Approve, effects))
+    };
+    let own = decide(&ann, Effects::Kept);
+    assert!(matches!(own, Err(ApprovalError::OwnRequest(_))));
+    decide(&ben, Effects::Undone).unwrap();
+    assert_eq!(fixture.states(&dead), [ActivationState::Activated]);
+    decide(&ben, Effects::Kept).unwrap();
+    assert_eq!(fixture.states(&dead), [ActivationState::WrittenOff]);
+    let settled: Vec<_> = cases().into_iter().filter(|row| row.id.0 == case).collect();
+    assert_eq!(settled[0].decided_by.as_deref(), Some("operator ben"));
+    assert!(settled[0].closed_at.is_some());
+}
+
+/// Asking for something else in the same case is a new request, of whoever makes it.
+#[test]
+fn a_case_is_of_whoever_asked_for_what_it_is_about_now() {
+    let fixture = Fixture::new(3, 1);
+    fixture.handset(1).admit(&fixture.store, 1);
+    let spares = [2, 3].map(|n| fixture.handset(n));
+    for spare in &spares {
+        spare.admit(&fixture.store, 0);
+    }
+    let look = |db: &mut Db| {
+        let id: Octets<_> = on!(db, c => entitlements::table.select(entitlements::id).first(c))?;
+        Ok(id.0)
+    };
+    let entitlement = fixture.store.read_blocking("id", look).unwrap();
+    let runtime = runtime();
+    let give = |name: &str, spare: &Handset, units| {
+        let stopgap = Stopgap {
+            entitlement,
+            units,
+            leave: Leave::Policy,
+        };
+        let act = Act::GiveTemporary(stopgap, Publish::Now);
+        runtime.block_on(fixture.operator(name).act(&spare.id, act))
+    };
+    let waits = |given| match given {
+        Err(ActError::Waits { case, .. }) => case,
+        other => panic!("{other:?}"),
+    };
+    give("ann", &spares[0], 1).unwrap();
+    let case = waits(give("ann", &spares[1], 1));
+    assert_eq!(waits(give("ben", &spares[1], 2)), case);
+    let decide = |name| {
+        let decided = fixture
+            .operator(name)
+            .decide_case(case, Decision::Approve, Effects::Kept);
+        runtime.block_on(decided)
+    };
+    let own = decide("ben");
+    assert!(matches!(own, Err(ApprovalError::OwnRequest(_))), "{own:?}");
+    let done = decide("ann").unwrap();
+    assert_eq!(done[0].activations[0].activation().units, 2);
+    assert_eq!(fixture.activations(&spares[1])[0].units, 2);
+    assert_eq!(fixture.units(), (1, 0), "it takes no unit");
 }
