@@ -12,6 +12,7 @@ mod caller;
 mod campaign_acts;
 pub(crate) mod campaigns;
 pub(crate) mod case_acts;
+pub(crate) mod case_facts;
 pub(crate) mod cases;
 pub(crate) mod checkpoints;
 pub(crate) mod contracts;

@@ -8,7 +8,7 @@ mod refresh;
 mod replace;
 
 pub use approve::approve;
-pub use dead::{declare_dead, readmit};
+pub use dead::{declare_dead, readmit, written_off};
 pub use exchange::{Of, Provision, provide, withdraw};
 pub use factory::grant_at_factory;
 pub use refresh::refresh;

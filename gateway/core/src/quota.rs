@@ -9,6 +9,7 @@ use crate::device::Device;
 use crate::domain::{DeviceId, EntitlementId, PartyId, Timestamp, named};
 use crate::entitlement::Entitlement;
 use crate::rule::{Refusal, Rule};
+use crate::snapshot::Snapshot;
 use crate::tier::{Beyond, Permit, Quota, QuotaScope};
 
 named! {
@@ -106,6 +107,72 @@ impl QuotaUse {
                 self.entitlement == entitlement
             }
         }
+    }
+}
+
+/// How a quota stands, of which something is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaStanding {
+    /// Which one.
+    pub kind: QuotaKind,
+    /// For this entitlement.
+    pub entitlement: EntitlementId,
+    /// What counts of it; none where policy gives nothing of it without an approval.
+    pub within: Option<Allowed>,
+}
+
+/// How much of what may be given within a window was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// Units that count now.
+    pub used: u32,
+    /// Units that may be given without an approval.
+    pub limit: u32,
+}
+
+impl Snapshot {
+    /// How a quota stands that the device's requests are held against, for one of its entitlements;
+    /// none, if policy offers nothing of it.
+    #[must_use]
+    pub fn quota(
+        &self,
+        kind: QuotaKind,
+        entitlement: EntitlementId,
+        now: Timestamp,
+    ) -> Option<QuotaStanding> {
+        let entitlement = self.entitlements.iter().find(|e| e.id == entitlement)?;
+        let rules = &self.tier.rules;
+        let permit = match kind {
+            QuotaKind::Rehost => rules.rehost,
+            QuotaKind::RehostUnconfirmed => rules.rehost_unconfirmed,
+            QuotaKind::Temporary => rules.temporary.map(|temporary| temporary.permit),
+        };
+        // A device that nobody owns becomes the owner's whose right it is given.
+        let device = Device {
+            owner: self.device.owner.or(entitlement.owner),
+            ..self.device.clone()
+        };
+        let uses = Uses {
+            device: &device,
+            stored: &self.uses,
+            leave: Leave::Policy,
+            now,
+        };
+        let within = match permit? {
+            Permit::Approval => None,
+            Permit::SelfService(quota) => {
+                let counted = uses.counted(kind, &quota, entitlement);
+                Some(Allowed {
+                    used: sum(counted.iter().map(|(_, _, units)| *units)),
+                    limit: quota.allowance(entitlement.quantity),
+                })
+            }
+        };
+        Some(QuotaStanding {
+            kind,
+            entitlement: entitlement.id,
+            within,
+        })
     }
 }
 

@@ -2,14 +2,20 @@
 
 mod remote;
 
+use std::collections::HashMap;
+
 use anyhow::anyhow;
 use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, DeviceId};
+use serde::Serialize;
 
+use super::activations::ActivationLine;
 use super::ledger::{Ledger, ListArgs, case_id, device_id};
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable, Remote, activations, preview};
 use crate::approval::Decision;
-use crate::http::cases::{self as shown, Case};
+use crate::clock::Clock;
+use crate::http::case_facts::{CaseFacts, CaseSheet, sheet};
+use crate::http::cases::Case;
 use crate::operator::Effects;
 use crate::store::listing::{self, CaseFilter, CaseSort};
 
@@ -46,7 +52,7 @@ struct List {
     list: ListArgs<CaseSort>,
 }
 
-/// Show a case
+/// Show a case, with what whoever decides it looks at
 #[derive(Debug, clap::Args)]
 struct Show {
     #[arg(value_parser = case_id)]
@@ -103,6 +109,92 @@ impl From<Case> for CaseEntry {
     }
 }
 
+row!(
+    /// Whose device it is, and the policy that it is decided under.
+    OwnerLine {
+        owner: Option<String>,
+        tier: String,
+        policy: String,
+    }
+);
+
+row!(
+    /// Units that are asked for.
+    AskedLine {
+        entitlement: String,
+        product: String,
+        units: u32,
+        at_risk: u64,
+    }
+);
+
+row!(
+    /// A quota that they count towards.
+    QuotaLine {
+        quota: String,
+        entitlement: String,
+        used: Option<u32>,
+        limit: Option<u32>,
+    }
+);
+
+/// A case, with what whoever decides it looks at.
+#[derive(Serialize)]
+struct Sheet {
+    #[serde(flatten)]
+    case: CaseEntry,
+    facts: Option<Facts>,
+}
+
+#[derive(Serialize)]
+struct Facts {
+    #[serde(flatten)]
+    of: OwnerLine,
+    asked: Vec<AskedLine>,
+    quotas: Vec<QuotaLine>,
+    has: Vec<ActivationLine>,
+}
+
+impl From<CaseSheet> for Sheet {
+    fn from(sheet: CaseSheet) -> Self {
+        Self {
+            case: sheet.case.into(),
+            facts: sheet.facts.map(Facts::from),
+        }
+    }
+}
+
+impl From<CaseFacts> for Facts {
+    fn from(facts: CaseFacts) -> Self {
+        let called: HashMap<_, _> = (facts.asked.iter())
+            .map(|asked| (asked.entitlement.0, asked.entitlement_reference.clone()))
+            .collect();
+        let asked = facts.asked.into_iter().map(|asked| AskedLine {
+            entitlement: asked.entitlement_reference,
+            product: asked.product,
+            units: asked.units,
+            at_risk: asked.at_risk,
+        });
+        let quotas = facts.quotas.into_iter().map(|quota| QuotaLine {
+            quota: quota.kind.to_string(),
+            entitlement: (called.get(&quota.entitlement.0).cloned())
+                .unwrap_or_else(|| quota.entitlement.to_string()),
+            used: quota.used,
+            limit: quota.limit,
+        });
+        Self {
+            of: OwnerLine {
+                owner: facts.owner.map(|owner| owner.name),
+                tier: facts.tier,
+                policy: facts.policy,
+            },
+            asked: asked.collect(),
+            quotas: quotas.collect(),
+            has: facts.has.into_iter().map(ActivationLine::from).collect(),
+        }
+    }
+}
+
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     if let Some(gateway) = Remote::of(global)? {
         return remote::run(&gateway, args);
@@ -112,7 +204,9 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         Command::List(args) => list(&ledger, args),
         Command::Show(args) => {
             let id = args.case;
-            let case = ledger.read(move |db| shown::find(db, id))?;
+            let rules = ledger.operator()?.rules;
+            let now = Clock::system().now();
+            let case = ledger.read(move |db| sheet(db, &rules.cache, id, now))?;
             show(args, case)
         }
         Command::Approve(args) => decide(&ledger, args, Decision::Approve),
@@ -140,18 +234,26 @@ fn decide(ledger: &Ledger, args: &Decide, decision: Decision) -> Result<(), Fail
     Ok(())
 }
 
-fn show(args: &Show, case: Option<Case>) -> Result<(), Failure> {
+fn show(args: &Show, case: Option<CaseSheet>) -> Result<(), Failure> {
     let case = case.ok_or_else(|| {
         Failure::refused(anyhow!(
             "there is no case {}: list them with `fleetgrant cases list --all`",
             args.case
         ))
     })?;
-    let entry = CaseEntry::from(case);
+    let sheet = Sheet::from(case);
     match args.output {
-        Format::Json => output::print_json(&entry),
-        Format::Csv => output::print(Format::Csv, &[entry]),
-        Format::Table => output::print_record(&entry),
+        Format::Json => output::print_json(&sheet),
+        Format::Csv => output::print(Format::Csv, &[sheet.case]),
+        Format::Table => output::print_record(&sheet.case).and_then(|()| {
+            let Some(facts) = &sheet.facts else {
+                return Ok(());
+            };
+            output::print_part("decided for", std::slice::from_ref(&facts.of))
+                .and_then(|()| output::print_part("asked", &facts.asked))
+                .and_then(|()| output::print_part("quotas", &facts.quotas))
+                .and_then(|()| output::print_part("the device has", &facts.has))
+        }),
     }
     .or_unavailable(|| "cannot write the case".to_owned())
 }

@@ -1,5 +1,7 @@
 //! What waits for an approval is decided, by somebody else than who asked.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use fleetgrant_core::domain::CaseId;
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::acts::Acted;
+use super::case_facts::sheet;
 use super::cases::Case;
 use super::etag::MatchParams;
 use super::problem::Problem;
@@ -81,10 +84,11 @@ async fn decide(
 ) -> Result<Response, Problem> {
     write.no_body()?;
     let (operator, within) = (api.operator(write.actor()), write.within());
+    let (rules, at) = (Arc::clone(&api.rules), api.clock.now());
     write
         .once_as_seen(
             api,
-            move |db| within.see(db, &Thing::Case(id), |db| cases::find(db, id)),
+            move |db| within.see(db, &Thing::Case(id), |db| sheet(db, &rules.cache, id, at)),
             move |db, now| {
                 let mut named = vec![Thing::Case(id)];
                 named.extend(cases::subject(db, id)?.and_then(Thing::of_subject));

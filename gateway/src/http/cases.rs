@@ -1,5 +1,7 @@
 //! Cases: what devices want and do not have yet, for somebody to follow up.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use fleetgrant_core::domain::CaseId;
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
+use super::case_facts::{CaseSheet, sheet};
 use super::etag::Tagged;
 use super::page::{List, Page, PageParams};
 use super::problem::{Problem, found};
@@ -110,19 +113,21 @@ pub(super) async fn list(
     Ok(Json(list.page(rows)))
 }
 
-/// Show a case
+/// Show a case, with what whoever decides it looks at
 #[utoipa::path(
     get, path = "/cases/{case}", operation_id = "show_case", tag = "cases",
     params(("case" = inline(Id), Path, description = "Its id")),
-    responses((status = OK, body = Case))
+    responses((status = OK, body = CaseSheet))
 )]
 pub(super) async fn show(
     State(api): State<Api>,
     caller: Caller,
     Named(id): Named<Id>,
-) -> Result<Tagged<Case>, Problem> {
+) -> Result<Tagged<CaseSheet>, Problem> {
     let (id, within) = (CaseId(id.0), caller.within());
-    let read = move |db: &mut Db| within.see(db, &Thing::Case(id), |db| find(db, id));
+    let (rules, now) = (Arc::clone(&api.rules), api.clock.now());
+    let read =
+        move |db: &mut Db| within.see(db, &Thing::Case(id), |db| sheet(db, &rules.cache, id, now));
     let answer = api.read(read).await?;
     found(answer, "case", id).map(Tagged)
 }

@@ -98,16 +98,39 @@ pub fn usage(
     })
 }
 
+/// The states of units that nobody has proof of being gone.
+const UNPROVEN: [i16; 3] = [
+    ActivationState::Removing.number(),
+    ActivationState::Orphaned.number(),
+    ActivationState::WrittenOff.number(),
+];
+
+/// Units of an entitlement at risk.
+pub(crate) fn at_risk_of(
+    db: &mut Db,
+    entitlement: EntitlementId,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let holds: Vec<Hold> = on!(db, c => activations::table
+        .filter(activations::entitlement_id.eq(Octets(entitlement)))
+        .filter(activations::state.eq_any(UNPROVEN))
+        .select((
+            activations::entitlement_id,
+            activations::device_id,
+            activations::units,
+            activations::state,
+            activations::runs_until_at,
+        ))
+        .load(c))?;
+    let risky = holds.into_iter().filter(|hold| hold.is_at_risk(now));
+    Ok(risky.map(|hold| hold.units.unsigned_abs()).sum())
+}
+
 /// Units at risk, by entitlement.
 pub(super) fn at_risk(
     db: &mut Db,
     now: Timestamp,
 ) -> Result<Vec<(Octets<EntitlementId>, u64)>, StoreError> {
-    const UNPROVEN: [i16; 3] = [
-        ActivationState::Removing.number(),
-        ActivationState::Orphaned.number(),
-        ActivationState::WrittenOff.number(),
-    ];
     let holds: Vec<Hold> = on!(db, c => activations::table
         .filter(IsAside)
         .filter(activations::state.eq_any(UNPROVEN))

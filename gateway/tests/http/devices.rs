@@ -99,11 +99,23 @@ async fn what_support_is_denied_waits_for_an_approver() {
     assert_eq!(case["want"], format!("outage/{SPARE}"));
     assert_eq!(case["device"], DEVICE);
     assert_eq!(case["requested_by"], "key support");
+    let facts = &case["facts"];
+    assert_eq!(facts["policy"], "standard/1");
+    assert_eq!(facts["asked"][0]["units"], 1);
+    assert_eq!(facts["asked"][0]["at_risk"], 0);
+    let quota = &facts["quotas"][0];
+    assert_eq!(
+        (&quota["kind"], &quota["used"]),
+        (&json!("temporary"), &json!(1))
+    );
+    assert!(quota["limit"].as_u64() < Some(2), "{quota}");
+    assert_eq!(facts["has"][0]["device"], DEVICE);
     let approve = format!("{path}/approve");
     let done = desk.api.post(&approver, "4", &approve, ("", "")).await;
     assert_eq!(done.status, 200, "{done:?}");
     let done = done.json();
     assert_eq!(done["case"]["state"], "activated");
+    assert_eq!(desk.get(&path).await["facts"], Value::Null, "it is settled");
     assert_eq!(done["done"][0]["device"], SPARE);
     assert_eq!(done["done"][0]["activations"][0]["kind"], "temporary");
 

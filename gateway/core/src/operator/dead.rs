@@ -1,10 +1,13 @@
 //! A device that is dead, and what becomes of its units.
 
+use std::collections::BTreeMap;
+
 use super::{OperatorError, publish_now};
 use crate::activation::{Activation, Standing};
 use crate::context::{Context, Entropy};
 use crate::device::Challenges;
-use crate::domain::{ActivationId, ActivationKind, DeviceState, RemovalReason};
+use crate::domain::{ActivationId, ActivationKind, DeviceState, EntitlementId, RemovalReason};
+use crate::entitlement::Entitlement;
 use crate::event::{Event, EventKind};
 use crate::outcome::{Answer, Outcome};
 use crate::quota::{Leave, NewUse, QuotaKind};
@@ -80,6 +83,31 @@ pub fn readmit<E: Entropy>(
     publish_now(turn)
 }
 
+/// Units by entitlement that declaring the device dead would write off.
+#[must_use]
+pub fn written_off(snapshot: &Snapshot) -> BTreeMap<EntitlementId, u32> {
+    let mut units: BTreeMap<EntitlementId, u32> = BTreeMap::new();
+    for activation in &snapshot.activations {
+        let of = |e: &&Entitlement| e.id == activation.entitlement;
+        let entitlement = snapshot.entitlements.iter().find(of);
+        if activation.holds_units()
+            && activation.standing != Standing::Reserved
+            && is_transferable(activation, entitlement)
+        {
+            let units = units.entry(activation.entitlement).or_default();
+            *units = units.saturating_add(activation.units);
+        }
+    }
+    units
+}
+
+/// Whether the units of an activation can go to another device.
+fn is_transferable(activation: &Activation, entitlement: Option<&Entitlement>) -> bool {
+    activation.kind == ActivationKind::Normal
+        && entitlement
+            .is_some_and(|entitlement| entitlement.rules.returns_credit && entitlement.rules.rehost)
+}
+
 impl<E: Entropy> Turn<'_, E> {
     /// What writing off all that can be uses of the quota, each with an activation it is for.
     fn permit_write_off(&self) -> Result<Vec<(NewUse, ActivationId)>, OperatorError> {
@@ -106,15 +134,8 @@ impl<E: Entropy> Turn<'_, E> {
         Ok(uses)
     }
 
-    /// Whether the units of an activation can go to another device.
     fn is_transferable(&self, activation: &Activation) -> bool {
-        activation.kind == ActivationKind::Normal
-            && self
-                .ledger
-                .entitlement(activation.entitlement)
-                .is_some_and(|entitlement| {
-                    entitlement.rules.returns_credit && entitlement.rules.rehost
-                })
+        is_transferable(activation, self.ledger.entitlement(activation.entitlement))
     }
 
     fn holding(&self, which: impl Fn(&Activation) -> bool) -> Vec<ActivationId> {

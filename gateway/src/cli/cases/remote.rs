@@ -6,13 +6,13 @@ use super::{Args, Command, Decide, List, show, show_list};
 use crate::cli::remote::{Body, Query};
 use crate::cli::{Failure, Remote, activations, note};
 use crate::http::case_acts::CaseDecided;
-use crate::http::cases::Case;
+use crate::http::case_facts::CaseSheet;
 
 pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::List(args) => list(gateway, args),
         Command::Show(args) => {
-            let found = gateway.find::<Case>(&format!("/cases/{}", args.case))?;
+            let found = gateway.find::<CaseSheet>(&format!("/cases/{}", args.case))?;
             show(args, found.map(|(case, _)| case))
         }
         Command::Approve(args) => {

@@ -159,6 +159,19 @@ fn an_outage_is_bridged_by_one_and_settled_by_another() {
         .run_with(&["cases", "approve", case], &ann)
         .ends(REFUSED, &["somebody else must decide"]);
     let ben = [("USER", "ben")];
+    folder.run(&["cases", "show", case]).done().shows(&[
+        "decided for",
+        "Acme Optics",
+        "standard/1",
+        "asked",
+        "O-1/10",
+        "quotas",
+        "the device has",
+    ]);
+    let facts = read(&["cases", "show", case])["facts"].clone();
+    assert_eq!(facts["asked"][0]["units"], 1);
+    assert_eq!(facts["quotas"][0]["used"], 1);
+    assert_eq!(facts["quotas"][0]["limit"], 1);
     folder
         .run_with(&["cases", "approve", case, "--preview"], &ben)
         .ends(0, &["nothing was changed"])

@@ -356,7 +356,7 @@ fn what_a_device_asked_for_is_approved_by_somebody() {
 #[test]
 fn what_an_operator_is_denied_is_done_by_whoever_approves_it() {
     let fixture = Fixture::new(2, 1);
-    let dead = fixture.handset(1);
+    let mut dead = fixture.handset(1);
     dead.admit(&fixture.store, 1);
     let (ann, ben, runtime) = (fixture.operator("ann"), fixture.operator("ben"), runtime());
     let bury = |operator: &Operator| {
@@ -375,7 +375,7 @@ fn what_an_operator_is_denied_is_done_by_whoever_approves_it() {
     let waits: Vec<_> = cases().into_iter().filter(|row| row.id.0 == case).collect();
     assert_eq!(waits[0].want, "write-off/");
     assert_eq!(waits[0].requested_by, "operator ann");
-    assert_eq!(fixture.states(&dead), [ActivationState::Activated]);
+    assert_eq!(fixture.states(&dead), [ActivationState::Published]);
 
     let decide = |operator: &Operator, effects| {
         runtime.block_on(operator.decide_case(case, Decision::Approve, effects))
@@ -383,7 +383,7 @@ fn what_an_operator_is_denied_is_done_by_whoever_approves_it() {
     let own = decide(&ann, Effects::Kept);
     assert!(matches!(own, Err(ApprovalError::OwnRequest(_))));
     decide(&ben, Effects::Undone).unwrap();
-    assert_eq!(fixture.states(&dead), [ActivationState::Activated]);
+    assert_eq!(fixture.states(&dead), [ActivationState::Published]);
     decide(&ben, Effects::Kept).unwrap();
     assert_eq!(fixture.states(&dead), [ActivationState::WrittenOff]);
     let settled: Vec<_> = cases().into_iter().filter(|row| row.id.0 == case).collect();
@@ -396,8 +396,8 @@ fn what_an_operator_is_denied_is_done_by_whoever_approves_it() {
 fn a_case_is_of_whoever_asked_for_what_it_is_about_now() {
     let fixture = Fixture::new(3, 1);
     fixture.handset(1).admit(&fixture.store, 1);
-    let spares = [2, 3].map(|n| fixture.handset(n));
-    for spare in &spares {
+    let mut spares = [2, 3].map(|n| fixture.handset(n));
+    for spare in &mut spares {
         spare.admit(&fixture.store, 0);
     }
     let look = |db: &mut Db| {
@@ -423,9 +423,8 @@ fn a_case_is_of_whoever_asked_for_what_it_is_about_now() {
     let case = waits(give("ann", &spares[1], 1));
     assert_eq!(waits(give("ben", &spares[1], 2)), case);
     let decide = |name| {
-        let decided = fixture
-            .operator(name)
-            .decide_case(case, Decision::Approve, Effects::Kept);
+        let operator = fixture.operator(name);
+        let decided = operator.decide_case(case, Decision::Approve, Effects::Kept);
         runtime.block_on(decided)
     };
     let own = decide("ben");
