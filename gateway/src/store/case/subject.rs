@@ -128,6 +128,8 @@ impl Case {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use fleetgrant_core::domain::{CaseId, CaseState, CaseStep, Timestamp};
 
     use super::*;
