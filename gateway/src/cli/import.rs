@@ -207,7 +207,7 @@ impl<'a> CodesFile<'a> {
         self.is_filled = !codes.is_empty();
         self.write(codes).or_unavailable(|| {
             format!(
-                "cannot write all codes to {}; void the pack and make another",
+                "cannot write all codes to {}; make another pack for those that are missing",
                 self.path.display()
             )
         })
