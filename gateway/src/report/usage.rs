@@ -111,19 +111,8 @@ pub(crate) fn at_risk_of(
     entitlement: EntitlementId,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let holds: Vec<Hold> = on!(db, c => activations::table
-        .filter(activations::entitlement_id.eq(Octets(entitlement)))
-        .filter(activations::state.eq_any(UNPROVEN))
-        .select((
-            activations::entitlement_id,
-            activations::device_id,
-            activations::units,
-            activations::state,
-            activations::runs_until_at,
-        ))
-        .load(c))?;
-    let risky = holds.into_iter().filter(|hold| hold.is_at_risk(now));
-    Ok(risky.map(|hold| hold.units.unsigned_abs()).sum())
+    let held = of_risk(db, Some(entitlement), now)?;
+    Ok(held.into_iter().map(|(_, units)| units).sum())
 }
 
 /// Units at risk, by entitlement.
@@ -131,17 +120,31 @@ pub(super) fn at_risk(
     db: &mut Db,
     now: Timestamp,
 ) -> Result<Vec<(Octets<EntitlementId>, u64)>, StoreError> {
-    let holds: Vec<Hold> = on!(db, c => activations::table
-        .filter(IsAside)
-        .filter(activations::state.eq_any(UNPROVEN))
-        .select((
-            activations::entitlement_id,
-            activations::device_id,
-            activations::units,
-            activations::state,
-            activations::runs_until_at,
-        ))
-        .load(c))?;
+    of_risk(db, None, now)
+}
+
+fn of_risk(
+    db: &mut Db,
+    of: Option<EntitlementId>,
+    now: Timestamp,
+) -> Result<Vec<(Octets<EntitlementId>, u64)>, StoreError> {
+    let holds: Vec<Hold> = on!(db, c => {
+        let mut query = activations::table
+            .filter(IsAside)
+            .filter(activations::state.eq_any(UNPROVEN))
+            .select((
+                activations::entitlement_id,
+                activations::device_id,
+                activations::units,
+                activations::state,
+                activations::runs_until_at,
+            ))
+            .into_boxed();
+        if let Some(entitlement) = of {
+            query = query.filter(activations::entitlement_id.eq(Octets(entitlement)));
+        }
+        query.load(c)
+    })?;
     let risky = holds.into_iter().filter(|hold| hold.is_at_risk(now));
     Ok(risky
         .map(|hold| (hold.entitlement, hold.units.unsigned_abs()))
