@@ -7,6 +7,7 @@ pub mod broker;
 pub mod campaign;
 pub mod cli;
 pub mod clock;
+pub mod code_void;
 pub mod config;
 pub mod crypto;
 pub mod factory;

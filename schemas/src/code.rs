@@ -17,6 +17,8 @@ use crate::writer::Writer;
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const DATA_CHARACTERS: usize = 24;
 const CHARACTERS: usize = DATA_CHARACTERS + 1;
+/// Characters of a code that are its id.
+const ID_CHARACTERS: usize = 8;
 
 /// A code as it was typed. It is not printed by `Debug`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,11 +89,42 @@ impl ActivationCode {
 
     fn data(&self) -> [u8; DATA_CHARACTERS] {
         let mut data = [0; DATA_CHARACTERS];
-        let (id, secret) = data.split_at_mut(8);
+        let (id, secret) = data.split_at_mut(ID_CHARACTERS);
         spread(&self.id.0, id);
         spread(&self.secret[..5], &mut secret[..8]);
         spread(&self.secret[5..], &mut secret[8..]);
         data
+    }
+}
+
+impl CodeId {
+    /// The id of the code that begins with these eight characters, which are not secret; none, if no
+    /// code does. Hyphens, spaces and case are read as in a whole code.
+    #[must_use]
+    pub fn of_beginning(text: &str) -> Option<Self> {
+        let mut values = [0; ID_CHARACTERS];
+        let mut len = 0;
+        for c in text.chars().filter(|c| !matches!(c, '-' | ' ')) {
+            *values.get_mut(len)? = value_of(c)?;
+            len += 1;
+        }
+        (len == ID_CHARACTERS).then(|| Self(gather(&values)))
+    }
+
+    /// The eight characters that the code of this id begins with, grouped as in it.
+    #[must_use]
+    pub fn beginning(&self) -> impl fmt::Display {
+        Beginning(*self)
+    }
+}
+
+struct Beginning(CodeId);
+
+impl fmt::Display for Beginning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut values = [0; ID_CHARACTERS];
+        spread(&self.0.0, &mut values);
+        write_grouped(f, values)
     }
 }
 
@@ -136,15 +169,19 @@ impl CodeKey {
 impl fmt::Display for ActivationCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let data = self.data();
-        let characters = data.iter().copied().chain([check(&data)]);
-        for (position, value) in characters.enumerate() {
-            if position > 0 && position % 5 == 0 {
-                f.write_str("-")?;
-            }
-            write!(f, "{}", char::from(ALPHABET[usize::from(value)]))?;
-        }
-        Ok(())
+        write_grouped(f, data.iter().copied().chain([check(&data)]))
     }
+}
+
+/// Characters in groups of five.
+fn write_grouped(f: &mut fmt::Formatter<'_>, values: impl IntoIterator<Item = u8>) -> fmt::Result {
+    for (position, value) in values.into_iter().enumerate() {
+        if position > 0 && position % 5 == 0 {
+            f.write_str("-")?;
+        }
+        write!(f, "{}", char::from(ALPHABET[usize::from(value)]))?;
+    }
+    Ok(())
 }
 
 impl FromStr for ActivationCode {
@@ -170,7 +207,7 @@ impl FromStr for ActivationCode {
         secret[..5].copy_from_slice(&gather(&data[8..16]));
         secret[5..].copy_from_slice(&gather(&data[16..24]));
         Ok(Self {
-            id: CodeId(gather(&data[..8])),
+            id: CodeId(gather(&data[..ID_CHARACTERS])),
             secret,
         })
     }

@@ -168,6 +168,8 @@ named! {
         EntitlementMaintained = 134 "entitlement-maintained",
         /// What another system counted was corrected.
         UsageCorrected = 135 "usage-corrected",
+        /// What was left of activation codes cannot be redeemed any more.
+        CodesVoided = 137 "codes-voided",
         /// What could name a person was erased of a party.
         PersonalErased = 140 "personal-erased",
         /// Units in use became those of another entitlement, and stayed where they are.

@@ -14,6 +14,7 @@
 //! | a campaign goes on | [`campaign::tick`] |
 //! | an operator acts on a device | [`operator`] |
 //! | an operator acts on an entitlement | [`lifecycle`] |
+//! | an operator acts on an activation code | [`code`](mod@code) |
 //!
 //! # What it keeps
 //!
@@ -40,6 +41,7 @@ pub mod acknowledge;
 pub mod activation;
 pub mod ask;
 pub mod campaign;
+pub mod code;
 pub mod context;
 pub mod credit;
 pub mod delivery;

@@ -139,6 +139,11 @@ impl World {
         self.codes.get(&id)
     }
 
+    /// An activation code, to be changed as an operator would.
+    pub fn code_mut(&mut self, id: CodeId) -> Option<&mut Code> {
+        self.codes.get_mut(&id)
+    }
+
     /// All activations of a device, oldest first.
     pub fn activations(&self, device: &DeviceId) -> impl Iterator<Item = &Activation> {
         self.activations

@@ -207,7 +207,8 @@ impl<'a> CodesFile<'a> {
         self.is_filled = !codes.is_empty();
         self.write(codes).or_unavailable(|| {
             format!(
-                "cannot write all codes to {}; make another pack for those that are missing",
+                "cannot write all codes to {}; void the pack (`fleetgrant codes void --pack`) and make \
+                 another",
                 self.path.display()
             )
         })

@@ -1,4 +1,5 @@
-//! What became of the codes that were handed out: figures, and nobody's name.
+//! What became of the codes that were handed out: figures, and nobody's name; and each code of a pack,
+//! without its secret.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,11 +7,15 @@ use fleetgrant_core::domain::PartyId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Api;
 use super::caller::Caller;
 use super::page::{List, Page, PageParams};
-use super::problem::Problem;
-use super::value::Id;
+use super::problem::{Problem, found};
+use super::query::{Named, Nothing};
+use super::value::{CodeId, Id, When};
+use super::within::Thing;
+use super::{Api, word};
+use crate::store::Db;
+use crate::store::activation_code::single::{self, CodeRow, CodeSort};
 use crate::store::activation_code::{self, Pack as Row, PackSort};
 
 /// Which packs.
@@ -38,8 +43,42 @@ pub(crate) struct Pack {
     pub(crate) used: i64,
     /// How often they can be used still.
     pub(crate) left: i64,
+    /// Codes whose uses that were left nobody can redeem any more.
+    pub(crate) void: u64,
     /// Units that went out with that.
     pub(crate) units_used: i64,
+}
+
+/// A code of a pack. Its secret is not kept.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ActivationCode {
+    #[schema(inline)]
+    pub(crate) id: CodeId,
+    /// The eight characters that the code begins with, which are its id, too.
+    pub(crate) begins: String,
+    pub(crate) state: word::CodeState,
+    /// Units that one use gives.
+    pub(crate) units: i64,
+    /// How often it can be used.
+    pub(crate) uses: i64,
+    /// How often it was.
+    pub(crate) used: i64,
+    /// From here on it gives nothing.
+    pub(crate) expires_at: Option<When>,
+}
+
+impl From<CodeRow> for ActivationCode {
+    fn from(row: CodeRow) -> Self {
+        Self {
+            id: CodeId(row.id.0),
+            begins: row.id.0.beginning().to_string(),
+            state: word::CodeState(row.state.0),
+            units: row.units,
+            uses: row.uses,
+            used: row.used,
+            expires_at: row.expires_at.map(|at| When(at.0)),
+        }
+    }
 }
 
 impl From<Row> for Pack {
@@ -51,7 +90,8 @@ impl From<Row> for Pack {
             codes: row.codes,
             uses: row.uses,
             used: row.used,
-            left: row.uses - row.used,
+            left: row.left,
+            void: row.void,
             units_used: row.units_used,
         }
     }
@@ -80,4 +120,32 @@ pub(super) async fn list(
         .read(move |db| activation_code::packs(db, partners.as_deref(), within, &part, limit))
         .await?;
     Ok(Json(list.page(packs)))
+}
+
+/// List the codes of a pack, by id: where each stands, and nothing of its secret
+#[utoipa::path(
+    get, path = "/packs/{pack}/codes", operation_id = "list_codes", tag = "packs",
+    params(
+        ("pack" = String, Path, description = "What it is called", max_length = 64),
+        PageParams::<CodeSort>,
+    ),
+    responses((status = OK, body = Page<ActivationCode>))
+)]
+pub(super) async fn codes(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(pack): Named<String>,
+    list: List<Nothing, CodeSort>,
+) -> Result<Json<Page<ActivationCode>>, Problem> {
+    let (asked, within) = (pack.clone(), caller.within());
+    let (part, limit) = (list.part.clone(), list.rows_to_read());
+    let read = move |db: &mut Db| {
+        let thing = Thing::Pack(asked.clone());
+        within.see(db, &thing, |db| match single::gives(db, &asked)? {
+            Some(gives) => single::list(db, &asked, gives, &part, limit).map(Some),
+            None => Ok(None),
+        })
+    };
+    let rows = found(api.read(read).await?, "pack", pack)?;
+    Ok(Json(list.page(rows)))
 }

@@ -71,6 +71,9 @@ const TESTERS: Roles = Roles::of(&[Factory, Operator, Admin]);
 /// What is sold on.
 const SELLERS: Roles = Roles::of(&[Operator, Support, Integrator, Auditor, Admin, Partner]);
 
+/// What of that is told one by one, which who sells it on is not.
+const CODE_KEEPERS: Roles = Roles::of(&[Operator, Support, Integrator, Auditor, Admin]);
+
 /// What changes rights.
 const OPERATORS: Roles = Roles::of(&[Operator, Admin]);
 /// What sends what is decided already.
@@ -160,6 +163,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     post("/api/v1/runs/close", TESTERS),
     post("/api/v1/runs/scrap", TESTERS),
     get("/api/v1/packs", SELLERS).narrowed(),
+    get("/api/v1/packs/{pack}/codes", CODE_KEEPERS).narrowed(),
+    post("/api/v1/packs/{pack}/void", CHANGERS).narrowed(),
+    post("/api/v1/codes/{code}/void", CHANGERS).narrowed(),
     post("/api/v1/legacy-rights/import", CHANGERS),
     post("/api/v1/legacy-rights/surrender", CHANGERS),
     get("/api/v1/events", Roles::of(&[Auditor, Admin])),

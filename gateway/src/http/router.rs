@@ -15,10 +15,10 @@ use super::kept::{self, Kept};
 use super::problem::{self, Problem, ProblemKind};
 use super::{
     Api, activation_acts, activations, bulk, caller, campaign_acts, campaigns, case_acts, cases,
-    checkpoints, contracts, customers, device_acts, device_moves, devices, entitlement_acts,
-    entitlements, events, factory, grants, guard, health, history, imports, key, keys,
-    license_models, line, migrations, openapi, order_acts, orders, packs, parties, party_acts,
-    policies, products, reconcile, reports, roles, webhook_acts, webhooks,
+    checkpoints, code_acts, contracts, customers, device_acts, device_moves, devices,
+    entitlement_acts, entitlements, events, factory, grants, guard, health, history, imports, key,
+    keys, license_models, line, migrations, openapi, order_acts, orders, packs, parties,
+    party_acts, policies, products, reconcile, reports, roles, webhook_acts, webhooks,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -126,6 +126,9 @@ fn described(kept: Kept) -> OpenApiRouter<Api> {
         .routes(routes!(line::close_runs))
         .routes(routes!(line::scrap))
         .routes(routes!(packs::list))
+        .routes(routes!(packs::codes))
+        .routes(routes!(code_acts::void_pack))
+        .routes(routes!(code_acts::void_code))
         .routes(routes!(migrations::surrender))
         .routes(routes!(events::list))
         .routes(routes!(webhooks::list, webhook_acts::add))

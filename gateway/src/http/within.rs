@@ -6,7 +6,7 @@
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use fleetgrant_core::domain::{
-    ActivationId, BatchId, CaseId, DeviceId, EntitlementId, OrderId, PartyId, ProductLineId,
+    ActivationId, BatchId, CaseId, CodeId, DeviceId, EntitlementId, OrderId, PartyId, ProductLineId,
 };
 
 use super::problem::{Problem, ProblemKind};
@@ -14,6 +14,7 @@ use super::{Api, query};
 use crate::campaign::Terms;
 use crate::lifecycle::Deed;
 use crate::operator::Act;
+use crate::store::activation_code::{self, single};
 use crate::store::batch::{self, BatchFilter};
 use crate::store::case::Subject;
 use crate::store::column::Octets;
@@ -35,6 +36,7 @@ pub(super) enum Thing {
     /// By its name or id.
     Campaign(String),
     Case(CaseId),
+    Code(CodeId),
     /// A party by one of its names, or ids that systems call it by.
     Customer(String),
     Device(DeviceId),
@@ -42,6 +44,8 @@ pub(super) enum Thing {
     /// By its reference or id.
     EntitlementCalled(String),
     Order(OrderId),
+    /// A pack of codes, by its name.
+    Pack(String),
     Party(PartyId),
     /// By its code; of the line itself, not of all.
     ProductCalled(String),
@@ -181,6 +185,10 @@ impl Within {
                 };
                 !listing::cases(db, &filter, 1)?.is_empty()
             }
+            Thing::Code(id) => match activation_code::find(db, *id)? {
+                Some(code) => self.has(db, &Thing::Entitlement(code.entitlement_id.0))?,
+                None => false,
+            },
             Thing::Customer(called) => {
                 for id in listing::parties_called(db, called)? {
                     if self.has(db, &Thing::Party(id))? {
@@ -225,6 +233,10 @@ impl Within {
                 };
                 !listing::orders(db, &filter, 1)?.is_empty()
             }
+            Thing::Pack(name) => match single::gives(db, name)? {
+                Some(entitlement) => self.has(db, &Thing::Entitlement(entitlement))?,
+                None => false,
+            },
             Thing::Party(id) => {
                 let filter = PartyFilter {
                     id: Some(*id),
@@ -285,11 +297,13 @@ impl Thing {
             Self::Batch(id) => ("batch", id.to_string()),
             Self::Campaign(called) => ("campaign", called.clone()),
             Self::Case(id) => ("case", id.to_string()),
+            Self::Code(id) => ("code", id.to_string()),
             Self::Customer(called) => ("customer", called.clone()),
             Self::Device(id) => ("device", id.to_string()),
             Self::Entitlement(id) => ("entitlement", id.to_string()),
             Self::EntitlementCalled(called) => ("entitlement", called.clone()),
             Self::Order(id) => ("order", id.to_string()),
+            Self::Pack(name) => ("pack", name.clone()),
             Self::Party(id) => ("party", id.to_string()),
             Self::ProductCalled(code) => ("product", code.clone()),
         };

@@ -59,6 +59,7 @@ words! {
     CampaignState: campaign::CampaignState,
     CaseState: domain::CaseState,
     CaseStep: domain::CaseStep,
+    CodeState: domain::CodeState,
     CatalogueState: domain::CatalogueState,
     CredentialState: domain::CredentialState,
     DeviceState: domain::DeviceState,

@@ -1,5 +1,7 @@
 //! Activation codes. Of the secret half only its hash is kept.
 
+pub mod single;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use diesel::dsl::{count_star, exists};
@@ -86,7 +88,11 @@ pub struct Pack {
     pub uses: i64,
     /// How often they were.
     pub used: i64,
-    /// Units that went out with that.
+    /// How often they can be used still.
+    pub left: i64,
+    /// Codes whose uses that were left nobody can redeem any more.
+    pub void: u64,
+    /// Units that went out with what was used.
     pub units_used: i64,
 }
 
@@ -146,8 +152,15 @@ pub fn packs(
             codes: 0,
             uses: 0,
             used: 0,
+            left: 0,
+            void: 0,
             units_used: 0,
         });
+        if row.state.0 == CodeState::Void {
+            pack.void += row.codes.unsigned_abs();
+        } else {
+            pack.left += row.codes * (row.uses - row.used);
+        }
         pack.codes += row.codes.unsigned_abs();
         pack.uses += row.codes * row.uses;
         pack.used += row.codes * row.used;
@@ -204,6 +217,7 @@ struct Alike {
     units: i64,
     uses: i64,
     used: i64,
+    state: Code<CodeState>,
     codes: i64,
 }
 
@@ -224,6 +238,7 @@ fn alike(
                 table::units,
                 table::uses,
                 table::used,
+                table::state,
             ))
             .select((
                 table::pack,
@@ -232,6 +247,7 @@ fn alike(
                 table::units,
                 table::uses,
                 table::used,
+                table::state,
                 count_star(),
             ))
             .filter(table::pack.eq_any(&packs))

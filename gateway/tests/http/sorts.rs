@@ -157,6 +157,7 @@ async fn every_list_comes_in_each_of_its_orders_whatever_the_pages() {
         let path = path
             .replace("{device}", DEVICE)
             .replace("{campaign}", "c9")
+            .replace("{pack}", "PACK-0")
             .replace("{webhook}", "n0");
         let query = match path.as_str() {
             "/api/v1/history" => format!("device={DEVICE}&"),

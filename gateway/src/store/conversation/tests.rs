@@ -10,6 +10,7 @@ mod raised;
 mod recent;
 mod reserved;
 mod statements;
+mod voided;
 
 use std::io::Cursor;
 use std::sync::Arc;

@@ -28,11 +28,12 @@ pub(super) struct Line {
     pub(super) batch: String,
     pub(super) campaign: String,
     pub(super) pack: String,
+    pub(super) code: String,
 }
 
 impl Line {
     /// What nobody may be told who has nothing to do with the line.
-    pub(super) fn traces(&self) -> [&str; 14] {
+    pub(super) fn traces(&self) -> [&str; 15] {
         [
             self.name,
             &self.device,
@@ -48,6 +49,7 @@ impl Line {
             &self.batch,
             &self.campaign,
             &self.pack,
+            &self.code,
         ]
     }
 
@@ -63,6 +65,8 @@ impl Line {
             "{case}" => &self.case,
             "{batch}" => &self.batch,
             "{campaign}" => &self.campaign,
+            "{pack}" => &self.pack,
+            "{code}" => &self.code,
             "{tier}" => "standard",
             "{version}" => "1",
             "{kind}" => "parties",
@@ -148,6 +152,7 @@ impl Scene {
                 .only(&format!("batches?reference=B-{name}"), "id")
                 .await,
             campaign: format!("campaign-{name}"),
+            code: self.first(&format!("packs/PACK-{name}/codes"), "id").await,
             pack: format!("PACK-{name}"),
             entitlement,
             reference,
@@ -166,6 +171,12 @@ impl Scene {
         let items = found["items"].as_array().unwrap();
         assert_eq!(items.len(), 1, "{list}: {found}");
         items[0][field].as_str().unwrap().to_owned()
+    }
+
+    /// A field of the first row of a list.
+    async fn first(&self, list: &str, field: &str) -> String {
+        let found = self.get(&self.admin, list).await.json();
+        found["items"][0][field].as_str().unwrap().to_owned()
     }
 
     pub(super) async fn send(&self, name: &str, path: &str, body: Value) -> Answer {

@@ -93,6 +93,7 @@ fn looks(it: &mut Elsewhere) {
     it.done(&["models", "list"])
         .shows(&["subscription-lenient"]);
     it.done(&["codes", "list"]).shows(&["SHOW-2026"]);
+    it.done(&["codes", "show", "SHOW-2026"]).shows(&["free"]);
     it.done(&["policies", "list"]).shows(&["standard/1"]);
     it.done(&["policies", "show", "standard"])
         .shows(&["# standard/1, active"]);
@@ -227,6 +228,27 @@ fn back_office(it: &mut Elsewhere) {
     assert_eq!(secrets.lines().count(), 1 + 3, "{secrets}");
     let mode = fs::metadata(&made).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    let code = secrets.lines().nth(1).unwrap().rsplit(',').next().unwrap();
+    let refused = it.run(&["codes", "void", code]);
+    assert!(!refused.err.contains(&code[10..]), "{refused:?}");
+    refused.ends(USAGE, &["the first eight characters of the code"]);
+    for (args, told) in [
+        (
+            &["codes", "void", &code[..9], "--preview"][..],
+            "nothing was changed",
+        ),
+        (
+            &["codes", "void", &code[..9]],
+            "the code is void, with 1 uses left",
+        ),
+        (
+            &["codes", "void", "--pack", "FAIR-1"][..],
+            "2 codes of FAIR-1 are void, with 2 uses left; 1 are so already",
+        ),
+    ] {
+        let done = it.done(args);
+        assert!(done.err.contains(told), "{done:?}");
+    }
     let parties = |bad: u32| {
         let row = |n| format!("many,M-{n},{}\n", if n == bad { "" } else { "Somebody" });
         let rows: String = (1..=25).map(row).collect();

@@ -65,6 +65,7 @@ async fn what_is_shown_is_what_the_local_database_shows() {
         &["policies", "list"],
         &["keys", "list"],
         &["codes", "list"],
+        &["codes", "show", "SHOW-2026", "--limit", "2"],
         &["campaigns", "list"],
         &["webhooks", "list"],
         &["report", "platforms"],

@@ -4,7 +4,7 @@ use fleetgrant_schemas::code::ActivationCode;
 
 use crate::ask::{Reason, Request, Want};
 use crate::domain::{CodeId, EntitlementId, PartyId};
-use crate::entitlement::Code;
+use crate::entitlement::{Code, Quantity};
 use crate::event::EventKind;
 use crate::outcome::{Outcome, WantVerdict};
 use crate::rule::Rule;
@@ -121,6 +121,26 @@ fn whatever_is_wrong_with_a_code_is_answered_alike() {
         );
         assert!(outcome.activations.is_empty());
     }
+}
+
+/// What was redeemed stays, and nobody redeems what is left.
+#[test]
+fn a_code_that_became_void_gives_no_more_and_takes_nothing_back() {
+    let (mut bench, sold) = bench(|_| {});
+    let mut early = bench.admitted("early");
+    let mut late = bench.admitted("late");
+    assert_eq!(denials(&redeem(&mut bench, &mut early, &code())), [None]);
+    bench.world.code_mut(ID).unwrap().void = true;
+    assert_eq!(
+        denials(&redeem(&mut bench, &mut late, &code())),
+        [Some(Rule::CodeRefused)]
+    );
+    let again = redeem(&mut bench, &mut early, &code());
+    assert_eq!(again.decided[0].verdict, WantVerdict::Served);
+    assert_eq!(early.features(), ["scan"]);
+    assert_eq!(bench.live(sold), 2);
+    let of = bench.world.entitlement(sold).unwrap();
+    assert_eq!(of.quantity, Quantity::Units(10));
 }
 
 /// A proof seen on the wire is good for its device and its request only.

@@ -198,6 +198,10 @@ fn a_page_in_any_order_reads_no_more_than_the_page() {
         activation_code::packs(db, None, None, &part, 101).map(drop)
     });
     in_each_order(&ledger, no, |db, part| {
+        let gives = EntitlementId([1; 16]);
+        activation_code::single::list(db, "P", gives, &part, 101).map(drop)
+    });
+    in_each_order(&ledger, no, |db, part| {
         history::page(db, &HistoryFilter::default(), &part, 101).map(drop)
     });
     in_each_order(&ledger, no, |db, part| {
