@@ -31,6 +31,7 @@ mod order_acts;
 mod orders;
 mod outage;
 mod output;
+mod own_policies;
 mod parties;
 mod pki;
 mod policies;

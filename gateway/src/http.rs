@@ -46,6 +46,7 @@ pub(crate) mod page;
 pub(crate) mod parties;
 pub(crate) mod party_acts;
 pub(crate) mod policies;
+pub(crate) mod policy_overrides;
 pub(crate) mod policy_rules;
 pub(crate) mod problem;
 pub(crate) mod products;

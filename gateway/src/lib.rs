@@ -27,6 +27,7 @@ pub mod outbox;
 pub mod outgoing;
 pub mod pki;
 pub mod policy_file;
+pub mod policy_layers;
 pub mod quickstart;
 pub mod refresh;
 pub mod report;

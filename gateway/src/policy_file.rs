@@ -3,7 +3,7 @@
 use fleetgrant_core::tier::TierRules;
 use fleetgrant_core::tier::draft::{Contradiction, Draft};
 
-use crate::store::contract::Terms;
+use crate::policy_layers::Terms;
 
 /// A policy is a few lines; more than so many bytes is none.
 pub const MAX_BYTES: usize = 16 * 1024;

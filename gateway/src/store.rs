@@ -34,6 +34,7 @@ pub mod maintenance;
 pub mod order;
 pub mod party;
 pub mod policy;
+pub mod policy_override;
 pub mod product;
 pub mod product_line;
 pub mod raised_ceiling;

@@ -86,7 +86,7 @@ impl<E: Entropy> Turn<'_, E> {
     fn admit_by_factory_grant(&mut self, signed: &SignedAck) {
         let is_expected = self.device.key.is_none()
             && matches!(self.device.state, DeviceState::Expected | DeviceState::Seen)
-            && self.tier.rules.admission == Admission::Automatic;
+            && self.policies.device().rules.admission == Admission::Automatic;
         let holds_it = self.device.watch.factory_grant
             && self.sets.iter().any(|set| set.held() == signed.ack.held);
         if is_expected && holds_it && signed.sender.verdict == Verdict::Admissible {
@@ -214,10 +214,11 @@ impl<E: Entropy> Turn<'_, E> {
     }
 
     fn is_over(&self, id: ActivationId) -> bool {
-        let (slack, grace) = (self.ctx.policy.slack, self.tier.rules.grace);
+        let slack = self.ctx.policy.slack;
         let run = self.ledger.activation(id).and_then(|activation| {
             let entitlement = self.ledger.entitlement(activation.entitlement)?;
             let before = activation.run.as_ref();
+            let grace = self.policies.rules(entitlement.id).grace;
             term::run(entitlement, before, self.ctx.now, slack, grace).ok()
         });
         run.is_some_and(|run| run.is_over(self.ctx.now))

@@ -20,7 +20,7 @@ use crate::ledger::Ledger;
 use crate::policy::Policy;
 use crate::rule::Rule;
 use crate::term;
-use crate::tier::TierRules;
+use crate::tier::Policies;
 
 /// What a set makes of an activation the device is meant to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(crate) enum Prospect {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Conditions<'a> {
     pub(crate) policy: &'a Policy,
-    pub(crate) rules: &'a TierRules,
+    pub(crate) rules: &'a Policies,
     /// A clone is suspected: nothing new.
     pub(crate) frozen: bool,
     pub(crate) now: Timestamp,
@@ -62,15 +62,16 @@ pub(crate) fn prospect(
     if is_new && conditions.frozen {
         return Prospect::Out(Rule::CloneSuspected);
     }
-    let (slack, grace) = (conditions.policy.slack, conditions.rules.grace);
-    let run = match (activation.kind, conditions.rules.temporary) {
+    let rules = conditions.rules.rules(entitlement.id);
+    let (slack, grace) = (conditions.policy.slack, rules.grace);
+    let run = match (activation.kind, rules.temporary) {
         (ActivationKind::Normal, _) => {
             term::run(entitlement, activation.run.as_ref(), now, slack, grace)
         }
         (ActivationKind::Temporary, Some(temporary)) => Ok(activation
             .run
             .unwrap_or_else(|| term::temporary(temporary.days, activation.created_at, slack))),
-        // The tier has none any more: what is out goes on to its end, and nothing new goes out.
+        // Policy has none any more: what is out goes on to its end, and nothing new goes out.
         (ActivationKind::Temporary, None) => match activation.run {
             Some(run) => Ok(run),
             None => return Prospect::Over,
@@ -154,8 +155,8 @@ pub(crate) struct Content<'a> {
     pub(crate) issued_at: Timestamp,
     pub(crate) install_until: Timestamp,
     pub(crate) renew_after: u32,
-    /// Without contact, the rights in it run until here.
-    pub(crate) lease_end: Option<Timestamp>,
+    /// What says how long its rights run without contact.
+    pub(crate) rules: &'a Policies,
     pub(crate) ledger: &'a Ledger,
     pub(crate) included: &'a [ActivationId],
     pub(crate) denials: &'a [Denial],
@@ -229,6 +230,13 @@ impl Content<'_> {
         })
     }
 
+    /// Without contact, the rights of an entitlement run until here.
+    fn lease_end(&self, entitlement: &Entitlement) -> Option<Timestamp> {
+        let last = Timestamp::from_seconds(limits::MAX_INSTANT - 1);
+        let lease = self.rules.rules(entitlement.id).lease?;
+        Some(self.issued_at.plus_seconds(lease.get().into()).min(last))
+    }
+
     fn right<'f>(
         &self,
         activation: &Activation,
@@ -281,7 +289,7 @@ impl Content<'_> {
             grace: grace.filter(|grace| *grace > 0),
             vendor_data: Some(&feature.vendor_data[..]).filter(|data| !data.is_empty()),
             usage_base: (is_counted && usage_base > 0).then_some(usage_base),
-            lease_end: self.lease_end.map(Timestamp::seconds),
+            lease_end: self.lease_end(entitlement).map(Timestamp::seconds),
             build_ceiling,
             end_effect: waits.then_some(EndEffect::NextBoot),
         }

@@ -34,7 +34,7 @@ use crate::policy::Policy;
 use crate::quota::{Leave, NewUse, QuotaUse, Uses};
 use crate::rule::{Refusal, Rule};
 use crate::snapshot::{Declined, Moved};
-use crate::tier::TierRules;
+use crate::tier::Policies;
 
 /// What a decision looks at.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +48,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) used: &'a [QuotaUse],
     pub(crate) leave: Leave,
     pub(crate) policy: &'a Policy,
-    /// What the tier of the device's owner is allowed.
-    pub(crate) rules: &'a TierRules,
+    /// What the device's owner is allowed, and what with which of its rights.
+    pub(crate) rules: &'a Policies,
     pub(crate) realm: &'a Realm,
     /// The key that signed the request.
     pub(crate) key: KeyThumbprint,

@@ -162,6 +162,8 @@ named! {
         KeyRevoked = 131 "key-revoked",
         /// Another policy, or none, lies over that of a party's tier.
         ContractChanged = 132 "contract-changed",
+        /// A product or an entitlement has another policy of its own, or none.
+        PolicyOverridden = 136 "policy-overridden",
         /// Uses that another system counted were imported.
         UsageImported = 133 "usage-imported",
         /// Up to which build firmware turns it on is another.

@@ -30,6 +30,7 @@ pub struct World {
     bound: BTreeSet<(DeviceId, EntitlementId)>,
     codes: BTreeMap<CodeId, Code>,
     tiers: BTreeMap<PartyId, Arc<TierPolicy>>,
+    own_policies: BTreeMap<EntitlementId, Arc<TierPolicy>>,
     taken_up: BTreeMap<ActivationId, u32>,
     /// Units credited while in use.
     pending_credit: BTreeMap<EntitlementId, u32>,
@@ -104,6 +105,11 @@ impl World {
     /// Puts a party under a policy; others have that of whoever has no tier.
     pub fn set_tier(&mut self, party: PartyId, policy: TierPolicy) {
         self.tiers.insert(party, Arc::new(policy));
+    }
+
+    /// Puts the rights of an entitlement under a policy of their own, whoever has them.
+    pub fn set_own_policy(&mut self, entitlement: EntitlementId, policy: TierPolicy) {
+        self.own_policies.insert(entitlement, Arc::new(policy));
     }
 
     /// Binds an entitlement to a device, as a shipment or a manifest does.

@@ -118,6 +118,7 @@ pub fn assign<E: Entropy>(
         return Err(OperatorError::NoUnits);
     }
     let mut turn = Turn::new(snapshot, ctx, entropy);
+    turn.about = Some(entitlement);
     turn.check_in_service()?;
     turn.check_assignable(entitlement)?;
     let (predecessor, moves) = turn.take_up_for(entitlement, units);

@@ -10,7 +10,7 @@ use crate::domain::{DeviceId, EntitlementId, PartyId, Timestamp, named};
 use crate::entitlement::Entitlement;
 use crate::rule::{Refusal, Rule};
 use crate::snapshot::Snapshot;
-use crate::tier::{Beyond, Permit, Quota, QuotaScope};
+use crate::tier::{Beyond, Permit, PolicyTag, Quota, QuotaScope};
 
 named! {
     /// What a quota is for.
@@ -111,12 +111,14 @@ impl QuotaUse {
 }
 
 /// How a quota stands, of which something is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotaStanding {
     /// Which one.
     pub kind: QuotaKind,
     /// For this entitlement.
     pub entitlement: EntitlementId,
+    /// Under which policy.
+    pub policy: PolicyTag,
     /// What counts of it; none where policy gives nothing of it without an approval.
     pub within: Option<Allowed>,
 }
@@ -141,7 +143,8 @@ impl Snapshot {
         now: Timestamp,
     ) -> Option<QuotaStanding> {
         let entitlement = self.entitlements.iter().find(|e| e.id == entitlement)?;
-        let rules = &self.tier.rules;
+        let policy = self.policies.of(entitlement.id);
+        let rules = &policy.rules;
         let permit = match kind {
             QuotaKind::Rehost => rules.rehost,
             QuotaKind::RehostUnconfirmed => rules.rehost_unconfirmed,
@@ -171,6 +174,7 @@ impl Snapshot {
         Some(QuotaStanding {
             kind,
             entitlement: entitlement.id,
+            policy: policy.tag.clone(),
             within,
         })
     }
@@ -232,6 +236,7 @@ impl Uses<'_> {
                     Beyond::Refused => Rule::QuotaUsed,
                 },
                 lifts_at: freed_at(counted, over),
+                under: None,
             });
         }
         let recent = self.now.minus_seconds(SHORTEST_WINDOW);

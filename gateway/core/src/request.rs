@@ -145,7 +145,7 @@ impl<E: Entropy> Turn<'_, E> {
 
     /// What the tier's policy says of the way a request comes, and of how many come.
     fn check_access(&mut self, request: &Request) -> Result<(), Answer> {
-        let (now, rules) = (self.ctx.now, &self.tier.rules);
+        let (now, rules) = (self.ctx.now, &self.policies.device().rules);
         if let Some(limit) = rules.requests_per_day {
             let requests = &mut self.device.watch.requests;
             if requests.add(now, DAY) > limit.get() {
@@ -275,7 +275,7 @@ impl<E: Entropy> Turn<'_, E> {
             (DeviceState::Readmitted, Verdict::Pinned | Verdict::Admissible) => return Ok(()),
             (state, Verdict::Admissible)
                 if state != DeviceState::Admitted
-                    && self.tier.rules.admission == Admission::Approval =>
+                    && self.policies.device().rules.admission == Admission::Approval =>
             {
                 self.quarantine(sender, "policy");
             }
@@ -298,7 +298,7 @@ impl<E: Entropy> Turn<'_, E> {
             Event::new(EventKind::DeviceQuarantined)
                 .with("key", sender.key)
                 .with("by", by)
-                .with("policy", &self.tier.tag),
+                .with("policy", &self.policies.device().tag),
         );
     }
 

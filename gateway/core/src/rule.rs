@@ -1,6 +1,6 @@
 //! Why a want is denied.
 
-use crate::domain::{Timestamp, named};
+use crate::domain::{EntitlementId, Timestamp, named};
 use crate::policy::Policy;
 
 const DAY: u32 = 86_400;
@@ -88,6 +88,8 @@ pub struct Refusal {
     pub rule: Rule,
     /// From here on it denies no more, if nothing else happens; none: somebody must act.
     pub lifts_at: Option<Timestamp>,
+    /// The entitlement whose policy it was denied under; none: the device's.
+    pub under: Option<EntitlementId>,
 }
 
 impl From<Rule> for Refusal {
@@ -95,11 +97,19 @@ impl From<Rule> for Refusal {
         Self {
             rule,
             lifts_at: None,
+            under: None,
         }
     }
 }
 
 impl Refusal {
+    /// The same, under the policy of an entitlement, unless that of another is named already.
+    #[must_use]
+    pub(crate) fn under(mut self, entitlement: EntitlementId) -> Self {
+        self.under.get_or_insert(entitlement);
+        self
+    }
+
     /// Seconds after which asking again may be answered differently; none: only asking for
     /// something else helps.
     #[must_use]

@@ -1,7 +1,6 @@
 //! Everything a decision about one device looks at, read in one transaction.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::activation::Activation;
 use crate::device::Device;
@@ -9,15 +8,16 @@ use crate::domain::{ActivationId, ActivationKind, EntitlementId, ProductId, Remo
 use crate::entitlement::{Binding, Code, Entitlement};
 use crate::quota::QuotaUse;
 use crate::set::CommittedSet;
-use crate::tier::TierPolicy;
+use crate::tier::Policies;
 
 /// Everything a decision about one device looks at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     /// The device, locked for the rest of the transaction.
     pub device: Device,
-    /// The policy in force for the tier of its owner; of whoever has no tier, if nobody owns it.
-    pub tier: Arc<TierPolicy>,
+    /// The policy in force for the tier of its owner; of whoever has no tier, if nobody owns it. And
+    /// those of the entitlements below for which something lies over that.
+    pub policies: Policies,
     /// All its activations that hold units, and those written off whose absence is not proven.
     pub activations: Vec<Activation>,
     /// The entitlements of those activations; those bound to the device by order line, shipment
@@ -48,7 +48,7 @@ pub struct Holdings {
     /// As in a [`Snapshot`].
     pub device: Device,
     /// As in a [`Snapshot`].
-    pub tier: Arc<TierPolicy>,
+    pub policies: Policies,
     /// As in a [`Snapshot`].
     pub activations: Vec<Activation>,
     /// The entitlements of those activations, as if nothing bound them to the device: what it has
@@ -96,7 +96,7 @@ impl From<Snapshot> for Holdings {
     fn from(snapshot: Snapshot) -> Self {
         let Snapshot {
             device,
-            tier,
+            policies,
             activations,
             mut entitlements,
             sets,
@@ -108,7 +108,7 @@ impl From<Snapshot> for Holdings {
         });
         Self {
             device,
-            tier,
+            policies,
             activations,
             entitlements,
             sets,
@@ -121,14 +121,14 @@ impl From<Holdings> for Snapshot {
     fn from(holdings: Holdings) -> Self {
         let Holdings {
             device,
-            tier,
+            policies,
             activations,
             entitlements,
             sets,
         } = holdings;
         Self {
             device,
-            tier,
+            policies,
             activations,
             entitlements,
             codes: Vec::new(),
@@ -147,7 +147,7 @@ impl Snapshot {
     pub fn of(device: Device) -> Self {
         Self {
             device,
-            tier: TierPolicy::unassigned(),
+            policies: Policies::unassigned(),
             activations: Vec::new(),
             entitlements: Vec::new(),
             codes: Vec::new(),

@@ -6,11 +6,11 @@
 //! What is the same for every tier (the protocol's own limits) is [`crate::policy::Policy`].
 
 pub mod draft;
+mod layer;
 mod shipped;
 mod window;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::TierName;
 use crate::entitlement::Quantity;
 
+pub use layer::{Layer, Policies};
 pub use shipped::{DEFAULT_TIER, shipped, standard};
 pub use window::{InvalidWindow, Window};
 
@@ -31,26 +32,20 @@ pub struct TierPolicy {
     pub rules: TierRules,
 }
 
-/// Names a version of a tier's policy, as decisions record it: `standard/1`, or `standard/1+C-7`
-/// where a contract's lies over it.
+/// Names a version of a tier's policy, as decisions record it: `standard/1`, or, where others lie over
+/// it, with the reference of each, the lowest first: `standard/1+product:P-2+C-7+entitlement:E-1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyTag {
     /// The tier.
     pub tier: TierName,
     /// From 1, and never changed once it was in force.
     pub version: u32,
-    /// The contract whose policy lies over it, by its reference.
+    /// The product's policy that lies over it, by its reference.
+    pub product: Option<String>,
+    /// The contract whose policy lies over those, by its reference.
     pub contract: Option<String>,
-}
-
-impl fmt::Display for PolicyTag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.tier, self.version)?;
-        match &self.contract {
-            Some(contract) => write!(f, "+{contract}"),
-            None => Ok(()),
-        }
-    }
+    /// The entitlement's policy that lies over those, by its reference.
+    pub entitlement: Option<String>,
 }
 
 /// What the parties of a tier may do.
@@ -135,8 +130,8 @@ impl Suggestion {
     pub const WHOLE: i128 = 1_000_000_000_000_000_000;
 }
 
-/// How a kind of request is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How a kind of request is answered; the stricter the later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// At once.

@@ -5,7 +5,6 @@ mod issue;
 pub(crate) use issue::{NoRoom, Proposal, Why};
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use fleetgrant_schemas::notice::Notice;
 
@@ -15,7 +14,8 @@ use crate::context::{Context, Entropy};
 use crate::decide::Facts;
 use crate::device::Device;
 use crate::domain::{
-    ActivationId, Challenge, CodeId, Cti, DeviceNonce, KeyThumbprint, ProductId, Seq, SetKey,
+    ActivationId, Challenge, CodeId, Cti, DeviceNonce, EntitlementId, KeyThumbprint, ProductId,
+    Seq, SetKey,
 };
 use crate::entitlement::Code;
 use crate::event::{Event, EventKind};
@@ -25,12 +25,14 @@ use crate::outcome::{Answer, CodeChange, Decided, Deliveries, Outcome};
 use crate::quota::{Leave, NewUse, QuotaUse, Uses};
 use crate::set::{CommittedSet, IssuedSet};
 use crate::snapshot::{Declined, Moved, Snapshot};
-use crate::tier::TierPolicy;
+use crate::tier::{Policies, PolicyTag};
 
 /// One turn of the conversation with a device.
 pub(crate) struct Turn<'a, E> {
     pub(crate) ctx: Context<'a>,
-    pub(crate) tier: Arc<TierPolicy>,
+    pub(crate) policies: Policies,
+    /// The entitlement that an act is about, if it is about one.
+    pub(crate) about: Option<EntitlementId>,
     /// By whose leave it is decided.
     pub(crate) leave: Leave,
     entropy: &'a mut E,
@@ -76,7 +78,8 @@ impl<'a, E: Entropy> Turn<'a, E> {
         sets.sort_by_key(|set| set.key);
         Self {
             ctx,
-            tier: snapshot.tier,
+            policies: snapshot.policies,
+            about: None,
             leave: Leave::Policy,
             entropy,
             device: snapshot.device,
@@ -97,6 +100,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
     }
 
     pub(crate) fn finish(self, answer: Answer) -> Outcome {
+        let policy = self.tag(self.about).clone();
         let (activations, entitlements, events) = self.ledger.into_changes();
         Outcome {
             device: self.device,
@@ -107,10 +111,18 @@ impl<'a, E: Entropy> Turn<'a, E> {
             uses: self.uses,
             deliveries: self.deliveries,
             issued: self.issued,
-            policy: self.tier.tag.clone(),
+            policy,
             events,
             decided: self.decided,
             answer,
+        }
+    }
+
+    /// What a decision is recorded under: about the rights of an entitlement, or the device.
+    pub(crate) fn tag(&self, about: Option<EntitlementId>) -> &PolicyTag {
+        match about {
+            Some(entitlement) => &self.policies.of(entitlement).tag,
+            None => &self.policies.device().tag,
         }
     }
 
@@ -135,7 +147,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
             used: &self.used,
             leave: self.leave,
             policy: self.ctx.policy,
-            rules: &self.tier.rules,
+            rules: &self.policies,
             realm: &self.ctx.authority.realm,
             key,
             now: self.ctx.now,
@@ -160,7 +172,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
                 .with("quota", used.kind.as_str())
                 .with("units", used.units)
                 .with("leave", used.leave().as_str())
-                .with("policy", &self.tier.tag),
+                .with("policy", &self.policies.of(used.entitlement).tag),
         );
         self.uses.push(used);
     }
@@ -169,7 +181,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
     pub(crate) fn conditions(&self) -> Conditions<'_> {
         Conditions {
             policy: self.ctx.policy,
-            rules: &self.tier.rules,
+            rules: &self.policies,
             frozen: self.device.watch.frozen,
             now: self.ctx.now,
         }

@@ -135,6 +135,7 @@ row!(
         entitlement: String,
         used: Option<u32>,
         limit: Option<u32>,
+        policy: String,
     }
 );
 
@@ -181,6 +182,7 @@ impl From<CaseFacts> for Facts {
                 .unwrap_or_else(|| quota.entitlement.to_string()),
             used: quota.used,
             limit: quota.limit,
+            policy: quota.policy,
         });
         Self {
             of: OwnerLine {

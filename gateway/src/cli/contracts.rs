@@ -1,5 +1,5 @@
 //! `fleetgrant policies contract`, `release` and `effective`: what one party's contract says
-//! otherwise than its tier.
+//! otherwise than its tier, and what applies of all that lies over it.
 
 mod remote;
 
@@ -8,17 +8,18 @@ pub(super) use remote::run as run_remote;
 use std::path::PathBuf;
 
 use anyhow::anyhow;
-use fleetgrant_core::tier::TierRules;
+use fleetgrant_core::tier::{Layer, TierRules};
 
 use super::ledger::{Ledger, actor};
 use super::policies::read;
-use super::{Failure, Global, OrUnavailable, output};
+use super::{Failure, Global, OrUnavailable, output, own_policies};
 use crate::clock::Clock;
 use crate::http::contracts::{self as shown, EffectivePolicy};
 use crate::policy_file;
-use crate::store::contract::{self, Put, Terms};
+use crate::policy_layers::{self, Terms};
+use crate::store::contract::{self, Ended, Put};
 use crate::store::event::Occasion;
-use crate::store::policy;
+use crate::store::{Db, StoreError, Verdict, policy};
 
 /// Put what one party's contract says otherwise than its tier in force
 ///
@@ -38,11 +39,31 @@ pub(super) struct Contract {
     dry_run: bool,
 }
 
-/// A party, whose contract ends or whose policy is shown
+/// End a policy that lies over the tiers': a contract's, a product's or an entitlement's
 #[derive(Debug, clap::Args)]
-pub(super) struct Party {
+#[group(required = true, multiple = false)]
+pub(super) struct Release {
+    /// The party whose contract's ends: a name, or the id that some system calls it by
+    party: Option<String>,
+    /// The product whose policy ends, by its code
+    #[arg(long)]
+    pub(super) product: Option<String>,
+    /// The entitlement whose policy ends: its reference or its id
+    #[arg(long)]
+    pub(super) entitlement: Option<String>,
+}
+
+/// Show the policy that applies to a party, or to some of its rights
+#[derive(Debug, clap::Args)]
+pub(super) struct Effective {
     /// The party: a name, or the id that some system calls it by
     party: String,
+    /// To its rights to this product, by its code
+    #[arg(long, conflicts_with = "entitlement")]
+    product: Option<String>,
+    /// To the rights of this entitlement: its reference or its id
+    #[arg(long)]
+    entitlement: Option<String>,
 }
 
 fn refused(args: &Contract, reason: &dyn std::fmt::Display) -> Failure {
@@ -58,6 +79,9 @@ fn terms(args: &Contract) -> Result<Terms, Failure> {
         let told = "it says nothing; `policies release` ends a contract";
         return Err(refused(args, &told));
     }
+    terms
+        .check(Layer::Contract)
+        .map_err(|reason| refused(args, &reason))?;
     Ok(terms)
 }
 
@@ -66,20 +90,16 @@ pub(super) fn put(global: &Global, args: &Contract) -> Result<(), Failure> {
     let ledger = Ledger::open(global)?;
     let party = ledger.party(&args.party)?;
     let of_tier = ledger.read(move |db| policy::of_tier(db, Some(party)))?;
-    let tier = of_tier.tag.tier.as_str();
-    terms
-        .laid_on(tier, &of_tier.rules)
-        .map_err(|reason| refused(args, &reason))?;
-    if args.dry_run {
-        super::note("it can be put in force");
-        return Ok(());
-    }
-    let reference = args.reference.clone();
-    let put = write(&ledger, move |db, occasion| {
-        contract::put_in_force(db, party, &reference, &terms, occasion)
+    let (reference, dry_run) = (args.reference.clone(), args.dry_run);
+    let put = decide(&ledger, move |db, occasion| {
+        let put = contract::put_in_force(db, party, &reference, &terms, occasion)?;
+        let keeps = matches!(put, Put::InForce | Put::Unchanged) && !dry_run;
+        Ok((put, keeps))
     })?;
     let name = &args.reference;
     match put {
+        Put::InForce | Put::Unchanged if args.dry_run => super::note("it can be put in force"),
+        Put::Contradicted(contradicted) => return Err(refused(args, &contradicted)),
         Put::InForce => tell_of_put(args, &format!("{}+{name}", of_tier.tag), true),
         Put::Unchanged => tell_of_put(args, name, false),
         Put::ReferenceTaken => {
@@ -100,40 +120,65 @@ fn tell_of_put(args: &Contract, policy: &str, changed: bool) {
     });
 }
 
-pub(super) fn release(global: &Global, args: &Party) -> Result<(), Failure> {
+pub(super) fn release(global: &Global, args: &Release) -> Result<(), Failure> {
     let ledger = Ledger::open(global)?;
-    let party = ledger.party(&args.party)?;
-    let ended = write(&ledger, move |db, occasion| {
-        contract::end(db, party, occasion)
+    if let Some((layer, called)) = args.own() {
+        return own_policies::end(&ledger, layer, called);
+    }
+    let called = args.party.as_deref().unwrap_or_default();
+    let party = ledger.party(called)?;
+    let ended = decide(&ledger, move |db, occasion| {
+        let ended = contract::end(db, party, occasion)?;
+        let keeps = !matches!(ended, Ended::Contradicted(_));
+        Ok((ended, keeps))
     })?;
-    tell_of_end(args, ended);
+    match ended {
+        Ended::Ended(reference) => tell_of_end(called, Some(&reference)),
+        Ended::None => tell_of_end(called, None),
+        Ended::Contradicted(contradicted) => {
+            return Err(Failure::refused(anyhow!("{contradicted}")));
+        }
+    }
     Ok(())
 }
 
-fn tell_of_end(args: &Party, ended: Option<String>) {
+fn tell_of_end(party: &str, ended: Option<&str>) {
     super::note(&match ended {
-        Some(reference) => format!(
-            "{reference} has ended: {} is under its tier alone",
-            args.party
-        ),
-        None => format!("{} is under its tier alone already", args.party),
+        Some(reference) => format!("{reference} has ended: {party} is under its tier alone"),
+        None => format!("{party} is under its tier alone already"),
     });
 }
 
-pub(super) fn effective(ledger: &Ledger, args: &Party) -> Result<(), Failure> {
+pub(super) fn effective(ledger: &Ledger, args: &Effective) -> Result<(), Failure> {
     let party = ledger.party(&args.party)?;
-    let sheet = ledger.read(move |db| shown::sheet(db, party))?;
+    let of = match (&args.product, &args.entitlement) {
+        (_, Some(called)) => {
+            let row = ledger.entitlement(called)?;
+            let code = row.product;
+            Some((own_policies::product_called(ledger, &code)?, Some(row.id.0)))
+        }
+        (Some(code), None) => Some((own_policies::product_called(ledger, code)?, None)),
+        (None, None) => None,
+    };
+    let sheet = ledger.read(move |db| shown::sheet(db, party, of))?;
     let gone = || Failure::refused(anyhow!("there is no party {party}"));
     show(sheet.ok_or_else(gone)?)
 }
 
 fn show(sheet: EffectivePolicy) -> Result<(), Failure> {
-    if let Some(contract) = &sheet.contract
-        && !sheet.policy.ends_with(&format!("+{contract}"))
-    {
-        super::note(&format!(
-            "{contract} contradicts the policy of the tier, which applies alone"
-        ));
+    let layers = [
+        (Layer::Product, &sheet.product),
+        (Layer::Contract, &sheet.contract),
+        (Layer::Entitlement, &sheet.entitlement),
+    ];
+    for (layer, reference) in layers {
+        if let Some(reference) = reference
+            && !names(&sheet.policy, layer, reference)
+        {
+            super::note(&format!(
+                "{reference} of the {layer} contradicts what is below it, which applies without it"
+            ));
+        }
     }
     let rules = TierRules::try_from(sheet.rules.0).map_err(Failure::refused)?;
     let text = policy_file::to_toml(&rules);
@@ -141,32 +186,43 @@ fn show(sheet: EffectivePolicy) -> Result<(), Failure> {
         .or_unavailable(|| "cannot write the policy".to_owned())
 }
 
-fn write<T: Send + 'static>(
+/// Whether the name of a policy has a layer in it.
+fn names(policy: &str, layer: Layer, reference: &str) -> bool {
+    let part = match layer {
+        Layer::Contract => reference.to_owned(),
+        Layer::Product | Layer::Entitlement => format!("{layer}:{reference}"),
+    };
+    policy.split('+').skip(1).any(|named| named == part)
+}
+
+/// Does it, and keeps it if `act` says so.
+pub(super) fn decide<T: Send + 'static>(
     ledger: &Ledger,
-    act: impl Fn(&mut crate::store::Db, Occasion<'_>) -> Result<T, crate::store::StoreError>
-    + Send
-    + 'static,
+    act: impl Fn(&mut Db, Occasion<'_>) -> Result<(T, bool), StoreError> + Send + 'static,
 ) -> Result<T, Failure> {
     let now = Clock::system()
         .trusted_now()
         .map_err(Failure::unavailable)?;
-    let done = ledger.store().write_blocking("contract", move |db| {
+    let done = ledger.store().transaction_blocking("policy", move |db| {
         let actor = actor();
         let occasion = Occasion {
             at: now,
             actor: &actor,
             cause: &[],
         };
-        act(db, occasion)
+        Ok(match act(db, occasion)? {
+            (done, true) => Verdict::Commit(done),
+            (done, false) => Verdict::Rollback(done),
+        })
     })?;
     Ok(done)
 }
 
 /// Part of what decisions are recorded under.
-fn reference(text: &str) -> Result<String, String> {
-    if contract::is_reference(text) {
+pub(super) fn reference(text: &str) -> Result<String, String> {
+    if policy_layers::is_reference(text) {
         Ok(text.to_owned())
     } else {
-        Err(contract::REFERENCE.to_owned())
+        Err(policy_layers::REFERENCE.to_owned())
     }
 }

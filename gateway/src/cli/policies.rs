@@ -12,13 +12,11 @@ use fleetgrant_core::tier::TierRules;
 use fleetgrant_core::tier::draft::Draft;
 use serde::Serialize;
 
-use super::ledger::{Ledger, SortArgs, actor};
+use super::ledger::{Ledger, SortArgs};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable, Remote, contracts};
-use crate::clock::Clock;
+use super::{Failure, Global, OrUnavailable, Remote, contracts, own_policies};
 use crate::http::policies::{Policy, PolicyLine as Line};
 use crate::policy_file;
-use crate::store::event::Occasion;
 use crate::store::policy::{self, PolicyFilter, PolicySort, PolicyVersion, Put};
 
 /// List, show and change what the tiers of customers are allowed
@@ -34,10 +32,10 @@ pub(super) enum Command {
     Show(Show),
     Set(Set),
     Contract(contracts::Contract),
-    /// Put a party under its tier's policy alone
-    Release(contracts::Party),
-    /// Show the policy that applies to a party, its contract's over its tier's
-    Effective(contracts::Party),
+    Product(own_policies::Product),
+    Entitlement(own_policies::Entitlement),
+    Release(contracts::Release),
+    Effective(contracts::Effective),
 }
 
 /// List the versions of every tier's policy, the newest of each first
@@ -106,6 +104,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         Command::Show(args) => show(&Ledger::open(global)?, args),
         Command::Set(args) => set(global, args),
         Command::Contract(args) => contracts::put(global, args),
+        Command::Product(args) => own_policies::put(global, &args.order()),
+        Command::Entitlement(args) => own_policies::put(global, &args.order()),
         Command::Release(args) => contracts::release(global, args),
         Command::Effective(args) => contracts::effective(&Ledger::open(global)?, args),
     }
@@ -196,24 +196,17 @@ fn set(global: &Global, args: &Set) -> Result<(), Failure> {
     }
     let ledger = Ledger::open(global)?;
     let tier = args.tier.clone();
-    let now = Clock::system()
-        .trusted_now()
-        .map_err(Failure::unavailable)?;
-    let put = ledger.store().write_blocking("policy", move |db| {
-        let actor = actor();
-        let occasion = Occasion {
-            at: now,
-            actor: &actor,
-            cause: &[],
-        };
-        policy::put_in_force(db, &tier, &rules, occasion)
+    let put = contracts::decide(&ledger, move |db, occasion| {
+        let put = policy::put_in_force(db, &tier, &rules, occasion)?;
+        let keeps = !matches!(put, Put::Contradicted(_));
+        Ok((put, keeps))
     })?;
     match put {
         Put::InForce(tag) => tell_of_put(&tag.to_string(), true),
         Put::Unchanged(tag) => tell_of_put(&tag.to_string(), false),
-        Put::Contradicted { contract, reason } => {
+        Put::Contradicted(contradicted) => {
             return Err(Failure::refused(anyhow!(
-                "the contract {contract} contradicts it: {reason}; put another contract in force first"
+                "{contradicted}; put another in its place first"
             )));
         }
     }

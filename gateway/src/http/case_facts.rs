@@ -68,6 +68,8 @@ pub(crate) struct UnitsAsked {
 pub(crate) struct QuotaStands {
     pub(crate) kind: word::QuotaKind,
     pub(crate) entitlement: Id,
+    /// The policy whose quota it is, with what lies over the tier's for this entitlement.
+    pub(crate) policy: String,
     /// Units that count within its window; null where policy gives none without an approval.
     pub(crate) used: Option<u32>,
     /// Units that may be given without an approval; null as above.
@@ -266,13 +268,14 @@ impl Asked {
             Some(QuotaStands {
                 kind: word::QuotaKind(stands.kind),
                 entitlement: Id(entitlement.0),
+                policy: stands.policy.to_string(),
                 used: stands.within.map(|within| within.used),
                 limit: stands.within.map(|within| within.limit),
             })
         });
         Self {
-            tier: snapshot.tier.tag.tier.to_string(),
-            policy: snapshot.tier.tag.to_string(),
+            tier: snapshot.policies.device().tag.tier.to_string(),
+            policy: snapshot.policies.device().tag.to_string(),
             quotas: quotas.collect(),
             units,
         }

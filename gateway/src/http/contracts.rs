@@ -1,12 +1,14 @@
-//! What one party's contract says otherwise than its tier, and the policy that comes of both.
+//! What one party's contract says otherwise than its tier, and the policy that comes of all that
+//! applies to it.
 
 use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::Response;
-use fleetgrant_core::domain::PartyId;
+use fleetgrant_core::domain::{EntitlementId, PartyId, ProductId};
+use fleetgrant_core::tier::Layer;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
 use super::etag::{MatchParams, Tagged};
@@ -17,18 +19,37 @@ use super::value::Id;
 use super::within::Thing;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, parties};
-use crate::store::contract::{self, Put, Terms, TermsError};
+use crate::policy_layers::{self, Terms};
+use crate::store::contract::{self, Ended, Put};
 use crate::store::event::Occasion;
-use crate::store::{Db, StoreError, policy};
+use crate::store::listing::{self, ProductFilter};
+use crate::store::policy_override::{self, Subject};
+use crate::store::{Db, StoreError, entitlement, policy};
 
-/// The policy that applies to a party: its tier's, with its contract's over it.
+/// Which of a party's rights.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OfRight {
+    /// To the product of this code.
+    product: Option<String>,
+    /// Of this entitlement: its id.
+    #[param(inline)]
+    entitlement: Option<Id>,
+}
+
+/// The policy that applies to a party, or to some of its rights: its tier's, with what lies over it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct EffectivePolicy {
     /// What decisions are recorded under, as `standard/1` or `standard/1+FRAME-7`.
     pub(crate) policy: String,
-    /// The contract that is in force; if `policy` does not name it, it contradicts the tier's policy,
-    /// which applies alone.
+    /// The policy of the product that was asked for; of those in force, what `policy` does not name
+    /// contradicts what is below it and is left out.
+    pub(crate) product: Option<String>,
+    /// The contract that is in force.
     pub(crate) contract: Option<String>,
+    /// The policy of the entitlement that was asked for.
+    pub(crate) entitlement: Option<String>,
     pub(crate) rules: PolicyRules,
 }
 
@@ -60,33 +81,87 @@ pub(crate) struct ContractEnded {
     pub(crate) ended: Option<String>,
 }
 
-/// Show the policy that applies to a party, its contract's over its tier's
+/// Show the policy that applies to a party, or to its rights to a product or of an entitlement
 #[utoipa::path(
     get, path = "/parties/{party}/policy", operation_id = "show_effective_policy", tag = "policies",
-    params(("party" = inline(Id), Path, description = "Its id")),
+    params(("party" = inline(Id), Path, description = "Its id"), OfRight),
     responses((status = OK, body = EffectivePolicy))
 )]
 pub(super) async fn effective(
     State(api): State<Api>,
     caller: Caller,
     Named(id): Named<Id>,
+    Query(of): Query<OfRight>,
 ) -> Result<Tagged<EffectivePolicy>, Problem> {
     let (party, within) = (PartyId(id.0), caller.within());
-    let read = move |db: &mut Db| within.see(db, &Thing::Party(party), |db| sheet(db, party));
-    let answer = api.read(read).await?;
+    let entitlement = of.entitlement.map(|id| EntitlementId(id.0));
+    let code = of.product.clone();
+    let read = move |db: &mut Db| {
+        let product = ProductFilter {
+            code,
+            within: within.line(),
+            ..ProductFilter::default()
+        };
+        let product = match product.code {
+            Some(_) => listing::products(db, &product, 1)?
+                .pop()
+                .map(|row| row.id.0),
+            None => None,
+        };
+        let entitlement = match entitlement {
+            Some(id) => within.see(db, &Thing::Entitlement(id), |db| entitlement::find(db, id))?,
+            None => None,
+        };
+        let asked = (product, entitlement.map(|row| (row.product_id.0, row.id.0)));
+        let of = match asked {
+            (_, Some((product, entitlement))) => Some((product, Some(entitlement))),
+            (Some(product), None) => Some((product, None)),
+            (None, None) => None,
+        };
+        let seen = within.see(db, &Thing::Party(party), |db| sheet(db, party, of))?;
+        Ok((seen, asked))
+    };
+    let (answer, (product, entitled)) = api.read(read).await?;
+    let is_known = of.product.is_none() || product.is_some();
+    let code = of.product.unwrap_or_default();
+    found(is_known.then_some(()), "product", &code)?;
+    if let Some(id) = of.entitlement {
+        let (of, _) = found(entitled, "entitlement", id)?;
+        if product.is_some_and(|product| product != of) {
+            let told = format!("entitlement: it is of another product than {code}");
+            return Err(Problem::new(ProblemKind::BadQuery, told));
+        }
+    }
     found(answer, "party", id).map(Tagged)
 }
 
-/// The policy that applies to a party.
-pub(crate) fn sheet(db: &mut Db, party: PartyId) -> Result<Option<EffectivePolicy>, StoreError> {
+/// The policy that applies to a party, or to its rights to a product, and of an entitlement of that.
+pub(crate) fn sheet(
+    db: &mut Db,
+    party: PartyId,
+    of: Option<(ProductId, Option<EntitlementId>)>,
+) -> Result<Option<EffectivePolicy>, StoreError> {
     if parties::sheet(db, party)?.is_none() {
         return Ok(None);
     }
-    let effective = policy::of_owner(db, Some(party))?;
+    let mut own = [None, None];
+    let effective = match of {
+        Some((product, entitlement)) => {
+            own[0] = policy_override::in_force(db, Subject::Product(product))?;
+            if let Some(id) = entitlement {
+                own[1] = policy_override::in_force(db, Subject::Entitlement(id))?;
+            }
+            policy_override::of_right(db, Some(party), product, entitlement)?
+        }
+        None => policy::of_owner(db, Some(party))?,
+    };
     let contract = contract::of_party(db, party)?;
+    let [product, entitlement] = own.map(|own| own.map(|named| named.reference));
     Ok(Some(EffectivePolicy {
         policy: effective.tag.to_string(),
+        product,
         contract: contract.map(|contract| contract.reference),
+        entitlement,
         rules: PolicyRules::from(&effective.rules),
     }))
 }
@@ -112,8 +187,8 @@ pub(super) async fn put(
     write: Write,
 ) -> Result<Response, Problem> {
     let asked: NewContract = write.json()?;
-    if !contract::is_reference(&asked.reference) {
-        let told = format!("reference: {}", contract::REFERENCE);
+    if !policy_layers::is_reference(&asked.reference) {
+        let told = format!("reference: {}", policy_layers::REFERENCE);
         return Err(Problem::new(ProblemKind::BadBody, told));
     }
     let (actor, party) = (write.actor(), PartyId(id.0));
@@ -122,10 +197,16 @@ pub(super) async fn put(
         let told = "terms: they say nothing; end the contract instead";
         return Err(Problem::new(ProblemKind::BadBody, told));
     }
+    if let Err(error) = terms.check(Layer::Contract) {
+        return Err(Problem::new(
+            ProblemKind::BadBody,
+            format!("terms: {error}"),
+        ));
+    }
     write
         .once_as_seen(
             &api,
-            move |db| sheet(db, party),
+            move |db| sheet(db, party, None),
             move |db, now| {
                 let occasion = Occasion {
                     at: now,
@@ -150,13 +231,6 @@ fn attempt(
         return Ok(Step::Refused(problem));
     }
     let of_tier = policy::of_tier(db, Some(party))?;
-    if let Err(error) = terms.laid_on(of_tier.tag.tier.as_str(), &of_tier.rules) {
-        let kind = match error {
-            TermsError::Unreadable(_) => ProblemKind::BadBody,
-            TermsError::Contradiction { .. } => ProblemKind::ContradictoryPolicy,
-        };
-        return Ok(Step::Refused(Problem::new(kind, format!("terms: {error}"))));
-    }
     let changed = match contract::put_in_force(db, party, reference, terms, occasion)? {
         Put::InForce => true,
         Put::Unchanged => false,
@@ -167,6 +241,12 @@ fn attempt(
                     "the party has had a contract {reference} that says something else: give this \
                      one another reference"
                 ),
+            )));
+        }
+        Put::Contradicted(contradicted) => {
+            return Ok(Step::Refused(Problem::new(
+                ProblemKind::ContradictoryPolicy,
+                format!("terms: {contradicted}"),
             )));
         }
     };
@@ -198,7 +278,7 @@ pub(super) async fn end(
     write
         .once_as_seen(
             &api,
-            move |db| sheet(db, party),
+            move |db| sheet(db, party, None),
             move |db, now| {
                 if let Err(problem) = found(parties::sheet(db, party)?, "party", party) {
                     return Ok(Step::Refused(problem));
@@ -208,7 +288,14 @@ pub(super) async fn end(
                     actor: &actor,
                     cause: &[],
                 };
-                let ended = contract::end(db, party, occasion)?;
+                let ended = match contract::end(db, party, occasion)? {
+                    Ended::Ended(reference) => Some(reference),
+                    Ended::None => None,
+                    Ended::Contradicted(contradicted) => {
+                        let kind = ProblemKind::ContradictoryPolicy;
+                        return Ok(Step::Refused(Problem::new(kind, contradicted.to_string())));
+                    }
+                };
                 Ok(Step::Done(ContractEnded { ended }).kept_unless(how.preview))
             },
         )

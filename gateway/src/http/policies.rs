@@ -219,8 +219,8 @@ pub(super) async fn put(
                     cause: &[],
                 };
                 let put = policy::put_in_force(db, &tier, &rules, occasion)?;
-                if let Put::Contradicted { contract, reason } = &put {
-                    let why = format!("the contract {contract} contradicts it: {reason}");
+                if let Put::Contradicted(contradicted) = &put {
+                    let why = contradicted.to_string();
                     let problem = Problem::new(ProblemKind::ContradictoryPolicy, why);
                     return Ok(Step::Refused(problem));
                 }

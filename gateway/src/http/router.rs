@@ -18,7 +18,8 @@ use super::{
     checkpoints, code_acts, contracts, customers, device_acts, device_moves, devices,
     entitlement_acts, entitlements, events, factory, grants, guard, health, history, imports, key,
     keys, license_models, line, migrations, openapi, order_acts, orders, packs, parties,
-    party_acts, policies, products, reconcile, reports, roles, webhook_acts, webhooks,
+    party_acts, policies, policy_overrides, products, reconcile, reports, roles, webhook_acts,
+    webhooks,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -105,6 +106,16 @@ fn described(kept: Kept) -> OpenApiRouter<Api> {
         .routes(routes!(contracts::effective))
         .routes(routes!(contracts::put))
         .routes(routes!(contracts::end))
+        .routes(routes!(
+            policy_overrides::of_product,
+            policy_overrides::put_of_product
+        ))
+        .routes(routes!(policy_overrides::end_of_product))
+        .routes(routes!(
+            policy_overrides::of_entitlement,
+            policy_overrides::put_of_entitlement
+        ))
+        .routes(routes!(policy_overrides::end_of_entitlement))
         .routes(routes!(policies::list))
         .routes(routes!(policies::show, policies::put))
         .routes(routes!(policies::version))

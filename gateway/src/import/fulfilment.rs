@@ -3,8 +3,7 @@
 use std::cmp::Ordering;
 
 use fleetgrant_core::domain::{
-    EntitlementState, HoldReason, Holds, OrderId, OrderLineId, PartyId, Scope, Source, StartBasis,
-    Timestamp,
+    EntitlementState, HoldReason, Holds, OrderId, OrderLineId, Scope, Source, StartBasis, Timestamp,
 };
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::license::Trial;
@@ -22,7 +21,7 @@ use crate::store::entitlement_link as link;
 use crate::store::event::{self, Occasion, Stream};
 use crate::store::order::{self, Order, OrderLine};
 use crate::store::party::Party;
-use crate::store::{Db, StoreError, id, policy};
+use crate::store::{Db, StoreError, id, policy_override};
 
 /// Makes the entitlements of a new line: one for each product that the SKU gives.
 pub(super) fn create(
@@ -38,8 +37,8 @@ pub(super) fn create(
         let reason = Reason::Unfit("gives no product; import what it gives first".to_owned());
         return refuse("sku", reason);
     }
-    let overdraft = known.overdraft(db, owner.id.0)?;
     for content in contents.iter() {
+        let overdraft = known.overdraft(db, owner.id.0, content.content.product_id.0)?;
         let entitlement = sold(overdraft, occasion, order, line, owner, content)?;
         entitlement::insert(db, &entitlement)?;
         begin(db, occasion, &entitlement)?;
@@ -138,8 +137,7 @@ pub(crate) fn resize(
             return refuse("quantity", reason);
         }
         let wanted = sold - elsewhere;
-        let owner = entitlement.owner_id.map(|owner| owner.0);
-        let (has, allowed) = (entitlement.overdraft, overdraft(db, owner, wanted)?);
+        let (has, allowed) = (entitlement.overdraft, overdraft(db, &entitlement, wanted)?);
         // What a policy gave stays under a stricter one, but not for what is not bought any more.
         let overdraft = match wanted.cmp(&(entitlement.units - entitlement.pending_credit)) {
             Ordering::Less => allowed.min(has),
@@ -372,15 +370,12 @@ fn told(kind: EventKind, entitlement: &Entitlement) -> Event {
     happened
 }
 
-/// Units beyond those bought that the owner's policy gives on the day of the sale. What was once
-/// given stays, whatever becomes of the policy.
-pub(super) fn overdraft(
-    db: &mut Db,
-    owner: Option<PartyId>,
-    units: i64,
-) -> Result<i64, StoreError> {
-    let allowed = policy::of_owner(db, owner)?.rules.overdraft;
-    Ok(beyond(allowed, units))
+/// Units beyond those bought that policy gives of an entitlement today. What was once given stays,
+/// whatever becomes of the policy.
+fn overdraft(db: &mut Db, of: &Entitlement, units: i64) -> Result<i64, StoreError> {
+    let owner = of.owner_id.map(|owner| owner.0);
+    let policy = policy_override::of_right(db, owner, of.product_id.0, Some(of.id.0))?;
+    Ok(beyond(policy.rules.overdraft, units))
 }
 
 fn beyond(allowed: Overdraft, units: i64) -> i64 {

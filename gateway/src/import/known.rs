@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use fleetgrant_core::domain::{PartyId, SkuId};
+use fleetgrant_core::domain::{PartyId, ProductId, SkuId};
 use fleetgrant_core::license::Model;
 use fleetgrant_core::tier::Overdraft;
 
@@ -14,7 +14,7 @@ use crate::store::license_model::{self, LicenseModel};
 use crate::store::party::Party;
 use crate::store::product::{self, Product};
 use crate::store::sku::{self, SkuContent};
-use crate::store::{Db, StoreError, policy};
+use crate::store::{Db, StoreError, policy_override};
 
 /// Most of each kind; beyond that it is read anew.
 const MOST: usize = 10_000;
@@ -26,7 +26,7 @@ pub(super) struct Known {
     parties: HashMap<(String, String), Rc<Party>>,
     skus: HashMap<String, Octets<SkuId>>,
     contents: HashMap<Octets<SkuId>, Rc<[Content]>>,
-    overdrafts: HashMap<PartyId, Overdraft>,
+    overdrafts: HashMap<(PartyId, ProductId), Overdraft>,
 }
 
 /// One product that a copy of a SKU gives, with what it is sold by.
@@ -81,13 +81,20 @@ impl Known {
         Ok(contents)
     }
 
-    /// Units beyond those bought that the owner's policy gives today.
-    pub(super) fn overdraft(&mut self, db: &mut Db, owner: PartyId) -> Result<Overdraft, Halt> {
-        if let Some(known) = self.overdrafts.get(&owner) {
+    /// Units beyond those bought that policy gives an owner of a product today.
+    pub(super) fn overdraft(
+        &mut self,
+        db: &mut Db,
+        owner: PartyId,
+        product: ProductId,
+    ) -> Result<Overdraft, Halt> {
+        let key = (owner, product);
+        if let Some(known) = self.overdrafts.get(&key) {
             return Ok(*known);
         }
-        let overdraft = policy::of_owner(db, Some(owner))?.rules.overdraft;
-        keep(&mut self.overdrafts, owner, overdraft);
+        let policy = policy_override::of_right(db, Some(owner), product, None)?;
+        let overdraft = policy.rules.overdraft;
+        keep(&mut self.overdrafts, key, overdraft);
         Ok(overdraft)
     }
 }

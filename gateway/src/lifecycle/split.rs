@@ -11,6 +11,7 @@ use crate::store::entitlement::{self, Entitlement};
 use crate::store::entitlement_link::{self as link, Link};
 use crate::store::event::{self, Occasion, Stream};
 use crate::store::party::{self, Party};
+use crate::store::policy_override::{self, Subject};
 use crate::store::{Db, StoreError, id, maintenance};
 
 /// Part of an entitlement that is to be one of its own.
@@ -78,6 +79,7 @@ pub(super) fn split(
     )?;
     if owner.is_none() {
         maintenance::copy(db, known.id.0, made.id.0, occasion.at)?;
+        policy_override::copy(db, known.id.0, made.id.0, occasion)?;
     }
     note(db, known, &made, units, occasion)?;
     change.changed = true;
@@ -112,6 +114,8 @@ pub(super) fn transfer(
             change.live,
         )));
     }
+    // It was agreed with whoever had it so far; nothing of it is in use.
+    policy_override::end(db, Subject::Entitlement(known.id.0), occasion)?;
     let handed = Entitlement {
         owner_id: Some(party.id),
         time_zone: party.time_zone.clone(),

@@ -114,6 +114,7 @@ fixed!(
     domain::StationId,
     domain::CaseId,
     domain::ContractId,
+    domain::PolicyOverrideId,
     domain::CredentialId,
     domain::EntitlementId,
     domain::FeatureId,

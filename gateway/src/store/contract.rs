@@ -1,98 +1,20 @@
 //! Frames around a party's orders: a policy that lies over that of its tier.
 
-use std::collections::BTreeMap;
-
 use diesel::prelude::*;
 use fleetgrant_core::domain::{ContractId, PartyId};
 use fleetgrant_core::event::{Event, EventKind};
-use fleetgrant_core::tier::TierRules;
-use fleetgrant_core::tier::draft::{Contradiction, Draft};
-use serde_json::Value;
 
 use super::column::{Micros, Octets};
 use super::event::{self, Occasion, Stream};
-use super::schema::{contracts as table, parties};
+use super::policy_override::{self, Contradicted, Reach};
+use super::schema::contracts as table;
 use super::{Db, StoreError, id};
+use crate::policy_layers::{Named, Terms};
 
 /// In force.
-const ACTIVE: i16 = 1;
+pub(super) const ACTIVE: i16 = 1;
 /// Not any more.
 const ENDED: i16 = 2;
-
-/// Fields of a policy that a contract has its own of, by name: a value, or a whole table.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Terms(BTreeMap<String, Value>);
-
-/// Why terms cannot be laid over a policy.
-#[derive(Debug, thiserror::Error)]
-pub enum TermsError {
-    /// They are not fields of a policy.
-    #[error("{0}")]
-    Unreadable(#[from] serde_json::Error),
-    /// Together with the tier's they contradict themselves.
-    #[error("over the policy of the tier {tier}: {reason}")]
-    Contradiction {
-        /// Which tier.
-        tier: String,
-        /// Why.
-        reason: Contradiction,
-    },
-}
-
-/// What [`is_reference`] takes.
-pub const REFERENCE: &str = "it has 1 to 64 of A-Z a-z 0-9 - . _";
-
-/// Whether a contract can be called so: part of what decisions are recorded under.
-#[must_use]
-pub fn is_reference(text: &str) -> bool {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    (1..=64).contains(&text.chars().count()) && text.chars().all(is_plain)
-}
-
-impl Terms {
-    /// Reads them, as JSON.
-    ///
-    /// # Errors
-    /// If it is no object.
-    pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(json).map(Self)
-    }
-
-    /// From fields that were read already.
-    #[must_use]
-    pub const fn of(fields: BTreeMap<String, Value>) -> Self {
-        Self(fields)
-    }
-
-    /// Whether they say nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// As the table holds them.
-    pub fn json(&self) -> Result<String, StoreError> {
-        serde_json::to_string(&self.0).map_err(|error| StoreError::Corrupt(error.to_string()))
-    }
-
-    /// The rules of a tier with these over them.
-    ///
-    /// # Errors
-    /// [`TermsError`].
-    pub fn laid_on(&self, tier: &str, rules: &TierRules) -> Result<TierRules, TermsError> {
-        let mut all = serde_json::to_value(Draft::from(rules))?;
-        if let Value::Object(fields) = &mut all {
-            for (name, value) in &self.0 {
-                fields.insert(name.clone(), value.clone());
-            }
-        }
-        let draft: Draft = serde_json::from_value(all)?;
-        TierRules::try_from(draft).map_err(|reason| TermsError::Contradiction {
-            tier: tier.to_owned(),
-            reason,
-        })
-    }
-}
 
 /// A contract whose policy is in force.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -119,27 +41,26 @@ pub fn of_party(db: &mut Db, party: PartyId) -> Result<Option<InForce>, StoreErr
         .optional())?)
 }
 
-/// Those whose policies lie over that of a tier.
-pub fn over_tier(db: &mut Db, tier: &str) -> Result<Vec<InForce>, StoreError> {
-    let is_default = tier == fleetgrant_core::tier::DEFAULT_TIER;
-    Ok(on!(db, c => {
-        let mut query = table::table
-            .inner_join(parties::table)
-            .filter(table::state.eq(ACTIVE))
-            .filter(table::policy.is_not_null())
-            .order(table::reference)
-            .select(InForce::as_select())
-            .into_boxed();
-        query = match is_default {
-            true => query.filter(parties::tier.eq(tier).or(parties::tier.is_null())),
-            false => query.filter(parties::tier.eq(tier)),
-        };
-        query.load(c)
-    })?)
+/// Its policy, as it lies over others; none, if it has none, or one that cannot be read.
+pub(super) fn named_of(db: &mut Db, party: PartyId) -> Result<Option<Named>, StoreError> {
+    let Some(contract) = of_party(db, party)? else {
+        return Ok(None);
+    };
+    match contract.policy.as_deref().map(Terms::parse) {
+        Some(Ok(terms)) => Ok(Some(Named {
+            reference: contract.reference,
+            terms,
+        })),
+        Some(Err(error)) => {
+            tracing::warn!(contract = %contract.reference, %error, "a contract's policy is left out");
+            Ok(None)
+        }
+        None => Ok(None),
+    }
 }
 
 /// What became of terms that were put in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
     /// They are in force.
     InForce,
@@ -148,6 +69,20 @@ pub enum Put {
     /// The party has had another contract of this reference: a contract is never changed, since
     /// decisions name it.
     ReferenceTaken,
+    /// It does not go with its party's tier, or what lies beside or over it does not go with it. The
+    /// caller must undo the transaction.
+    Contradicted(Contradicted),
+}
+
+/// What became of a contract that was to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It has ended; what it was called.
+    Ended(String),
+    /// There was none.
+    None,
+    /// What lay over it does not go with what was below it. The caller must undo the transaction.
+    Contradicted(Contradicted),
 }
 
 /// Puts the terms of a contract in force for a party; the one before ends.
@@ -191,23 +126,28 @@ pub fn put_in_force(
         .with_some("before", before.map(|before| before.reference).as_deref())
         .with("rules", json.as_str());
     event::append(db, Stream::Party(party), occasion, &[told])?;
-    Ok(Put::InForce)
+    Ok(
+        match policy_override::contradicted(db, Reach::Party(party))? {
+            Some(contradicted) => Put::Contradicted(contradicted),
+            None => Put::InForce,
+        },
+    )
 }
 
-/// Ends the contract whose policy is in force for a party, which is under its tier's then; what it
-/// was called, if there was one.
-pub fn end(
-    db: &mut Db,
-    party: PartyId,
-    occasion: Occasion<'_>,
-) -> Result<Option<String>, StoreError> {
+/// Ends the contract whose policy is in force for a party, which is under its tier's then.
+pub fn end(db: &mut Db, party: PartyId, occasion: Occasion<'_>) -> Result<Ended, StoreError> {
     let Some(before) = of_party(db, party)? else {
-        return Ok(None);
+        return Ok(Ended::None);
     };
     end_of(db, party)?;
     let told = Event::new(EventKind::ContractChanged).with("before", before.reference.as_str());
     event::append(db, Stream::Party(party), occasion, &[told])?;
-    Ok(Some(before.reference))
+    Ok(
+        match policy_override::contradicted(db, Reach::Party(party))? {
+            Some(contradicted) => Ended::Contradicted(contradicted),
+            None => Ended::Ended(before.reference),
+        },
+    )
 }
 
 /// Makes the contracts of a party that is no more another's, which stays under its own; how many.
@@ -236,66 +176,12 @@ fn end_of(db: &mut Db, party: PartyId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The contracts whose terms would contradict these rules of a tier, and why.
-pub fn contradicting(
-    db: &mut Db,
-    tier: &str,
-    rules: &TierRules,
-) -> Result<Vec<(String, String)>, StoreError> {
-    let mut found = Vec::new();
-    for contract in over_tier(db, tier)? {
-        let terms = contract.policy.as_deref().map(Terms::parse).transpose();
-        let over = match terms {
-            Ok(Some(terms)) => terms
-                .laid_on(tier, rules)
-                .map_err(|error| error.to_string()),
-            Ok(None) => continue,
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(reason) = over {
-            found.push((contract.reference, reason));
-        }
-    }
-    Ok(found)
-}
-
-/// The policy of a party's tier, with its contract's over it.
-///
-/// Where the two contradict each other, as after a party came to another tier, the tier's applies
-/// alone: `policies effective` says so.
-pub fn laid_over(
-    db: &mut Db,
-    party: PartyId,
-    of_tier: fleetgrant_core::tier::TierPolicy,
-) -> Result<fleetgrant_core::tier::TierPolicy, StoreError> {
-    let Some(contract) = of_party(db, party)? else {
-        return Ok(of_tier);
-    };
-    let terms = contract.policy.as_deref().map(Terms::parse);
-    let Some(Ok(terms)) = terms else {
-        return Ok(of_tier);
-    };
-    match terms.laid_on(of_tier.tag.tier.as_str(), &of_tier.rules) {
-        Ok(rules) => Ok(fleetgrant_core::tier::TierPolicy {
-            tag: fleetgrant_core::tier::PolicyTag {
-                contract: Some(contract.reference),
-                ..of_tier.tag
-            },
-            rules,
-        }),
-        Err(reason) => {
-            tracing::warn!(contract = %contract.reference, %reason, "a contract's policy is left out");
-            Ok(of_tier)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use fleetgrant_core::domain::Timestamp;
-    use fleetgrant_core::tier::{Mode, standard};
+    use fleetgrant_core::tier::{Mode, TierRules};
 
     use super::*;
     use crate::import::{self, ImportOptions, Kind};
@@ -360,8 +246,8 @@ mod tests {
                     "volume/1+F-2"
                 );
                 assert_eq!(put(db, "F-1", &own)?, Put::ReferenceTaken);
-                assert_eq!(end(db, one, OCCASION)?.as_deref(), Some("F-2"));
-                assert_eq!(end(db, one, OCCASION)?, None);
+                assert_eq!(end(db, one, OCCASION)?, Ended::Ended("F-2".to_owned()));
+                assert_eq!(end(db, one, OCCASION)?, Ended::None);
                 assert_eq!(policy::of_owner(db, Some(one))?, before);
                 Ok(())
             })
@@ -401,29 +287,34 @@ mod tests {
         store(&scratch)
             .write_blocking("test", |db| {
                 let one = party::by_external_id(db, "erp", "C-1")?.unwrap().id.0;
+                let before = policy::of_owner(db, Some(one))?;
                 // A move begins with a return.
                 let own = terms(r#"{"returns":"refused"}"#);
-                let rules = policy::of_owner(db, Some(one))?.rules;
-                let refused = own.laid_on("volume", &rules).unwrap_err();
+                let put = put_in_force(db, one, "F-1", &own, OCCASION)?;
+                let Put::Contradicted(reason) = put else {
+                    panic!("{put:?}");
+                };
                 assert!(
-                    refused
+                    reason
                         .to_string()
-                        .contains("over the policy of the tier volume")
+                        .contains("over the policy of the tier volume: rehost.mode")
                 );
-                let mut still = rules.clone();
-                (still.rehost, still.rehost_unconfirmed) = (None, None);
-                let over = own.laid_on("volume", &still).unwrap();
-                assert_eq!(over.returns, Mode::Refused);
-                put_in_force(db, one, "F-1", &own, OCCASION)?;
-                let found = contradicting(db, "volume", &rules)?;
-                assert_eq!(found.len(), 1);
-                assert!(contradicting(db, "standard", &standard().rules)?.is_empty());
-                let alone = policy::of_owner(db, Some(one))?;
-                assert_eq!(alone.tag.to_string(), "volume/1");
+                // Nobody undid it here, as after a party came to another tier.
+                assert_eq!(policy::of_owner(db, Some(one))?, before);
+                let still = TierRules {
+                    rehost: None,
+                    rehost_unconfirmed: None,
+                    ..before.rules.clone()
+                };
+                let put = policy::put_in_force(db, &before.tag.tier, &still, OCCASION)?;
+                assert!(matches!(put, policy::Put::InForce(_)), "{put:?}");
+                let over = policy::of_owner(db, Some(one))?;
+                assert_eq!(over.tag.to_string(), "volume/2+F-1");
+                assert_eq!(over.rules.returns, Mode::Refused);
+                let put = policy::put_in_force(db, &before.tag.tier, &before.rules, OCCASION)?;
+                assert!(matches!(put, policy::Put::Contradicted(_)), "{put:?}");
                 Ok(())
             })
             .unwrap();
-        let unknown = terms(r#"{"ofline":true}"#).laid_on("standard", &standard().rules);
-        assert!(unknown.unwrap_err().to_string().contains("ofline"));
     }
 }

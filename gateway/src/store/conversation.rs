@@ -89,8 +89,12 @@ pub fn load_holdings(
     id: &DeviceId,
 ) -> Result<Option<Holdings>, StoreError> {
     if let Some((holdings, stamp)) = cache.recall(db, |recent| recent.holdings(id)) {
-        let tier = cache.at(stamp).tier(db, holdings.device.owner)?;
-        let holdings = Holdings { tier, ..holdings };
+        let (owner, view) = (holdings.device.owner, cache.at(stamp));
+        let policies = view.policies(db, owner, &holdings.entitlements)?;
+        let holdings = Holdings {
+            policies,
+            ..holdings
+        };
         debug_assert_eq!(
             Some(&holdings),
             read_holdings(db, cache, id)?.map(|read| read.0).as_ref(),
@@ -113,9 +117,10 @@ fn read_holdings(
     let Some((device, held, view)) = held(db, cache, id)? else {
         return Ok(None);
     };
+    let entitlements = entitlement::of_activations(db, &view, held.entitlements)?;
     let holdings = Holdings {
-        tier: view.tier(db, device.owner)?,
-        entitlements: entitlement::of_activations(db, &view, held.entitlements)?,
+        policies: view.policies(db, device.owner, &entitlements)?,
+        entitlements,
         sets: set::since_acknowledged(db, &device)?,
         activations: held.activations,
         device,
@@ -147,8 +152,12 @@ pub fn load_for(
     let recalled = cache.recall(db, |recent| recent.snapshot(id, look));
     let (mut snapshot, owner) = if let Some((snapshot, stamp)) = recalled {
         let owner = snapshot.device.owner;
-        let tier = cache.at(stamp).tier(db, owner)?;
-        let snapshot = Snapshot { tier, ..snapshot };
+        let view = cache.at(stamp);
+        let policies = view.policies(db, owner, &snapshot.entitlements)?;
+        let snapshot = Snapshot {
+            policies,
+            ..snapshot
+        };
         debug_assert_eq!(
             Some(&snapshot),
             read(db, cache, id, look)?
@@ -206,7 +215,7 @@ fn read(
     let named = entitlements.iter().find(|e| named == Some(e.id));
     let owner = device.owner.or(named.and_then(|named| named.owner));
     let snapshot = Snapshot {
-        tier: view.tier(db, owner)?,
+        policies: view.policies(db, owner, &entitlements)?,
         activations: held.activations,
         entitlements,
         codes,
@@ -238,7 +247,7 @@ fn complete(
         snapshot.moved.extend(quota::moved_from(db, id, from)?);
     }
     if look.quotas || entitlements.iter().any(|e| e.returned > 0) {
-        let window = snapshot.tier.rules.longest_window();
+        let window = snapshot.policies.longest_window();
         let since = look.now.map(|now| now.minus_seconds(window));
         let since = since.unwrap_or(Timestamp::from_micros(i64::MIN));
         snapshot.uses = quota::uses(db, id, owner, entitlements, since)?;

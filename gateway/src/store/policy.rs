@@ -9,8 +9,9 @@ use fleetgrant_core::tier::{DEFAULT_TIER, PolicyTag, TierPolicy, TierRules};
 use super::column::{Code, Micros, Octets};
 use super::event::{self, Occasion, Stream};
 use super::listing::part::{Part, Place, Placed, sorts};
+use super::policy_override::{self, Contradicted, Reach};
 use super::schema::{parties, policy_versions as table};
-use super::{Db, StoreError, contract, id};
+use super::{Db, StoreError, id};
 
 /// A row. Its rules are never changed; a change is a new version.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -44,7 +45,9 @@ impl PolicyVersion {
             tag: PolicyTag {
                 tier: TierName::new(&self.tier).map_err(|error| corrupt(error.to_string()))?,
                 version: u32::try_from(self.version).map_err(|error| corrupt(error.to_string()))?,
+                product: None,
                 contract: None,
+                entitlement: None,
             },
             rules: TierRules::try_from(draft).map_err(|error| corrupt(error.to_string()))?,
         })
@@ -53,12 +56,11 @@ impl PolicyVersion {
 
 /// The policy in force for an owner's devices: its tier's, with its contract's over it; that of
 /// whoever has none, if it has none, or one of which there is no policy.
+///
+/// Where the two contradict each other, as after a party came to another tier, the tier's applies
+/// alone: `policies effective` says so.
 pub fn of_owner(db: &mut Db, owner: Option<PartyId>) -> Result<TierPolicy, StoreError> {
-    let of_tier = of_tier(db, owner)?;
-    match owner {
-        Some(owner) => contract::laid_over(db, owner, of_tier),
-        None => Ok(of_tier),
-    }
+    policy_override::laid(db, owner, None, None)
 }
 
 /// The policy in force for the tier of a party, whatever its contract says.
@@ -182,13 +184,8 @@ pub enum Put {
     InForce(PolicyTag),
     /// It was in force already, in this version.
     Unchanged(PolicyTag),
-    /// A contract that lies over it would contradict it; nothing changed.
-    Contradicted {
-        /// The contract.
-        contract: String,
-        /// Why.
-        reason: String,
-    },
+    /// What lies over it does not go with it. The caller must undo the transaction.
+    Contradicted(Contradicted),
 }
 
 /// Puts rules in force for a tier, as its next version; the one before is retired. Decisions made
@@ -205,10 +202,6 @@ pub fn put_in_force(
         if before.rules == *rules {
             return Ok(Put::Unchanged(before.tag));
         }
-    }
-    let against = contract::contradicting(db, tier.as_str(), rules)?;
-    if let Some((contract, reason)) = against.into_iter().next() {
-        return Ok(Put::Contradicted { contract, reason });
     }
     let newest: Option<i64> = on!(db, c => table::table
         .filter(table::tier.eq(tier.as_str()))
@@ -234,7 +227,12 @@ pub fn put_in_force(
         .with_some("before", before.map(|before| before.rules).as_deref())
         .with("rules", next.rules.as_str());
     event::append(db, Stream::Policy(tier), occasion, &[changed])?;
-    Ok(Put::InForce(tag))
+    Ok(
+        match policy_override::contradicted(db, Reach::Tier(tier.as_str()))? {
+            Some(contradicted) => Put::Contradicted(contradicted),
+            None => Put::InForce(tag),
+        },
+    )
 }
 
 /// Parties of each tier; those without one under none.

@@ -478,6 +478,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    policy_overrides (id) {
+        id -> Binary,
+        product_id -> Nullable<Binary>,
+        entitlement_id -> Nullable<Binary>,
+        reference -> Text,
+        policy -> Text,
+        state -> SmallInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     policy_versions (id) {
         id -> Binary,
         tier -> Text,
@@ -723,6 +735,8 @@ diesel::joinable!(legacy_rights -> entitlements (entitlement_id));
 diesel::joinable!(order_lines -> orders (order_id));
 diesel::joinable!(order_lines -> skus (sku_id));
 diesel::joinable!(party_external_ids -> parties (party_id));
+diesel::joinable!(policy_overrides -> entitlements (entitlement_id));
+diesel::joinable!(policy_overrides -> products (product_id));
 diesel::joinable!(product_features -> features (feature_id));
 diesel::joinable!(product_features -> products (product_id));
 diesel::joinable!(products -> product_lines (product_line_id));
@@ -778,6 +792,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     orders,
     parties,
     party_external_ids,
+    policy_overrides,
     policy_versions,
     product_features,
     product_lines,

@@ -30,6 +30,7 @@ impl Planner<'_> {
             return Err(Refusal {
                 rule: Rule::CodesBlocked,
                 lifts_at: since.map(|since| since.plus_seconds(FAILURE_WINDOW)),
+                under: None,
             });
         }
         let code = facts.codes.iter().find(|code| code.id == id);
@@ -59,7 +60,9 @@ impl Planner<'_> {
         if self.full.contains(&source) {
             return Err(Rule::SetFull.into());
         }
-        let draws = self.supply_whole(source, entitlement, code.units.max(1), Some(id))?;
+        let draws = self
+            .supply_whole(source, entitlement, code.units.max(1), Some(id))
+            .map_err(|refusal| refusal.under(entitlement.id))?;
         draws.into_iter().for_each(|draw| self.take(draw));
         Ok(Verdict::Planned)
     }

@@ -23,50 +23,85 @@ impl Planner<'_> {
         if self.full.contains(&source) {
             return Err(Rule::SetFull.into());
         }
-        let facts = self.facts;
-        let mut candidates: Vec<&Entitlement> = facts
+        let mut candidates: Vec<&Entitlement> = self
+            .facts
             .ledger
             .entitlements()
             .filter(|entitlement| entitlement.has(feature) && entitlement.binding != Binding::None)
             .collect();
         candidates.sort_by_cached_key(|entitlement| self.rank(entitlement));
+        // What policy gives for the asking goes before what waits for somebody, wherever that ends.
+        let mut denied = None;
+        for mode in [Mode::SelfService, Mode::Approval, Mode::Refused] {
+            let mut open = candidates.clone();
+            open.retain(|entitlement| self.ask_mode(entitlement) <= mode);
+            if open
+                .iter()
+                .all(|entitlement| self.ask_mode(entitlement) != mode)
+            {
+                continue;
+            }
+            match self.draws_from(source, &open, missing) {
+                Ok(draws) => {
+                    self.asking_allowed(&draws)?;
+                    draws.into_iter().for_each(|draw| self.take(draw));
+                    return Ok(());
+                }
+                Err(refusal) => denied = Some(refusal),
+            }
+        }
+        Err(denied.unwrap_or(Rule::NotOwned.into()))
+    }
 
+    /// Takes `missing` units from these, in their order. All of it, or none.
+    fn draws_from(
+        &self,
+        source: Source,
+        candidates: &[&Entitlement],
+        missing: u32,
+    ) -> Result<Vec<Draw>, Refusal> {
+        let facts = self.facts;
         let mut rest = missing;
         let mut draws = Vec::new();
         let mut rule = None;
         for entitlement in candidates {
             if let Err(refused) = self.with_planned(entitlement, eligible(facts, entitlement)) {
-                rule = rule.or(Some(Refusal::from(refused)));
+                rule = rule.or(Some(Refusal::from(refused).under(entitlement.id)));
                 continue;
             }
             let (supplied, refused) = self.supply(source, entitlement, rest, None, &draws);
             rest -= supplied.iter().map(|draw| draw.units).sum::<u32>();
             draws.extend(supplied);
             if rest == 0 {
-                self.pool_allowed(&draws)?;
-                draws.into_iter().for_each(|draw| self.take(draw));
-                return Ok(());
+                return Ok(draws);
             }
-            rule = Some(refused.unwrap_or(Rule::NoUnitsLeft.into()));
+            let refused = refused.unwrap_or(Rule::NoUnitsLeft.into());
+            rule = Some(refused.under(entitlement.id));
         }
         Err(rule.unwrap_or(Rule::NotOwned.into()))
     }
 
-    /// What is bound to the device was assigned by somebody; the pool is drawn for the asking.
-    fn pool_allowed(&self, draws: &[Draw]) -> Result<(), Rule> {
-        let is_pool = |draw: &Draw| {
-            self.facts
-                .ledger
-                .entitlement(draw.entitlement)
-                .is_some_and(|entitlement| entitlement.binding != Binding::Device)
-        };
+    /// How an entitlement is given for the asking. What is bound to the device was assigned by
+    /// somebody; the pool is drawn as its policy says.
+    fn ask_mode(&self, entitlement: &Entitlement) -> Mode {
+        match entitlement.binding {
+            Binding::Device => Mode::SelfService,
+            Binding::Owner | Binding::None => self.facts.rules.rules(entitlement.id).activation,
+        }
+    }
+
+    fn asking_allowed(&self, draws: &[Draw]) -> Result<(), Refusal> {
         if self.facts.leave == Leave::Approval {
             return Ok(());
         }
-        match self.facts.rules.activation {
-            Mode::Approval if draws.iter().any(is_pool) => Err(Rule::ApprovalNeeded),
-            Mode::Refused if draws.iter().any(is_pool) => Err(Rule::AssignedOnly),
-            _ => Ok(()),
+        let drawn = draws.iter().filter_map(|draw| {
+            let entitlement = self.facts.ledger.entitlement(draw.entitlement)?;
+            Some((self.ask_mode(entitlement), draw.entitlement))
+        });
+        match drawn.max() {
+            Some((Mode::Approval, id)) => Err(Refusal::from(Rule::ApprovalNeeded).under(id)),
+            Some((Mode::Refused, id)) => Err(Refusal::from(Rule::AssignedOnly).under(id)),
+            Some((Mode::SelfService, _)) | None => Ok(()),
         }
     }
 
@@ -109,8 +144,10 @@ impl Planner<'_> {
         } else if self.was_here(entitlement.id) {
             return;
         } else {
-            self.draw_one_share(source, entitlement)
-                .map_or_else(Verdict::Denied, |()| Verdict::Planned)
+            self.draw_one_share(source, entitlement).map_or_else(
+                |refusal| Verdict::Denied(refusal.under(entitlement.id)),
+                |()| Verdict::Planned,
+            )
         };
         self.plan.verdicts.push((source, verdict));
     }

@@ -19,8 +19,8 @@ impl Planner<'_> {
         feature: &FeatureName,
         surplus: u32,
     ) -> Result<(), Refusal> {
-        self.returns_allowed()?;
-        let mut candidates: Vec<(&Activation, Result<(), Rule>)> = self
+        self.may_give_back()?;
+        let mut candidates: Vec<(&Activation, Result<(), Refusal>)> = self
             .running()
             .filter(|(activation, entitlement)| {
                 activation.kind == ActivationKind::Normal && entitlement.has(feature)
@@ -57,7 +57,7 @@ impl Planner<'_> {
                 return Ok(());
             }
         }
-        Err(rule.unwrap_or(Rule::NotReturnable).into())
+        Err(rule.unwrap_or(Rule::NotReturnable.into()))
     }
 
     /// Lets go of the activations that the request names, whole. All of them, or none.
@@ -84,7 +84,7 @@ impl Planner<'_> {
         });
         let mut give_backs = Vec::new();
         for activation in concerned {
-            self.returns_allowed()?;
+            self.may_give_back()?;
             if let Some(entitlement) = ledger.entitlement(activation.entitlement) {
                 self.returnable(activation, entitlement)?;
             }
@@ -99,23 +99,38 @@ impl Planner<'_> {
 
     /// Of two clones, one could give back what the other goes on using; so could a device whose
     /// storage was set back.
-    fn returns_allowed(&self) -> Result<(), Rule> {
+    fn may_give_back(&self) -> Result<(), Rule> {
         let watch = &self.facts.device.watch;
         if watch.frozen {
             Err(Rule::CloneSuspected)
         } else if watch.returns_stopped {
             Err(Rule::ReturnsStopped)
         } else {
-            match self.facts.rules.returns {
-                Mode::SelfService => Ok(()),
-                Mode::Approval if self.facts.leave == Leave::Approval => Ok(()),
-                Mode::Approval => Err(Rule::ApprovalNeeded),
-                Mode::Refused => Err(Rule::ReturnsNotOffered),
-            }
+            Ok(())
         }
     }
 
-    fn returnable(&self, activation: &Activation, entitlement: &Entitlement) -> Result<(), Rule> {
+    fn returnable(
+        &self,
+        activation: &Activation,
+        entitlement: &Entitlement,
+    ) -> Result<(), Refusal> {
+        let by_policy = match self.facts.rules.rules(entitlement.id).returns {
+            Mode::SelfService => Ok(()),
+            Mode::Approval if self.facts.leave == Leave::Approval => Ok(()),
+            Mode::Approval => Err(Rule::ApprovalNeeded),
+            Mode::Refused => Err(Rule::ReturnsNotOffered),
+        };
+        by_policy
+            .and_then(|()| self.returnable_at_all(activation, entitlement))
+            .map_err(|rule| Refusal::from(rule).under(entitlement.id))
+    }
+
+    fn returnable_at_all(
+        &self,
+        activation: &Activation,
+        entitlement: &Entitlement,
+    ) -> Result<(), Rule> {
         if !entitlement.rules.returns_credit {
             Err(Rule::NotReturnable)
         } else if activation.is_built_into(self.facts.device) {

@@ -94,7 +94,7 @@ impl Planner<'_> {
         if !entitlement.rules.rehost {
             return Err(Rule::RehostNotOffered.into());
         }
-        let rehost = self.facts.rules.rehost;
+        let rehost = self.facts.rules.rules(entitlement.id).rehost;
         let uses = self.facts.uses();
         uses.permit(QuotaKind::Rehost, rehost, entitlement, units, planned)
     }

@@ -1,7 +1,7 @@
 //! A temporary licence: a right for a few days that takes no unit of its entitlement.
 //!
 //! It is a stop-gap where the right has ended and its renewal is late, or an emergency where the
-//! units are on a device that is broken. What it draws on is the tier's quota.
+//! units are on a device that is broken. What it draws on is a quota of policy.
 
 use super::eligible::{beyond_the_end, eligible};
 use super::{Draw, Facts, Planner, Source};
@@ -35,7 +35,7 @@ impl Planner<'_> {
                     self.take(draw);
                     return Ok(());
                 }
-                Err(refusal) => refused = refused.or(Some(refusal)),
+                Err(refusal) => refused = refused.or(Some(refusal.under(entitlement.id))),
             }
         }
         Err(refused.unwrap_or(Rule::NotOwned.into()))
@@ -53,7 +53,7 @@ impl Planner<'_> {
         if cause == Cause::Broken && self.units_left(entitlement.id) >= units {
             return Err(Rule::TemporaryNotNeeded.into());
         }
-        let temporary = self.facts.rules.temporary;
+        let temporary = self.facts.rules.rules(entitlement.id).temporary;
         if temporary.is_some_and(|temporary| !temporary.causes.include(cause)) {
             return Err(Rule::TemporaryNotOffered.into());
         }

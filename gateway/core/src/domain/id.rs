@@ -51,6 +51,8 @@ entity_id! {
     QuotaUseId;
     /// A frame around a party's orders.
     ContractId;
+    /// A policy of one product or entitlement.
+    PolicyOverrideId;
     /// What left the house.
     ShipmentId;
     /// Devices that were built together.

@@ -11,7 +11,7 @@ use crate::entitlement::{Binding, Code, Entitlement};
 use crate::license::Trial;
 use crate::quota::QuotaUse;
 use crate::snapshot::{Declined, Moved, MovedFrom, Snapshot};
-use crate::tier::TierPolicy;
+use crate::tier::{Policies, TierPolicy};
 
 impl World {
     /// What a decision about a device looks at. A device nobody knows is as new.
@@ -68,10 +68,16 @@ impl World {
         let of_named = named.and_then(|named| self.entitlements.get(&named)?.owner);
         let owner = device.owner.or(of_named);
         let tier = owner.and_then(|owner| self.tiers.get(&owner));
+        let mut policies = Policies::new(tier.map_or_else(TierPolicy::unassigned, Arc::clone));
+        for entitlement in &entitlements {
+            if let Some(own) = self.own_policies.get(&entitlement.id) {
+                policies.put(entitlement.id, Arc::clone(own));
+            }
+        }
         Snapshot {
             moved: self.moved_of(&entitlements, Some(id)),
             uses: self.uses_of(&device.id, owner, &entitlements),
-            tier: tier.map_or_else(TierPolicy::unassigned, Arc::clone),
+            policies,
             entitlements,
             codes,
             sets: self

@@ -40,7 +40,7 @@ pub fn declare_dead<E: Entropy>(
     turn.record(
         Event::new(EventKind::DeviceTombstoned)
             .with("leave", leave.as_str())
-            .with("policy", &turn.tier.tag.clone()),
+            .with("policy", &turn.policies.device().tag),
     );
     for id in turn.holding(|_| true) {
         match turn.ledger.activation(id) {
@@ -124,7 +124,7 @@ impl<E: Entropy> Turn<'_, E> {
             };
             let (kind, units) = (QuotaKind::RehostUnconfirmed, activation.units);
             let planned: Vec<_> = uses.iter().map(|(used, _)| *used).collect();
-            let permit = self.tier.rules.rehost_unconfirmed;
+            let permit = self.policies.rules(entitlement.id).rehost_unconfirmed;
             let used = self
                 .uses()
                 .permit(kind, permit, entitlement, units, &planned)

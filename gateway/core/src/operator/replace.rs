@@ -47,6 +47,7 @@ pub fn give_temporary<E: Entropy>(
     let owner = claim(&mut snapshot, id);
     let mut turn = Turn::new(snapshot, ctx, entropy);
     turn.leave = leave;
+    turn.about = Some(id);
     turn.check_in_service()?;
     turn.record_owner(owner);
     let used = turn.permit_temporary(id, units)?;
@@ -75,6 +76,7 @@ pub fn take_over<E: Entropy>(
         .ok_or(OperatorError::NothingToTakeOver)?;
     let owner = claim(&mut snapshot, moved.entitlement);
     let mut turn = Turn::new(snapshot, ctx, entropy);
+    turn.about = Some(moved.entitlement);
     turn.check_in_service()?;
     turn.record_owner(owner);
     turn.check_assignable(moved.entitlement)?;
@@ -161,7 +163,7 @@ impl<E: Entropy> Turn<'_, E> {
         let facts = self.facts(self.device.key.unwrap_or(KeyThumbprint([0; 32])));
         let cause = decide::cause(&facts, entitlement).map_err(OperatorError::Denied)?;
         let kind = QuotaKind::Temporary;
-        let temporary = self.tier.rules.temporary;
+        let temporary = self.policies.rules(id).temporary;
         // How long one runs is the policy's to say, so that nobody can approve one without.
         let temporary = temporary.ok_or(OperatorError::Denied(Rule::TemporaryNotOffered))?;
         if self.leave == Leave::Policy && !temporary.causes.include(cause) {

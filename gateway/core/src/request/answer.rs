@@ -208,7 +208,7 @@ impl<E: Entropy> Turn<'_, E> {
                 }
                 Verdict::Served => {
                     let served = describe(EventKind::Served, *source, ask);
-                    self.record(served.with("policy", &self.tier.tag));
+                    self.record(served.with("policy", &self.policies.device().tag));
                     WantVerdict::Served
                 }
                 Verdict::Denied(refusal) => {
@@ -253,7 +253,7 @@ impl<E: Entropy> Turn<'_, E> {
     pub(super) fn refused(&self, event: Event, refusal: Refusal) -> Event {
         event
             .with("rule", refusal.rule)
-            .with("policy", &self.tier.tag)
+            .with("policy", self.tag(refusal.under))
             .with_some("lifts", refusal.lifts_at.map(Timestamp::seconds))
     }
 

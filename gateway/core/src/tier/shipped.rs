@@ -81,7 +81,9 @@ fn first(tier: &str, rules: TierRules) -> TierPolicy {
         tag: PolicyTag {
             tier: TierName::new(tier).expect("a shipped tier has a name"),
             version: 1,
+            product: None,
             contract: None,
+            entitlement: None,
         },
         rules,
     }

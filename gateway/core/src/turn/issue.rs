@@ -10,7 +10,8 @@ use crate::ask::{Channel, Reason};
 use crate::content::{self, Content, Denial, Told};
 use crate::context::Entropy;
 use crate::domain::{
-    ActivationId, Challenge, Cti, DeviceNonce, Generation, KeyThumbprint, SetKey, Timestamp,
+    ActivationId, Challenge, Cti, DeviceNonce, EntitlementId, Generation, KeyThumbprint, SetKey,
+    Timestamp,
 };
 use crate::event::{Event, EventKind};
 use crate::ledger::Ledger;
@@ -142,6 +143,7 @@ impl<E: Entropy> Turn<'_, E> {
             nonce,
             activations: included,
         };
+        let own = self.policies.own_tags(self.entitlements_of(&set));
         self.device.generation = key.generation;
         self.deliveries = Deliveries::Superseded;
         self.record(
@@ -150,7 +152,8 @@ impl<E: Entropy> Turn<'_, E> {
                 .with("cti", cti)
                 .with("activations", set.activations.len() as u64)
                 .with("why", why.as_str())
-                .with("policy", &self.tier.tag),
+                .with("policy", &self.policies.device().tag)
+                .with_some("own_policies", own.as_deref()),
         );
         self.sets.push(set.clone());
         self.issued = Some(IssuedSet {
@@ -183,8 +186,14 @@ impl<E: Entropy> Turn<'_, E> {
         Ok(is_latest && activations.is_empty() && entitlements.is_empty())
     }
 
+    fn entitlements_of(&self, set: &CommittedSet) -> impl Iterator<Item = EntitlementId> {
+        let in_it = set.activations.iter();
+        in_it.filter_map(|id| Some(self.ledger.activation(*id)?.entitlement))
+    }
+
     fn content<'p>(&'p self, proposal: &'p Proposal) -> Content<'p> {
-        let (policy, now, rules) = (self.ctx.policy, self.ctx.now, &self.tier.rules);
+        let (policy, now) = (self.ctx.policy, self.ctx.now);
+        let renew_after = self.policies.device().rules.renew_after;
         let last = Timestamp::from_seconds(limits::MAX_INSTANT - 1);
         let window = match proposal.is_factory {
             true => limits::INSTALL_WINDOW_FACTORY,
@@ -200,10 +209,8 @@ impl<E: Entropy> Turn<'_, E> {
             challenge: proposal.challenge,
             issued_at: now,
             install_until: now.plus_seconds(window).min(last),
-            renew_after: rules.renew_after.unwrap_or(policy.renew_after),
-            lease_end: rules
-                .lease
-                .map(|lease| now.plus_seconds(lease.get().into()).min(last)),
+            renew_after: renew_after.unwrap_or(policy.renew_after),
+            rules: &self.policies,
             ledger: &proposal.ledger,
             included: &proposal.included,
             denials: &proposal.denials,

@@ -1,9 +1,9 @@
 //! The same, on another gateway.
 
-use super::{Contract, Party, show, tell_of_end, tell_of_put, terms};
+use super::{Contract, Release, show, tell_of_end, tell_of_put, terms};
 use crate::cli::policies::Command;
 use crate::cli::remote::{Body, Query};
-use crate::cli::{Failure, Remote, note};
+use crate::cli::{Failure, Remote, note, own_policies};
 use crate::http::contracts::{ContractEnded, ContractInForce, NewContract};
 
 /// Of the commands that are about contracts; no others are passed on.
@@ -13,8 +13,17 @@ pub(in crate::cli) fn run(gateway: &Remote, command: &Command) -> Result<(), Fai
         Command::Release(args) => release(gateway, args),
         Command::Effective(args) => {
             let path = format!("/parties/{}/policy", gateway.party(&args.party)?);
-            show(gateway.get(&path, &Query::default())?)
+            let entitlement = match &args.entitlement {
+                Some(called) => Some(gateway.entitlement(called)?.id.to_string()),
+                None => None,
+            };
+            let query = Query::default()
+                .with("product", args.product.as_deref())
+                .with("entitlement", entitlement.as_deref());
+            show(gateway.get(&path, &query)?)
         }
+        Command::Product(args) => own_policies::put_remote(gateway, &args.order()),
+        Command::Entitlement(args) => own_policies::put_remote(gateway, &args.order()),
         Command::List(_) | Command::Show(_) | Command::Set(_) => Err(gateway.local_only()),
     }
 }
@@ -36,9 +45,13 @@ fn put(gateway: &Remote, args: &Contract) -> Result<(), Failure> {
     Ok(())
 }
 
-fn release(gateway: &Remote, args: &Party) -> Result<(), Failure> {
-    let path = format!("/parties/{}/contract/end", gateway.party(&args.party)?);
+fn release(gateway: &Remote, args: &Release) -> Result<(), Failure> {
+    if let Some((layer, called)) = args.own() {
+        return own_policies::end_remote(gateway, layer, called);
+    }
+    let called = args.party.as_deref().unwrap_or_default();
+    let path = format!("/parties/{}/contract/end", gateway.party(called)?);
     let ended: ContractEnded = gateway.post(&path, &Query::default(), &Body::None)?;
-    tell_of_end(args, ended.ended);
+    tell_of_end(called, ended.ended.as_deref());
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What is kept from one transaction to the next.
 //!
-//! Features of products, and the policy of each owner's tier, hardly ever change, and every
-//! decision looks at them. The database draws a new random stamp whenever one changes; whoever
+//! Features of products, and the policies of tiers and of what lies over them, hardly ever change, and
+//! every decision looks at them. The database draws a new random stamp whenever one changes; whoever
 //! finds another stamp in its transaction forgets what was kept. It is random and not counted, so
 //! that a stamp that was rolled back does not come again.
 //!
@@ -12,14 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::{FeatureName, PartyId, ProductId, ProductLineId};
-use fleetgrant_core::entitlement::Feature;
-use fleetgrant_core::tier::TierPolicy;
+use fleetgrant_core::entitlement::{Entitlement, Feature};
+use fleetgrant_core::tier::{Policies, TierPolicy};
 
 use super::recent::Recent;
 use super::{corrupt, unsigned};
 use crate::store::column::Octets;
 use crate::store::dialect::{Db, Era};
 use crate::store::error::StoreError;
+use crate::store::policy_override::{self, Overrides, Subject};
 use crate::store::schema::{features, product_features, products};
 use crate::store::{policy, product};
 
@@ -49,6 +50,10 @@ struct Kept {
     requires: HashMap<ProductId, Requires>,
     product_lines: HashMap<ProductId, Option<ProductLineId>>,
     tiers: HashMap<Option<PartyId>, Arc<TierPolicy>>,
+    /// All at once, since most installations have few of them or none.
+    overrides: Option<Arc<Overrides>>,
+    /// Of an owner's rights to what something of its own lies over.
+    own: HashMap<(Option<PartyId>, Subject), Arc<TierPolicy>>,
 }
 
 /// What a product is an addition to: of each, what will do.
@@ -163,16 +168,68 @@ impl View<'_> {
     }
 
     /// The policy in force for an owner's devices.
-    pub(super) fn tier(
-        &self,
-        db: &mut Db,
-        owner: Option<PartyId>,
-    ) -> Result<Arc<TierPolicy>, StoreError> {
+    fn tier(&self, db: &mut Db, owner: Option<PartyId>) -> Result<Arc<TierPolicy>, StoreError> {
         if let Some(known) = self.kept(|kept| kept.tiers.get(&owner).cloned()) {
             return Ok(known);
         }
         let read = Arc::new(policy::of_owner(db, owner)?);
         self.kept(|kept| kept.tiers.insert(owner, Arc::clone(&read)));
+        Ok(read)
+    }
+
+    /// The policies in force for an owner's device and for its rights to these entitlements.
+    pub(super) fn policies(
+        &self,
+        db: &mut Db,
+        owner: Option<PartyId>,
+        entitlements: &[Entitlement],
+    ) -> Result<Policies, StoreError> {
+        let mut policies = Policies::new(self.tier(db, owner)?);
+        let overrides = self.overrides(db)?;
+        if !overrides.is_empty() {
+            for entitlement in entitlements {
+                if let Some(own) = self.own(db, &overrides, owner, entitlement)? {
+                    policies.put(entitlement.id, own);
+                }
+            }
+        }
+        Ok(policies)
+    }
+
+    fn own(
+        &self,
+        db: &mut Db,
+        overrides: &Overrides,
+        owner: Option<PartyId>,
+        entitlement: &Entitlement,
+    ) -> Result<Option<Arc<TierPolicy>>, StoreError> {
+        let of_product = overrides.products.get(&entitlement.product);
+        let of_entitlement = overrides.entitlements.get(&entitlement.id);
+        let subject = match (of_product, of_entitlement) {
+            (_, Some(_)) => Subject::Entitlement(entitlement.id),
+            (Some(_), None) => Subject::Product(entitlement.product),
+            (None, None) => return Ok(None),
+        };
+        let key = (owner, subject);
+        if let Some(known) = self.kept(|kept| kept.own.get(&key).cloned()) {
+            return Ok(Some(known));
+        }
+        let read = Arc::new(policy_override::laid(
+            db,
+            owner,
+            of_product,
+            of_entitlement,
+        )?);
+        self.kept(|kept| kept.own.insert(key, Arc::clone(&read)));
+        Ok(Some(read))
+    }
+
+    fn overrides(&self, db: &mut Db) -> Result<Arc<Overrides>, StoreError> {
+        if let Some(known) = self.kept(|kept| kept.overrides.clone()) {
+            return Ok(known);
+        }
+        let read = Arc::new(policy_override::all(db)?);
+        self.kept(|kept| kept.overrides = Some(Arc::clone(&read)));
         Ok(read)
     }
 
@@ -182,7 +239,8 @@ impl View<'_> {
         let is_full = kept.products.len() > MAX_PRODUCTS
             || kept.requires.len() > MAX_PRODUCTS
             || kept.product_lines.len() > MAX_PRODUCTS
-            || kept.tiers.len() > MAX_OWNERS;
+            || kept.tiers.len() > MAX_OWNERS
+            || kept.own.len() > MAX_OWNERS;
         if kept.stamp != self.stamp || is_full {
             *kept = Kept {
                 stamp: self.stamp,

@@ -18,7 +18,7 @@ use fleetgrant_core::entitlement::{Binding, Entitlement, Quantity};
 use fleetgrant_core::outcome::{Change, EntitlementChange, Outcome};
 use fleetgrant_core::set::CommittedSet;
 use fleetgrant_core::snapshot::{Declined, Holdings, Snapshot};
-use fleetgrant_core::tier::TierPolicy;
+use fleetgrant_core::tier::Policies;
 
 use super::Look;
 use super::entitlement::{MAX_POOL, binding};
@@ -87,7 +87,7 @@ impl Recent {
             .into_iter()
             .map(|id| self.entitlements.get(&id).cloned());
         Some(Holdings {
-            tier: TierPolicy::unassigned(),
+            policies: Policies::unassigned(),
             entitlements: entitlements.collect::<Option<_>>()?,
             sets: known.sets.clone(),
             activations: known.activations.clone(),

@@ -299,9 +299,36 @@ fn back_office(it: &mut Elsewhere) {
     it.done(&["policies", "effective", "C-200"])
         .shows(&["# standard/1+F-1\n", "grace_days = 45"]);
     it.done(&["policies", "release", "C-200"]);
+    let own = [
+        "policies",
+        "product",
+        "PUMP-PRO",
+        &terms,
+        "--reference",
+        "P-1",
+    ];
+    it.run(&[&own[..], &["--dry-run"]].concat())
+        .ends(0, &["it can be put in force"]);
+    it.done(&own);
+    let right = "SO-5002/10/PUMP-BASE/perpetual";
+    let own = [
+        "policies",
+        "entitlement",
+        right,
+        &terms,
+        "--reference",
+        "R-1",
+    ];
+    it.done(&own);
+    it.done(&["policies", "effective", "C-200", "--product", "PUMP-PRO"])
+        .shows(&["# standard/1+product:P-1\n", "grace_days = 45"]);
+    it.done(&["policies", "effective", "C-200", "--entitlement", right])
+        .shows(&["# standard/1+entitlement:R-1\n", "grace_days = 45"]);
+    it.done(&["policies", "release", "--product", "PUMP-PRO"]);
+    it.done(&["policies", "release", "--entitlement", right]);
     let bad = it.file("terms-2.toml", "grace = 45\n");
     it.run(&["policies", "contract", "C-200", &bad, "--reference", "F-2"])
-        .ends(USAGE, &["The body cannot be understood", "grace"]);
+        .ends(REFUSED, &["no part of a policy", "unknown field `grace`"]);
     migration(it);
     it.done(&["parties", "merge", "C-101", "--into", "C-100", "--preview"]);
     it.refused(

@@ -355,6 +355,8 @@ fn nobody_can_approve_what_a_rule_denies() {
             dice,
         )
     });
-    let refused = OperatorError::Limited(Rule::NoUnitsLeft.into());
-    assert_eq!(approved, Err(refused));
+    let Err(OperatorError::Limited(refusal)) = approved else {
+        panic!("{approved:?}");
+    };
+    assert_eq!(refusal.rule, Rule::NoUnitsLeft);
 }

@@ -125,3 +125,28 @@ fn every_statement_of_a_message_is_prepared_once() {
     assert!(seen.ran.len() > 20, "{:#?}", seen.ran);
     assert!(anew.is_empty(), "prepared anew each time: {anew:#?}");
 }
+
+/// Nor does it cost a statement a message that others have policies of their own.
+#[test]
+fn policies_of_single_rights_are_read_once_for_all_messages() {
+    const ROUNDS: u32 = 8;
+    let fixture = Fixture::new(1, 100);
+    let (mut db, seen) = watched(&fixture);
+    let mut handset = fixture.handset(1);
+    db.begin_write().unwrap();
+    for total in 0..ROUNDS {
+        handset.seq += 1;
+        let outcome = handset.request(&mut db, total).unwrap();
+        handset.take_in(&outcome);
+        if handset.held.is_some() {
+            handset.acknowledge(&mut db, 1).unwrap();
+        }
+    }
+    db.commit().unwrap();
+    let seen = seen.lock().unwrap();
+    let of_them = seen
+        .ran
+        .iter()
+        .filter(|(sql, _)| sql.contains("policy_overrides"));
+    assert_eq!(of_them.map(|(_, times)| times).sum::<usize>(), 1);
+}
