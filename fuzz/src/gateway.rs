@@ -130,7 +130,7 @@ impl Gateway {
         };
         let sender = Sender {
             key: VECTORS.device_key().thumbprint(),
-            verdict: match self.world.device(&self.device).and_then(|it| it.key) {
+            verdict: match self.world.device(&self.device).and_then(|it| it.key()) {
                 Some(_) => Verdict::Pinned,
                 None => Verdict::Admissible,
             },

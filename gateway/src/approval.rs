@@ -243,7 +243,7 @@ impl Operator {
             return Ok(Attempt::Refused(ActError::UnknownDevice(device.clone())));
         };
         let basis = Basis::of(&snapshot);
-        let publish = match snapshot.device.key {
+        let publish = match snapshot.device.key() {
             Some(_) => Publish::Now,
             None => Publish::AtContact,
         };

@@ -1,5 +1,7 @@
 //! What operators do to devices, decided by the core and recorded in one transaction each.
 
+mod device_key;
+
 use std::sync::Arc;
 
 use fleetgrant_core::domain::{
@@ -47,6 +49,11 @@ pub enum Act {
     DeclareDead(Leave),
     /// Lets a device come back that was declared dead.
     Readmit,
+    /// Replaces the device's board: it speaks with this key from then on; or else with the one that
+    /// waits, or, if none does, with the first that is proven.
+    Repair(Option<KeyThumbprint>),
+    /// Revokes this key of the device; or else the one that it speaks with.
+    RevokeKey(Option<KeyThumbprint>),
     /// Gives the device a temporary licence.
     GiveTemporary(Stopgap, Publish),
     /// Gives the device what an activation of another gave back or was written off with.
@@ -80,6 +87,26 @@ pub enum ActError {
          manifest --amend` and admit the device again"
     )]
     OtherKeyExpected(DeviceId),
+    /// Each of them was shown for the device lately, and only one is that of its new board.
+    #[error(
+        "{} keys wait for {device}, the latest {}: name the one of its new board with --key, from \
+         `fleetgrant devices show {device}`", .waiting.len(), .waiting[0]
+    )]
+    SeveralKeysWait {
+        /// The device.
+        device: DeviceId,
+        /// Those that were shown, the latest first; at least two.
+        waiting: Vec<KeyThumbprint>,
+    },
+    /// The key is none that the device ever had.
+    #[error(
+        "{0} never had that key: see its keys with `fleetgrant devices show {0}`. A certificate that \
+         was never used is revoked by the revocation list of its issuer"
+    )]
+    NotItsKey(DeviceId),
+    /// No key speaks for the device that could be revoked.
+    #[error("no key speaks for {0} now: name one that it had with its thumbprint")]
+    NoKey(DeviceId),
     /// What is written would bear a wrong time.
     #[error(transparent)]
     Clock(#[from] ClockJumped),
@@ -208,9 +235,9 @@ impl Operator {
             return Ok(Attempt::Refused(unknown));
         };
         let basis = Basis::of(&snapshot);
-        let outcome = match self.decide(snapshot, act, now) {
+        let outcome = match self.decide(db, snapshot, act, now)? {
             Ok(outcome) => outcome,
-            Err(reason) => return Ok(Attempt::Refused(reason.into())),
+            Err(reason) => return Ok(Attempt::Refused(reason)),
         };
         let cause = Cause {
             actor: self.actor.clone(),
@@ -249,7 +276,7 @@ impl Operator {
             other => other,
         };
         match self.attempt(db, device, given(Publish::Now), now)? {
-            Attempt::Refused(ActError::Refused(OperatorError::NotAdmitted)) => {
+            Attempt::Refused(ActError::Refused(reason)) if reason.is_for_want_of_a_key() => {
                 self.attempt(db, device, given(Publish::AtContact), now)
             }
             attempt => Ok(attempt),
@@ -258,13 +285,14 @@ impl Operator {
 
     fn decide(
         &self,
+        db: &mut Db,
         snapshot: Snapshot,
         act: Act,
         now: Timestamp,
-    ) -> Result<Outcome, OperatorError> {
+    ) -> Result<Result<Outcome, ActError>, StoreError> {
         let context = self.rules.at(now);
         let mut entropy = system_entropy();
-        match act {
+        let decided = match act {
             Act::Assign {
                 entitlement,
                 units,
@@ -274,6 +302,8 @@ impl Operator {
             Act::Revoke(activation) => {
                 operator::revoke(snapshot, activation, context, &mut entropy)
             }
+            Act::Repair(key) => return self.repair(db, snapshot, key, now),
+            Act::RevokeKey(key) => return self.revoke_key(db, snapshot, key, now),
             Act::Push => operator::push(snapshot, context, &mut entropy),
             Act::Clear => Ok(operator::clear(snapshot, context)),
             Act::Admit(key) => operator::admit(snapshot, key, context),
@@ -294,6 +324,7 @@ impl Operator {
                 operator::provide(snapshot, provision, replaces, context, &mut entropy)
             }
             Act::Withdraw(of) => operator::withdraw(snapshot, of, context, &mut entropy),
-        }
+        };
+        Ok(decided.map_err(ActError::from))
     }
 }

@@ -51,6 +51,7 @@ pub mod sku;
 pub mod station;
 pub mod stock;
 mod transaction;
+pub mod waiting_key;
 pub mod webhook;
 
 use std::panic::resume_unwind;

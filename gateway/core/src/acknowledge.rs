@@ -14,7 +14,7 @@ use fleetgrant_schemas::ack::{self, OutcomeReason};
 
 use crate::ask::{Acknowledgement, Channel, Exception, Sender, SignedAck, Verdict};
 use crate::context::{Context, Entropy};
-use crate::device::Acked;
+use crate::device::{Acked, Pin};
 use crate::domain::{ActivationId, DeviceState, RemovalReason, Timestamp};
 use crate::event::{Event, EventKind};
 use crate::ledger::Word;
@@ -84,14 +84,14 @@ impl<E: Entropy> Turn<'_, E> {
     /// A device that signs for the set that was made for it at the factory has shown what a
     /// challenge asks for: the set went to nobody else.
     fn admit_by_factory_grant(&mut self, signed: &SignedAck) {
-        let is_expected = self.device.key.is_none()
+        let is_expected = self.device.pin == Pin::Open
             && matches!(self.device.state, DeviceState::Expected | DeviceState::Seen)
             && self.policies.device().rules.admission == Admission::Automatic;
         let holds_it = self.device.watch.factory_grant
             && self.sets.iter().any(|set| set.held() == signed.ack.held);
         if is_expected && holds_it && signed.sender.verdict == Verdict::Admissible {
             self.device.state = DeviceState::Admitted;
-            self.device.key = Some(signed.sender.key);
+            self.device.pin = Pin::To(signed.sender.key);
             self.record(
                 Event::new(EventKind::DeviceAdmitted)
                     .with("key", signed.sender.key)
@@ -102,8 +102,11 @@ impl<E: Entropy> Turn<'_, E> {
 
     /// Only the pinned key proves anything. A device that is out of service still can.
     fn may_prove(&self, sender: &Sender) -> bool {
-        self.device.key == Some(sender.key)
-            && !matches!(sender.verdict, Verdict::IdentityConflict | Verdict::Revoked)
+        self.device.key() == Some(sender.key)
+            && !matches!(
+                sender.verdict,
+                Verdict::IdentityConflict | Verdict::Superseded | Verdict::Revoked
+            )
     }
 
     /// The set that an acknowledgement is about, if it is after the last one and is true.

@@ -32,6 +32,9 @@ pub struct Activation {
     pub activated_at: Option<Timestamp>,
     /// What was used in total.
     pub usage: u64,
+    /// The board that had it was replaced, and no set for the new one had it yet: nothing that the
+    /// new board signs proves that it is gone.
+    pub stranded: bool,
     /// Where it stands.
     pub standing: Standing,
 }

@@ -47,6 +47,8 @@ pub enum Verdict {
     NotOnManifest,
     /// The id is pinned to another key, or the key to another id.
     IdentityConflict,
+    /// The board that has the key was replaced.
+    Superseded,
     /// The key, its certificate or the device was revoked.
     Revoked,
 }

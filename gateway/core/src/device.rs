@@ -2,8 +2,8 @@
 
 use crate::ask::{Facts, Held};
 use crate::domain::{
-    Challenge, DeviceId, DeviceState, Generation, KeyThumbprint, MessageDigest, OrderLineId,
-    PartyId, ProductLineId, Seq, SetKey, StorageClass, Timestamp,
+    Challenge, DeviceId, DeviceState, Generation, KeyLoss, KeyThumbprint, MessageDigest,
+    OrderLineId, PartyId, ProductLineId, Seq, SetKey, StorageClass, Timestamp,
 };
 
 /// A device and how the conversation with it stands.
@@ -13,8 +13,8 @@ pub struct Device {
     pub id: DeviceId,
     /// Where it stands.
     pub state: DeviceState,
-    /// The key it is pinned to, from its admission on.
-    pub key: Option<KeyThumbprint>,
+    /// Which key speaks for it.
+    pub pin: Pin,
     /// Who owns it.
     pub owner: Option<PartyId>,
     /// Which line of the maker's it is of; none: not known.
@@ -27,6 +27,9 @@ pub struct Device {
     pub facts: Facts,
     /// The highest generation ever used for it, or held by it.
     pub generation: Generation,
+    /// Sets up to this one were for a board that it has no more, so that nobody's word of them
+    /// counts; 0: it has its first board.
+    pub replaced: Generation,
     /// The last acknowledgement that counted.
     pub acked: Option<Acked>,
     /// The last request that counted.
@@ -43,6 +46,18 @@ pub struct Device {
     pub first_contact_at: Option<Timestamp>,
     /// When it was last heard with a valid signature.
     pub last_contact_at: Option<Timestamp>,
+}
+
+/// Which key speaks for a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pin {
+    /// The first that is admitted.
+    #[default]
+    Open,
+    /// This one and no other.
+    To(KeyThumbprint),
+    /// None any more.
+    Lost(KeyLoss),
 }
 
 /// An acknowledgement: of which set, and which of those for that set. Ordered.
@@ -142,13 +157,14 @@ impl Device {
         Self {
             id,
             state,
-            key: None,
+            pin: Pin::Open,
             owner: None,
             product_line: None,
             order_line: None,
             storage: StorageClass::Unprotected,
             facts: Facts::default(),
             generation: Generation::ZERO,
+            replaced: Generation::ZERO,
             acked: None,
             last: None,
             challenges: Challenges::default(),
@@ -162,6 +178,15 @@ impl Device {
 }
 
 impl Device {
+    /// The key it is pinned to.
+    #[must_use]
+    pub const fn key(&self) -> Option<KeyThumbprint> {
+        match self.pin {
+            Pin::To(key) => Some(key),
+            Pin::Open | Pin::Lost(_) => None,
+        }
+    }
+
     /// The last set it acknowledged.
     #[must_use]
     pub fn acked_key(&self) -> Option<SetKey> {

@@ -27,6 +27,10 @@ named! {
         /// A message that a device signed could not be decided on: it is malformed, or for another
         /// realm.
         MessageRefused = 7 "message-refused",
+        /// A device's board was replaced: its key is superseded by that of the new one.
+        DeviceRepaired = 8 "device-repaired",
+        /// A key of a device was revoked.
+        DeviceKeyRevoked = 9 "device-key-revoked",
         /// A request's number was too far above the last.
         SeqJumped = 10 "seq-jumped",
         /// A device took up a new number, and proved that it is not a replay.

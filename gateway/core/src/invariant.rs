@@ -67,6 +67,14 @@ pub enum Violation {
         /// The set.
         set: SetKey,
     },
+    /// Nothing could prove that an activation is gone from a board that was replaced.
+    #[error("{device}: {activation} was freed by the word of another board than had it")]
+    FreedByAnotherBoard {
+        /// Of which device.
+        device: DeviceId,
+        /// The activation.
+        activation: ActivationId,
+    },
     /// An activation without units.
     #[error("{activation} has no units")]
     NoUnits {
@@ -131,10 +139,10 @@ pub fn check_units<'a>(
 pub fn check_device(view: &DeviceView<'_>) -> Vec<Violation> {
     let device = &view.device.id;
     let mut violations = Vec::new();
-    let in_latest = |id: ActivationId| {
-        view.latest_set
-            .is_some_and(|set| set.activations.contains(&id))
-    };
+    // What was for a board that was replaced is nobody's set any more.
+    let is_for_this_board = |set: &&CommittedSet| set.key.generation > view.device.replaced;
+    let latest_set = view.latest_set.filter(is_for_this_board);
+    let in_latest = |id: ActivationId| latest_set.is_some_and(|set| set.activations.contains(&id));
     if let Some(set) = view.latest_set
         && set.key.generation > view.device.generation
     {
@@ -146,7 +154,7 @@ pub fn check_device(view: &DeviceView<'_>) -> Vec<Violation> {
     for activation in view.activations {
         let (id, standing) = (activation.id, activation.standing);
         let is_free = !activation.holds_units() && standing != Standing::Lapsed;
-        if let Some(set) = view.latest_set
+        if let Some(set) = latest_set
             && is_free
             && in_latest(id)
         {
@@ -156,7 +164,16 @@ pub fn check_device(view: &DeviceView<'_>) -> Vec<Violation> {
                 activation: id,
             });
         }
-        if matches!(standing, Standing::Published | Standing::Activated) && !in_latest(id) {
+        if activation.stranded && matches!(standing, Standing::Removed(_)) {
+            violations.push(Violation::FreedByAnotherBoard {
+                device: device.clone(),
+                activation: id,
+            });
+        }
+        if matches!(standing, Standing::Published | Standing::Activated)
+            && !activation.stranded
+            && !in_latest(id)
+        {
             violations.push(Violation::UseWithoutSet {
                 device: device.clone(),
                 activation: id,

@@ -5,6 +5,7 @@ mod dead;
 mod exchange;
 mod factory;
 mod refresh;
+mod repair;
 mod replace;
 
 pub use approve::approve;
@@ -12,13 +13,15 @@ pub use dead::{declare_dead, readmit, written_off};
 pub use exchange::{Of, Provision, provide, withdraw};
 pub use factory::grant_at_factory;
 pub use refresh::refresh;
+pub use repair::{KeyStanding, NewKey, repair, revoke_key};
 pub use replace::{Stopgap, give_temporary, take_over};
 
 use crate::context::{Context, Entropy};
 use crate::decide::eligible;
+use crate::device::Pin;
 use crate::domain::{
-    ActivationId, ActivationKind, ActivationState, DeviceState, EntitlementId, KeyThumbprint,
-    RemovalReason,
+    ActivationId, ActivationKind, ActivationState, CredentialState, DeviceState, EntitlementId,
+    KeyLoss, KeyThumbprint, RemovalReason,
 };
 use crate::event::{Event, EventKind};
 use crate::outcome::{Answer, Outcome};
@@ -81,6 +84,32 @@ pub enum OperatorError {
     /// Only a device that waits can be admitted.
     #[error("the device is {0}: only one that waits for it can be admitted")]
     NotWaiting(DeviceState),
+    /// Only what has, or had, a key can be repaired.
+    #[error("no key ever spoke for the device: it is admitted with its first one when it asks")]
+    NeverKeyed,
+    /// The dead come back otherwise.
+    #[error(
+        "the device was declared dead: let it come back with `fleetgrant devices readmit` first"
+    )]
+    Dead,
+    /// It waits for that key already.
+    #[error("the device waits for its new key already: it gets its set when that asks")]
+    WaitsAlready,
+    /// A key speaks for one device.
+    #[error("that key is of another device: a board comes with a key and a certificate of its own")]
+    KeyOfAnother,
+    /// That is no other key.
+    #[error("the device speaks with that key: name the one of its new board")]
+    KeyInUse,
+    /// A key that was given up never comes back.
+    #[error("that key is {0}: it never comes back, so the board needs another")]
+    KeySpent(CredentialState),
+    /// Done before.
+    #[error("that key is revoked already")]
+    KeyRevokedAlready,
+    /// No key speaks for the device now.
+    #[error("{why}", why = lost(*.0))]
+    KeyLost(KeyLoss),
     /// The counter of its sets is used up.
     #[error("the device's generations are used up: it must be re-admitted under another id")]
     GenerationsExhausted,
@@ -93,10 +122,31 @@ fn lifts(refusal: Refusal) -> String {
     }
 }
 
+impl OperatorError {
+    /// Whether it can be given when the device next asks, and cannot be sent to it before: no key
+    /// speaks for it yet, or any more.
+    #[must_use]
+    pub const fn is_for_want_of_a_key(self) -> bool {
+        matches!(self, Self::NotAdmitted | Self::KeyLost(_))
+    }
+}
+
+const fn lost(loss: KeyLoss) -> &'static str {
+    match loss {
+        KeyLoss::Replaced => {
+            "the device waits for the key of its new board: it gets its set when that asks"
+        }
+        KeyLoss::Revoked => {
+            "the device's key was revoked: record its new board with `fleetgrant devices repair`"
+        }
+    }
+}
+
 impl From<Unissuable> for OperatorError {
     fn from(unissuable: Unissuable) -> Self {
         match unissuable {
             Unissuable::NotPinned => Self::NotAdmitted,
+            Unissuable::KeyLost(loss) => Self::KeyLost(loss),
             Unissuable::GenerationsExhausted => Self::GenerationsExhausted,
         }
     }
@@ -172,7 +222,11 @@ pub fn revoke<E: Entropy>(
         ActivationState::Published | ActivationState::Activated | ActivationState::Suspended => {
             turn.ledger
                 .remove(activation, RemovalReason::Revoke, key, ctx.now);
-            publish_now(turn)
+            match turn.device.pin {
+                // The first set of the key that it waits for leaves it out.
+                Pin::Lost(_) => Ok(turn.finish(Answer::None)),
+                Pin::Open | Pin::To(_) => publish_now(turn),
+            }
         }
         state => Err(OperatorError::NotThere(state)),
     }
@@ -196,8 +250,11 @@ pub fn admit(
     let mut entropy = |_: &mut [u8]| {};
     let mut turn = Turn::new(snapshot, ctx, &mut entropy);
     check_waits(turn.device.state)?;
+    if let Pin::Lost(loss) = turn.device.pin {
+        return Err(OperatorError::KeyLost(loss));
+    }
     turn.device.state = DeviceState::Admitted;
-    turn.device.key = Some(key);
+    turn.device.pin = Pin::To(key);
     turn.record(
         Event::new(EventKind::DeviceAdmitted)
             .with("key", key)
@@ -239,7 +296,7 @@ fn publish_now<E: Entropy>(mut turn: Turn<'_, E>) -> Result<Outcome, OperatorErr
 
 impl<E: Entropy> Turn<'_, E> {
     fn check_assignable(&self, entitlement: EntitlementId) -> Result<(), OperatorError> {
-        let facts = self.facts(self.device.key.unwrap_or(KeyThumbprint([0; 32])));
+        let facts = self.facts(self.device.key().unwrap_or(KeyThumbprint([0; 32])));
         let entitlement = self
             .ledger
             .entitlement(entitlement)

@@ -31,8 +31,8 @@ use fleetgrant_schemas::limits;
 use crate::ask::{Ask, Channel, Hardware, Reason, Request, Sender, Verdict, Want};
 use crate::challenge::Echo;
 use crate::context::{Context, Entropy};
-use crate::device::{Device, LastRequest, StoredAnswer, Tally, Watch};
-use crate::domain::{DeviceState, MessageDigest, Origin};
+use crate::device::{Device, LastRequest, Pin, StoredAnswer, Tally, Watch};
+use crate::domain::{DeviceState, KeyLoss, KeyThumbprint, MessageDigest, Origin};
 use crate::event::{Event, EventKind};
 use crate::notice::NoticeCode;
 use crate::outcome::{Answer, Outcome};
@@ -90,7 +90,7 @@ impl<E: Entropy> Turn<'_, E> {
     fn serve(&mut self, request: &Request, echo: Option<Echo>) -> Result<Answer, Answer> {
         let ask = &request.ask;
         self.note_facts(ask);
-        if self.device.key.is_none() && request.sender.verdict == Verdict::NotOnManifest {
+        if self.device.key().is_none() && request.sender.verdict == Verdict::NotOnManifest {
             self.record(Event::new(EventKind::DeviceRefused).with("reason", "not-on-manifest"));
             return Err(self.notice_counted(NoticeCode::NotAdmitted, request, self.later()));
         }
@@ -137,7 +137,7 @@ impl<E: Entropy> Turn<'_, E> {
             self.device.state = DeviceState::Admitted;
             self.record(
                 Event::new(EventKind::DeviceAdmitted)
-                    .with_some("key", self.device.key)
+                    .with_some("key", self.device.key())
                     .with("by", "empty-set"),
             );
         }
@@ -186,10 +186,14 @@ impl<E: Entropy> Turn<'_, E> {
                 NoticeCode::IdentityConflict => EventKind::IdentityConflict,
                 _ => EventKind::DeviceRefused,
             };
+            let reason = match sender.verdict {
+                Verdict::Superseded => "superseded",
+                _ => code.as_str(),
+            };
             self.record(
                 Event::new(kind)
                     .with("key", sender.key)
-                    .with("reason", code.as_str()),
+                    .with("reason", reason),
             );
         }
     }
@@ -272,7 +276,12 @@ impl<E: Entropy> Turn<'_, E> {
         let sender = &request.sender;
         match (self.device.state, sender.verdict) {
             (DeviceState::Quarantined, _) => {}
-            (DeviceState::Readmitted, Verdict::Pinned | Verdict::Admissible) => return Ok(()),
+            (DeviceState::Readmitted, Verdict::Pinned | Verdict::Admissible) => {
+                if self.device.key().is_none() {
+                    self.pin(sender.key);
+                }
+                return Ok(());
+            }
             (state, Verdict::Admissible)
                 if state != DeviceState::Admitted
                     && self.policies.device().rules.admission == Admission::Approval =>
@@ -280,16 +289,28 @@ impl<E: Entropy> Turn<'_, E> {
                 self.quarantine(sender, "policy");
             }
             (DeviceState::Admitted, _) | (_, Verdict::Pinned | Verdict::Admissible) => {
-                if self.device.state != DeviceState::Admitted || self.device.key.is_none() {
+                if self.device.state != DeviceState::Admitted || self.device.key().is_none() {
                     self.device.state = DeviceState::Admitted;
-                    self.device.key = Some(sender.key);
-                    self.record(Event::new(EventKind::DeviceAdmitted).with("key", sender.key));
+                    self.pin(sender.key);
                 }
                 return Ok(());
             }
             _ => self.quarantine(sender, "anchor"),
         }
         Err(self.notice_counted(NoticeCode::Quarantined, request, self.later()))
+    }
+
+    fn pin(&mut self, key: KeyThumbprint) {
+        let by = match self.device.pin {
+            Pin::Lost(_) => Some("repair"),
+            Pin::Open | Pin::To(_) => None,
+        };
+        self.device.pin = Pin::To(key);
+        self.record(
+            Event::new(EventKind::DeviceAdmitted)
+                .with("key", key)
+                .with_some("by", by),
+        );
     }
 
     fn quarantine(&mut self, sender: &Sender, by: &'static str) {
@@ -313,11 +334,17 @@ impl<E: Entropy> Turn<'_, E> {
 /// What a key that may not speak for this device is told. The pin is looked at again, since two
 /// keys may have been found admissible for one id at the same time.
 pub(crate) fn foreign(device: &Device, sender: &Sender) -> Option<NoticeCode> {
-    let other_key = device.key.is_some_and(|key| key != sender.key);
+    let is_other = match device.pin {
+        Pin::To(key) => key != sender.key,
+        Pin::Open | Pin::Lost(KeyLoss::Replaced) => false,
+        Pin::Lost(KeyLoss::Revoked) => true,
+    };
     match (sender.verdict, device.state) {
+        // Whose key it was is known, and its board is no clone.
+        (Verdict::Superseded | Verdict::Revoked, _) => Some(NoticeCode::Revoked),
         (Verdict::IdentityConflict, _) => Some(NoticeCode::IdentityConflict),
-        _ if other_key => Some(NoticeCode::IdentityConflict),
-        (Verdict::Revoked, _) | (_, DeviceState::Tombstoned) => Some(NoticeCode::Revoked),
+        _ if is_other => Some(NoticeCode::IdentityConflict),
+        (_, DeviceState::Tombstoned) => Some(NoticeCode::Revoked),
         (_, DeviceState::Retired) => Some(NoticeCode::NotAdmitted),
         _ => None,
     }
@@ -329,7 +356,7 @@ fn needs_challenge(device: &Device, ask: &Ask) -> bool {
         .held
         .is_some_and(|held| held.key.generation > device.generation);
     device.state != DeviceState::Admitted
-        || device.key.is_none()
+        || device.key().is_none()
         || matches!(
             ask.reason,
             Reason::Return | Reason::Rehost | Reason::Temporary

@@ -14,8 +14,8 @@ use crate::context::{Context, Entropy};
 use crate::decide::Facts;
 use crate::device::Device;
 use crate::domain::{
-    ActivationId, Challenge, CodeId, Cti, DeviceNonce, EntitlementId, KeyThumbprint, ProductId,
-    Seq, SetKey,
+    ActivationId, Challenge, CodeId, Cti, DeviceNonce, EntitlementId, KeyLoss, KeyThumbprint,
+    ProductId, Seq, SetKey,
 };
 use crate::entitlement::Code;
 use crate::event::{Event, EventKind};
@@ -57,6 +57,8 @@ pub(crate) struct Turn<'a, E> {
 pub(crate) enum Unissuable {
     /// The device is pinned to no key.
     NotPinned,
+    /// The device has lost its key.
+    KeyLost(KeyLoss),
     /// Every generation is used up.
     GenerationsExhausted,
 }
@@ -75,6 +77,7 @@ pub(crate) struct Said {
 impl<'a, E: Entropy> Turn<'a, E> {
     pub(crate) fn new(snapshot: Snapshot, ctx: Context<'a>, entropy: &'a mut E) -> Self {
         let mut sets = snapshot.sets;
+        sets.retain(|set| set.key.generation > snapshot.device.replaced);
         sets.sort_by_key(|set| set.key);
         Self {
             ctx,
@@ -257,7 +260,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
             device: self.device.id.as_wire(),
             issued_at: self.ctx.now.seconds(),
             cti,
-            confirmation: said.to_key.or(self.device.key),
+            confirmation: said.to_key.or(self.device.key()),
             nonce,
             code,
             seq_expected: said.expected_seq.map(Seq::get),

@@ -98,7 +98,7 @@ mod tests {
     fn refuse(bench: &mut Bench, device: &Handset, signed: &SignedUnfit) -> Outcome {
         let mut signed = signed.clone();
         if signed.sender.verdict == Verdict::Pinned {
-            signed.sender.key = bench.device(device).key.unwrap();
+            signed.sender.key = bench.device(device).key().unwrap();
         }
         let outcome = bench.operate(device, |snapshot, ctx, entropy| {
             Ok::<_, ()>(on_unfit(snapshot, &signed, ctx, entropy))

@@ -16,7 +16,7 @@ use fleetgrant_schemas::topic::MessageType;
 
 use super::answer::Reply;
 use super::authenticate::Opened;
-use super::verdict::verdict;
+use super::verdict::{Shown, verdict};
 use super::{Again, Rules, Settled};
 use crate::identity::AuthenticatedDevice;
 use crate::store::conversation::{
@@ -180,7 +180,7 @@ impl Turn {
                 let basis = Basis::of_holdings(&holdings);
                 let signed = SignedAck {
                     digest,
-                    sender: self.sender(db, holdings.device.key)?,
+                    sender: self.sender(db, holdings.device.key())?,
                     ack: ack.clone(),
                 };
                 let outcome = on_ack(holdings, &signed, context, &mut entropy);
@@ -191,7 +191,7 @@ impl Turn {
                 let basis = Basis::of(&snapshot);
                 let request = Request {
                     digest,
-                    sender: self.sender(db, snapshot.device.key)?,
+                    sender: self.sender(db, snapshot.device.key())?,
                     ask: ask.as_ref().clone(),
                 };
                 let outcome = on_request(snapshot, &request, context, &mut entropy);
@@ -203,7 +203,7 @@ impl Turn {
                 let basis = Basis::of_holdings(&holdings);
                 let signed = SignedUnfit {
                     digest,
-                    sender: self.sender(db, holdings.device.key)?,
+                    sender: self.sender(db, holdings.device.key())?,
                     unfit: unfit.clone(),
                 };
                 let outcome = on_unfit(holdings.into(), &signed, context, &mut entropy);
@@ -251,9 +251,15 @@ impl Turn {
             Some(pinned) if pinned == key => Pins::of_pinned(device),
             _ => Pins::load(db, device, key)?,
         };
+        let shown = Shown {
+            device,
+            key,
+            anchor: self.sender.anchor().name(),
+            admission: self.sender.admission(),
+        };
         Ok(Sender {
             key,
-            verdict: verdict(&pins, device, key, self.sender.admission()),
+            verdict: verdict(&pins, shown),
             channel: self.channel,
         })
     }
@@ -274,7 +280,7 @@ impl Turn {
             return Ok(Verdict::Rollback(None));
         }
         let key = self.sender.key_thumbprint();
-        if outcome.device.key == Some(key) && basis.key() != Some(key) {
+        if outcome.device.key() == Some(key) && basis.key() != Some(key) {
             credential(&self.sender).record(db, self.sender.device(), self.now)?;
         }
         Ok(Verdict::Commit(Some(outcome)))

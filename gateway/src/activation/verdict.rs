@@ -1,33 +1,44 @@
 //! What pins, manifest and revocations say of a key that speaks for a device.
 
 use fleetgrant_core::ask::Verdict;
-use fleetgrant_core::domain::{CredentialState, DeviceId, DeviceState, KeyThumbprint};
+use fleetgrant_core::domain::{CredentialState, DeviceId, DeviceState, KeyLoss, KeyThumbprint};
 
 use crate::identity::Admission;
 use crate::store::conversation::Pins;
 
-/// A device is pinned to the first key that was admitted for it, unique both ways. A revoked or
-/// superseded key never comes back.
-pub(super) fn verdict(
-    pins: &Pins,
-    device: &DeviceId,
-    key: KeyThumbprint,
-    admission: Admission,
-) -> Verdict {
-    match &pins.key {
-        Some((holder, _)) if holder != device => return Verdict::IdentityConflict,
-        Some((_, CredentialState::Revoked | CredentialState::Superseded)) => {
-            return Verdict::Revoked;
-        }
+/// What a message shows of the key that signed it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown<'a> {
+    pub(super) device: &'a DeviceId,
+    pub(super) key: KeyThumbprint,
+    /// The trust anchor that its chain leads to.
+    pub(super) anchor: &'a str,
+    pub(super) admission: Admission,
+}
+
+/// A device is pinned to the first key that was admitted for it, unique both ways, and to that of a
+/// new board only when somebody has recorded the repair. A revoked or superseded key never comes
+/// back.
+pub(super) fn verdict(pins: &Pins, shown: Shown<'_>) -> Verdict {
+    match pins.key.as_ref().map(|known| (&known.device, known.state)) {
+        Some((holder, _)) if holder != shown.device => return Verdict::IdentityConflict,
+        Some((_, CredentialState::Revoked)) => return Verdict::Revoked,
+        Some((_, CredentialState::Superseded)) => return Verdict::Superseded,
         Some((_, CredentialState::Current)) => return Verdict::Pinned,
         None => {}
     }
-    let other_key_expected = pins.expected_key.is_some_and(|expected| expected != key);
-    if pins.device_is_pinned || other_key_expected {
+    let is_expected = pins.expected_key.map(|expected| expected == shown.key);
+    if pins.device_is_pinned || is_expected == Some(false) || pins.loss == Some(KeyLoss::Revoked) {
         return Verdict::IdentityConflict;
     }
-    let operator_admitted = pins.device_state == Some(DeviceState::Admitted);
-    match admission {
+    let is_repaired = pins.loss == Some(KeyLoss::Replaced);
+    // Whoever names a key has seen its certificate; whoever names none relies on the device's anchor.
+    let is_of_its_anchor = pins.anchor_before.as_deref() == Some(shown.anchor);
+    if is_repaired && is_expected.is_none() && !is_of_its_anchor {
+        return Verdict::IdentityConflict;
+    }
+    let operator_admitted = is_repaired || pins.device_state == Some(DeviceState::Admitted);
+    match shown.admission {
         Admission::PinnedOnly => Verdict::NotOnManifest,
         Admission::Open => Verdict::Admissible,
         _ if operator_admitted => Verdict::Admissible,
@@ -42,17 +53,32 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::store::conversation::RecordedKey;
 
     const KEY: KeyThumbprint = KeyThumbprint([1; 32]);
     const OTHER: KeyThumbprint = KeyThumbprint([2; 32]);
 
     fn of(pins: Pins, admission: Admission) -> Verdict {
-        verdict(&pins, &DeviceId::new("scope-1").unwrap(), KEY, admission)
+        of_anchor("factory", pins, admission)
+    }
+
+    fn of_anchor(anchor: &str, pins: Pins, admission: Admission) -> Verdict {
+        let device = DeviceId::new("scope-1").unwrap();
+        let shown = Shown {
+            device: &device,
+            key: KEY,
+            anchor,
+            admission,
+        };
+        verdict(&pins, shown)
     }
 
     fn key_of(device: &str, state: CredentialState) -> Pins {
         Pins {
-            key: Some((DeviceId::new(device).unwrap(), state)),
+            key: Some(RecordedKey {
+                device: DeviceId::new(device).unwrap(),
+                state,
+            }),
             device_is_pinned: true,
             ..Pins::default()
         }
@@ -68,11 +94,64 @@ mod tests {
 
     #[test]
     fn a_revoked_or_superseded_key_never_comes_back() {
-        for state in [CredentialState::Revoked, CredentialState::Superseded] {
-            assert_eq!(
-                of(key_of("scope-1", state), Admission::Open),
-                Verdict::Revoked
-            );
+        for (state, verdict) in [
+            (CredentialState::Revoked, Verdict::Revoked),
+            (CredentialState::Superseded, Verdict::Superseded),
+        ] {
+            for loss in [None, Some(KeyLoss::Replaced), Some(KeyLoss::Revoked)] {
+                let pins = Pins {
+                    loss,
+                    device_is_pinned: loss.is_none(),
+                    // Whatever somebody wrote there.
+                    expected_key: Some(KEY),
+                    ..key_of("scope-1", state)
+                };
+                assert_eq!(of(pins, Admission::Open), verdict);
+            }
+            let elsewhere = key_of("scope-2", state);
+            assert_eq!(of(elsewhere, Admission::Open), Verdict::IdentityConflict);
+        }
+    }
+
+    fn waits(loss: KeyLoss, expected_key: Option<KeyThumbprint>) -> Pins {
+        Pins {
+            loss: Some(loss),
+            expected_key,
+            anchor_before: Some("factory".to_owned()),
+            device_state: Some(DeviceState::Readmitted),
+            ..Pins::default()
+        }
+    }
+
+    #[test]
+    fn a_new_board_is_let_in_once_its_repair_is_recorded_whatever_the_anchor_asks_of_strangers() {
+        for admission in [Admission::Open, Admission::Manifest, Admission::Quarantine] {
+            for expected in [None, Some(KEY)] {
+                let repaired = waits(KeyLoss::Replaced, expected);
+                assert_eq!(of(repaired, admission), Verdict::Admissible);
+            }
+            let other = waits(KeyLoss::Replaced, Some(OTHER));
+            assert_eq!(of(other, admission), Verdict::IdentityConflict);
+        }
+        let repaired = waits(KeyLoss::Replaced, None);
+        assert_eq!(of(repaired, Admission::PinnedOnly), Verdict::NotOnManifest);
+    }
+
+    #[test]
+    fn a_key_that_nobody_named_comes_under_the_devices_own_anchor() {
+        let unnamed = waits(KeyLoss::Replaced, None);
+        let verdict = of_anchor("another", unnamed, Admission::Open);
+        assert_eq!(verdict, Verdict::IdentityConflict);
+        let named = waits(KeyLoss::Replaced, Some(KEY));
+        let verdict = of_anchor("another", named, Admission::Open);
+        assert_eq!(verdict, Verdict::Admissible);
+    }
+
+    #[test]
+    fn nobody_takes_the_place_of_a_revoked_key_before_a_repair() {
+        for expected in [None, Some(KEY)] {
+            let revoked = waits(KeyLoss::Revoked, expected);
+            assert_eq!(of(revoked, Admission::Open), Verdict::IdentityConflict);
         }
     }
 

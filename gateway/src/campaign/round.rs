@@ -217,7 +217,7 @@ fn refused(reason: &Kept) -> (Ended, Option<Rule>) {
         OperatorError::Denied(rule) => (Ended::Failed(Failing::Denied), Some(*rule)),
         OperatorError::Limited(refusal) => (Ended::Failed(Failing::Denied), Some(refusal.rule)),
         OperatorError::OutOfService(_) => (Ended::Failed(Failing::OutOfService), None),
-        OperatorError::NotAdmitted => (Ended::Failed(Failing::NotAdmitted), None),
+        reason if reason.is_for_want_of_a_key() => (Ended::Failed(Failing::NotAdmitted), None),
         _ => (Ended::Failed(Failing::Fault), None),
     }
 }

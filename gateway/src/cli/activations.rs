@@ -4,7 +4,7 @@ mod remote;
 
 use anyhow::anyhow;
 use fleetgrant_core::domain::{ActivationId, ActivationState, DeviceId};
-use fleetgrant_core::operator::{OperatorError, Publish, Stopgap};
+use fleetgrant_core::operator::{Publish, Stopgap};
 use fleetgrant_core::outcome::Outcome;
 use fleetgrant_core::quota::Leave;
 
@@ -232,7 +232,7 @@ fn give(
         return show_only(ledger, device, act(Publish::AtContact));
     }
     let outcome = match ledger.try_act(device, act(Publish::Now))? {
-        Err(ActError::Refused(OperatorError::NotAdmitted)) => {
+        Err(ActError::Refused(reason)) if reason.is_for_want_of_a_key() => {
             ledger.act(device, act(Publish::AtContact))?
         }
         outcome => outcome?,

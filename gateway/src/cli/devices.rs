@@ -1,6 +1,7 @@
 //! `fleetgrant devices`: who they are, and how they stand.
 
 mod remote;
+mod repair;
 
 use anyhow::anyhow;
 use fleetgrant_core::domain::{DeviceId, DeviceState, KeyThumbprint};
@@ -16,11 +17,12 @@ use super::{Failure, Global, OrUnavailable, Remote};
 use crate::http::activations::Activation;
 use crate::http::cases::Case;
 use crate::http::device_moves::{DeviceTransferred, MovedUnits};
-use crate::http::devices::{Device, DeviceKey, DeviceRegrant};
+use crate::http::devices::{Device, DeviceKey, DeviceRegrant, DeviceWaitingKey};
 use crate::operator::{Act, Effects};
 use crate::report::history::{self, HistoryFilter};
 use crate::store::listing::{self, ActivationFilter, DeviceFilter, DeviceRow, DeviceSort, Part};
-use crate::store::{case, regrant};
+use crate::store::{case, regrant, waiting_key};
+use repair::{Repair, RevokeKey};
 
 /// List devices, show one, or act on one
 #[derive(Debug, clap::Args)]
@@ -38,6 +40,8 @@ enum Command {
     Clear(Clear),
     DeclareDead(DeclareDead),
     Readmit(Readmit),
+    Repair(Repair),
+    RevokeKey(RevokeKey),
     Transfer(Transfer),
 }
 
@@ -70,6 +74,9 @@ struct List {
     /// Only those of this product line
     #[arg(long, value_name = "NAME")]
     product_line: Option<String>,
+    /// The one whose key this is, or was: its thumbprint (RFC 9679)
+    #[arg(long, value_name = "HEX", value_parser = key_thumbprint)]
+    key: Option<KeyThumbprint>,
     #[command(flatten)]
     list: ListArgs<DeviceSort>,
 }
@@ -141,6 +148,7 @@ row!(
         serial: String,
         product_line: String,
         state: String,
+        key_loss: Option<String>,
         owner: Option<String>,
         site: Option<String>,
         purpose: String,
@@ -161,6 +169,7 @@ impl From<Device> for DeviceLine {
             serial: device.serial,
             product_line: device.product_line,
             state: device.state.to_string(),
+            key_loss: device.key_loss.map(|loss| loss.to_string()),
             owner: device.owner.map(|owner| owner.name),
             site: device.site,
             purpose: device.purpose.to_string(),
@@ -194,6 +203,25 @@ impl From<DeviceKey> for KeyLine {
             since: key.recorded_at.to_string(),
         }
     }
+}
+
+row!(
+    /// A key that was shown for the device, and is no device's.
+    WaitingKeyLine {
+        key: String,
+        shown: String,
+        is_expected: bool,
+    }
+);
+
+/// The keys that wait, and the one that is expected, though it was not shown yet.
+fn waiting_keys(shown: Vec<DeviceWaitingKey>, expected: Option<&str>) -> Vec<WaitingKeyLine> {
+    let line = |waiting: DeviceWaitingKey| WaitingKeyLine {
+        is_expected: expected == Some(waiting.thumbprint.as_str()),
+        key: waiting.thumbprint,
+        shown: waiting.shown_at.to_string(),
+    };
+    shown.into_iter().map(line).collect()
 }
 
 row!(
@@ -253,7 +281,10 @@ impl From<DeviceRegrant> for RegrantLine {
 struct Sheet {
     #[serde(flatten)]
     device: DeviceLine,
+    /// The only key that is taken as its first, or as that of its new board.
+    expected_key: Option<String>,
     keys: Vec<KeyLine>,
+    waiting_keys: Vec<WaitingKeyLine>,
     activations: Vec<ActivationLine>,
     cases: Vec<CaseLine>,
     regrants: Vec<RegrantLine>,
@@ -288,6 +319,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             Ok(())
         }
         Command::Transfer(args) => transfer(&ledger, args),
+        Command::Repair(args) => repair::repair(&ledger, args),
+        Command::RevokeKey(args) => repair::revoke_key(&ledger, args),
         Command::Readmit(args) => {
             let outcome = ledger.act(&args.device, Act::Readmit)?;
             super::note(&activations::what_follows(&outcome));
@@ -302,6 +335,7 @@ fn list(ledger: &Ledger, args: &List) -> Result<(), Failure> {
         state: args.state,
         owners: ledger.parties(args.owner.as_deref())?,
         product_line: args.product_line.clone(),
+        key: args.key,
         within: None,
         part: args.list.part()?,
     };
@@ -388,6 +422,7 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
             return Ok(None);
         };
         let keys = listing::credentials(db, &device)?;
+        let waiting = waiting_key::of_device(db, &device)?;
         let cases = case::of_device(db, device.as_str(), PART)?;
         let regrants = regrant::awaited(db, &device)?;
         let filter = ActivationFilter {
@@ -399,8 +434,12 @@ fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
         let activations = activations.into_iter().map(Activation::from);
         let cases = cases.into_iter().map(Case::from);
         let regrants = regrants.into_iter().map(DeviceRegrant::from);
+        let device = Device::from(row);
+        let waiting = waiting.into_iter().map(DeviceWaitingKey::from).collect();
         Ok(Some(Sheet {
-            device: Device::from(row).into(),
+            waiting_keys: waiting_keys(waiting, device.expected_key.as_deref()),
+            expected_key: device.expected_key.clone(),
+            device: device.into(),
             keys: keys.map(Into::into).collect(),
             activations: activations.map(Into::into).collect(),
             cases: cases.map(Into::into).collect(),
@@ -417,6 +456,7 @@ fn show_sheet(args: &Show, sheet: Sheet) -> Result<(), Failure> {
         Format::Csv => output::print(Format::Csv, &[sheet.device]),
         Format::Table => output::print_record(&sheet.device)
             .and_then(|()| output::print_part("keys", &sheet.keys))
+            .and_then(|()| output::print_part("waiting keys", &sheet.waiting_keys))
             .and_then(|()| output::print_part("activations", &sheet.activations))
             .and_then(|()| output::print_part("cases", &sheet.cases))
             .and_then(|()| output::print_part("regrants", &sheet.regrants)),

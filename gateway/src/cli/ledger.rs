@@ -397,6 +397,9 @@ impl From<ActError> for Failure {
         match error {
             ActError::UnknownDevice(_)
             | ActError::OtherKeyExpected(_)
+            | ActError::SeveralKeysWait { .. }
+            | ActError::NotItsKey(_)
+            | ActError::NoKey(_)
             | ActError::Refused(_)
             | ActError::Waits { .. } => Self::refused(error),
             ActError::Clock(_) | ActError::Contended | ActError::Store(_) => {

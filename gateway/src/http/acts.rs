@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use fleetgrant_core::domain::{ActivationId, DeviceId, Timestamp};
+use fleetgrant_core::event::{Event, EventKind, Field};
 use fleetgrant_core::operator::OperatorError;
 use fleetgrant_core::outcome::Outcome;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub(crate) struct Acted {
     pub(crate) activations: Vec<Activation>,
     /// What it takes of the policy's quotas.
     pub(crate) quotas: Vec<QuotaTaken>,
+    /// The thumbprint of the key that the device waits for from now on; null: any that is proven
+    /// under its trust anchor, or the act is none of those that make it wait.
+    pub(crate) awaited_key: Option<String>,
     /// The version of the policy it was decided under, as standard/1.
     pub(crate) policy: String,
 }
@@ -149,8 +153,18 @@ impl Acted {
                 .map(|set| set.set.key.generation.get()),
             activations,
             quotas: quotas.collect(),
+            awaited_key: awaited_key(outcome),
             policy: outcome.policy.to_string(),
         })
+    }
+}
+
+/// The key that a repair made a device wait for.
+pub(crate) fn awaited_key(outcome: &Outcome) -> Option<String> {
+    let is_repair = |event: &&Event| event.kind == EventKind::DeviceRepaired;
+    match outcome.events.iter().find(is_repair)?.body.field("key")? {
+        Field::Text(key) => Some(key.clone()),
+        Field::Number(_) => None,
     }
 }
 
@@ -168,9 +182,11 @@ impl From<ActError> for Problem {
             ActError::Waits { reason, case } => {
                 Self::from(ActError::Refused(reason)).waits_in(case)
             }
-            ActError::Refused(_) | ActError::OtherKeyExpected(_) => {
-                Self::new(ProblemKind::Refused, error.to_string())
-            }
+            ActError::Refused(_)
+            | ActError::OtherKeyExpected(_)
+            | ActError::SeveralKeysWait { .. }
+            | ActError::NotItsKey(_)
+            | ActError::NoKey(_) => Self::new(ProblemKind::Refused, error.to_string()),
             ActError::Clock(jumped) => jumped.into(),
             ActError::Contended => Self::busy("the device is too busy; try again"),
             ActError::Store(error) => error.into(),

@@ -63,6 +63,10 @@ pub(crate) enum DeviceVerb {
     DeclareDead,
     /// It may come back that was declared dead.
     Readmit,
+    /// Its board was replaced.
+    Repair,
+    /// The key that it speaks with leaked.
+    RevokeKey,
 }
 
 /// Units for devices.
@@ -188,6 +192,8 @@ impl DeviceVerb {
             Self::Clear => Act::Clear,
             Self::DeclareDead => Act::DeclareDead(Leave::Policy),
             Self::Readmit => Act::Readmit,
+            Self::Repair => Act::Repair(None),
+            Self::RevokeKey => Act::RevokeKey(None),
         }
     }
 }

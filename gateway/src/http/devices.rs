@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use fleetgrant_core::domain::{DeviceId, PartyId};
+use fleetgrant_core::domain::{DeviceId, KeyThumbprint, PartyId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,13 +13,14 @@ use super::page::{List, Page, PageParams};
 use super::parties::PartyRef;
 use super::problem::{Problem, found};
 use super::query::{self, Named, Nothing};
-use super::value::{Id, When};
+use super::value::{Id, Thumbprint, When};
 use super::within::Thing;
 use super::{Api, word};
 use crate::report::history::{self, EventSort, HistoryFilter};
 use crate::store::event::Stream;
 use crate::store::listing::{self, CredentialRow, DeviceFilter, DeviceRow, DeviceSort};
 use crate::store::regrant::{self, Regrant};
+use crate::store::waiting_key::{self, WaitingKey};
 use crate::store::{Db, StoreError, device};
 
 /// Which devices.
@@ -35,6 +36,9 @@ pub(super) struct DeviceQuery {
     owner: Option<Id>,
     /// Those of the product line of this name.
     product_line: Option<String>,
+    /// The one whose key this is, or was: its thumbprint (RFC 9679), in hex.
+    #[param(inline)]
+    key: Option<Thumbprint>,
 }
 
 /// A device, and how it stands.
@@ -46,6 +50,13 @@ pub(crate) struct Device {
     pub(crate) serial: String,
     pub(crate) product_line: String,
     pub(crate) state: word::DeviceState,
+    /// Why no key speaks for it any more: its board was `replaced`, and it waits for the key of the
+    /// new one; or its key was `revoked`, and it waits for a repair. Null: one speaks for it, or none
+    /// did yet.
+    pub(crate) key_loss: Option<word::KeyLoss>,
+    /// The thumbprint of the only key that is taken as its first, or as that of its new board; null:
+    /// any that is proven.
+    pub(crate) expected_key: Option<String>,
     pub(crate) owner: Option<PartyRef>,
     /// Where people say it is.
     pub(crate) site: Option<String>,
@@ -62,7 +73,7 @@ pub(crate) struct Device {
     pub(crate) frozen: bool,
     pub(crate) first_contact_at: Option<When>,
     pub(crate) last_contact_at: Option<When>,
-    /// When it was pinned to its key.
+    /// When it was admitted.
     pub(crate) admitted_at: Option<When>,
     /// When it was first told of.
     pub(crate) created_at: When,
@@ -75,9 +86,30 @@ pub(crate) struct DeviceSheet {
     pub(crate) device: Device,
     /// The latest first.
     pub(crate) keys: Vec<DeviceKey>,
+    /// Keys that were shown for it and are no device's, as that of a new board before its repair is
+    /// recorded; the latest first.
+    pub(crate) waiting_keys: Vec<DeviceWaitingKey>,
     /// What it refused for the build of its firmware, and is given again, since it is maintained for
     /// longer.
     pub(crate) regrants: Vec<DeviceRegrant>,
+}
+
+/// A key that was shown for a device and is no device's.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct DeviceWaitingKey {
+    /// Its thumbprint (RFC 9679), in hex.
+    pub(crate) thumbprint: String,
+    /// When the history last told of it.
+    pub(crate) shown_at: When,
+}
+
+impl From<WaitingKey> for DeviceWaitingKey {
+    fn from(waiting: WaitingKey) -> Self {
+        Self {
+            thumbprint: waiting.key.to_string(),
+            shown_at: When(waiting.shown_at),
+        }
+    }
 }
 
 /// What a device is given again.
@@ -134,6 +166,8 @@ impl From<DeviceRow> for Device {
             serial: row.serial,
             product_line: row.product_line,
             state: word::DeviceState(row.state.0),
+            key_loss: row.key_loss.map(|loss| word::KeyLoss(loss.0)),
+            expected_key: row.expected_key.map(|key| key.0.to_string()),
             owner: PartyRef::of(row.owner_id, row.owner),
             site: row.site,
             purpose: word::Purpose(row.purpose.0),
@@ -180,6 +214,7 @@ pub(super) async fn list(
         state: query.state.map(|word| word.0),
         owners: caller.owners(query.owner.map(|id| PartyId(id.0))),
         product_line: query.product_line,
+        key: query.key.map(|key| KeyThumbprint(key.0)),
         within: caller.within().line(),
         part: list.part.clone(),
     };
@@ -227,10 +262,12 @@ pub(super) fn sheet(
         return Ok(None);
     };
     let keys = listing::credentials(db, id)?;
+    let waiting_keys = waiting_key::of_device(db, id)?;
     let regrants = regrant::awaited(db, id)?;
     Ok(Some(DeviceSheet {
         device: row.into(),
         keys: keys.into_iter().map(DeviceKey::from).collect(),
+        waiting_keys: waiting_keys.into_iter().map(Into::into).collect(),
         regrants: regrants.into_iter().map(DeviceRegrant::from).collect(),
     }))
 }

@@ -129,6 +129,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     post("/api/v1/devices/{device}/admit", OPERATORS).narrowed(),
     post("/api/v1/devices/{device}/declare-dead", OPERATORS).narrowed(),
     post("/api/v1/devices/{device}/readmit", OPERATORS).narrowed(),
+    post("/api/v1/devices/{device}/repair", OPERATORS).narrowed(),
+    post("/api/v1/devices/{device}/revoke-key", OPERATORS).narrowed(),
     post("/api/v1/devices/{device}/transfer", OPERATORS).narrowed(),
     post("/api/v1/devices/{device}/temporary", HELPDESK).narrowed(),
     post("/api/v1/devices/{device}/take-over", HELPDESK).narrowed(),

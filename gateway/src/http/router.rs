@@ -15,7 +15,7 @@ use super::kept::{self, Kept};
 use super::problem::{self, Problem, ProblemKind};
 use super::{
     Api, activation_acts, activations, bulk, caller, campaign_acts, campaigns, case_acts, cases,
-    checkpoints, code_acts, contracts, customers, device_acts, device_moves, devices,
+    checkpoints, code_acts, contracts, customers, device_acts, device_keys, device_moves, devices,
     entitlement_acts, entitlements, events, factory, grants, guard, health, history, imports, key,
     keys, license_models, line, migrations, openapi, order_acts, orders, packs, parties,
     party_acts, policies, policy_overrides, products, reconcile, reports, roles, webhook_acts,
@@ -89,6 +89,8 @@ fn described(kept: Kept) -> OpenApiRouter<Api> {
         .routes(routes!(device_acts::admit))
         .routes(routes!(device_acts::declare_dead))
         .routes(routes!(device_acts::readmit))
+        .routes(routes!(device_keys::repair))
+        .routes(routes!(device_keys::revoke_key))
         .routes(routes!(device_acts::temporary))
         .routes(routes!(device_acts::take_over))
         .routes(routes!(device_moves::transfer))

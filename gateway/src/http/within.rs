@@ -267,7 +267,13 @@ impl Thing {
             Act::Cancel(id) | Act::Revoke(id) | Act::TakeOver(id, _) => Some(Self::Activation(id)),
             // What campaigns and factories do is asked for as such.
             Act::Provide(..) | Act::Withdraw(_) | Act::GrantAtFactory(_) => None,
-            Act::Push | Act::Clear | Act::Admit(_) | Act::DeclareDead(_) | Act::Readmit => None,
+            Act::Push
+            | Act::Clear
+            | Act::Admit(_)
+            | Act::DeclareDead(_)
+            | Act::Readmit
+            | Act::Repair(_)
+            | Act::RevokeKey(_) => None,
         }
     }
 

@@ -70,6 +70,7 @@ words! {
     GroupBy: report::group::GroupBy,
     HoldReason: domain::HoldReason,
     ImportKind: import::Kind,
+    KeyLoss: domain::KeyLoss,
     LicenseModel: domain::LicenseModel,
     OrderState: domain::OrderState,
     Origin: domain::Origin,

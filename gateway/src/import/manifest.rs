@@ -1,6 +1,6 @@
 //! Factory manifests: the devices that were made.
 
-use fleetgrant_core::domain::{DeviceState, PartyId, StorageClass};
+use fleetgrant_core::domain::{CredentialState, DeviceState, PartyId, StorageClass};
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_schemas::id::KeyThumbprint;
 use fleetgrant_schemas::limits;
@@ -11,6 +11,7 @@ use super::rows::Run;
 use super::shipments::expected;
 use super::{Effect, Halt, Reason, Row, lookup, refuse};
 use crate::store::column::{Code, Micros, Octets};
+use crate::store::conversation;
 use crate::store::device::{self, Device};
 use crate::store::event::{self, Stream};
 use crate::store::{Db, batch, party};
@@ -182,15 +183,21 @@ impl ManifestRow {
             None => None,
         };
         let line = line.map(|(_, line)| line.id).or(base.order_line_id);
-        // A row that names no key takes none away from a device that an operator admitted.
+        // A row that names no key takes none away from a device that an operator admitted; nor does one
+        // that names a key which the device had before, as that of a board that was replaced.
         let admitted_with = base
             .expected_key
             .filter(|_| base.state.0 == DeviceState::Admitted);
+        let named = match self.key {
+            Some(key) if was_its_key(db, &base, key)? => base.expected_key,
+            Some(key) => Some(Octets(key)),
+            None => admitted_with,
+        };
         Ok(Device {
             on_manifest: true,
             hwmodel: self.hwmodel.clone().map(String::into_bytes),
             storage_class: Code(self.storage),
-            expected_key: self.key.map(Octets).or(admitted_with),
+            expected_key: named,
             batch_id: batch,
             owner_id: owner,
             order_line_id: line,
@@ -300,12 +307,20 @@ impl ManifestRow {
     }
 }
 
+/// Whether the device had this key, and has it no more.
+fn was_its_key(db: &mut Db, device: &Device, key: KeyThumbprint) -> Result<bool, Halt> {
+    let known = conversation::recorded(db, key)?;
+    Ok(known.is_some_and(|known| {
+        known.device.as_str() == device.id && known.state != CredentialState::Current
+    }))
+}
+
 /// A device that was admitted is pinned to the key that it proved.
 fn check_key(known: &Device, given: &Device) -> Result<(), Halt> {
     if known.state.0 == DeviceState::Admitted && known.expected_key != given.expected_key {
         let reason = Reason::Fixed {
             what: format!("the key of {}, which was admitted with it,", known.id),
-            remedy: "revoke the device's key, and admit the new one",
+            remedy: "if its board was replaced, record that with `fleetgrant devices repair`",
         };
         return refuse("key_thumbprint", reason);
     }

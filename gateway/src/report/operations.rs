@@ -1,5 +1,6 @@
 //! What customers did with what they have, and what went wrong on the way: returns, moves,
-//! temporary licences, overdrafts, copies at risk, resyncs and clones, and how often it worked.
+//! temporary licences, overdrafts, copies at risk, resyncs, clones and repairs, and how often it
+//! worked.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -51,6 +52,10 @@ pub struct OperationsReport {
     pub clones_suspected: u64,
     /// Devices that held less than they had acknowledged.
     pub rolled_back: u64,
+    /// Boards that were replaced.
+    pub repairs: u64,
+    /// Keys of devices that were revoked.
+    pub keys_revoked: u64,
     /// How often what was asked for came about.
     pub success: Success,
 }
@@ -156,6 +161,8 @@ pub fn read(
         resyncs: watched.resyncs,
         clones_suspected: watched.clones.len() as u64,
         rolled_back: watched.rolled_back.len() as u64,
+        repairs: watched.repairs,
+        keys_revoked: watched.keys_revoked,
         success: success(db, line, now, interval)?,
     })
 }
@@ -268,12 +275,14 @@ fn quotas(db: &mut Db, interval: Cohort) -> Result<Vec<Use>, StoreError> {
         .load(c))?)
 }
 
-/// What was seen of devices that may be cloned or set back.
+/// What was seen of devices that may be cloned or set back, and of boards and keys.
 #[derive(Default)]
 struct Watched {
     resyncs: BTreeMap<String, u64>,
     clones: BTreeSet<String>,
     rolled_back: BTreeSet<String>,
+    repairs: u64,
+    keys_revoked: u64,
 }
 
 fn watched(
@@ -281,10 +290,12 @@ fn watched(
     line: Option<ProductLineId>,
     interval: Cohort,
 ) -> Result<Watched, StoreError> {
-    const KINDS: [i16; 3] = [
+    const KINDS: [i16; 5] = [
         EventKind::Resynced.number(),
         EventKind::CloneSuspected.number(),
         EventKind::RolledBack.number(),
+        EventKind::DeviceRepaired.number(),
+        EventKind::DeviceKeyRevoked.number(),
     ];
     let (since, until) = bounds(interval);
     let found: Vec<(String, Code<EventKind>, Vec<u8>)> = on!(db, c => {
@@ -307,6 +318,15 @@ fn watched(
             }
             EventKind::RolledBack => {
                 watched.rolled_back.insert(stream);
+            }
+            EventKind::DeviceKeyRevoked => watched.keys_revoked += 1,
+            EventKind::DeviceRepaired => {
+                // Another key for the same board.
+                let was_waiting = matches!(
+                    event::fields(&body)?.remove("was"),
+                    Some(Value::Text(was)) if was == "waiting"
+                );
+                watched.repairs += u64::from(!was_waiting);
             }
             _ => {
                 let class = match event::fields(&body)?.remove("class") {

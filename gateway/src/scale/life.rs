@@ -151,7 +151,7 @@ impl Life<'_> {
         let mut entropy = |buffer: &mut [u8]| random.fill_bytes(buffer);
         let outcome = on_request(snapshot, &request, self.rules.at(now), &mut entropy);
         self.record(db, &basis, &outcome, request.digest, now)?;
-        if outcome.device.key == Some(self.phone.key) && basis.key().is_none() {
+        if outcome.device.key() == Some(self.phone.key) && basis.key().is_none() {
             self.credential(now).record(db, &self.phone.id, now)?;
         }
         self.activations += outcome

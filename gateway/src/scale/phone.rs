@@ -86,7 +86,7 @@ impl Phone {
 
     /// Takes an answer in; whether there is a set to acknowledge.
     pub(super) fn take_in(&mut self, outcome: &Outcome) -> bool {
-        if outcome.device.key == Some(self.key) {
+        if outcome.device.key() == Some(self.key) {
             self.verdict = Verdict::Pinned;
         }
         match &outcome.answer {

@@ -80,6 +80,7 @@ domain_enums!(
     domain::CodeState,
     domain::CredentialState,
     domain::DeliveryState,
+    domain::KeyLoss,
     domain::DeviceState,
     domain::EntitlementState,
     domain::LicenseModel,

@@ -42,7 +42,10 @@ pub use cache::Cache;
 pub use device::Basis;
 pub use entitlement::terms;
 pub(super) use entitlement::time_reservations;
-pub use pin::{Credential, Pins, chain_of_certificate, expect_key};
+pub use pin::{
+    Credential, Pins, RecordedKey, chain_of_certificate, expect_key, expect_of_new_board,
+    expected_key, recorded, revoke,
+};
 pub use set::{DueDelivery, close_delivery, due_deliveries, has_due, payload_of, postpone};
 
 /// What a device that was never recorded is recorded with.

@@ -46,6 +46,7 @@ diesel::table! {
         activated_at -> Nullable<BigInt>,
         ended_at -> Nullable<BigInt>,
         taken_up_units -> BigInt,
+        stranded -> Bool,
     }
 }
 
@@ -225,6 +226,7 @@ diesel::table! {
         created_at -> BigInt,
         changed_at -> BigInt,
         admitted_at -> Nullable<BigInt>,
+        key_loss -> Nullable<SmallInt>,
     }
 }
 

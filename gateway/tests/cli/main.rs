@@ -14,6 +14,7 @@ mod partner;
 mod pipe;
 mod pki;
 mod policies;
+mod repair;
 mod report;
 mod scale;
 mod scene;

@@ -1,8 +1,12 @@
 //! Devices that change hands, break and are replaced, and who decides about it.
 
-use fleetgrant_core::domain::{Role, Roles};
+use fleetgrant::identity::{StoredCredential, TrustDigest};
+use fleetgrant::store::conversation::Credential;
+use fleetgrant_core::domain::{DeviceId, KeyThumbprint, Role, Roles};
+use fleetgrant_schemas::id::CertificateThumbprint;
 use serde_json::{Value, json};
 
+use crate::api::NOW;
 use crate::desk::{DEVICE, Desk};
 
 /// A device that nobody owns.
@@ -197,4 +201,116 @@ async fn a_device_is_sold_on_with_what_it_has() {
     transfer("n", "", "00000000000000000000000000000000")
         .await
         .is_problem(409, "refused");
+}
+
+const OLD: KeyThumbprint = KeyThumbprint([0x11; 32]);
+const NEW: KeyThumbprint = KeyThumbprint([0x22; 32]);
+
+/// The device speaks with this key from now on.
+async fn keyed(desk: &Desk, id: &str, key: KeyThumbprint) {
+    let named = DeviceId::new(id).unwrap();
+    let credential = Credential {
+        key,
+        certificate: CertificateThumbprint(key.0),
+        not_after: NOW.plus_seconds(1_000_000_000),
+        verified: StoredCredential {
+            chain: vec![0x30; 600],
+            anchor: "factory".to_owned(),
+            trust: TrustDigest([1; 32]),
+            in_force_until: NOW.plus_seconds(1_000_000_000),
+            issuer_expired: false,
+        },
+    };
+    let record = move |db: &mut fleetgrant::store::Db| credential.record(db, &named, NOW);
+    desk.api.store.write("credential", record).await.unwrap();
+    let admission = json!({"key": key.to_string()});
+    let admit = format!("admit-{id}");
+    let done = desk.send(&admit, &device(id, "admit"), admission).await;
+    assert_eq!(done.status, 200, "{done:?}");
+}
+
+#[tokio::test]
+async fn a_board_is_replaced_once_however_often_that_is_told() {
+    let desk = Desk::open().await;
+    keyed(&desk, DEVICE, OLD).await;
+    assert_eq!(desk.assign("a", 1).await.status, 200);
+    let path = format!("/api/v1/devices/{DEVICE}");
+    let repair = async |name, query: &str, body: Value| {
+        let path = format!("{}{query}", device(DEVICE, "repair"));
+        desk.send(name, &path, body).await
+    };
+    let seen = desk.api.get_as(&desk.key, &path).await;
+    let seen = seen.header("etag").to_owned();
+    let looked = repair("p", "?preview=true", json!({"key": NEW.to_string()})).await;
+    assert_eq!(looked.json()["awaited_key"], NEW.to_string(), "{looked:?}");
+    let sheet = desk.get(&path).await;
+    assert_eq!(
+        (&sheet["key_loss"], &sheet["keys"][0]["state"]),
+        (&Value::Null, &json!("current"))
+    );
+
+    let done = repair("r", "", json!({"key": NEW.to_string()})).await;
+    assert_eq!(done.json()["awaited_key"], NEW.to_string(), "{done:?}");
+    let again = repair("r", "", json!({"key": NEW.to_string()})).await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    repair("r-2", "", json!({"key": NEW.to_string()}))
+        .await
+        .is_problem(409, "refused");
+    let late = json!({});
+    let late = desk
+        .api
+        .post_if(&desk.key, ("l", &seen), &device(DEVICE, "repair"), &late)
+        .await;
+    late.is_problem(412, "precondition-failed");
+    let sheet = desk.get(&path).await;
+    assert_eq!(sheet["key_loss"], "replaced");
+    assert_eq!(sheet["expected_key"], NEW.to_string());
+    assert_eq!(sheet["keys"][0]["state"], "superseded");
+    let happened = desk.happened().await;
+    let repaired = ("device-repaired".to_owned(), "key operator".to_owned());
+    assert_eq!(
+        happened.iter().filter(|event| **event == repaired).count(),
+        1
+    );
+    let found = desk.get(&format!("/api/v1/devices?key={OLD}")).await;
+    assert_eq!(found["items"][0]["id"], DEVICE);
+    assert_eq!(found["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_no_new_board_can_have_is_refused_with_the_reason() {
+    let desk = Desk::open().await;
+    keyed(&desk, DEVICE, OLD).await;
+    keyed(&desk, SPARE, NEW).await;
+    let refused = async |name, verb: &str, body: Value, words: &str| {
+        let answer = desk.send(name, &device(DEVICE, verb), body).await;
+        answer.is_problem(409, "refused");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(words), "{detail}");
+    };
+    let (old, new) = (
+        json!({"key": OLD.to_string()}),
+        json!({"key": NEW.to_string()}),
+    );
+    refused("1", "repair", new.clone(), "of another device").await;
+    refused("2", "repair", old.clone(), "speaks with that key").await;
+    refused("3", "revoke-key", new, "never had that key").await;
+    let support = desk.api.key(Role::Support).await;
+    for verb in ["repair", "revoke-key"] {
+        let answer = desk
+            .send_as(&support, verb, &device(DEVICE, verb), json!({}))
+            .await;
+        answer.is_problem(403, "forbidden");
+    }
+    let revoke = device(DEVICE, "revoke-key");
+    assert_eq!(desk.send("k", &revoke, json!({})).await.status, 200);
+    refused("4", "revoke-key", old.clone(), "revoked already").await;
+    refused("5", "repair", old, "never comes back").await;
+    refused("6", "admit", json!({"key": "33".repeat(32)}), "").await;
+    desk.send("7", &device("pump-SN-0003", "repair"), json!({}))
+        .await
+        .is_problem(409, "refused");
+    desk.send("8", &device(DEVICE, "repair"), json!({"key": "short"}))
+        .await
+        .is_problem(400, "bad-body");
 }

@@ -195,7 +195,7 @@ fn body(path: &str, of: &Line) -> Value {
             "give": of.entitlement,
             "devices": {"product_lines": [of.name]},
         }),
-        ("batches", "grants") => json!({}),
+        ("batches", "grants") | ("devices", "repair" | "revoke-key") => json!({}),
         _ => Value::Null,
     }
 }

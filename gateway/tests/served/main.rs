@@ -14,6 +14,7 @@ mod load;
 mod operator;
 mod python_device;
 mod race;
+mod repair;
 mod rerun;
 mod site;
 mod store;

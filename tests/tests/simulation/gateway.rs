@@ -314,7 +314,7 @@ impl Gateway {
 
     fn decide(&self, opened: &Opened, now: Timestamp, luck: &mut Chance) -> Outcome {
         let identity = &self.cast.devices[opened.device];
-        let pinned = self.world.device(&identity.id).and_then(|d| d.key);
+        let pinned = self.world.device(&identity.id).and_then(|d| d.key());
         let sender = Sender {
             key: identity.thumbprint(),
             verdict: match pinned {
@@ -367,7 +367,7 @@ impl Gateway {
             Question::Ack(ack) => Cause::Ack(opened.digest, &ack.exceptions),
         };
         self.commit(outcome, cause, now)?;
-        if outcome.device.key.is_some() {
+        if outcome.device.key().is_some() {
             self.recorded.insert(opened.device);
         }
         if self.crash == Some(Crash::AfterCommit) {

@@ -117,6 +117,16 @@ named! {
 }
 
 named! {
+    /// Why no key speaks for a device that had one.
+    KeyLoss("loss of a key") {
+        /// Its board was replaced: it waits for the key of the new one.
+        Replaced = 1 "replaced",
+        /// Its key was revoked: it waits for a repair.
+        Revoked = 2 "revoked",
+    }
+}
+
+named! {
     /// How well a device's storage resists being set back; from the manifest, never the device.
     StorageClass("storage class") {
         /// A snapshot can be restored.

@@ -43,10 +43,11 @@ impl Ledger {
             Standing::Published | Standing::Activated => None,
             _ => return,
         };
-        if kind.is_none() && activation.run == Some(run) {
+        if kind.is_none() && activation.run == Some(run) && !activation.stranded {
             return;
         }
         activation.run = Some(run);
+        activation.stranded = false;
         if let Some(kind) = kind {
             activation.standing = Standing::Published;
             self.events.push(
@@ -145,8 +146,31 @@ impl Ledger {
                     );
                     true
                 });
+                self.orphan_stranded(id);
             }
             _ => {}
+        }
+    }
+
+    /// The board that may have it was replaced.
+    pub(crate) fn strand(&mut self, id: ActivationId) {
+        self.change(id, |activation, _| {
+            let is_out = activation.standing != Standing::Reserved
+                && (activation.holds_units() || activation.standing.removal().is_some());
+            let strands = is_out && !activation.stranded;
+            activation.stranded |= is_out;
+            strands
+        });
+        self.orphan_stranded(id);
+    }
+
+    /// Nobody is left who could prove that it is gone.
+    fn orphan_stranded(&mut self, id: ActivationId) {
+        if self
+            .activation(id)
+            .is_some_and(|activation| activation.stranded)
+        {
+            self.orphan(id);
         }
     }
 
@@ -200,12 +224,16 @@ impl Ledger {
         );
         entry.touch();
         self.insert(removed);
+        self.orphan_stranded(part);
     }
 
     /// The device signed that it holds the set that left it out, or a later one. What was written
     /// off freed its units then, and is only known to be gone now.
     pub(crate) fn prove_removed(&mut self, id: ActivationId, held: SetKey) {
-        let Some(standing) = self.standing(id) else {
+        let at_hand = self
+            .activation(id)
+            .filter(|activation| !activation.stranded);
+        let Some(standing) = at_hand.map(|activation| activation.standing) else {
             return;
         };
         let Some(removal) = standing

@@ -13,6 +13,8 @@
 //!   more than the policy allowed when it was given;
 //! - *a credit waits for returns*: an entitlement has what was sold last, or what is in use, if
 //!   that is more;
+//! - *a new board proves nothing of the old one*: what a board had that was replaced, and the new one
+//!   never got, is as if the device had it still; and a key that was given up changes nothing;
 //! - *what is revoked is off*: no set written from then on has anything of it;
 //! - *twice is once*: the same message again changes no activation and no unit.
 //!
@@ -87,6 +89,12 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (device.clone(), any::<bool>())
             .prop_map(|(device, approved)| Op::Bury { device, approved }),
         1 => device.clone().prop_map(Op::Readmit),
+        2 => (device.clone(), any::<bool>())
+            .prop_map(|(device, early)| Op::Repair { device, early }),
+        1 => device.clone().prop_map(Op::RevokeKey),
+        1 => (any::<prop::sample::Index>(), 0..6_u8, 0..4_u8).prop_map(|(which, reason, total)| {
+            Op::AskOldBoard { which, reason, total }
+        }),
         1 => (device.clone(), 0..2_usize, any::<bool>(), any::<bool>()).prop_map(
             |(device, which, now, approved)| Op::GiveTemporary { device, which, now, approved }
         ),

@@ -56,7 +56,7 @@ impl<E: Entropy> Turn<'_, E> {
         Request {
             digest: MessageDigest([0; 32]),
             sender: Sender {
-                key: self.device.key.unwrap_or(KeyThumbprint([0; 32])),
+                key: self.device.key().unwrap_or(KeyThumbprint([0; 32])),
                 verdict: Identity::Pinned,
                 channel: Channel::Online,
             },

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{OperatorError, publish_now};
 use crate::activation::{Activation, Standing};
 use crate::context::{Context, Entropy};
-use crate::device::Challenges;
+use crate::device::{Challenges, Pin};
 use crate::domain::{ActivationId, ActivationKind, DeviceState, EntitlementId, RemovalReason};
 use crate::entitlement::Entitlement;
 use crate::event::{Event, EventKind};
@@ -54,7 +54,7 @@ pub fn declare_dead<E: Entropy>(
     for (used, activation) in uses {
         turn.use_quota(used, activation);
     }
-    if turn.device.key.is_none() {
+    if turn.device.key().is_none() {
         return Ok(turn.finish(Answer::None));
     }
     publish_now(turn)
@@ -74,13 +74,22 @@ pub fn readmit<E: Entropy>(
     if turn.device.state != DeviceState::Tombstoned {
         return Err(OperatorError::NotDead(turn.device.state));
     }
-    turn.record(Event::new(EventKind::DeviceReadmitted).with_some("key", turn.device.key));
-    if turn.device.key.is_none() {
-        turn.device.state = DeviceState::Seen;
-        return Ok(turn.finish(Answer::None));
+    turn.record(Event::new(EventKind::DeviceReadmitted).with_some("key", turn.device.key()));
+    match turn.device.pin {
+        Pin::Open => {
+            turn.device.state = DeviceState::Seen;
+            Ok(turn.finish(Answer::None))
+        }
+        // It gets the empty set when the key that it waits for asks.
+        Pin::Lost(_) => {
+            turn.device.state = DeviceState::Readmitted;
+            Ok(turn.finish(Answer::None))
+        }
+        Pin::To(_) => {
+            turn.device.state = DeviceState::Readmitted;
+            publish_now(turn)
+        }
     }
-    turn.device.state = DeviceState::Readmitted;
-    publish_now(turn)
 }
 
 /// Units by entitlement that declaring the device dead would write off.

@@ -161,7 +161,7 @@ impl<E: Entropy> Turn<'_, E> {
     }
 
     fn send(self) -> Result<Outcome, OperatorError> {
-        match self.device.key {
+        match self.device.key() {
             Some(_) => publish_now(self),
             None => Ok(self.finish(Answer::None)),
         }

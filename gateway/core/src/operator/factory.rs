@@ -10,6 +10,7 @@ use super::OperatorError;
 use crate::ask::{Channel, Reason};
 use crate::context::{Context, Entropy};
 use crate::decide::Verdict;
+use crate::device::Pin;
 use crate::domain::{ActivationId, Generation, KeyThumbprint};
 use crate::outcome::{Answer, Outcome};
 use crate::rule::{Refusal, Rule};
@@ -32,13 +33,13 @@ pub fn grant_at_factory<E: Entropy>(
     ctx: Context<'_>,
     entropy: &mut E,
 ) -> Result<Outcome, OperatorError> {
-    let pinned = snapshot.device.key;
+    let pinned = snapshot.device.pin;
     let mut turn = Turn::new(snapshot, ctx, entropy);
     turn.check_in_service()?;
     if turn.device.generation != Generation::ZERO || turn.device.first_contact_at.is_some() {
         return Err(OperatorError::NotBlank);
     }
-    turn.device.key = Some(key);
+    turn.device.pin = Pin::To(key);
     let request = turn.as_if_asked(Reason::Factory, Vec::new());
     let plan = turn.decide(&request, &BTreeSet::new());
     let denied = plan
@@ -84,7 +85,7 @@ pub fn grant_at_factory<E: Entropy>(
     // Nobody waits for it, so no case is opened.
     turn.decided.clear();
     turn.device.watch.factory_grant = true;
-    turn.device.key = pinned;
+    turn.device.pin = pinned;
     Ok(turn.finish(Answer::Carried))
 }
 

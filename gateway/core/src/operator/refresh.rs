@@ -8,7 +8,7 @@ use crate::turn::{Turn, Why};
 
 /// Writes a set for a device of which something has changed; none, if a set written now would not
 /// differ from the latest, unless `anew` says that it does: it tells something else of what the
-/// device has. A device that was never admitted gets its first set when it asks.
+/// device has. A device that has no key gets its set when it asks.
 ///
 /// # Errors
 /// [`OperatorError::GenerationsExhausted`].
@@ -19,7 +19,7 @@ pub fn refresh<E: Entropy>(
     anew: bool,
 ) -> Result<Option<Outcome>, OperatorError> {
     let mut turn = Turn::new(snapshot, ctx, entropy);
-    if turn.device.key.is_none() || (!anew && turn.would_change_nothing()?) {
+    if turn.device.key().is_none() || (!anew && turn.would_change_nothing()?) {
         return Ok(None);
     }
     turn.push(None, Why::Changed)?;

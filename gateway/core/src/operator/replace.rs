@@ -160,7 +160,7 @@ impl<E: Entropy> Turn<'_, E> {
             .ledger
             .entitlement(id)
             .ok_or(OperatorError::UnknownEntitlement)?;
-        let facts = self.facts(self.device.key.unwrap_or(KeyThumbprint([0; 32])));
+        let facts = self.facts(self.device.key().unwrap_or(KeyThumbprint([0; 32])));
         let cause = decide::cause(&facts, entitlement).map_err(OperatorError::Denied)?;
         let kind = QuotaKind::Temporary;
         let temporary = self.policies.rules(id).temporary;
@@ -193,6 +193,7 @@ impl<E: Entropy> Turn<'_, E> {
             run: None,
             activated_at: None,
             usage: 0,
+            stranded: false,
             standing: Standing::Reserved,
         }
     }

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod outage;
+mod repair;
 
 use fleetgrant_schemas::Message;
 use fleetgrant_schemas::ack::{Outcome::Refused, OutcomeReason};

@@ -9,7 +9,7 @@ use crate::content::Denial;
 use crate::context::Entropy;
 use crate::decide::{self, Draw, Plan, Source, Verdict};
 use crate::domain::{
-    ActivationId, ActivationKind, EntitlementId, RemovalReason, SetKey, Timestamp,
+    ActivationId, ActivationKind, EntitlementId, Generation, RemovalReason, SetKey, Timestamp,
 };
 use crate::event::{Event, EventKind};
 use crate::ledger::Ledger;
@@ -102,6 +102,7 @@ impl<E: Entropy> Turn<'_, E> {
                 run: None,
                 activated_at: None,
                 usage: 0,
+                stranded: false,
                 standing: Standing::Reserved,
             });
             debug_assert!(taken.is_ok(), "the plan counts what is left");
@@ -152,7 +153,8 @@ impl<E: Entropy> Turn<'_, E> {
             return rule;
         }
         let holds_nothing = match self.latest() {
-            None => ask.held.is_none(),
+            // What the board before had may have to go.
+            None => ask.held.is_none() && self.device.replaced == Generation::ZERO,
             Some(set) => set.activations.is_empty() && ask.held == Some(set.held()),
         };
         let is_empty = proposal.is_empty() && proposal.denials.is_empty() && ask.wants.is_empty();
@@ -279,7 +281,7 @@ impl<E: Entropy> Turn<'_, E> {
 
     fn unissuable(&mut self, failed: Unissuable, request: &Request) -> Answer {
         let text = match failed {
-            Unissuable::NotPinned => "not-pinned",
+            Unissuable::NotPinned | Unissuable::KeyLost(_) => "not-pinned",
             Unissuable::GenerationsExhausted => "generations-exhausted",
         };
         let said = Said {

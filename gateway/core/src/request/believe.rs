@@ -79,9 +79,10 @@ impl<E: Entropy> Turn<'_, E> {
     }
 
     /// Whether a set is older than those that were read, so that nobody can say whether it was
-    /// issued. It then proves nothing, and accuses nobody.
+    /// issued, or was for a board that was replaced. It then proves nothing, and accuses nobody.
     pub(crate) fn is_before_record(&self, held: Held) -> bool {
-        self.sets.first().is_some_and(|first| held.key < first.key)
+        held.key.generation <= self.device.replaced
+            || self.sets.first().is_some_and(|first| held.key < first.key)
     }
 
     /// A set that carries the authority's signature and was never issued here.

@@ -64,6 +64,18 @@ impl Handset {
         }
     }
 
+    /// A new board of the same serial number: blank, and with another key.
+    pub(crate) fn new_board(&self, n: u8) -> Self {
+        let mut key = self.key.0;
+        key[31] = n;
+        Self {
+            key: KeyThumbprint(key),
+            salt: self.salt + u64::from(n),
+            max_down: self.max_down,
+            ..Self::new(self.id.clone())
+        }
+    }
+
     pub(crate) fn request(&mut self, reason: Reason, wants: &[Want]) -> Request {
         self.request_as(reason, wants, |_| {})
     }

@@ -9,6 +9,7 @@ use super::{Turn, Unissuable};
 use crate::ask::{Channel, Reason};
 use crate::content::{self, Content, Denial, Told};
 use crate::context::Entropy;
+use crate::device::Pin;
 use crate::domain::{
     ActivationId, Challenge, Cti, DeviceNonce, EntitlementId, Generation, KeyThumbprint, SetKey,
     Timestamp,
@@ -61,7 +62,7 @@ impl<E: Entropy> Turn<'_, E> {
             included,
             key,
             cti: Cti([0; 16]),
-            confirmation: self.device.key.unwrap_or(KeyThumbprint([0; 32])),
+            confirmation: self.device.key().unwrap_or(KeyThumbprint([0; 32])),
             challenge: Challenge([0; 16]),
             nonce: Some(DeviceNonce([0; 16])),
             denials: Vec::new(),
@@ -96,7 +97,11 @@ impl<E: Entropy> Turn<'_, E> {
         channel: Channel,
     ) -> Result<Proposal, Unissuable> {
         let key = self.next_key()?;
-        let confirmation = self.device.key.ok_or(Unissuable::NotPinned)?;
+        let confirmation = match self.device.pin {
+            Pin::To(key) => key,
+            Pin::Open => return Err(Unissuable::NotPinned),
+            Pin::Lost(loss) => return Err(Unissuable::KeyLost(loss)),
+        };
         let included = content::settle(&mut ledger, no_room, &self.conditions(), key);
         Ok(Proposal {
             ledger,

@@ -3,16 +3,19 @@
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 
+use super::repair::{KeyOf, Repair, RevokeKey, nobodys, tell_of_repair, tell_of_revocation};
 use super::{
     Admit, Args, Command, FREE, List, PART, Sheet, Show, Transfer, check_waits, key_thumbprint,
     no_key_shown, show_list, show_sheet, tell_of_admission, tell_of_transfer, unknown,
+    waiting_keys,
 };
 use crate::cli::remote::{Body, Query, segment};
 use crate::cli::{Failure, Remote, activations, note};
 use crate::http::acts::Acted;
 use crate::http::device_acts::DeviceAdmission;
+use crate::http::device_keys::{DeviceKeyRevocation, DeviceRepair};
 use crate::http::device_moves::{DeviceTransfer, DeviceTransferred};
-use crate::http::devices::DeviceSheet;
+use crate::http::devices::{Device, DeviceSheet};
 use crate::http::events::{Detail, Event};
 use crate::http::page::Page;
 use crate::http::value::Thumbprint;
@@ -43,6 +46,8 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
             note(&activations::what_follows(&acted));
             Ok(())
         }
+        Command::Repair(args) => repair(gateway, args),
+        Command::RevokeKey(args) => revoke_key(gateway, args),
         Command::Transfer(args) => transfer(gateway, args),
     }
 }
@@ -60,7 +65,8 @@ fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
     let query = Query::default()
         .with("state", args.state)
         .with("owner", gateway.party_if(args.owner.as_deref())?)
-        .with("product_line", args.product_line.as_ref());
+        .with("product_line", args.product_line.as_ref())
+        .with("key", args.key);
     let devices = gateway.list("/devices", query, &args.list)?;
     show_list(args, devices)
 }
@@ -79,6 +85,8 @@ fn show(gateway: &Remote, args: &Show) -> Result<(), Failure> {
         .items
         .sort_by_key(|case| std::cmp::Reverse(case.opened_at.0));
     let sheet = Sheet {
+        waiting_keys: waiting_keys(sheet.waiting_keys, sheet.device.expected_key.as_deref()),
+        expected_key: sheet.device.expected_key.clone(),
         device: sheet.device.into(),
         keys: sheet.keys.into_iter().map(Into::into).collect(),
         activations: activations.items.into_iter().map(Into::into).collect(),
@@ -134,6 +142,42 @@ fn key_shown(gateway: &Remote, args: &Admit) -> Result<KeyThumbprint, Failure> {
 
 fn no_key(why: &str) -> Failure {
     Failure::refused(anyhow::anyhow!("{why}"))
+}
+
+fn repair(gateway: &Remote, args: &Repair) -> Result<(), Failure> {
+    let asked = DeviceRepair {
+        key: args.key.map(|key| Thumbprint(key.0)),
+    };
+    let path = format!("{}/repair", path(&args.device));
+    let query = Query::preview(args.preview);
+    let acted: Acted = gateway.post(&path, &query, &Body::Json(&asked))?;
+    if args.preview {
+        return activations::show_acted(&[acted]);
+    }
+    tell_of_repair(args, acted.awaited_key.as_deref());
+    Ok(())
+}
+
+fn revoke_key(gateway: &Remote, args: &RevokeKey) -> Result<(), Failure> {
+    let (device, key) = match args.key.clone() {
+        KeyOf::Device(device) => (device, None),
+        KeyOf::Key(key) => {
+            let of_it = Query::default().with("key", Some(key));
+            let found: Page<Device> = gateway.get("/devices", &of_it)?;
+            let device = found.items.into_iter().next().ok_or_else(|| nobodys(key))?;
+            let device = DeviceId::new(&device.id).map_err(Failure::refused)?;
+            (device, Some(Thumbprint(key.0)))
+        }
+    };
+    let path = format!("{}/revoke-key", path(&device));
+    let asked = DeviceKeyRevocation { key };
+    let query = Query::preview(args.preview);
+    let acted: Acted = gateway.post(&path, &query, &Body::Json(&asked))?;
+    if args.preview {
+        return activations::show_acted(&[acted]);
+    }
+    tell_of_revocation(&device);
+    Ok(())
 }
 
 fn transfer(gateway: &Remote, args: &Transfer) -> Result<(), Failure> {

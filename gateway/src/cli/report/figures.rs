@@ -344,6 +344,8 @@ fn device_figures(report: &OperationsReport) -> Vec<Figure> {
             report.clones_suspected.to_string(),
         ),
         figure("devices", "rolled back", report.rolled_back.to_string()),
+        figure("devices", "repaired", report.repairs.to_string()),
+        figure("devices", "keys revoked", report.keys_revoked.to_string()),
         figure("cases", "opened", success.opened.to_string()),
         figure("cases", "activated in a day", success.activated.to_string()),
     ]);

@@ -12,8 +12,8 @@ use fleetgrant_core::ask::{
 };
 use fleetgrant_core::context::{Authority, Context};
 use fleetgrant_core::domain::{
-    ActivationId, Challenge, DeviceId, DeviceNonce, EntitlementId, Epoch, FeatureName,
-    KeyThumbprint, MessageDigest, Realm, Seq, Timestamp,
+    ActivationId, Challenge, CredentialState, DeviceId, DeviceNonce, EntitlementId, Epoch,
+    FeatureName, KeyThumbprint, MessageDigest, Realm, Seq, Timestamp,
 };
 use fleetgrant_core::notice::NoticeCode;
 use fleetgrant_core::operator::{self, Publish};
@@ -268,6 +268,23 @@ impl Ledger {
         self.take_in(device, &outcome);
     }
 
+    /// Records that the board of a device was replaced.
+    pub(super) fn repair(&mut self, device: u8, key: Option<KeyThumbprint>) {
+        let standing = operator::KeyStanding::Unknown;
+        let new = key.map(|key| operator::NewKey { key, standing });
+        self.transact(device, "operator", &[], move |snapshot, context| {
+            operator::repair(snapshot, new, Some(KeyThumbprint([0; 32])), context).unwrap()
+        });
+    }
+
+    pub(super) fn revoke_key(&mut self, device: u8) {
+        self.transact(device, "operator", &[], move |snapshot, context| {
+            let key = snapshot.device.key().unwrap();
+            let state = CredentialState::Current;
+            operator::revoke_key(snapshot, key, state, context).unwrap()
+        });
+    }
+
     fn ask_once(&mut self, reason: Reason, device: u8, wants: &[(&str, u32)]) -> Outcome {
         let handset = self.handset(device);
         handset.seq += 1;
@@ -343,7 +360,7 @@ impl Ledger {
         let operation = move |db: &mut Db| {
             let id = device_id(device);
             let snapshot = load(db, &id)?.unwrap();
-            let was_pinned = snapshot.device.key.is_some();
+            let was_pinned = snapshot.device.key().is_some();
             let basis = Basis::of(&snapshot);
             let context = Context {
                 authority: &authority,
@@ -358,7 +375,7 @@ impl Ledger {
             };
             let recorded = conversation::record(db, &Cache::default(), &basis, &outcome, &cause)?;
             assert_eq!(recorded, Recorded::Whole);
-            if outcome.device.key.is_some() && !was_pinned {
+            if outcome.device.key().is_some() && !was_pinned {
                 credential(device).record(db, &id, now)?;
             }
             Ok(outcome)
@@ -438,7 +455,7 @@ fn digest(device: u8, seq: u64, n: u32) -> MessageDigest {
 fn sender(device: u8, snapshot: &Snapshot) -> Sender {
     Sender {
         key: KeyThumbprint([device; 32]),
-        verdict: match snapshot.device.key {
+        verdict: match snapshot.device.key() {
             Some(_) => Verdict::Pinned,
             None => Verdict::Admissible,
         },

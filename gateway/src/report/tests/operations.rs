@@ -4,6 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleetgrant_core::ask::Reason;
+use fleetgrant_core::domain::KeyThumbprint;
 
 use super::hand::Told;
 use super::*;
@@ -65,6 +66,11 @@ fn worked() -> Ledger {
         ledger.wait(DAY);
     }
     ledger.ask(6, &[("nothing", 1)]);
+    // The office names the key of the new board when it learns it.
+    for key in [None, Some(9)] {
+        ledger.repair(2, key.map(|n| KeyThumbprint([n; 32])));
+    }
+    ledger.revoke_key(4);
     ledger
 }
 
@@ -132,6 +138,8 @@ fn operations_are_the_count_by_hand() {
         of("clone-suspected").count() as u64
     );
     assert_eq!(report.rolled_back, of("rolled-back").count() as u64);
+    assert_eq!(of("device-repaired").count(), 2);
+    assert_eq!((report.repairs, report.keys_revoked), (1, 1));
     assert_eq!(report.groups[0].group, "Acme");
     assert_eq!(report.groups[0].returned, 1);
 }

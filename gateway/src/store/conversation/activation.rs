@@ -67,6 +67,7 @@ struct Progress {
     removing_since_at: Option<Micros>,
     usage_total: i64,
     activated_at: Option<Micros>,
+    stranded: bool,
 }
 
 /// Activations, and the entitlements they are of, each as often as it occurs.
@@ -120,6 +121,7 @@ fn activation(row: Row) -> Result<Activation, StoreError> {
         removing_since_at,
         usage_total,
         activated_at,
+        stranded,
     } = row.progress;
     let removed_in = removed_epoch
         .zip(removed_generation)
@@ -152,6 +154,7 @@ fn activation(row: Row) -> Result<Activation, StoreError> {
         run,
         activated_at: activated_at.map(|at| at.0),
         usage: unsigned("usage_total", usage_total)?,
+        stranded,
         standing: Standing::from_parts(
             state.0,
             removal_reason.map(|reason| reason.0),
@@ -186,6 +189,7 @@ pub(super) fn write(
         runs_until_at: progress.runs_until_at,
         usage_total: progress.usage_total,
         activated_at: progress.activated_at,
+        stranded: progress.stranded,
         changed_at: Micros(now),
     });
     let going = columns!(activations {
@@ -255,6 +259,7 @@ fn progress(activation: &Activation) -> Result<Progress, StoreError> {
         removing_since_at: removal.map(|removal| Micros(removal.since)),
         usage_total: i64::try_from(activation.usage).map_err(corrupt)?,
         activated_at: activation.activated_at.map(Micros),
+        stranded: activation.stranded,
     })
 }
 

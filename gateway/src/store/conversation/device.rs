@@ -2,16 +2,16 @@
 
 use diesel::prelude::*;
 use fleetgrant_core::ask::{Facts, Hardware, Held};
-use fleetgrant_core::device::{Acked, Device, LastRequest};
+use fleetgrant_core::device::{Acked, Device, LastRequest, Pin};
 use fleetgrant_core::domain::{
-    Cti, DeviceId, DeviceState, Generation, KeyThumbprint, MessageDigest, OrderLineId, PartyId,
-    ProductLineId, Purpose, Seq, SetKey, StorageClass, Timestamp,
+    Cti, DeviceId, DeviceState, Generation, KeyLoss, KeyThumbprint, MessageDigest, OrderLineId,
+    PartyId, ProductLineId, Purpose, Seq, SetKey, StorageClass, Timestamp,
 };
 use fleetgrant_core::set::CommittedSet;
 use fleetgrant_core::snapshot::{Holdings, Snapshot};
 
 use super::cache::Stamp;
-use super::{Provenance, corrupt, memory, unsigned};
+use super::{Provenance, corrupt, memory, pin, unsigned};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::dialect::Db;
 use crate::store::error::StoreError;
@@ -35,6 +35,7 @@ struct DeviceRow {
     said_hwmodel: Option<Vec<u8>>,
     software_name: Option<String>,
     software_version: Option<String>,
+    key_loss: Option<Code<KeyLoss>>,
 }
 
 /// What was stored before a decision, so that only what changed is written.
@@ -42,7 +43,7 @@ struct DeviceRow {
 pub struct Basis {
     state: DeviceState,
     owner: Option<PartyId>,
-    key: Option<KeyThumbprint>,
+    pin: Pin,
     facts: Facts,
     /// Of the set that it last acknowledged; 0, if none. What came before is settled.
     pub(super) acknowledged: i64,
@@ -66,7 +67,10 @@ impl Basis {
     /// The key the device was pinned to.
     #[must_use]
     pub const fn key(&self) -> Option<KeyThumbprint> {
-        self.key
+        match self.pin {
+            Pin::To(key) => Some(key),
+            Pin::Open | Pin::Lost(_) => None,
+        }
     }
 
     fn new(device: &Device, latest: Option<&CommittedSet>) -> Self {
@@ -74,7 +78,7 @@ impl Basis {
         Self {
             state: device.state,
             owner: device.owner,
-            key: device.key,
+            pin: device.pin,
             facts: device.facts.clone(),
             acknowledged: device
                 .acked
@@ -142,7 +146,11 @@ fn device(
 ) -> Result<(Device, Stamp), StoreError> {
     let stamp = stamp.ok_or_else(|| corrupt("catalogue_stamps is empty"))?;
     let mut device = Device::new(id.clone(), row.state.0);
-    device.key = key.map(|key| key.0);
+    device.pin = match (key, row.key_loss) {
+        (Some(key), _) => Pin::To(key.0),
+        (None, Some(loss)) => Pin::Lost(loss.0),
+        (None, None) => Pin::Open,
+    };
     device.owner = row.owner_id.map(|owner| owner.0);
     device.product_line = Some(row.product_line_id.0);
     device.order_line = row.order_line_id.map(|line| line.0);
@@ -177,8 +185,7 @@ fn take_up(device: &mut Device, row: ConversationRow) -> Result<(), StoreError> 
         Generation::new(unsigned("generation", row.generation)?).map_err(corrupt)?;
     device.max_down = unsigned("max_down", row.max_down)?;
     device.key_set = unsigned("key_set_generation", row.key_set_generation)?;
-    (device.challenges, device.watch) =
-        memory::decode(&row.memory, row.frozen, row.returns_stopped)?;
+    memory::take_up(device, &row.memory, row.frozen, row.returns_stopped)?;
     device.first_contact_at = row.first_contact_at.map(|at| at.0);
     device.last_contact_at = row.last_contact_at.map(|at| at.0);
     device.facts.boot_count = row
@@ -223,6 +230,9 @@ pub(super) fn save(
             changed_at: Micros(now),
         });
         on!(db, c => update!(devices::table.find(device.id.as_str()), changes).execute(c))?;
+    }
+    if device.pin != basis.pin {
+        pin::follow(db, &device.id, basis.pin, device.pin, now)?;
     }
     if device.state == DeviceState::Admitted && basis.state != device.state {
         let admitted = columns!(devices {
@@ -292,7 +302,7 @@ fn conversation(device: &Device) -> Result<ConversationRow, StoreError> {
         acked_at: acked.map(|acked| Micros(acked.at)),
         frozen: device.watch.frozen,
         returns_stopped: device.watch.returns_stopped,
-        memory: memory::encode(&device.challenges, &device.watch)?,
+        memory: memory::encode(device)?,
         first_contact_at: device.first_contact_at.map(Micros),
         last_contact_at: device.last_contact_at.map(Micros),
         boot_count: device.facts.boot_count.map(i64::from),

@@ -1,6 +1,6 @@
 //! What only the conversation remembers of a device, as one CBOR value.
 
-use fleetgrant_core::device::{Challenges, IssuedChallenge, StoredAnswer, Tally, Watch};
+use fleetgrant_core::device::{Challenges, Device, IssuedChallenge, StoredAnswer, Tally, Watch};
 use fleetgrant_core::domain::{Challenge, Epoch, Generation, MessageDigest, SetKey, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ struct Memory {
     requests: TallyRow,
     #[serde(default)]
     factory_grant: bool,
+    /// The last generation that was for a board which was replaced.
+    #[serde(default)]
+    replaced: u64,
 }
 
 /// Value, expiry in microseconds, and epoch and generation acknowledged when it was sent.
@@ -42,7 +45,8 @@ enum AnswerRow {
     Notice(serde_cbor::Value),
 }
 
-pub(super) fn encode(challenges: &Challenges, watch: &Watch) -> Result<Vec<u8>, StoreError> {
+pub(super) fn encode(device: &Device) -> Result<Vec<u8>, StoreError> {
+    let (challenges, watch) = (&device.challenges, &device.watch);
     let challenge = |issued: &Option<IssuedChallenge>| {
         issued.map(|issued| {
             let acked = issued.acked.map(|key| (key.epoch.0, key.generation.get()));
@@ -61,16 +65,18 @@ pub(super) fn encode(challenges: &Challenges, watch: &Watch) -> Result<Vec<u8>, 
         unfit: tally(&watch.unfit),
         requests: tally(&watch.requests),
         factory_grant: watch.factory_grant,
+        replaced: device.replaced.get(),
     };
     serde_cbor::to_vec(&memory).map_err(corrupt)
 }
 
-/// The flags of the watch stand in columns of their own.
-pub(super) fn decode(
+/// Takes up what is remembered. The flags of the watch stand in columns of their own.
+pub(super) fn take_up(
+    device: &mut Device,
     bytes: &[u8],
     frozen: bool,
     returns_stopped: bool,
-) -> Result<(Challenges, Watch), StoreError> {
+) -> Result<(), StoreError> {
     let memory: Memory = serde_cbor::from_slice(bytes).map_err(corrupt)?;
     let challenge = |row: Option<ChallengeRow>| {
         row.map(|ChallengeRow(value, expires_at, acked)| {
@@ -88,12 +94,12 @@ pub(super) fn decode(
         count,
         since: since.map(Timestamp::from_micros),
     };
-    let challenges = Challenges {
+    device.challenges = Challenges {
         newest: challenge(memory.newest)?,
         previous: challenge(memory.previous)?,
         resync: challenge(memory.resync)?,
     };
-    let watch = Watch {
+    device.watch = Watch {
         factory_grant: memory.factory_grant,
         resyncs: tally(memory.resyncs),
         frozen,
@@ -104,7 +110,8 @@ pub(super) fn decode(
         unfit: tally(memory.unfit),
         requests: tally(memory.requests),
     };
-    Ok((challenges, watch))
+    device.replaced = Generation::new(memory.replaced).map_err(corrupt)?;
+    Ok(())
 }
 
 pub(super) fn encode_answer(answer: &StoredAnswer) -> Result<Vec<u8>, StoreError> {

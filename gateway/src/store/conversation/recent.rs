@@ -258,6 +258,7 @@ fn is_everyday(look: &Look<'_>) -> bool {
 /// Whether the device goes on as before, with more or other rights.
 fn can_be_followed(outcome: &Outcome) -> bool {
     outcome.device.state == DeviceState::Admitted
+        && outcome.device.key().is_some()
         && outcome.codes.is_empty()
         && outcome.taken_up.is_empty()
         && outcome.uses.is_empty()

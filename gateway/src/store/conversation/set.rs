@@ -36,14 +36,15 @@ struct Row {
     created_at: Micros,
 }
 
-/// From the last acknowledged on, ascending.
+/// From the last acknowledged on, ascending; nothing of what was for a board that was replaced.
 pub(super) fn since_acknowledged(
     db: &mut Db,
     device: &Device,
 ) -> Result<Vec<CommittedSet>, StoreError> {
-    let from = device
-        .acked
-        .map_or(0, |acked| acked.held.key.generation.get() as i64);
+    let from = match device.acked {
+        Some(acked) => acked.held.key.generation.get() as i64,
+        None => device.replaced.get() as i64 + 1,
+    };
     let mut rows: Vec<Row> = on!(db, c => table::table
         .filter(table::device_id.eq(device.id.as_str()))
         .filter(table::generation.ge(from))

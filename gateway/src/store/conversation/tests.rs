@@ -8,6 +8,7 @@ mod moves;
 mod race;
 mod raised;
 mod recent;
+mod repair;
 mod reserved;
 mod statements;
 mod voided;
@@ -213,7 +214,7 @@ impl Handset {
     fn request(&self, db: &mut Db, total: u32) -> Result<Outcome, StoreError> {
         let ask = self.ask(total);
         let snapshot = load(db, &self.cache, &self.id, &ask.wants)?.unwrap();
-        let was_pinned = snapshot.device.key;
+        let was_pinned = snapshot.device.key();
         let basis = Basis::of(&snapshot);
         let request = Request {
             digest: self.digest(0),
@@ -223,7 +224,7 @@ impl Handset {
         let policy = Policy::default();
         let outcome = on_request(snapshot, &request, self.context(&policy), &mut entropy());
         self.record(db, &basis, &outcome, request.digest)?;
-        if outcome.device.key.is_some() && was_pinned.is_none() {
+        if outcome.device.key().is_some() && was_pinned.is_none() {
             self.credential().record(db, &self.id, NOW)?;
         }
         Ok(outcome)
@@ -235,7 +236,7 @@ impl Handset {
         let basis = Basis::of_holdings(&holdings);
         let signed = SignedAck {
             digest: self.digest(1),
-            sender: self.sender(holdings.device.key),
+            sender: self.sender(holdings.device.key()),
             ack: Acknowledgement {
                 n,
                 held: self.held.unwrap(),
@@ -300,7 +301,7 @@ impl Handset {
                 .write_blocking("request", move |db| handset.request(db, total))
                 .unwrap();
             self.take_in(&outcome);
-            if outcome.device.key.is_some() {
+            if outcome.device.key().is_some() {
                 return outcome;
             }
         }

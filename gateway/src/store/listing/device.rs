@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
-    CredentialState, DeviceId, DeviceState, KeyThumbprint, PartyId, ProductLineId, Purpose,
-    StorageClass,
+    CredentialState, DeviceId, DeviceState, KeyLoss, KeyThumbprint, PartyId, ProductLineId,
+    Purpose, StorageClass,
 };
 
 use crate::store::column::{Code, Micros, Octets};
@@ -23,6 +23,8 @@ pub struct DeviceFilter {
     pub owners: Option<Vec<PartyId>>,
     /// Those of the product line of this name.
     pub product_line: Option<String>,
+    /// The one whose key this is, or was.
+    pub key: Option<KeyThumbprint>,
     /// Those of this product line, which is all that the caller sees.
     pub within: Option<ProductLineId>,
     /// In which order, and which part.
@@ -45,7 +47,7 @@ impl DeviceFilter {
     /// # Errors
     /// They would have to be sorted, and may be many.
     pub fn check(&self) -> Result<(), Unsortable> {
-        if self.id.is_some() || self.owners.is_some() {
+        if self.id.is_some() || self.key.is_some() || self.owners.is_some() {
             return Ok(());
         }
         self.part.check(&[
@@ -69,6 +71,10 @@ pub struct DeviceRow {
     pub product_line: String,
     /// Where it stands.
     pub state: Code<DeviceState>,
+    /// Why it has no key any more.
+    pub key_loss: Option<Code<KeyLoss>>,
+    /// The only key that is taken from it as its first, or its next.
+    pub expected_key: Option<Octets<KeyThumbprint>>,
     /// The id of its owner.
     pub owner_id: Option<Octets<PartyId>>,
     /// The name of its owner.
@@ -115,6 +121,8 @@ pub fn devices(
                 devices::serial,
                 product_lines::name,
                 devices::state,
+                devices::key_loss,
+                devices::expected_key,
                 parties::id.nullable(),
                 parties::name.nullable(),
                 devices::site,
@@ -142,6 +150,13 @@ pub fn devices(
         if let Some(owners) = &filter.owners {
             let owners: Vec<_> = owners.iter().copied().map(Octets).collect();
             query = query.filter(devices::owner_id.eq_any(owners));
+        }
+        if let Some(key) = filter.key {
+            query = query.filter(devices::id.eq_any(
+                credentials::table
+                    .filter(credentials::key_thumbprint.eq(Octets(key)))
+                    .select(credentials::device_id),
+            ));
         }
         if let Some(line) = &filter.product_line {
             query = query.filter(product_lines::name.eq(line));

@@ -418,6 +418,12 @@ fn devices(it: &mut Elsewhere) {
     it.refused(&["activations", "take-over", SPARE, &id], &[]);
     it.refused(&["devices", "push", DEVICE], &["never admitted"]);
     it.done(&["devices", "clear", DEVICE]);
+    it.refused(&["devices", "repair", DEVICE], &["no key ever spoke"]);
+    it.refused(&["devices", "revoke-key", DEVICE], &["no key speaks for"]);
+    it.refused(
+        &["devices", "revoke-key", &"0".repeat(64)],
+        &["no device has, or had"],
+    );
     it.refused(&["devices", "admit", DEVICE], &["no key of it is known"]);
     it.done(&["devices", "transfer", DEVICE, "--to", "P-10", "--preview"]);
     it.done(&["devices", "transfer", SPARE, "--to", "C-200"]);

@@ -1,8 +1,12 @@
 //! What must hold of the fleet.
 
+use std::collections::BTreeSet;
+
 use super::fleet::{Fleet, Gives, Up};
 use crate::activation::Standing;
-use crate::domain::{ActivationKind, ActivationState, EntitlementId, SetKey, Timestamp};
+use crate::domain::{
+    ActivationId, ActivationKind, ActivationState, EntitlementId, SetKey, Timestamp,
+};
 use crate::entitlement::Quantity;
 use crate::quota::{Leave, QuotaKind};
 use crate::testkit::{DAY, Handset};
@@ -89,21 +93,33 @@ impl Fleet {
     }
 
     fn worst_of_all(&self, sold: EntitlementId, kind: ActivationKind) -> u32 {
-        let devices = self.devices.iter();
-        devices.map(|device| self.worst(device, sold, kind)).sum()
+        let old = self.old_boards.iter().map(|(_, board)| board);
+        let boards = self.devices.iter().chain(old);
+        boards.map(|board| self.worst(board, sold, kind)).sum()
     }
 
-    /// The most units of an entitlement that a device has, or has once it takes any set that was
-    /// ever sent and that it would take.
+    /// The most units of an entitlement that a board has, or has once it takes any set that was
+    /// ever sent and that it would take; but for what a later board of the device got.
     fn worst(&self, handset: &Handset, sold: EntitlementId, kind: ActivationKind) -> u32 {
         let now = self.bench.now.seconds();
+        let own = self.gives.iter().filter(|((id, _), _)| *id == handset.id);
+        let last = own.clone().filter(|(_, gives)| gives.to == handset.key);
+        let last = last.map(|((_, key), _)| *key).next_back();
+        let handed_over: BTreeSet<ActivationId> = own
+            .filter(|((_, key), _)| Some(*key) > last)
+            .flat_map(|(_, gives)| gives.all.iter().map(|given| given.activation))
+            .collect();
         let units = |gives: &Gives| -> u32 {
             gives
+                .all
                 .iter()
-                .filter(|(id, _, of_kind, end)| {
-                    *id == sold && *of_kind == kind && end.is_none_or(|end| now < end)
+                .filter(|given| {
+                    given.entitlement == sold
+                        && given.kind == kind
+                        && given.end.is_none_or(|end| now < end)
+                        && !handed_over.contains(&given.activation)
                 })
-                .map(|(_, units, ..)| *units)
+                .map(|given| given.units)
                 .sum()
         };
         let would_take = |key: SetKey| match handset.held {
@@ -115,7 +131,9 @@ impl Fleet {
         };
         self.gives
             .iter()
-            .filter(|((id, key), _)| *id == handset.id && would_take(*key))
+            .filter(|((id, key), gives)| {
+                *id == handset.id && gives.to == handset.key && would_take(*key)
+            })
             .map(|(_, gives)| units(gives))
             .max()
             .unwrap_or(0)
@@ -136,8 +154,9 @@ impl Fleet {
                 let settled = match state {
                     ActivationState::Published
                     | ActivationState::Removing
-                    | ActivationState::Orphaned
                     | ActivationState::Suspended => false,
+                    // Nobody proves that it is gone from a board that was replaced.
+                    ActivationState::Orphaned => activation.stranded,
                     ActivationState::Activated => latest.activations.contains(&activation.id),
                     _ => true,
                 };

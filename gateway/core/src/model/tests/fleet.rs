@@ -8,10 +8,11 @@ use fleetgrant_schemas::code::ActivationCode;
 
 use super::op::Op;
 use crate::acknowledge::on_ack;
-use crate::ask::{Reason, Request, SignedAck, Verdict, Want};
+use crate::ask::{Reason, Request, Sender, SignedAck, Verdict, Want};
+use crate::device::Pin;
 use crate::domain::{
-    ActivationKind, CodeId, DeviceId, DeviceState, EntitlementId, EntitlementState, HoldReason,
-    Holds, SetKey,
+    ActivationId, ActivationKind, CodeId, CredentialState, DeviceId, DeviceState, EntitlementId,
+    EntitlementState, HoldReason, Holds, KeyLoss, KeyThumbprint, SetKey,
 };
 use crate::entitlement::{Code, Start, Term};
 use crate::license::AtEnd;
@@ -39,16 +40,41 @@ impl Up {
             Self::Request(device, _) | Self::Ack(device, _) => *device,
         }
     }
+
+    const fn key(&self) -> KeyThumbprint {
+        match self {
+            Self::Request(_, request) => request.sender.key,
+            Self::Ack(_, ack) => ack.sender.key,
+        }
+    }
 }
 
-/// What a set gives: entitlement, units, whether for good, and the second from which it runs no
-/// more.
-pub(super) type Gives = Vec<(EntitlementId, u32, ActivationKind, Option<u64>)>;
+/// What a set gives of an activation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given {
+    pub(super) activation: ActivationId,
+    pub(super) entitlement: EntitlementId,
+    pub(super) units: u32,
+    pub(super) kind: ActivationKind,
+    /// The second from which it runs no more.
+    pub(super) end: Option<u64>,
+}
+
+/// What a set gives, and to which board.
+#[derive(Clone, Debug)]
+pub(super) struct Gives {
+    pub(super) to: KeyThumbprint,
+    pub(super) all: Vec<Given>,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Fleet {
     pub(super) bench: Bench,
     pub(super) devices: Vec<Handset>,
+    /// Boards that were replaced, and still work.
+    pub(super) old_boards: Vec<(usize, Handset)>,
+    /// Keys that were given up, and what a gateway finds of them.
+    spent: BTreeMap<KeyThumbprint, Verdict>,
     pub(super) sold: Vec<EntitlementId>,
     pub(super) postures: Vec<Posture>,
     /// Units of each that the last order says.
@@ -123,6 +149,8 @@ impl Fleet {
             units_sold: vec![2, 1, 1, 1],
             bench,
             devices,
+            old_boards: Vec::new(),
+            spent: BTreeMap::new(),
             sold,
             code,
             up: Vec::new(),
@@ -225,7 +253,21 @@ impl Fleet {
                 });
             }
             Op::Readmit(device) => {
-                self.operate(*device, |s, ctx, dice| operator::readmit(s, ctx, dice))
+                self.operate(*device, |s, ctx, dice| operator::readmit(s, ctx, dice));
+            }
+            Op::Repair { device, early } => self.repair(*device, *early),
+            Op::RevokeKey(device) => self.revoke_key(*device),
+            Op::AskOldBoard {
+                which,
+                reason,
+                total,
+            } => {
+                if !self.old_boards.is_empty() {
+                    let (reason, wants) = asked(*reason, *total);
+                    let (device, board) = which.get_mut(&mut self.old_boards);
+                    let request = board.request(reason, &wants);
+                    self.up.push(Up::Request(*device, request));
+                }
             }
             Op::GiveTemporary {
                 device,
@@ -285,6 +327,31 @@ impl Fleet {
         }
     }
 
+    fn repair(&mut self, device: usize, early: bool) {
+        let old = self.devices[device].clone();
+        let made = u8::try_from(self.old_boards.len() % 200).unwrap_or_default() + 1;
+        let mut new = old.new_board(made);
+        if early && self.bench.device(&old).key().is_some() {
+            let request = new.request(Reason::Boot, &[]);
+            self.reach_gateway(&Up::Request(device, request));
+        }
+        let is_recorded = self.operate(device, |s, ctx, _| operator::repair(s, None, None, ctx));
+        if is_recorded {
+            self.spent.entry(old.key).or_insert(Verdict::Superseded);
+            self.old_boards.push((device, old));
+            self.devices[device] = new;
+        }
+    }
+
+    fn revoke_key(&mut self, device: usize) {
+        let key = self.devices[device].key;
+        if self.bench.device(&self.devices[device]).key() == Some(key) {
+            let state = CredentialState::Current;
+            self.operate(device, |s, ctx, _| operator::revoke_key(s, key, state, ctx));
+            self.spent.insert(key, Verdict::Revoked);
+        }
+    }
+
     fn act(&mut self, which: usize, act: EntitlementAct) {
         let (posture, now) = (self.postures[which], self.bench.now);
         let sold = self.bench.world.entitlement_mut(self.sold[which]).unwrap();
@@ -318,31 +385,45 @@ impl Fleet {
             crate::context::Context<'_>,
             &mut crate::testkit::Dice<'_>,
         ) -> Result<Outcome, operator::OperatorError>,
-    ) {
-        if let Ok(outcome) = self.bench.operate(&self.devices[device], act) {
-            self.sent(device, outcome);
+    ) -> bool {
+        match self.bench.operate(&self.devices[device], act) {
+            Ok(outcome) => self.sent(device, outcome),
+            Err(_) => return false,
         }
+        true
     }
 
     /// What a gateway makes of a message, on what it knows now.
     fn decide(&mut self, message: &Up) -> Outcome {
         let id = &self.devices[message.device()].id;
+        let spent = |sender: &mut Sender| {
+            if let Some(verdict) = self.spent.get(&sender.key) {
+                sender.verdict = *verdict;
+            }
+        };
         match message {
             Up::Request(_, request) => {
+                let mut request = request.clone();
+                spent(&mut request.sender);
                 let snapshot = self.bench.world.snapshot(id, Some(&request.ask));
                 self.bench
-                    .decide(|ctx, dice| on_request(snapshot, request, ctx, dice))
+                    .decide(|ctx, dice| on_request(snapshot, &request, ctx, dice))
             }
             Up::Ack(_, ack) => {
+                let mut ack = ack.clone();
+                spent(&mut ack.sender);
                 let snapshot = self.bench.world.snapshot(id, None);
                 self.bench
-                    .decide(|ctx, dice| on_ack(snapshot, ack, ctx, dice))
+                    .decide(|ctx, dice| on_ack(snapshot, &ack, ctx, dice))
             }
         }
     }
 
     pub(super) fn reach_gateway(&mut self, message: &Up) -> Outcome {
         let outcome = self.decide(message);
+        if self.spent.contains_key(&message.key()) {
+            assert_eq!(outcome.activations, [], "a key that was given up");
+        }
         self.bench.apply(&outcome);
         self.sent(message.device(), outcome.clone());
         outcome
@@ -379,15 +460,20 @@ impl Fleet {
                 // What outlives its end may run until the device says that it is gone.
                 let end = run.run_out.and(run.end);
                 let end = end.map(|end| end.seconds() + u64::from(run.grace));
-                (
-                    activation.entitlement,
-                    activation.units,
-                    activation.kind,
+                Given {
+                    activation: *id,
+                    entitlement: activation.entitlement,
+                    units: activation.units,
+                    kind: activation.kind,
                     end,
-                )
+                }
             });
             let key = (self.devices[device].id.clone(), issued.set.key);
-            self.gives.insert(key, gives.collect());
+            let gives = Gives {
+                to: outcome.device.key().unwrap(),
+                all: gives.collect(),
+            };
+            self.gives.insert(key, gives);
         }
         if outcome.answer != Answer::None {
             self.down.push((device, outcome));
@@ -395,9 +481,13 @@ impl Fleet {
     }
 
     fn reach_device(&mut self, device: usize, outcome: &Outcome) {
-        let handset = &mut self.devices[device];
-        if let Some(ack) = self.bench.deliver(handset, outcome) {
-            self.up.push(Up::Ack(device, ack));
+        // All boards of a serial number have the same topics.
+        let old = self.old_boards.iter_mut();
+        let old = old.filter(|(of, _)| *of == device).map(|(_, board)| board);
+        for board in std::iter::once(&mut self.devices[device]).chain(old) {
+            if let Some(ack) = self.bench.deliver(board, outcome) {
+                self.up.push(Up::Ack(device, ack));
+            }
         }
     }
 
@@ -411,16 +501,21 @@ impl Fleet {
             }
         }
         for device in 0..DEVICES {
-            let key = self.devices[device].key;
             self.devices[device].refuses.clear();
             self.operate(device, |s, ctx, dice| operator::readmit(s, ctx, dice));
             self.operate(device, |s, ctx, _| Ok(operator::clear(s, ctx)));
-            if self.bench.device(&self.devices[device]).state == DeviceState::Admitted {
+            if self.bench.device(&self.devices[device]).pin == Pin::Lost(KeyLoss::Revoked) {
+                self.repair(device, false);
+            }
+            let is_pinned = self.bench.device(&self.devices[device]).key().is_some();
+            let key = self.devices[device].key;
+            if is_pinned && self.bench.device(&self.devices[device]).state == DeviceState::Admitted
+            {
                 self.devices[device].verdict = Verdict::Pinned;
-                assert_eq!(self.bench.device(&self.devices[device]).key, Some(key));
+                assert_eq!(self.bench.device(&self.devices[device]).key(), Some(key));
             }
             // A number to find, a challenge to get, a set to take, and what that set left out.
-            for _ in 0..4 {
+            for _ in 0..6 {
                 self.visit(device, Reason::Boot, &[want("scan", 1)]);
                 self.check();
             }

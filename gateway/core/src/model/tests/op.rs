@@ -54,6 +54,19 @@ pub(super) enum Op {
         approved: bool,
     },
     Readmit(usize),
+    /// The board is replaced, and the office told of it; `early`: the new one asks before that.
+    Repair {
+        device: usize,
+        early: bool,
+    },
+    /// The key of the board leaked.
+    RevokeKey(usize),
+    /// A board that was replaced is still connected.
+    AskOldBoard {
+        which: Index,
+        reason: u8,
+        total: u8,
+    },
     GiveTemporary {
         device: usize,
         which: usize,

@@ -48,13 +48,13 @@ fn a_blank_device_takes_what_the_factory_made_and_is_admitted_by_its_signature()
     assert_eq!(set.install_until, bench.now.plus_seconds(TWO_YEARS));
     assert_eq!(bench.states(&device), [ActivationState::Published]);
     assert_eq!(bench.device(&device).state, DeviceState::Expected);
-    assert_eq!(bench.device(&device).key, None);
+    assert_eq!(bench.device(&device).key(), None);
     let ack = bench.push(&mut device).unwrap();
     bench.wait(400 * 86_400);
     bench.acknowledge(&device, &ack);
     assert_eq!(bench.states(&device), [ActivationState::Activated]);
     assert_eq!(bench.device(&device).state, DeviceState::Admitted);
-    assert_eq!(bench.device(&device).key, Some(device.key));
+    assert_eq!(bench.device(&device).key(), Some(device.key));
     assert_eq!((bench.live(bound), device.features()), (1, vec!["scan"]));
 }
 
@@ -79,7 +79,7 @@ fn somebody_else_s_key_is_not_admitted_by_it() {
     ack.sender.verdict = crate::ask::Verdict::IdentityConflict;
     bench.acknowledge(&device, &ack);
     assert_eq!(bench.states(&device), [ActivationState::Published]);
-    assert_eq!(bench.device(&device).key, None);
+    assert_eq!(bench.device(&device).key(), None);
 }
 
 /// An acknowledgement that names no factory grant is no way around the challenge.
@@ -90,7 +90,7 @@ fn only_the_set_that_was_made_admits() {
     let mut ack = bench.push(&mut device).unwrap();
     ack.ack.held.cti = crate::domain::Cti([9; 16]);
     bench.acknowledge(&device, &ack);
-    assert_eq!(bench.device(&device).key, None);
+    assert_eq!(bench.device(&device).key(), None);
     assert_eq!(bench.count(EventKind::DeviceAdmitted), 0);
 }
 

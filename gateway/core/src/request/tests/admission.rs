@@ -72,7 +72,7 @@ fn the_pin_is_looked_at_again_in_the_transaction() {
     let request = other.request(Reason::Boot, &[]);
     let outcome = bench.receive(&device, &request);
     assert_eq!(noticed(&outcome), Some(NoticeCode::IdentityConflict));
-    assert_eq!(bench.device(&device).key, Some(device.key));
+    assert_eq!(bench.device(&device).key(), Some(device.key));
     bench.ask(&mut device, Reason::Boot, &[]);
     assert_eq!(bench.count(EventKind::DeviceAdmitted), 1);
 }
@@ -134,7 +134,7 @@ fn a_serial_on_no_manifest_is_refused_until_it_is() {
         let outcome = bench.ask(&mut device, Reason::Boot, &[]);
         assert_eq!(noticed(&outcome), Some(NoticeCode::NotAdmitted));
     }
-    assert_eq!(bench.device(&device).key, None);
+    assert_eq!(bench.device(&device).key(), None);
     device.verdict = Verdict::Admissible;
     bench.ask(&mut device, Reason::Boot, &[]);
     bench.ask(&mut device, Reason::Boot, &[]);

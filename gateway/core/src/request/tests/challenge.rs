@@ -16,12 +16,12 @@ fn a_first_admission_needs_one() {
     let outcome = bench.receive(&device, &request);
     assert_eq!(noticed(&outcome), Some(NoticeCode::Challenge));
     assert_eq!(bench.device(&device).state, DeviceState::Expected);
-    assert_eq!(bench.device(&device).key, None);
+    assert_eq!(bench.device(&device).key(), None);
 
     bench.deliver(&mut device, &outcome);
     bench.ask(&mut device, Reason::Boot, &[]);
     assert_eq!(bench.device(&device).state, DeviceState::Admitted);
-    assert_eq!(bench.device(&device).key, Some(device.key));
+    assert_eq!(bench.device(&device).key(), Some(device.key));
 }
 
 #[test]

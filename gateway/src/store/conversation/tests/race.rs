@@ -105,7 +105,7 @@ fn a_decision_on_a_stale_snapshot_is_not_recorded() {
                     .unwrap();
                 let request = Request {
                     digest: handset.digest(0),
-                    sender: handset.sender(snapshot.device.key),
+                    sender: handset.sender(snapshot.device.key()),
                     ask,
                 };
                 let basis = Basis::of(&snapshot);

@@ -123,7 +123,7 @@ impl Handset {
         let basis = Basis::of(&snapshot);
         let request = Request {
             digest: self.digest(0),
-            sender: self.sender(snapshot.device.key),
+            sender: self.sender(snapshot.device.key()),
             ask,
         };
         let policy = Policy::default();

@@ -1,0 +1,2 @@
+ALTER TABLE activations DROP COLUMN stranded;
+ALTER TABLE devices DROP COLUMN key_loss;
