@@ -5,6 +5,7 @@
 
 mod maintain;
 mod merge;
+mod party_hold;
 mod regrant;
 mod renew;
 mod resale;
@@ -14,6 +15,8 @@ mod upgrade_device;
 
 pub use maintain::Maintenance;
 pub(crate) use maintain::put as put_maintenance;
+pub use party_hold::PartyChange;
+pub(crate) use party_hold::followed as party_followed;
 pub(crate) use regrant::{Regranted, give_again};
 pub use renew::{InvalidTerm, Length, Months, Renewal};
 pub use resale::Resale;
@@ -31,6 +34,7 @@ use fleetgrant_core::domain::{
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::lifecycle::{self, EntitlementAct, LifecycleError, Posture};
 use fleetgrant_core::maintenance::MaintenanceError;
+use fleetgrant_core::party::PartyError;
 use fleetgrant_core::renewal::RenewalError;
 
 use crate::operator::{ActError, Attempt, Effects, Operator};
@@ -154,6 +158,15 @@ pub enum EntitlementActError {
     /// The party gets nothing new.
     #[error("the party is {0}: it gets nothing")]
     PartyNotActive(PartyState),
+    /// Its hold would end with it.
+    #[error(
+        "the party is on hold, and what it has would be on hold no more: release it first, with \
+         `fleetgrant parties release`"
+    )]
+    MergedOnHold,
+    /// It is no party of its own any more.
+    #[error(transparent)]
+    Party(#[from] PartyError),
     /// A party is itself already.
     #[error("a party cannot be merged into itself")]
     MergedIntoItself,

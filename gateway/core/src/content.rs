@@ -13,10 +13,11 @@ use crate::activation::{Activation, Run, Standing};
 use crate::ask::Want;
 use crate::domain::{
     ActivationId, ActivationKind, Challenge, Cti, DeviceId, DeviceNonce, EntitlementState,
-    KeyThumbprint, LicenseModel, Realm, RemovalReason, SetKey, Timestamp,
+    KeyThumbprint, LicenseModel, PartyId, Realm, RemovalReason, SetKey, Timestamp,
 };
 use crate::entitlement::{Entitlement, Feature};
 use crate::ledger::Ledger;
+use crate::party::OnHold;
 use crate::policy::Policy;
 use crate::rule::Rule;
 use crate::term;
@@ -42,6 +43,9 @@ pub(crate) struct Conditions<'a> {
     pub(crate) rules: &'a Policies,
     /// A clone is suspected: nothing new.
     pub(crate) frozen: bool,
+    /// Whose device it is.
+    pub(crate) owner: Option<PartyId>,
+    pub(crate) on_hold: &'a OnHold,
     pub(crate) now: Timestamp,
 }
 
@@ -61,6 +65,9 @@ pub(crate) fn prospect(
     }
     if is_new && conditions.frozen {
         return Prospect::Out(Rule::CloneSuspected);
+    }
+    if is_new && conditions.on_hold.forbids(conditions.owner, entitlement) {
+        return Prospect::Out(Rule::PartyOnHold);
     }
     let rules = conditions.rules.rules(entitlement.id);
     let (slack, grace) = (conditions.policy.slack, rules.grace);

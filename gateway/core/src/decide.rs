@@ -30,6 +30,7 @@ use crate::domain::{
 };
 use crate::entitlement::{Code, Entitlement};
 use crate::ledger::Ledger;
+use crate::party::OnHold;
 use crate::policy::Policy;
 use crate::quota::{Leave, NewUse, QuotaUse, Uses};
 use crate::rule::{Refusal, Rule};
@@ -50,6 +51,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) policy: &'a Policy,
     /// What the device's owner is allowed, and what with which of its rights.
     pub(crate) rules: &'a Policies,
+    pub(crate) on_hold: &'a OnHold,
     pub(crate) realm: &'a Realm,
     /// The key that signed the request.
     pub(crate) key: KeyThumbprint,
@@ -73,6 +75,8 @@ impl Facts<'_> {
             policy: self.policy,
             rules: self.rules,
             frozen: self.device.watch.frozen,
+            owner: self.device.owner,
+            on_hold: self.on_hold,
             now: self.now,
         }
     }

@@ -176,6 +176,10 @@ named! {
         UsageCorrected = 135 "usage-corrected",
         /// What was left of activation codes cannot be redeemed any more.
         CodesVoided = 137 "codes-voided",
+        /// Nothing new is activated of what a party owns, nor on its devices.
+        PartyHeld = 138 "party-held",
+        /// A party is served again.
+        PartyReleased = 139 "party-released",
         /// What could name a person was erased of a party.
         PersonalErased = 140 "personal-erased",
         /// Units in use became those of another entitlement, and stayed where they are.

@@ -15,6 +15,7 @@
 //! | an operator acts on a device | [`operator`] |
 //! | an operator acts on an entitlement | [`lifecycle`] |
 //! | an operator acts on an activation code | [`code`](mod@code) |
+//! | an operator holds or releases a party | [`party`] |
 //!
 //! # What it keeps
 //!
@@ -58,6 +59,7 @@ pub mod model;
 pub mod notice;
 pub mod operator;
 pub mod outcome;
+pub mod party;
 pub mod policy;
 pub mod quota;
 pub mod renewal;

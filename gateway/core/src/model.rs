@@ -31,6 +31,8 @@ pub struct World {
     codes: BTreeMap<CodeId, Code>,
     tiers: BTreeMap<PartyId, Arc<TierPolicy>>,
     own_policies: BTreeMap<EntitlementId, Arc<TierPolicy>>,
+    /// Parties on hold.
+    held: BTreeSet<PartyId>,
     taken_up: BTreeMap<ActivationId, u32>,
     /// Units credited while in use.
     pending_credit: BTreeMap<EntitlementId, u32>,
@@ -110,6 +112,21 @@ impl World {
     /// Puts the rights of an entitlement under a policy of their own, whoever has them.
     pub fn set_own_policy(&mut self, entitlement: EntitlementId, policy: TierPolicy) {
         self.own_policies.insert(entitlement, Arc::new(policy));
+    }
+
+    /// Puts a party on hold, or releases it.
+    pub fn hold(&mut self, party: PartyId, is_held: bool) {
+        if is_held {
+            self.held.insert(party);
+        } else {
+            self.held.remove(&party);
+        }
+    }
+
+    /// Whether a party is on hold.
+    #[must_use]
+    pub fn is_held(&self, party: PartyId) -> bool {
+        self.held.contains(&party)
     }
 
     /// Binds an entitlement to a device, as a shipment or a manifest does.

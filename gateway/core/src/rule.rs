@@ -78,6 +78,8 @@ named! {
         PrerequisiteMissing = 34 "prerequisite-missing",
         /// The product is for devices of another product line.
         OtherProductLine = 35 "other-product-line",
+        /// The owner of the entitlement, or of the device, is on hold: nothing new.
+        PartyOnHold = 36 "party-on-hold",
     }
 }
 
@@ -149,6 +151,7 @@ impl Rule {
             Self::NoUnitsLeft => "order more units, or return one on another device",
             Self::Draft => "activate the entitlement",
             Self::Hold => "release the hold",
+            Self::PartyOnHold => "release the party",
             Self::Suspended => "resume the entitlement",
             Self::Expired => "renew it",
             Self::Closed => "order anew",

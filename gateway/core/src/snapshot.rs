@@ -6,6 +6,7 @@ use crate::activation::Activation;
 use crate::device::Device;
 use crate::domain::{ActivationId, ActivationKind, EntitlementId, ProductId, RemovalReason};
 use crate::entitlement::{Binding, Code, Entitlement};
+use crate::party::OnHold;
 use crate::quota::QuotaUse;
 use crate::set::CommittedSet;
 use crate::tier::Policies;
@@ -18,6 +19,8 @@ pub struct Snapshot {
     /// The policy in force for the tier of its owner; of whoever has no tier, if nobody owns it. And
     /// those of the entitlements below for which something lies over that.
     pub policies: Policies,
+    /// Of the owners of the device and of these entitlements, those on hold.
+    pub on_hold: OnHold,
     /// All its activations that hold units, and those written off whose absence is not proven.
     pub activations: Vec<Activation>,
     /// The entitlements of those activations; those bound to the device by order line, shipment
@@ -49,6 +52,8 @@ pub struct Holdings {
     pub device: Device,
     /// As in a [`Snapshot`].
     pub policies: Policies,
+    /// As in a [`Snapshot`].
+    pub on_hold: OnHold,
     /// As in a [`Snapshot`].
     pub activations: Vec<Activation>,
     /// The entitlements of those activations, as if nothing bound them to the device: what it has
@@ -97,6 +102,7 @@ impl From<Snapshot> for Holdings {
         let Snapshot {
             device,
             policies,
+            on_hold,
             activations,
             mut entitlements,
             sets,
@@ -109,6 +115,7 @@ impl From<Snapshot> for Holdings {
         Self {
             device,
             policies,
+            on_hold,
             activations,
             entitlements,
             sets,
@@ -122,6 +129,7 @@ impl From<Holdings> for Snapshot {
         let Holdings {
             device,
             policies,
+            on_hold,
             activations,
             entitlements,
             sets,
@@ -129,6 +137,7 @@ impl From<Holdings> for Snapshot {
         Self {
             device,
             policies,
+            on_hold,
             activations,
             entitlements,
             codes: Vec::new(),
@@ -148,6 +157,7 @@ impl Snapshot {
         Self {
             device,
             policies: Policies::unassigned(),
+            on_hold: OnHold::default(),
             activations: Vec::new(),
             entitlements: Vec::new(),
             codes: Vec::new(),

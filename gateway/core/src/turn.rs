@@ -22,6 +22,7 @@ use crate::event::{Event, EventKind};
 use crate::ledger::Ledger;
 use crate::notice::{IssuedNotice, NoticeCode};
 use crate::outcome::{Answer, CodeChange, Decided, Deliveries, Outcome};
+use crate::party::OnHold;
 use crate::quota::{Leave, NewUse, QuotaUse, Uses};
 use crate::set::{CommittedSet, IssuedSet};
 use crate::snapshot::{Declined, Moved, Snapshot};
@@ -33,6 +34,7 @@ pub(crate) struct Turn<'a, E> {
     pub(crate) policies: Policies,
     /// The entitlement that an act is about, if it is about one.
     pub(crate) about: Option<EntitlementId>,
+    on_hold: OnHold,
     /// By whose leave it is decided.
     pub(crate) leave: Leave,
     entropy: &'a mut E,
@@ -83,6 +85,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
             ctx,
             policies: snapshot.policies,
             about: None,
+            on_hold: snapshot.on_hold,
             leave: Leave::Policy,
             entropy,
             device: snapshot.device,
@@ -151,6 +154,7 @@ impl<'a, E: Entropy> Turn<'a, E> {
             leave: self.leave,
             policy: self.ctx.policy,
             rules: &self.policies,
+            on_hold: &self.on_hold,
             realm: &self.ctx.authority.realm,
             key,
             now: self.ctx.now,
@@ -186,6 +190,8 @@ impl<'a, E: Entropy> Turn<'a, E> {
             policy: self.ctx.policy,
             rules: &self.policies,
             frozen: self.device.watch.frozen,
+            owner: self.device.owner,
+            on_hold: &self.on_hold,
             now: self.ctx.now,
         }
     }

@@ -9,6 +9,7 @@ use fleetgrant_core::domain::{
     ActivationId, CaseId, DeviceId, EntitlementId, KeyThumbprint, OrderId, PartyId, ProductLineId,
 };
 use fleetgrant_core::outcome::Outcome;
+use fleetgrant_core::party::PartyAct;
 
 use super::output::Format;
 use super::{Failure, Global};
@@ -17,7 +18,7 @@ use crate::campaign::{CampaignError, Terms};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway;
-use crate::lifecycle::{Deed, EntitlementActError, EntitlementChange, Resale};
+use crate::lifecycle::{Deed, EntitlementActError, EntitlementChange, PartyChange, Resale};
 use crate::operator::{Act, ActError, Effects, Operator};
 use crate::order_change::{OrderAct, OrderChange, OrderError};
 use crate::store::campaign::Row;
@@ -261,6 +262,17 @@ impl Ledger {
     ) -> Result<Resale, Failure> {
         let operator = self.operator()?;
         Ok(runtime()?.block_on(operator.transfer_device(device, to, effects))?)
+    }
+
+    /// Holds or releases a party.
+    pub(super) fn act_on_party(
+        &self,
+        party: PartyId,
+        act: PartyAct,
+        effects: Effects,
+    ) -> Result<PartyChange, Failure> {
+        let operator = self.operator()?;
+        Ok(runtime()?.block_on(operator.act_on_party(party, act, effects))?)
     }
 
     /// Makes a party part of another.

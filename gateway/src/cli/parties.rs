@@ -4,6 +4,7 @@ mod remote;
 
 use anyhow::anyhow;
 use fleetgrant_core::domain::{PartyKind, PartyState};
+use fleetgrant_core::party::PartyAct;
 use serde::Serialize;
 
 use super::ledger::{Ledger, ListArgs, actor};
@@ -12,12 +13,12 @@ use super::{Failure, Global, OrUnavailable, Remote};
 use crate::clock::Clock;
 use crate::history::erasure;
 use crate::http::parties::{self as shown, Party, PartySheet};
-use crate::http::party_acts::{PartyErased, PartyMerged};
+use crate::http::party_acts::{PartyActed, PartyErased, PartyMerged};
 use crate::operator::Effects;
 use crate::store::event::Occasion;
 use crate::store::listing::{self, PartyFilter, PartySort};
 
-/// List parties, show or forget one, or make one part of another
+/// List parties, show, hold, release or forget one, or make one part of another
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -28,6 +29,13 @@ pub(super) struct Args {
 enum Command {
     List(List),
     Show(Show),
+    /// Put a party on hold: nothing new is activated of what it owns, nor on its devices
+    ///
+    /// What runs goes on, and so do returns, renewals and acknowledgements. It is of this party alone, not
+    /// of those that are part of it.
+    Hold(Which),
+    /// Release a party that is on hold; what waited for it goes out
+    Release(Which),
     Erase(Erase),
     Merge(Merge),
 }
@@ -56,6 +64,15 @@ struct Show {
     /// The form of what is shown
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
+}
+
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// The party: a name, or the id that some system calls it by
+    party: String,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
 }
 
 /// Erase what can name a person of a party: its name, also in the history, and the sites of its devices
@@ -124,6 +141,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             let gone = || Failure::refused(anyhow!("there is no party {party}"));
             show(args, sheet.ok_or_else(gone)?)
         }
+        Command::Hold(args) => act(&ledger, args, PartyAct::Hold),
+        Command::Release(args) => act(&ledger, args, PartyAct::Release),
         Command::Erase(args) => erase(&ledger, args),
         Command::Merge(args) => merge(&ledger, args),
     }
@@ -182,6 +201,32 @@ fn show(args: &Show, sheet: PartySheet) -> Result<(), Failure> {
             .and_then(|()| output::print_part("external ids", &sheet.external_ids)),
     }
     .or_unavailable(|| "cannot write the party".to_owned())
+}
+
+fn act(ledger: &Ledger, args: &Which, act: PartyAct) -> Result<(), Failure> {
+    let party = ledger.party(&args.party)?;
+    let effects = if args.preview {
+        Effects::Undone
+    } else {
+        Effects::Kept
+    };
+    tell_of_act(args, &ledger.act_on_party(party, act, effects)?.into());
+    Ok(())
+}
+
+fn tell_of_act(args: &Which, acted: &PartyActed) {
+    let Which { party, .. } = args;
+    let PartyActed { state, devices, .. } = acted;
+    super::note(&match (acted.changed, state.0) {
+        (false, _) => format!("{party} is so already: {state}"),
+        (true, PartyState::Hold) => {
+            format!("{party} is on hold: nothing new is activated, what runs goes on")
+        }
+        (true, _) => format!("{party} is {state}; on {devices} devices something waited for it"),
+    });
+    if args.preview {
+        super::note("nothing was changed");
+    }
 }
 
 fn erase(ledger: &Ledger, args: &Erase) -> Result<(), Failure> {

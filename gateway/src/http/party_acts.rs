@@ -1,18 +1,20 @@
-//! Parties that become part of another, or are forgotten.
+//! Parties that are held or released, become part of another, or are forgotten.
 
 use axum::extract::State;
 use axum::response::Response;
 use fleetgrant_core::domain::PartyId;
+use fleetgrant_core::party::PartyAct;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::etag::MatchParams;
-use super::problem::{Problem, found};
+use super::problem::{Problem, ProblemKind, found};
 use super::query::{Named, Query};
 use super::value::Id;
 use super::write::{ActQuery, Step, Write, WriteParams};
-use super::{Api, parties};
+use super::{Api, parties, word};
 use crate::history::erasure::{self, Erased};
+use crate::lifecycle::{EntitlementActError, PartyChange};
 use crate::operator::Attempt;
 use crate::store::event::Occasion;
 use crate::store::party::Belongings;
@@ -45,6 +47,26 @@ pub(crate) struct PartyErased {
     pub(crate) sites: usize,
 }
 
+/// What came of holding or releasing a party.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct PartyActed {
+    pub(crate) state: word::PartyState,
+    /// Whether it stood otherwise before.
+    pub(crate) changed: bool,
+    /// Devices on which something waited for the release; they get it now.
+    pub(crate) devices: usize,
+}
+
+impl From<PartyChange> for PartyActed {
+    fn from(change: PartyChange) -> Self {
+        Self {
+            state: word::PartyState(change.state),
+            changed: change.changed,
+            devices: change.devices,
+        }
+    }
+}
+
 impl From<Belongings> for PartyMerged {
     fn from(belongings: Belongings) -> Self {
         Self {
@@ -63,6 +85,79 @@ impl From<Erased> for PartyErased {
             sites: erased.sites,
         }
     }
+}
+
+/// Put a party on hold: nothing new is activated of what it owns, nor on its devices
+///
+/// What runs goes on, and so do returns, renewals and acknowledgements. It is of this party alone, not of
+/// those that are part of it.
+#[utoipa::path(
+    post, path = "/parties/{party}/hold", operation_id = "hold_party", tag = "parties",
+    params(
+        ("party" = inline(Id), Path, description = "Its id"),
+        ActQuery,
+        WriteParams,
+        MatchParams,
+    ),
+    responses((status = OK, body = PartyActed))
+)]
+pub(super) async fn hold(
+    State(api): State<Api>,
+    Named(id): Named<Id>,
+    Query(how): Query<ActQuery>,
+    write: Write,
+) -> Result<Response, Problem> {
+    act(api, id, PartyAct::Hold, how, write).await
+}
+
+/// Release a party that is on hold; what waited for it goes out
+#[utoipa::path(
+    post, path = "/parties/{party}/release", operation_id = "release_party", tag = "parties",
+    params(
+        ("party" = inline(Id), Path, description = "Its id"),
+        ActQuery,
+        WriteParams,
+        MatchParams,
+    ),
+    responses((status = OK, body = PartyActed))
+)]
+pub(super) async fn release(
+    State(api): State<Api>,
+    Named(id): Named<Id>,
+    Query(how): Query<ActQuery>,
+    write: Write,
+) -> Result<Response, Problem> {
+    act(api, id, PartyAct::Release, how, write).await
+}
+
+async fn act(
+    api: Api,
+    id: Id,
+    act: PartyAct,
+    how: ActQuery,
+    write: Write,
+) -> Result<Response, Problem> {
+    write.no_body()?;
+    let id = PartyId(id.0);
+    let operator = api.operator(write.actor());
+    write
+        .once_as_seen(
+            &api,
+            move |db| parties::sheet(db, id),
+            move |db, now| {
+                let step = match operator.attempt_on_party(db, id, act, now)? {
+                    Attempt::Done(change) => Step::Done(PartyActed::from(change)),
+                    Attempt::Refused(EntitlementActError::UnknownParty(id)) => {
+                        let unknown = format!("there is no party {id}");
+                        Step::Refused(Problem::new(ProblemKind::NotFound, unknown))
+                    }
+                    Attempt::Refused(reason) => Step::Refused(reason.into()),
+                    Attempt::Stale => Step::Again,
+                };
+                Ok(step.kept_unless(how.preview))
+            },
+        )
+        .await
 }
 
 /// Make a party part of another, with all it owns

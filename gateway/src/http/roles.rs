@@ -100,6 +100,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     ),
     get("/api/v1/parties", STAFF).narrowed(),
     get("/api/v1/parties/{party}", STAFF).narrowed(),
+    post("/api/v1/parties/{party}/hold", CHANGERS),
+    post("/api/v1/parties/{party}/release", CHANGERS),
     post("/api/v1/parties/{party}/merge", OPERATORS),
     post("/api/v1/parties/{party}/erase", ADMINS),
     get("/api/v1/parties/{party}/policy", STAFF).narrowed(),

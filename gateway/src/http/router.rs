@@ -69,6 +69,8 @@ fn described(kept: Kept) -> OpenApiRouter<Api> {
         .merge(imports)
         .routes(routes!(parties::list))
         .routes(routes!(parties::show))
+        .routes(routes!(party_acts::hold))
+        .routes(routes!(party_acts::release))
         .routes(routes!(party_acts::merge))
         .routes(routes!(party_acts::erase))
         .routes(routes!(products::list))

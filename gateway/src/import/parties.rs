@@ -8,6 +8,7 @@ use super::cells::{Cells, Column};
 use super::diff::{Changes, Diff, Maybe};
 use super::rows::Run;
 use super::{Effect, Halt, Reason, Row, lookup, refuse};
+use crate::lifecycle;
 use crate::store::column::{Code, Micros};
 use crate::store::event::{self, Stream};
 use crate::store::party::{self, Party};
@@ -149,6 +150,8 @@ impl Row for PartyRow {
                     return Ok(Effect::Unchanged);
                 };
                 party::update(db, &given)?;
+                let stood = (known.state.0, given.state.0);
+                lifecycle::party_followed(db, given.id.0, stood, run.occasion())?;
                 let names = match changes.has(NAME) {
                     true => format!("{}\n{}", known.name, given.name),
                     false => given.name.clone(),

@@ -49,6 +49,9 @@ impl Operator {
                 gone.state.0,
             )));
         }
+        if gone.state.0 == PartyState::Hold {
+            return Ok(Tried::Refused(EntitlementActError::MergedOnHold));
+        }
         if from == into {
             return Ok(Tried::Refused(EntitlementActError::MergedIntoItself));
         }

@@ -6,7 +6,7 @@
 //! [`Succession`]'s to say.
 
 use fleetgrant_core::credit::Stock;
-use fleetgrant_core::domain::{DeviceId, EntitlementState, LinkKind, Timestamp};
+use fleetgrant_core::domain::{DeviceId, EntitlementState, LinkKind, PartyState, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::operator::{self, Of, OperatorError, Provision};
 use fleetgrant_core::succession::Succession;
@@ -19,7 +19,7 @@ use crate::store::entitlement::{self, Entitlement};
 use crate::store::entitlement_link::{self as link, Link};
 use crate::store::event::{self, Occasion, Stream};
 use crate::store::product::{self, Product};
-use crate::store::{Db, StoreError, maintenance, refresh};
+use crate::store::{Db, StoreError, maintenance, party, refresh};
 
 /// Which way it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +153,10 @@ pub(super) fn unfit(
         })
     } else if known.state.0 != EntitlementState::Active || known.revoked_from_at.is_some() {
         Some(EntitlementActError::NotUpgradable(known.state.0))
+    } else if let Some(owner) = known.owner_id
+        && party::is_on_hold(db, owner.0)?
+    {
+        Some(EntitlementActError::PartyNotActive(PartyState::Hold))
     } else if known.unlimited {
         Some(EntitlementActError::NotCounted)
     } else {

@@ -120,7 +120,9 @@ impl Upgraded<'_> {
         occasion: Occasion<'_>,
     ) -> Result<Attempt<Provision, Kept>, StoreError> {
         if let Some(reason) = upgrade::unfit(db, old, self.to, Direction::Up)? {
-            return Ok(Attempt::Refused(denied(old).unwrap_or(reason.into())));
+            return Ok(Attempt::Refused(
+                denied(old, &reason).unwrap_or(reason.into()),
+            ));
         }
         let (new, link) = match successor(db, old, self.to, &self.order.name, occasion)? {
             Ok(found) => found,
@@ -229,8 +231,11 @@ fn successor(
 }
 
 /// The rule by which nothing of an entitlement is given, as it stands.
-fn denied(old: &Entitlement) -> Option<Kept> {
+fn denied(old: &Entitlement, reason: &EntitlementActError) -> Option<Kept> {
     let rule = match old.state.0 {
+        EntitlementState::Active if matches!(reason, EntitlementActError::PartyNotActive(_)) => {
+            Rule::PartyOnHold
+        }
         EntitlementState::Active => return None,
         EntitlementState::Draft => Rule::Draft,
         EntitlementState::Hold => Rule::Hold,

@@ -24,8 +24,10 @@ use fleetgrant_core::device::Device;
 use fleetgrant_core::domain::{
     ActivationId, DeviceId, DeviceState, EntitlementId, MessageDigest, Origin, PartyId, Timestamp,
 };
+use fleetgrant_core::entitlement::Entitlement;
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::outcome::{Change, Decided, Deliveries, Outcome, WantVerdict};
+use fleetgrant_core::party::OnHold;
 use fleetgrant_core::rule::Rule;
 use fleetgrant_core::snapshot::{Holdings, Snapshot};
 
@@ -96,6 +98,7 @@ pub fn load_holdings(
         let policies = view.policies(db, owner, &holdings.entitlements)?;
         let holdings = Holdings {
             policies,
+            on_hold: on_hold(db, &view, &holdings.device, &holdings.entitlements)?,
             ..holdings
         };
         debug_assert_eq!(
@@ -123,6 +126,7 @@ fn read_holdings(
     let entitlements = entitlement::of_activations(db, &view, held.entitlements)?;
     let holdings = Holdings {
         policies: view.policies(db, device.owner, &entitlements)?,
+        on_hold: on_hold(db, &view, &device, &entitlements)?,
         entitlements,
         sets: set::since_acknowledged(db, &device)?,
         activations: held.activations,
@@ -159,6 +163,7 @@ pub fn load_for(
         let policies = view.policies(db, owner, &snapshot.entitlements)?;
         let snapshot = Snapshot {
             policies,
+            on_hold: on_hold(db, &view, &snapshot.device, &snapshot.entitlements)?,
             ..snapshot
         };
         debug_assert_eq!(
@@ -219,6 +224,7 @@ fn read(
     let owner = device.owner.or(named.and_then(|named| named.owner));
     let snapshot = Snapshot {
         policies: view.policies(db, owner, &entitlements)?,
+        on_hold: on_hold(db, &view, &device, &entitlements)?,
         activations: held.activations,
         entitlements,
         codes,
@@ -231,6 +237,17 @@ fn read(
         owner,
         stamp: view.stamp(),
     }))
+}
+
+/// Of the owners of a device and of what it has or could have, those on hold.
+fn on_hold(
+    db: &mut Db,
+    view: &View<'_>,
+    device: &Device,
+    entitlements: &[Entitlement],
+) -> Result<OnHold, StoreError> {
+    let owners = entitlements.iter().map(|entitlement| entitlement.owner);
+    view.on_hold(db, owners.chain([device.owner]).flatten())
 }
 
 /// What other devices change, and what only some entitlements ask for.

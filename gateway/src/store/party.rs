@@ -96,7 +96,18 @@ pub fn insert(
     Ok(())
 }
 
-/// Changes a party.
+/// Whether a party is on hold.
+pub fn is_on_hold(db: &mut Db, id: PartyId) -> Result<bool, StoreError> {
+    let state: Option<Code<PartyState>> = on!(db, c => parties::table
+        .find(Octets(id))
+        .select(parties::state)
+        .first(c)
+        .optional())?;
+    Ok(state == Some(Code(PartyState::Hold)))
+}
+
+/// Changes a party. Since that names its tier, it draws the stamp of what is kept between transactions
+/// (the migration `stamp_of_policies`), of which its state is part.
 pub fn update(db: &mut Db, party: &Party) -> Result<(), StoreError> {
     on!(db, c => diesel::update(parties::table.find(party.id)).set(party).execute(c))?;
     Ok(())

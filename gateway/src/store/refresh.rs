@@ -3,12 +3,14 @@
 //! Who changes it marks them in the same transaction, however many there are; each is then served
 //! in one of its own.
 
-use diesel::prelude::*;
-use fleetgrant_core::domain::{DeviceId, EntitlementId, Timestamp};
+use std::collections::BTreeSet;
 
-use super::column::{Micros, Octets};
+use diesel::prelude::*;
+use fleetgrant_core::domain::{ActivationState, DeviceId, EntitlementId, PartyId, Timestamp};
+
+use super::column::{Code, Micros, Octets};
 use super::condition::HoldsUnits;
-use super::schema::{activations, refreshes as table};
+use super::schema::{activations, devices, entitlement_links, entitlements, refreshes as table};
 use super::{Db, StoreError};
 
 /// A device to be looked at.
@@ -59,6 +61,47 @@ pub fn mark_holders_anew(
         .set(table::anew.eq(true))
         .execute(c))?;
     Ok(devices)
+}
+
+/// Marks every device on which something of a party's waits: what is reserved there of its
+/// entitlements, or on a device of its, and upgrades under way; how many there are.
+pub fn mark_waiting(
+    db: &mut Db,
+    party: PartyId,
+    actor: &str,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let own = || {
+        entitlements::table
+            .filter(entitlements::owner_id.eq(Octets(party)))
+            .select(entitlements::id)
+    };
+    let own_devices = devices::table
+        .filter(devices::owner_id.eq(Octets(party)))
+        .select(devices::id);
+    let reserved: Vec<String> = on!(db, c => activations::table
+        .filter(activations::state.eq(Code(ActivationState::Reserved)))
+        .filter(
+            activations::entitlement_id.eq_any(own())
+                .or(activations::device_id.eq_any(own_devices)),
+        )
+        .select(activations::device_id)
+        .distinct()
+        .load(c))?;
+    let upgraded = entitlement_links::table
+        .filter(entitlement_links::waiting_units.gt(0))
+        .filter(entitlement_links::from_id.eq_any(own()))
+        .select(entitlement_links::from_id);
+    let upgrading: Vec<String> = on!(db, c => activations::table
+        .filter(activations::entitlement_id.eq_any(upgraded))
+        .filter(HoldsUnits)
+        .select(activations::device_id)
+        .distinct()
+        .load(c))?;
+    let waiting: BTreeSet<String> = reserved.into_iter().chain(upgrading).collect();
+    let waiting: Vec<_> = waiting.into_iter().collect();
+    mark(db, &waiting, actor, now)?;
+    Ok(waiting.len())
 }
 
 /// Marks devices.

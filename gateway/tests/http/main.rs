@@ -17,6 +17,7 @@ mod factory;
 mod folder;
 mod health;
 mod history;
+mod holds;
 mod imports;
 mod keys;
 mod limits;

@@ -29,6 +29,10 @@ pub(super) fn eligible_for(
     if line.is_some() && line != facts.device.product_line {
         return Err(Rule::OtherProductLine);
     }
+    // Before the entitlement's own state, which an operator may look beyond, as ahead of a shipment.
+    if facts.on_hold.forbids(facts.device.owner, entitlement) {
+        return Err(Rule::PartyOnHold);
+    }
     match entitlement.state {
         EntitlementState::Active => {}
         EntitlementState::Draft => return Err(Rule::Draft),

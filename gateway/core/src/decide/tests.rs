@@ -5,6 +5,7 @@ mod bound;
 mod codes;
 mod give_back;
 mod moves;
+mod on_hold;
 mod order;
 mod product_lines;
 mod serving;

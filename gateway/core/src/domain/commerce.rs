@@ -31,7 +31,7 @@ named! {
     PartyState("party state") {
         /// Served.
         Active = 1 "active",
-        /// Gets nothing new.
+        /// Gets nothing new, and nothing new is activated of what it owns.
         Hold = 2 "hold",
         /// Is another party now.
         Merged = 3 "merged-into",

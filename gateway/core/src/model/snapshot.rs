@@ -78,6 +78,13 @@ impl World {
             moved: self.moved_of(&entitlements, Some(id)),
             uses: self.uses_of(&device.id, owner, &entitlements),
             policies,
+            on_hold: entitlements
+                .iter()
+                .map(|entitlement| entitlement.owner)
+                .chain([device.owner])
+                .flatten()
+                .filter(|owner| self.is_held(*owner))
+                .collect(),
             entitlements,
             codes,
             sets: self

@@ -15,6 +15,8 @@
 //!   that is more;
 //! - *a new board proves nothing of the old one*: what a board had that was replaced, and the new one
 //!   never got, is as if the device had it still; and a key that was given up changes nothing;
+//! - *nothing new for a party on hold*: meanwhile nothing of it is reserved, nor put in a set for the
+//!   first time;
 //! - *what is revoked is off*: no set written from then on has anything of it;
 //! - *twice is once*: the same message again changes no activation and no unit.
 //!
@@ -82,6 +84,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (device.clone(), any::<prop::sample::Index>()).prop_map(|(d, i)| Op::Revoke(d, i)),
         2 => (0..fleet::SOLD, act()).prop_map(|(which, act)| Op::Act(which, act)),
         1 => (0..fleet::SOLD, 0..30_u64).prop_map(|(which, days)| Op::RevokeIn(which, days)),
+        1 => any::<bool>().prop_map(Op::HoldParty),
         2 => device.clone().prop_map(Op::Refresh),
         2 => (0..fleet::SOLD, 0..5_u32).prop_map(|(which, sold)| Op::Resize(which, sold)),
         1 => (device.clone(), any::<bool>())

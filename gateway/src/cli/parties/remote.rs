@@ -1,9 +1,11 @@
 //! The same, on another gateway.
 
-use super::{Args, Command, List, Merge, show, show_list, tell_of_erasure, tell_of_merge};
+use super::{
+    Args, Command, List, Merge, Which, show, show_list, tell_of_act, tell_of_erasure, tell_of_merge,
+};
 use crate::cli::remote::{Body, Query};
 use crate::cli::{Failure, Remote};
-use crate::http::party_acts::{PartyErased, PartyMerge, PartyMerged};
+use crate::http::party_acts::{PartyActed, PartyErased, PartyMerge, PartyMerged};
 
 pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
     match &args.command {
@@ -12,6 +14,8 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
             let path = format!("/parties/{}", gateway.party(&args.party)?);
             show(args, gateway.get(&path, &Query::default())?)
         }
+        Command::Hold(args) => act(gateway, args, "hold"),
+        Command::Release(args) => act(gateway, args, "release"),
         Command::Erase(args) => {
             let party = gateway.party(&args.party)?.to_string();
             let path = format!("/parties/{party}/erase");
@@ -29,6 +33,14 @@ fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
         .with("state", args.state)
         .with("tier", args.tier.as_ref());
     show_list(args, gateway.list("/parties", query, &args.list)?)
+}
+
+fn act(gateway: &Remote, args: &Which, verb: &str) -> Result<(), Failure> {
+    let path = format!("/parties/{}/{verb}", gateway.party(&args.party)?);
+    let query = Query::preview(args.preview);
+    let acted: PartyActed = gateway.post(&path, &query, &Body::None)?;
+    tell_of_act(args, &acted);
+    Ok(())
 }
 
 fn merge(gateway: &Remote, args: &Merge) -> Result<(), Failure> {

@@ -1,18 +1,20 @@
 //! What is kept from one transaction to the next.
 //!
-//! Features of products, and the policies of tiers and of what lies over them, hardly ever change, and
-//! every decision looks at them. The database draws a new random stamp whenever one changes; whoever
+//! Features of products, the policies of tiers and of what lies over them, and which parties are on hold,
+//! hardly ever change, and every decision looks at them. The database draws a new random stamp whenever
+//! one changes; whoever
 //! finds another stamp in its transaction forgets what was kept. It is random and not counted, so
 //! that a stamp that was rolled back does not come again.
 //!
 //! Devices that were just heard are kept by the connection that writes, for an [`Era`] of its.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use diesel::prelude::*;
 use fleetgrant_core::domain::{FeatureName, PartyId, ProductId, ProductLineId};
 use fleetgrant_core::entitlement::{Entitlement, Feature};
+use fleetgrant_core::party::OnHold;
 use fleetgrant_core::tier::{Policies, TierPolicy};
 
 use super::recent::Recent;
@@ -22,7 +24,7 @@ use crate::store::dialect::{Db, Era};
 use crate::store::error::StoreError;
 use crate::store::policy_override::{self, Overrides, Subject};
 use crate::store::schema::{features, product_features, products};
-use crate::store::{policy, product};
+use crate::store::{party, policy, product};
 
 /// Products that are kept at most; beyond that all are forgotten.
 const MAX_PRODUCTS: usize = 4_096;
@@ -54,6 +56,7 @@ struct Kept {
     overrides: Option<Arc<Overrides>>,
     /// Of an owner's rights to what something of its own lies over.
     own: HashMap<(Option<PartyId>, Subject), Arc<TierPolicy>>,
+    on_hold: HashMap<PartyId, bool>,
 }
 
 /// What a product is an addition to: of each, what will do.
@@ -233,6 +236,29 @@ impl View<'_> {
         Ok(read)
     }
 
+    /// Of these parties, those on hold.
+    pub(super) fn on_hold(
+        &self,
+        db: &mut Db,
+        parties: impl IntoIterator<Item = PartyId>,
+    ) -> Result<OnHold, StoreError> {
+        let mut on_hold = Vec::new();
+        for id in BTreeSet::from_iter(parties) {
+            let is_held = match self.kept(|kept| kept.on_hold.get(&id).copied()) {
+                Some(known) => known,
+                None => {
+                    let read = party::is_on_hold(db, id)?;
+                    self.kept(|kept| kept.on_hold.insert(id, read));
+                    read
+                }
+            };
+            if is_held {
+                on_hold.push(id);
+            }
+        }
+        Ok(on_hold.into_iter().collect())
+    }
+
     /// What is kept under this view's stamp.
     fn kept<T>(&self, step: impl FnOnce(&mut Kept) -> T) -> T {
         let mut kept = lock(&self.cache.kept);
@@ -240,7 +266,8 @@ impl View<'_> {
             || kept.requires.len() > MAX_PRODUCTS
             || kept.product_lines.len() > MAX_PRODUCTS
             || kept.tiers.len() > MAX_OWNERS
-            || kept.own.len() > MAX_OWNERS;
+            || kept.own.len() > MAX_OWNERS
+            || kept.on_hold.len() > MAX_OWNERS;
         if kept.stamp != self.stamp || is_full {
             *kept = Kept {
                 stamp: self.stamp,

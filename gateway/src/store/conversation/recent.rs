@@ -16,6 +16,7 @@ use fleetgrant_core::domain::{
 };
 use fleetgrant_core::entitlement::{Binding, Entitlement, Quantity};
 use fleetgrant_core::outcome::{Change, EntitlementChange, Outcome};
+use fleetgrant_core::party::OnHold;
 use fleetgrant_core::set::CommittedSet;
 use fleetgrant_core::snapshot::{Declined, Holdings, Snapshot};
 use fleetgrant_core::tier::Policies;
@@ -79,7 +80,7 @@ impl Recent {
         self.devices.get(id)?.head
     }
 
-    /// What an acknowledgement is decided on, without the policy.
+    /// What an acknowledgement is decided on, without what is kept for all devices.
     pub(super) fn holdings(&self, id: &DeviceId) -> Option<Holdings> {
         let known = self.devices.get(id)?;
         let held: BTreeSet<_> = known.activations.iter().map(|a| a.entitlement).collect();
@@ -88,6 +89,7 @@ impl Recent {
             .map(|id| self.entitlements.get(&id).cloned());
         Some(Holdings {
             policies: Policies::unassigned(),
+            on_hold: OnHold::default(),
             entitlements: entitlements.collect::<Option<_>>()?,
             sets: known.sets.clone(),
             activations: known.activations.clone(),
@@ -95,7 +97,7 @@ impl Recent {
         })
     }
 
-    /// What a request is decided on, without the policy and what is completed after it.
+    /// What a request is decided on, without what is kept for all devices, and what is completed after it.
     pub(super) fn snapshot(&self, id: &DeviceId, look: &Look<'_>) -> Option<Snapshot> {
         if !is_everyday(look) {
             return None;

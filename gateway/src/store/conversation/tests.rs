@@ -4,6 +4,7 @@
 mod cached;
 mod cost;
 mod delivered;
+mod held;
 mod moves;
 mod race;
 mod raised;

@@ -243,7 +243,7 @@ fn back_office(it: &mut Elsewhere) {
         ),
         (
             &["codes", "void", "--pack", "FAIR-1"][..],
-            "2 codes of FAIR-1 are void, with 2 uses left; 1 are so already",
+            "2 codes of FAIR-1 are void, with 2 uses left; 1 were so already",
         ),
     ] {
         let done = it.done(args);
@@ -330,6 +330,21 @@ fn back_office(it: &mut Elsewhere) {
     it.run(&["policies", "contract", "C-200", &bad, "--reference", "F-2"])
         .ends(REFUSED, &["no part of a policy", "unknown field `grace`"]);
     migration(it);
+    for (args, told) in [
+        (
+            &["parties", "hold", "C-101", "--preview"][..],
+            "nothing was changed",
+        ),
+        (&["parties", "hold", "C-101"][..], "C-101 is on hold"),
+        (
+            &["parties", "hold", "C-101"][..],
+            "C-101 is so already: hold",
+        ),
+        (&["parties", "release", "C-101"][..], "C-101 is active"),
+    ] {
+        let done = it.done(args);
+        assert!(done.err.contains(told), "{done:?}");
+    }
     it.done(&["parties", "merge", "C-101", "--into", "C-100", "--preview"]);
     it.refused(
         &["migration", "surrender", "old", "R-1"],

@@ -30,6 +30,9 @@ impl Fleet {
 
     pub(super) fn check(&self) {
         assert_eq!(self.bench.world.violations(), []);
+        if let Some(before) = self.new_when_held {
+            assert_eq!(self.new_so_far(), before, "the party is on hold");
+        }
         for (sold, last) in self.sold.iter().zip(&self.units_sold) {
             let stock = self.bench.world.stock(*sold).unwrap();
             assert_eq!(stock.sold(), *last, "{stock:?}");

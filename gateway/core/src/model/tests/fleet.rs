@@ -15,6 +15,7 @@ use crate::domain::{
     EntitlementState, HoldReason, Holds, KeyLoss, KeyThumbprint, SetKey,
 };
 use crate::entitlement::{Code, Start, Term};
+use crate::event::EventKind;
 use crate::license::AtEnd;
 use crate::lifecycle::{self, EntitlementAct, Posture};
 use crate::operator::{self, Publish, Stopgap};
@@ -86,6 +87,8 @@ pub(super) struct Fleet {
     /// Uses of quotas that were looked at.
     pub(super) seen_uses: usize,
     pub(super) tier: TierPolicy,
+    /// What was new when the party was put on hold; none, if it is not.
+    pub(super) new_when_held: Option<usize>,
 }
 
 impl Fleet {
@@ -137,6 +140,7 @@ impl Fleet {
         bench.world.set_tier(OWNER, tier.clone());
         Self {
             seen_uses: 0,
+            new_when_held: None,
             tier,
             postures: vec![
                 Posture {
@@ -245,6 +249,7 @@ impl Fleet {
                 self.units_sold[*which] = *sold;
                 self.bench.world.resize(self.sold[*which], *sold);
             }
+            Op::HoldParty(is_held) => self.hold_party(*is_held),
             Op::Refresh(device) => self.refresh(*device),
             Op::Bury { device, approved } => {
                 let leave = leave(*approved);
@@ -360,6 +365,16 @@ impl Fleet {
             sold.revoked_from = after.revoked_from;
             self.postures[which] = after;
         }
+    }
+
+    fn hold_party(&mut self, is_held: bool) {
+        self.bench.world.hold(OWNER, is_held);
+        self.new_when_held = is_held.then(|| self.new_so_far());
+    }
+
+    /// How often something was reserved, or put in a set for the first time.
+    pub(super) fn new_so_far(&self) -> usize {
+        self.bench.count(EventKind::Reserved) + self.bench.count(EventKind::Published)
     }
 
     fn refresh(&mut self, device: usize) {
@@ -494,6 +509,7 @@ impl Fleet {
     /// The broker behaves again, operators have cleared what they must, and devices ask until
     /// they have what they should.
     pub(super) fn calm(&mut self) {
+        self.hold_party(false);
         for which in 0..SOLD {
             self.act(which, EntitlementAct::Resume);
             for reason in HoldReason::ALL {

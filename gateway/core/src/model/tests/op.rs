@@ -45,6 +45,8 @@ pub(super) enum Op {
     RevokeIn(usize, u64),
     /// The order is amended: so much is sold now.
     Resize(usize, u32),
+    /// The party is put on hold, or released.
+    HoldParty(bool),
     /// The gateway gives a device another set, if something of it has changed.
     Refresh(usize),
     Refuse(usize, bool),
