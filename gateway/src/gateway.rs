@@ -373,6 +373,7 @@ pub async fn open_store(config: &Config, schema: SchemaPolicy) -> Result<Store, 
     let options = StoreOptions {
         schema,
         batch: config.limits.batch.get(),
+        batch_wait: config.limits.batch_wait,
         queue: config.limits.queue.get(),
         readers: config.limits.database_readers.get(),
     };

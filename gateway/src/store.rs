@@ -57,13 +57,14 @@ pub mod webhook;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 pub use dialect::{Db, Location, OpenError, Postgres, SchemaPolicy};
 pub use error::StoreError;
 pub use transaction::Verdict;
 
 use reader::Readers;
-use transaction::{Scope, Writer};
+use transaction::{Grouping, Scope, Writer};
 
 /// An open database. Cheap to clone; the threads end when the last clone is dropped.
 #[derive(Clone, Debug)]
@@ -79,6 +80,9 @@ pub struct StoreOptions {
     pub schema: SchemaPolicy,
     /// Operations that commit together at most.
     pub batch: usize,
+    /// How long a group waits for more operations, if the one before had several. A lone operation
+    /// commits at once.
+    pub batch_wait: Duration,
     /// Operations that wait for the writer before callers have to.
     pub queue: usize,
     /// Connections that read beside the writer.
@@ -90,6 +94,7 @@ impl Default for StoreOptions {
         Self {
             schema: SchemaPolicy::Require,
             batch: 128,
+            batch_wait: Duration::ZERO,
             queue: 1_024,
             readers: 2,
         }
@@ -121,8 +126,12 @@ impl Store {
         let readers = (0..options.readers.max(1))
             .map(|_| location.connect_read_only())
             .collect::<Result<_, _>>()?;
+        let grouping = Grouping {
+            most: options.batch,
+            wait: options.batch_wait,
+        };
         Ok(Self {
-            writer: Arc::new(Writer::spawn(connection, options.batch, options.queue)?),
+            writer: Arc::new(Writer::spawn(connection, grouping, options.queue)?),
             readers: Arc::new(Readers::spawn(readers, options.queue)?),
         })
     }

@@ -234,6 +234,7 @@ pub(super) struct LimitsSection {
     pub(super) database_readers: usize,
     pub(super) queue: usize,
     pub(super) batch: usize,
+    pub(super) batch_wait: Interval,
 }
 
 impl Default for LimitsSection {
@@ -253,6 +254,7 @@ impl Default for LimitsSection {
             database_readers: 2,
             queue: 4_096,
             batch: 100,
+            batch_wait: Interval::from_millis(10),
         }
     }
 }

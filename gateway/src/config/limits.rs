@@ -23,6 +23,8 @@ pub struct Limits {
     pub queue: NonZeroUsize,
     /// Messages in one database transaction.
     pub batch: NonZeroUsize,
+    /// How long a transaction waits for more messages, if the one before had several.
+    pub batch_wait: Duration,
 }
 
 /// A token bucket.
@@ -36,6 +38,8 @@ pub struct Bucket {
 
 /// Messages of 8 KiB each: a queue may take a gibibyte.
 const LONGEST_QUEUE: usize = 1 << 17;
+/// A device waits for two transactions.
+const LONGEST_BATCH_WAIT: Duration = Duration::from_secs(1);
 
 impl Limits {
     pub(super) fn parse(section: LimitsSection) -> Result<Self, ConfigError> {
@@ -66,6 +70,11 @@ impl Limits {
             database_readers: within("limits.database_readers", section.database_readers, 64)?,
             queue: within("limits.queue", section.queue, LONGEST_QUEUE)?,
             batch: within("limits.batch", section.batch, 1_000)?,
+            batch_wait: Some(section.batch_wait.get())
+                .filter(|wait| *wait <= LONGEST_BATCH_WAIT)
+                .ok_or_else(|| {
+                    ConfigError::invalid("limits.batch_wait", section.batch_wait, "0s to 1s")
+                })?,
         })
     }
 }

@@ -174,6 +174,10 @@ fn values_that_cannot_be_used_are_refused_with_what_can() {
         ),
         ("[limits]\nbatch = 0", "limits.batch = 0: must be 1 to 1000"),
         (
+            "[limits]\nbatch_wait = \"2s\"",
+            "limits.batch_wait = 2s: must be 0s to 1s",
+        ),
+        (
             "[limits.device]\nevery = \"10s\"\nburst = 0",
             "limits.device.burst = 0: must be 1 or more",
         ),

@@ -1,8 +1,9 @@
 //! Group commit: operations of many callers share a transaction on the one thread that writes.
 //!
-//! The thread takes what waits, never waits for more, runs it in one transaction, and answers
-//! each caller after the commit. A group that fails is undone and run again in smaller ones, so
-//! that one operation that cannot commit holds up nobody else's.
+//! The thread takes what waits, runs it in one transaction, and answers each caller after the
+//! commit. Where callers are many it waits a moment for more of them, since a commit costs as much
+//! for one as for a hundred; a lone caller waits for nobody. A group that fails is undone and run
+//! again in smaller ones, so that one operation that cannot commit holds up nobody else's.
 
 use std::fmt;
 use std::io;
@@ -37,6 +38,15 @@ pub(super) enum Scope {
     Conversation,
     /// Anything.
     Everything,
+}
+
+/// Which operations commit together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grouping {
+    /// So many at most.
+    pub(super) most: usize,
+    /// After a group of several, the next waits so long for more.
+    pub(super) wait: Duration,
 }
 
 /// What threads take their work from, until it is closed.
@@ -74,10 +84,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn spawn(mut db: Db, batch: usize, queue: usize) -> Result<Self, OpenError> {
+    pub(super) fn spawn(mut db: Db, grouping: Grouping, queue: usize) -> Result<Self, OpenError> {
         let (queue, receiver) = Queue::of(queue);
         db.begin_eras();
-        let thread = spawn_thread("db-write", move || serve(db, receiver, batch))
+        let thread = spawn_thread("db-write", move || serve(db, receiver, grouping))
             .map_err(OpenError::Thread)?;
         Ok(Self {
             queue,
@@ -225,9 +235,19 @@ where
     }
 }
 
-fn serve(mut db: Db, mut queue: mpsc::Receiver<Box<dyn Job>>, batch: usize) {
-    let mut waiting = Vec::with_capacity(batch);
-    while queue.blocking_recv_many(&mut waiting, batch) > 0 {
+fn serve(mut db: Db, mut queue: mpsc::Receiver<Box<dyn Job>>, grouping: Grouping) {
+    let mut waiting = Vec::with_capacity(grouping.most);
+    let mut several = false;
+    while queue.blocking_recv_many(&mut waiting, grouping.most) > 0 {
+        if several && waiting.len() < grouping.most {
+            thread::sleep(grouping.wait);
+            while waiting.len() < grouping.most
+                && let Ok(job) = queue.try_recv()
+            {
+                waiting.push(job);
+            }
+        }
+        several = waiting.len() > 1;
         metrics::histogram!("fleetgrant_store_group_size").record(waiting.len() as f64);
         settle(&mut db, std::mem::take(&mut waiting));
     }

@@ -125,6 +125,35 @@ fn one_poisonous_operation_holds_up_nobody_else() {
 }
 
 #[test]
+fn after_a_group_of_several_the_next_waits_for_more() {
+    let scratch = Scratch::new();
+    drop(scratch.open());
+    let options = StoreOptions {
+        batch_wait: Duration::from_millis(500),
+        ..StoreOptions::default()
+    };
+    let store = Store::open_at(scratch.location(), options).unwrap();
+    let soon = |name: &'static str| {
+        let store = store.clone();
+        let write = std::thread::spawn(move || store.write_blocking(name, |db| insert(db, name)));
+        std::thread::sleep(Duration::from_millis(50));
+        write
+    };
+    let release = hold(&store);
+    let several = [soon("one"), soon("two")];
+    drop(release);
+    for write in several {
+        write.join().unwrap().unwrap();
+    }
+    let third = soon("three");
+    let other = store.clone();
+    let committed = store.write_blocking("four", move |_| Ok(count(&other)));
+    assert_eq!(committed.unwrap(), 2, "the third has not committed before");
+    third.join().unwrap().unwrap();
+    assert_eq!(count(&store), 3);
+}
+
+#[test]
 fn an_operation_that_wants_it_undone_still_answers() {
     let (_scratch, store) = store();
     let answer = store
