@@ -3,6 +3,7 @@
 //! An act changes the entitlement and marks the devices that have something of it, in one
 //! transaction; the [`refresh`](crate::refresh) then gives each a set of its own.
 
+mod expire;
 mod maintain;
 mod merge;
 mod party_hold;
@@ -13,6 +14,7 @@ mod split;
 mod upgrade;
 mod upgrade_device;
 
+pub(crate) use expire::expire_due;
 pub use maintain::Maintenance;
 pub(crate) use maintain::put as put_maintenance;
 pub use party_hold::PartyChange;

@@ -20,6 +20,7 @@ pub mod conversation;
 pub mod device;
 pub mod entitlement;
 pub mod entitlement_link;
+pub mod entitlement_look;
 mod entitlement_usage;
 mod error;
 pub mod event;

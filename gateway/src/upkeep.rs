@@ -1,5 +1,5 @@
 //! What time alone changes: rights that can run no more and reservations that ran out free their
-//! units, removals that nobody proved become visible, campaigns go on.
+//! units, removals that nobody proved become visible, what has ended is expired, campaigns go on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,10 @@ use crate::store::{Db, Store, StoreError, Verdict};
 const INTERVAL: Duration = Duration::from_secs(60);
 /// How often campaigns are gone on with.
 const CAMPAIGN_INTERVAL: Duration = Duration::from_secs(5);
-/// Devices looked at in one round.
+/// Devices looked at in one round, and entitlements in one transaction.
 const BATCH: i64 = 256;
+/// Transactions of entitlements that may have ended, in one round.
+const LOOKS: u32 = 32;
 
 /// Lets time pass in the ledger.
 #[derive(Debug)]
@@ -71,6 +73,15 @@ impl Upkeep {
                 lifecycle::close_revoked(db, now, BATCH)
             })
             .await?;
+        for _ in 0..LOOKS {
+            let looked_at = self
+                .store
+                .write("ends", move |db| lifecycle::expire_due(db, now, BATCH))
+                .await?;
+            if looked_at < BATCH as usize {
+                break;
+            }
+        }
         self.store
             .write("upgrades", move |db| {
                 lifecycle::settle_upgrades(db, now, BATCH)

@@ -168,6 +168,8 @@ named! {
         ContractChanged = 132 "contract-changed",
         /// A product or an entitlement has another policy of its own, or none.
         PolicyOverridden = 136 "policy-overridden",
+        /// Its end, and its grace, have passed.
+        EntitlementExpired = 145 "entitlement-expired",
         /// Uses that another system counted were imported.
         UsageImported = 133 "usage-imported",
         /// Up to which build firmware turns it on is another.

@@ -123,19 +123,20 @@ pub fn after(
         (EntitlementAct::Activate, Active | Hold | Suspended) => posture,
         (EntitlementAct::Activate, Expired | Closed) => return wrong,
 
-        (EntitlementAct::Suspend, Active | Hold | Suspended) => in_state(Suspended),
-        (EntitlementAct::Suspend, Draft | Expired | Closed) => return wrong,
+        // What goes on after its end can be switched off.
+        (EntitlementAct::Suspend, Active | Hold | Suspended | Expired) => in_state(Suspended),
+        (EntitlementAct::Suspend, Draft | Closed) => return wrong,
         (EntitlementAct::Resume, Suspended) => in_state(holds.state()),
-        (EntitlementAct::Resume, Active | Hold) => posture,
-        (EntitlementAct::Resume, Draft | Expired | Closed) => return wrong,
+        (EntitlementAct::Resume, Active | Hold | Expired) => posture,
+        (EntitlementAct::Resume, Draft | Closed) => return wrong,
 
-        (EntitlementAct::Hold(reason), Draft | Active | Hold | Suspended) => {
+        (EntitlementAct::Hold(reason), Draft | Active | Hold | Suspended | Expired) => {
             held(holds.with(reason))
         }
-        (EntitlementAct::Release(reason), Draft | Active | Hold | Suspended) => {
+        (EntitlementAct::Release(reason), Draft | Active | Hold | Suspended | Expired) => {
             held(holds.without(reason))
         }
-        (EntitlementAct::Hold(_) | EntitlementAct::Release(_), Expired | Closed) => return wrong,
+        (EntitlementAct::Hold(_) | EntitlementAct::Release(_), Closed) => return wrong,
 
         (EntitlementAct::Revoke { .. }, Closed) => match revoked_from {
             Some(_) => posture,
@@ -173,6 +174,19 @@ pub fn after(
         },
     };
     Ok((next != posture).then_some(next))
+}
+
+/// Where something that runs `until` an instant, its grace included, stands at `now`; none, if it
+/// stands there already. What waits for somebody, or is off, stays so.
+#[must_use]
+pub fn ended(posture: Posture, until: Timestamp, now: Timestamp) -> Option<Posture> {
+    let is_over = until <= now;
+    let state = match posture.state {
+        EntitlementState::Active if is_over => EntitlementState::Expired,
+        EntitlementState::Expired if !is_over => posture.holds.state(),
+        _ => return None,
+    };
+    Some(Posture { state, ..posture })
 }
 
 /// Whether what devices have changes with where their entitlement stands.

@@ -216,11 +216,14 @@ impl EntitlementRow {
             product_id: product.id,
             license_model_id: model.id,
             order_line_id: None,
-            state: Code(
-                self.state.unwrap_or_else(|| {
-                    known.map_or(EntitlementState::Active, |known| known.state.0)
-                }),
-            ),
+            state: Code(match (self.state, known.map(|known| known.state.0)) {
+                // A file that says so is of before its end, or moves the end.
+                (Some(EntitlementState::Active), Some(EntitlementState::Expired)) => {
+                    EntitlementState::Expired
+                }
+                (Some(given), _) => given,
+                (None, known) => known.unwrap_or(EntitlementState::Active),
+            }),
             source: Code(self.source),
             purpose: Code(self.purpose),
             scope: Code(Scope::Device),

@@ -243,6 +243,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    entitlement_looks (entitlement_id) {
+        entitlement_id -> Binary,
+        look_at -> BigInt,
+    }
+}
+
+diesel::table! {
     entitlement_renewals (entitlement_id, reference) {
         entitlement_id -> Binary,
         reference -> Text,
@@ -722,6 +729,7 @@ diesel::joinable!(devices -> factory_batches (batch_id));
 diesel::joinable!(devices -> order_lines (order_line_id));
 diesel::joinable!(devices -> parties (owner_id));
 diesel::joinable!(devices -> product_lines (product_line_id));
+diesel::joinable!(entitlement_looks -> entitlements (entitlement_id));
 diesel::joinable!(entitlement_renewals -> entitlements (entitlement_id));
 diesel::joinable!(entitlement_usage -> entitlements (entitlement_id));
 diesel::joinable!(entitlements -> license_models (license_model_id));
@@ -778,6 +786,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     credentials,
     devices,
     entitlement_links,
+    entitlement_looks,
     entitlement_renewals,
     entitlement_usage,
     entitlements,

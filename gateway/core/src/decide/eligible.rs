@@ -34,11 +34,11 @@ pub(super) fn eligible_for(
         return Err(Rule::PartyOnHold);
     }
     match entitlement.state {
-        EntitlementState::Active => {}
+        // What has ended by its time is told so below.
+        EntitlementState::Active | EntitlementState::Expired => {}
         EntitlementState::Draft => return Err(Rule::Draft),
         EntitlementState::Hold => return Err(Rule::Hold),
         EntitlementState::Suspended => return Err(Rule::Suspended),
-        EntitlementState::Expired => return Err(Rule::Expired),
         EntitlementState::Closed => return Err(Rule::Closed),
     }
     if entitlement.is_revoked(facts.now) {
@@ -47,7 +47,7 @@ pub(super) fn eligible_for(
     if entitlement.start == Start::Awaited {
         return Err(Rule::NotStarted);
     }
-    if term::is_over(entitlement, facts.now) {
+    if entitlement.state == EntitlementState::Expired || term::is_over(entitlement, facts.now) {
         return Err(Rule::Expired);
     }
     beyond_the_end(facts, entitlement)

@@ -48,7 +48,8 @@ fn each_state_takes_the_acts_that_go_with_it() {
         (Active, Act::Suspend, Some(Suspended)),
         (Hold, Act::Suspend, Some(Suspended)),
         (Draft, Act::Suspend, None),
-        (Expired, Act::Suspend, None),
+        (Expired, Act::Suspend, Some(Suspended)),
+        (Expired, Act::Resume, Some(Expired)),
         (Closed, Act::Suspend, None),
         (Suspended, Act::Resume, Some(Active)),
         (Active, Act::Resume, Some(Active)),
@@ -57,7 +58,8 @@ fn each_state_takes_the_acts_that_go_with_it() {
         (Active, hold, Some(Hold)),
         (Suspended, hold, Some(Suspended)),
         (Draft, hold, Some(Draft)),
-        (Expired, hold, None),
+        (Expired, hold, Some(Expired)),
+        (Expired, release, Some(Expired)),
         (Hold, release, Some(Active)),
         (Active, release, Some(Active)),
         (Closed, release, None),
@@ -73,6 +75,31 @@ fn each_state_takes_the_acts_that_go_with_it() {
         let came = came.map(|next| next.map_or(state, |next| next.state));
         assert_eq!(came.ok(), expected, "{state} {act:?}");
     }
+}
+
+#[test]
+fn what_is_active_expires_by_time_and_another_end_brings_it_back() {
+    use EntitlementState::{Active, Closed, Draft, Expired, Hold, Suspended};
+    for (state, over, to_come) in [
+        (Active, Some(Expired), None),
+        (Expired, None, Some(Active)),
+        (Draft, None, None),
+        (Hold, None, None),
+        (Suspended, None, None),
+        (Closed, None, None),
+    ] {
+        let at = |until| ended(standing(state), until, NOW).map(|next| next.state);
+        assert_eq!((at(NOW), at(LATER)), (over, to_come), "{state}");
+    }
+    // What was put on hold meanwhile comes back on hold.
+    let held = after(
+        standing(Expired),
+        EntitlementAct::Hold(HoldReason::Payment),
+        0,
+        NOW,
+    );
+    let back = ended(held.unwrap().unwrap(), LATER, NOW).unwrap();
+    assert_eq!(back.state, Hold);
 }
 
 #[test]

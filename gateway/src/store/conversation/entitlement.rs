@@ -33,8 +33,9 @@ use crate::store::schema::{
 pub(super) const MAX_POOL: i64 = 32;
 
 condition!(
-    /// The entitlement is active and has units left, as the partial index has it.
-    IsFree = "entitlements.state = 2 AND (entitlements.unlimited \
+    /// The entitlement is active, or was until it ended, and has units left, as the partial index has
+    /// it.
+    IsFree = "entitlements.state IN (2, 5) AND (entitlements.unlimited \
               OR entitlements.live_units < entitlements.units + entitlements.overdraft)"
 );
 

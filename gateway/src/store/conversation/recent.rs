@@ -305,7 +305,8 @@ fn pool(entitlements: &[Entitlement], wanted: &Wanted) -> Option<Vec<Entitlement
 
 /// As the condition of the query has it.
 fn is_free(entitlement: &Entitlement) -> bool {
-    entitlement.state == EntitlementState::Active
+    let serves = [EntitlementState::Active, EntitlementState::Expired];
+    serves.contains(&entitlement.state)
         && match entitlement.quantity {
             Quantity::Unlimited => true,
             Quantity::Units(units) => {
