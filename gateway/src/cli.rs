@@ -7,6 +7,7 @@ mod activations;
 mod broker;
 mod campaigns;
 mod cases;
+mod co_term;
 mod codes;
 mod completions;
 mod contracts;

@@ -15,6 +15,7 @@ pub(crate) mod case_acts;
 pub(crate) mod case_facts;
 pub(crate) mod cases;
 pub(crate) mod checkpoints;
+pub(crate) mod co_terms;
 pub(crate) mod code_acts;
 pub(crate) mod contracts;
 pub(crate) mod customers;

@@ -3,6 +3,7 @@
 //! An act changes the entitlement and marks the devices that have something of it, in one
 //! transaction; the [`refresh`](crate::refresh) then gives each a set of its own.
 
+mod co_term;
 mod expire;
 mod maintain;
 mod merge;
@@ -14,6 +15,7 @@ mod split;
 mod upgrade;
 mod upgrade_device;
 
+pub use co_term::CoTerm;
 pub(crate) use expire::expire_due;
 pub use maintain::Maintenance;
 pub(crate) use maintain::put as put_maintenance;
@@ -51,6 +53,8 @@ pub enum Deed {
     Act(EntitlementAct),
     /// It is to run longer.
     Renew(Renewal),
+    /// It is to end as others do.
+    CoTerm(CoTerm),
     /// Part of it is to be one of its own.
     Split(Split),
     /// It is to belong to this party.
@@ -96,6 +100,9 @@ pub enum EntitlementActError {
     /// It cannot be renewed.
     #[error(transparent)]
     Renewal(#[from] RenewalError),
+    /// It ends later than it is to, and that is not to be undone by the way.
+    #[error("it runs until {0}, which is later: shorten it only if that is meant (`--shorten`)")]
+    EndsLater(Timestamp),
     /// The one cannot maintain the other.
     #[error(transparent)]
     Maintenance(#[from] MaintenanceError),
@@ -221,6 +228,7 @@ impl Operator {
         match deed {
             Deed::Act(act) => put(db, &known, *act, occasion),
             Deed::Renew(renewal) => renew::renew(db, &known, renewal, occasion),
+            Deed::CoTerm(order) => co_term::co_term(db, &known, order, occasion),
             Deed::Split(part) => split::split(db, &known, part, occasion),
             Deed::Transfer(to) => split::transfer(db, &known, *to, occasion),
             Deed::Upgrade(order) => upgrade::upgrade(db, &known, order, occasion),

@@ -20,6 +20,8 @@ pub enum Extension {
     },
     /// Until an instant, so that it ends together with others.
     Until(Timestamp),
+    /// The same, be that earlier than it would have ended.
+    Moved(Timestamp),
 }
 
 /// What a renewal starts from.
@@ -46,6 +48,9 @@ pub enum RenewalError {
     /// It would end no later than it does.
     #[error("it runs until {0} already: a renewal must end later")]
     NotLater(Timestamp),
+    /// It would end before it starts.
+    #[error("it starts at {0}, and cannot end before that")]
+    BeforeStart(Timestamp),
     /// It would end before now.
     #[error("it would end at {0}, which has passed: renew it from now on, or for longer")]
     Passed(Timestamp),
@@ -73,6 +78,10 @@ pub fn renewed(
     extension: Extension,
     now: Timestamp,
 ) -> Result<(Timestamp, Timestamp), RenewalError> {
+    let starts_at = match start {
+        Start::At(start) => Some(start),
+        _ => None,
+    };
     let start = match (start, term) {
         (_, Term::Perpetual) => return Err(RenewalError::NeverEnds),
         (Start::EachActivation { .. }, Term::For { .. }) => return Err(RenewalError::EachItsOwn),
@@ -85,7 +94,7 @@ pub fn renewed(
     };
     let before = term::end(term, start, zone).ok_or(RenewalError::NeverEnds)?;
     let after = match extension {
-        Extension::Until(end) => end,
+        Extension::Until(end) | Extension::Moved(end) => end,
         Extension::For { base, months, days } => {
             let from = match base {
                 Base::End => before,
@@ -94,8 +103,12 @@ pub fn renewed(
             term::after(from, months, days, zone)
         }
     };
-    if after <= before {
+    let may_be_earlier = matches!(extension, Extension::Moved(_));
+    if after == before || (after < before && !may_be_earlier) {
         return Err(RenewalError::NotLater(before));
+    }
+    if let Some(start) = starts_at.filter(|start| after <= *start) {
+        return Err(RenewalError::BeforeStart(start));
     }
     if after <= now {
         return Err(RenewalError::Passed(after));
@@ -116,6 +129,36 @@ mod tests {
 
     fn zone() -> TimeZone {
         TimeZone::get("Europe/Berlin").unwrap()
+    }
+
+    #[test]
+    fn an_end_is_moved_to_an_earlier_one_only_where_that_is_meant() {
+        let (now, early, end) = (
+            at("2026-03-01T00:00:00Z"),
+            at("2026-06-01T00:00:00Z"),
+            at("2026-12-01T00:00:00Z"),
+        );
+        let start = Start::At(at("2026-04-01T00:00:00Z"));
+        let to = |extension| renewed(start, Term::Until(end), &zone(), extension, now);
+        assert_eq!(
+            to(Extension::Until(early)),
+            Err(RenewalError::NotLater(end))
+        );
+        assert_eq!(to(Extension::Moved(early)), Ok((end, early)));
+        assert_eq!(to(Extension::Moved(end)), Err(RenewalError::NotLater(end)));
+        let before = at("2026-03-31T00:00:00Z");
+        assert!(matches!(
+            to(Extension::Moved(before)),
+            Err(RenewalError::BeforeStart(_))
+        ));
+        let term = renewed(
+            Start::At(now),
+            YEAR,
+            &zone(),
+            Extension::Moved(now),
+            at("2027-01-01T00:00:00Z"),
+        );
+        assert!(matches!(term, Err(RenewalError::BeforeStart(_))));
     }
 
     const YEAR: Term = Term::For {

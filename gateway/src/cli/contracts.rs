@@ -5,10 +5,13 @@ mod remote;
 
 pub(super) use remote::run as run_remote;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
+use fleetgrant_core::domain::Timestamp;
 use fleetgrant_core::tier::{Layer, TierRules};
+use jiff::tz::TimeZone;
 
 use super::ledger::{Ledger, actor};
 use super::policies::read;
@@ -17,9 +20,11 @@ use crate::clock::Clock;
 use crate::http::contracts::{self as shown, EffectivePolicy};
 use crate::policy_file;
 use crate::policy_layers::{self, Terms};
-use crate::store::contract::{self, Ended, Put};
+use crate::store::column::Octets;
+use crate::store::contract::{self, Content, Ended, Put};
 use crate::store::event::Occasion;
-use crate::store::{Db, StoreError, Verdict, policy};
+use crate::store::{Db, StoreError, Verdict, party, policy};
+use crate::when::When;
 
 /// Put what one party's contract says otherwise than its tier in force
 ///
@@ -29,11 +34,15 @@ use crate::store::{Db, StoreError, Verdict, policy};
 pub(super) struct Contract {
     /// The party: a name, or the id that some system calls it by
     party: String,
-    /// Fields of a policy, as TOML or JSON; - for standard input
-    file: PathBuf,
+    /// Fields of a policy, as TOML or JSON; - for standard input. It may be left out with --co-term
+    #[arg(required_unless_present = "co_term")]
+    file: Option<PathBuf>,
     /// What the contract is called; decisions name it
     #[arg(long, value_parser = reference)]
     reference: String,
+    /// When what is bought under it ends: a date in the party's time zone, or an instant
+    #[arg(long, value_name = "WHEN")]
+    co_term: Option<When>,
     /// Only checks it
     #[arg(long)]
     dry_run: bool,
@@ -66,14 +75,28 @@ pub(super) struct Effective {
     entitlement: Option<String>,
 }
 
+impl Contract {
+    /// When what is bought under it ends, with a date of this zone.
+    fn co_term_in(&self, zone: &str) -> Result<Option<Timestamp>, Failure> {
+        let zone = TimeZone::get(zone).map_err(Failure::unavailable)?;
+        Ok(self.co_term.map(|when| when.at(&zone)))
+    }
+}
+
 fn refused(args: &Contract, reason: &dyn std::fmt::Display) -> Failure {
-    let file = args.file.display();
-    Failure::refused(anyhow!("{file} is no part of a policy: {reason}"))
+    let file = args.file.as_deref().unwrap_or_else(|| Path::new("it"));
+    Failure::refused(anyhow!(
+        "{} is no part of a policy: {reason}",
+        file.display()
+    ))
 }
 
 /// What the file says.
 fn terms(args: &Contract) -> Result<Terms, Failure> {
-    let text = read(&args.file)?;
+    let Some(file) = &args.file else {
+        return Ok(Terms::of(BTreeMap::new()));
+    };
+    let text = read(file)?;
     let terms = policy_file::parse_terms(&text).map_err(|reason| refused(args, &reason))?;
     if terms.is_empty() {
         let told = "it says nothing; `policies release` ends a contract";
@@ -90,9 +113,16 @@ pub(super) fn put(global: &Global, args: &Contract) -> Result<(), Failure> {
     let ledger = Ledger::open(global)?;
     let party = ledger.party(&args.party)?;
     let of_tier = ledger.read(move |db| policy::of_tier(db, Some(party)))?;
+    let of = ledger.read(move |db| party::find(db, Octets(party)))?;
+    let zone = of.map_or_else(|| "UTC".to_owned(), |party| party.time_zone);
+    let content = Content {
+        co_term: args.co_term_in(&zone)?,
+        terms,
+    };
+    let says_policy = !content.terms.is_empty();
     let (reference, dry_run) = (args.reference.clone(), args.dry_run);
     let put = decide(&ledger, move |db, occasion| {
-        let put = contract::put_in_force(db, party, &reference, &terms, occasion)?;
+        let put = contract::put_in_force(db, party, &reference, &content, occasion)?;
         let keeps = matches!(put, Put::InForce | Put::Unchanged) && !dry_run;
         Ok((put, keeps))
     })?;
@@ -100,7 +130,10 @@ pub(super) fn put(global: &Global, args: &Contract) -> Result<(), Failure> {
     match put {
         Put::InForce | Put::Unchanged if args.dry_run => super::note("it can be put in force"),
         Put::Contradicted(contradicted) => return Err(refused(args, &contradicted)),
-        Put::InForce => tell_of_put(args, &format!("{}+{name}", of_tier.tag), true),
+        Put::InForce if says_policy => {
+            tell_of_put(args, &format!("{}+{name}", of_tier.tag), true);
+        }
+        Put::InForce => tell_of_put(args, name, true),
         Put::Unchanged => tell_of_put(args, name, false),
         Put::ReferenceTaken => {
             return Err(Failure::refused(anyhow!(
@@ -182,7 +215,11 @@ fn show(sheet: EffectivePolicy) -> Result<(), Failure> {
     }
     let rules = TierRules::try_from(sheet.rules.0).map_err(Failure::refused)?;
     let text = policy_file::to_toml(&rules);
-    output::print_text(&format_args!("# {}\n{text}", sheet.policy))
+    let co_term = sheet
+        .co_term
+        .map(|at| format!("# what is bought ends at {at}\n"));
+    let co_term = co_term.unwrap_or_default();
+    output::print_text(&format_args!("# {}\n{co_term}{text}", sheet.policy))
         .or_unavailable(|| "cannot write the policy".to_owned())
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::activations::ActivationLine;
 use super::ledger::{Ledger, ListArgs};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable, Remote, entitlement_acts};
+use super::{Failure, Global, OrUnavailable, Remote, co_term, entitlement_acts};
 use crate::http::activations::Activation;
 use crate::http::entitlements::Entitlement;
 use crate::store::listing::{self, ActivationFilter, EntitlementFilter, EntitlementSort};
@@ -24,6 +24,7 @@ pub(super) struct Args {
 enum Command {
     List(List),
     Show(Show),
+    CoTerm(co_term::CoTerm),
     #[command(flatten)]
     Act(entitlement_acts::Command),
 }
@@ -125,6 +126,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::List(args) => list(&ledger, args),
         Command::Show(args) => show(&ledger, args),
+        Command::CoTerm(args) => co_term::run(&ledger, args),
         Command::Act(act) => entitlement_acts::run(&ledger, act),
     }
 }

@@ -15,12 +15,12 @@ use super::etag::{MatchParams, Tagged};
 use super::policy_rules::PolicyRules;
 use super::problem::{Problem, ProblemKind, found};
 use super::query::{Named, Query};
-use super::value::Id;
+use super::value::{Id, When};
 use super::within::Thing;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, parties};
 use crate::policy_layers::{self, Terms};
-use crate::store::contract::{self, Ended, Put};
+use crate::store::contract::{self, Content, Ended, Put};
 use crate::store::event::Occasion;
 use crate::store::listing::{self, ProductFilter};
 use crate::store::policy_override::{self, Subject};
@@ -48,6 +48,9 @@ pub(crate) struct EffectivePolicy {
     pub(crate) product: Option<String>,
     /// The contract that is in force.
     pub(crate) contract: Option<String>,
+    /// When what is bought under the contract ends.
+    #[schema(inline)]
+    pub(crate) co_term: Option<When>,
     /// The policy of the entitlement that was asked for.
     pub(crate) entitlement: Option<String>,
     pub(crate) rules: PolicyRules,
@@ -60,9 +63,14 @@ pub(crate) struct NewContract {
     /// What it is called; decisions name it.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     pub(crate) reference: String,
-    /// Fields of a policy, each of which lies over the tier's, a table as a whole.
+    /// Fields of a policy, each of which lies over the tier's, a table as a whole. It may be empty where
+    /// there is a `co_term`.
+    #[serde(default)]
     #[schema(value_type = Object)]
     pub(crate) terms: BTreeMap<String, serde_json::Value>,
+    /// When what is bought under it ends.
+    #[schema(inline)]
+    pub(crate) co_term: Option<When>,
 }
 
 /// What came of putting a contract in force.
@@ -160,6 +168,9 @@ pub(crate) fn sheet(
     Ok(Some(EffectivePolicy {
         policy: effective.tag.to_string(),
         product,
+        co_term: (contract.as_ref())
+            .and_then(|contract| contract.coterm_at)
+            .map(|at| When(at.0)),
         contract: contract.map(|contract| contract.reference),
         entitlement,
         rules: PolicyRules::from(&effective.rules),
@@ -193,7 +204,8 @@ pub(super) async fn put(
     }
     let (actor, party) = (write.actor(), PartyId(id.0));
     let (reference, terms) = (asked.reference, Terms::of(asked.terms));
-    if terms.is_empty() {
+    let co_term = asked.co_term.map(|at| at.0);
+    if terms.is_empty() && co_term.is_none() {
         let told = "terms: they say nothing; end the contract instead";
         return Err(Problem::new(ProblemKind::BadBody, told));
     }
@@ -203,6 +215,7 @@ pub(super) async fn put(
             format!("terms: {error}"),
         ));
     }
+    let content = Content { terms, co_term };
     write
         .once_as_seen(
             &api,
@@ -213,7 +226,7 @@ pub(super) async fn put(
                     actor: &actor,
                     cause: &[],
                 };
-                let step = attempt(db, party, &reference, &terms, occasion)?;
+                let step = attempt(db, party, &reference, &content, occasion)?;
                 Ok(step.kept_unless(how.preview))
             },
         )
@@ -224,14 +237,14 @@ fn attempt(
     db: &mut Db,
     party: PartyId,
     reference: &str,
-    terms: &Terms,
+    content: &Content,
     occasion: Occasion<'_>,
 ) -> Result<Step<ContractInForce>, StoreError> {
     if let Err(problem) = found(parties::sheet(db, party)?, "party", party) {
         return Ok(Step::Refused(problem));
     }
     let of_tier = policy::of_tier(db, Some(party))?;
-    let changed = match contract::put_in_force(db, party, reference, terms, occasion)? {
+    let changed = match contract::put_in_force(db, party, reference, content, occasion)? {
         Put::InForce => true,
         Put::Unchanged => false,
         Put::ReferenceTaken => {
@@ -251,7 +264,10 @@ fn attempt(
         }
     };
     Ok(Step::Done(ContractInForce {
-        policy: format!("{}+{reference}", of_tier.tag),
+        policy: match content.terms.is_empty() {
+            true => of_tier.tag.to_string(),
+            false => format!("{}+{reference}", of_tier.tag),
+        },
         changed,
     }))
 }

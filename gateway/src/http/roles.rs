@@ -104,6 +104,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     post("/api/v1/parties/{party}/release", CHANGERS),
     post("/api/v1/parties/{party}/merge", OPERATORS),
     post("/api/v1/parties/{party}/erase", ADMINS),
+    post("/api/v1/parties/{party}/co-term", OPERATORS).narrowed(),
     get("/api/v1/parties/{party}/policy", STAFF).narrowed(),
     post("/api/v1/parties/{party}/contract", ADMINS),
     post("/api/v1/parties/{party}/contract/end", ADMINS),

@@ -37,9 +37,14 @@ pub(super) fn create(
         let reason = Reason::Unfit("gives no product; import what it gives first".to_owned());
         return refuse("sku", reason);
     }
+    let co_term = known.co_term(db, owner.id.0)?;
     for content in contents.iter() {
         let overdraft = known.overdraft(db, owner.id.0, content.content.product_id.0)?;
         let entitlement = sold(overdraft, occasion, order, line, owner, content)?;
+        let entitlement = match co_term {
+            Some(end) => ending_together(entitlement, end, occasion.at),
+            None => entitlement,
+        };
         entitlement::insert(db, &entitlement)?;
         begin(db, occasion, &entitlement)?;
     }
@@ -114,6 +119,20 @@ fn sold(
         revoked_from_at: None,
         maintained_until_at: None,
     })
+}
+
+/// What is bought for a time ends when the contract says, unless that has passed before it begins.
+fn ending_together(entitlement: Entitlement, end: Timestamp, now: Timestamp) -> Entitlement {
+    let begins = entitlement.starts_at.map_or(now, |at| at.0.max(now));
+    let is_for_a_time = entitlement.term.is_some() && entitlement.source.0 == Source::Order;
+    if !is_for_a_time || end <= begins {
+        return entitlement;
+    }
+    Entitlement {
+        term: None,
+        ends_at: Some(Micros(end)),
+        ..entitlement
+    }
 }
 
 /// A line has another quantity now: its entitlements follow, and never fall below what is in use.
@@ -259,6 +278,13 @@ pub(super) fn shipped(
     for entitlement in entitlement::of_order_line(db, line)? {
         if entitlement.start_basis.0 != StartBasis::Shipment || entitlement.starts_at.is_some() {
             continue;
+        }
+        if let Some(end) = entitlement.ends_at.filter(|end| end.0 <= at) {
+            let reason = Reason::Unfit(format!(
+                "is not before {}, when {} ends by its contract; renew that first",
+                end.0, entitlement.reference
+            ));
+            return refuse("shipped_at", reason);
         }
         let started = Entitlement {
             starts_at: Some(Micros(at)),

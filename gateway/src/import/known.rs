@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use fleetgrant_core::domain::{PartyId, ProductId, SkuId};
+use fleetgrant_core::domain::{PartyId, ProductId, SkuId, Timestamp};
 use fleetgrant_core::license::Model;
 use fleetgrant_core::tier::Overdraft;
 
@@ -14,7 +14,7 @@ use crate::store::license_model::{self, LicenseModel};
 use crate::store::party::Party;
 use crate::store::product::{self, Product};
 use crate::store::sku::{self, SkuContent};
-use crate::store::{Db, StoreError, policy_override};
+use crate::store::{Db, StoreError, contract, policy_override};
 
 /// Most of each kind; beyond that it is read anew.
 const MOST: usize = 10_000;
@@ -27,6 +27,7 @@ pub(super) struct Known {
     skus: HashMap<String, Octets<SkuId>>,
     contents: HashMap<Octets<SkuId>, Rc<[Content]>>,
     overdrafts: HashMap<(PartyId, ProductId), Overdraft>,
+    co_terms: HashMap<PartyId, Option<Timestamp>>,
 }
 
 /// One product that a copy of a SKU gives, with what it is sold by.
@@ -79,6 +80,20 @@ impl Known {
             .collect::<Result<_, _>>()?;
         keep(&mut self.contents, sku, Rc::clone(&contents));
         Ok(contents)
+    }
+
+    /// When what an owner buys ends, where its contract says so.
+    pub(super) fn co_term(
+        &mut self,
+        db: &mut Db,
+        owner: PartyId,
+    ) -> Result<Option<Timestamp>, Halt> {
+        if let Some(known) = self.co_terms.get(&owner) {
+            return Ok(*known);
+        }
+        let co_term = contract::co_term_of(db, owner)?;
+        keep(&mut self.co_terms, owner, co_term);
+        Ok(co_term)
     }
 
     /// Units beyond those bought that policy gives an owner of a product today.

@@ -31,6 +31,8 @@ pub enum Length {
     For(Option<Base>, Months),
     /// Until a date, as others end.
     Until(When),
+    /// The same, be that earlier than it would have ended.
+    Moved(When),
 }
 
 /// A term: calendar months and days.
@@ -102,6 +104,7 @@ pub(super) fn renew(
             days,
         },
         Length::Until(when) => Extension::Until(when.at(&zone)),
+        Length::Moved(when) => Extension::Moved(when.at(&zone)),
     };
     let (before, after) = match renewal::renewed(start, term, &zone, extension, occasion.at) {
         Ok(ends) => ends,
@@ -126,7 +129,10 @@ pub(super) fn renew(
         ends_at: Micros(after),
         created_at: Micros(occasion.at),
     };
-    link::insert_renewal(db, &stored)?;
+    // What is shortened is no renewal, and has its event.
+    if after > before {
+        link::insert_renewal(db, &stored)?;
+    }
     maintain(db, &renewed, occasion)?;
     change.devices = refresh::mark_holders(db, known.id.0, occasion.actor, occasion.at)?;
     change.changed = true;

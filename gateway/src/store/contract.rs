@@ -1,7 +1,8 @@
-//! Frames around a party's orders: a policy that lies over that of its tier.
+//! Frames around a party's orders: a policy that lies over that of its tier, and a date on which what is
+//! bought ends.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{ContractId, PartyId};
+use fleetgrant_core::domain::{ContractId, PartyId, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
 
 use super::column::{Micros, Octets};
@@ -16,7 +17,7 @@ pub(super) const ACTIVE: i16 = 1;
 /// Not any more.
 const ENDED: i16 = 2;
 
-/// A contract whose policy is in force.
+/// A contract in force.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = table)]
 pub struct InForce {
@@ -26,16 +27,43 @@ pub struct InForce {
     pub party_id: Octets<PartyId>,
     /// What people call it.
     pub reference: String,
-    /// [`Terms`] in JSON.
+    /// [`Terms`] in JSON; none, if it says nothing of policy.
     pub policy: Option<String>,
+    /// When what is bought under it ends.
+    pub coterm_at: Option<Micros>,
 }
 
-/// The contract whose policy is in force for a party.
+/// What a contract says.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// Of policy; may be nothing.
+    pub terms: Terms,
+    /// When what is bought under it ends; none: as it is sold.
+    pub co_term: Option<Timestamp>,
+}
+
+impl From<Terms> for Content {
+    fn from(terms: Terms) -> Self {
+        Self {
+            terms,
+            co_term: None,
+        }
+    }
+}
+
+/// When what a party buys ends, where its contract says so.
+pub fn co_term_of(db: &mut Db, party: PartyId) -> Result<Option<Timestamp>, StoreError> {
+    let contract = of_party(db, party)?;
+    Ok(contract
+        .and_then(|contract| contract.coterm_at)
+        .map(|at| at.0))
+}
+
+/// The contract in force for a party.
 pub fn of_party(db: &mut Db, party: PartyId) -> Result<Option<InForce>, StoreError> {
     Ok(on!(db, c => table::table
         .filter(table::party_id.eq(Octets(party)))
         .filter(table::state.eq(ACTIVE))
-        .filter(table::policy.is_not_null())
         .select(InForce::as_select())
         .first(c)
         .optional())?)
@@ -59,7 +87,7 @@ pub(super) fn named_of(db: &mut Db, party: PartyId) -> Result<Option<Named>, Sto
     }
 }
 
-/// What became of terms that were put in force.
+/// What became of a contract that was put in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
     /// They are in force.
@@ -85,23 +113,29 @@ pub enum Ended {
     Contradicted(Contradicted),
 }
 
-/// Puts the terms of a contract in force for a party; the one before ends.
+/// Puts a contract in force for a party; the one before ends.
 pub fn put_in_force(
     db: &mut Db,
     party: PartyId,
     reference: &str,
-    terms: &Terms,
+    content: &Content,
     occasion: Occasion<'_>,
 ) -> Result<Put, StoreError> {
-    let json = terms.json()?;
+    let json = match content.terms.is_empty() {
+        true => None,
+        false => Some(content.terms.json()?),
+    };
+    let coterm_at = content.co_term.map(Micros);
     let before = of_party(db, party)?;
     if let Some(before) = &before
         && before.reference == reference
     {
-        return Ok(match before.policy.as_deref() == Some(json.as_str()) {
-            true => Put::Unchanged,
-            false => Put::ReferenceTaken,
-        });
+        return Ok(
+            match before.policy == json && before.coterm_at == coterm_at {
+                true => Put::Unchanged,
+                false => Put::ReferenceTaken,
+            },
+        );
     }
     let taken: i64 = on!(db, c => table::table
         .filter(table::party_id.eq(Octets(party)))
@@ -117,6 +151,7 @@ pub fn put_in_force(
         table::party_id.eq(Octets(party)),
         table::reference.eq(reference),
         table::policy.eq(&json),
+        table::coterm_at.eq(coterm_at),
         table::state.eq(ACTIVE),
         table::created_at.eq(Micros(occasion.at)),
     );
@@ -124,7 +159,8 @@ pub fn put_in_force(
     let told = Event::new(EventKind::ContractChanged)
         .with("contract", reference)
         .with_some("before", before.map(|before| before.reference).as_deref())
-        .with("rules", json.as_str());
+        .with_some("rules", json.as_deref())
+        .with_some("co-term", content.co_term.map(Timestamp::seconds));
     event::append(db, Stream::Party(party), occasion, &[told])?;
     Ok(
         match policy_override::contradicted(db, Reach::Party(party))? {
@@ -134,7 +170,7 @@ pub fn put_in_force(
     )
 }
 
-/// Ends the contract whose policy is in force for a party, which is under its tier's then.
+/// Ends the contract in force for a party, which is under its tier's policy then.
 pub fn end(db: &mut Db, party: PartyId, occasion: Occasion<'_>) -> Result<Ended, StoreError> {
     let Some(before) = of_party(db, party)? else {
         return Ok(Ended::None);
@@ -170,7 +206,6 @@ fn end_of(db: &mut Db, party: PartyId) -> Result<(), StoreError> {
     on!(db, c => diesel::update(table::table)
         .filter(table::party_id.eq(Octets(party)))
         .filter(table::state.eq(ACTIVE))
-        .filter(table::policy.is_not_null())
         .set(table::state.eq(ENDED))
         .execute(c))?;
     Ok(())
@@ -180,7 +215,6 @@ fn end_of(db: &mut Db, party: PartyId) -> Result<(), StoreError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use fleetgrant_core::domain::Timestamp;
     use fleetgrant_core::tier::{Mode, TierRules};
 
     use super::*;
@@ -213,8 +247,8 @@ mod tests {
         store
     }
 
-    fn terms(json: &str) -> Terms {
-        Terms::parse(json).unwrap()
+    fn terms(json: &str) -> Content {
+        Terms::parse(json).unwrap().into()
     }
 
     #[test]
@@ -226,7 +260,7 @@ mod tests {
                     .map(|id| party::by_external_id(db, "erp", id).unwrap().unwrap().id.0);
                 let before = policy::of_owner(db, Some(one))?;
                 let own = terms(r#"{"activation":"approval","grace_days":60}"#);
-                let put = |db: &mut Db, reference: &str, own: &Terms| {
+                let put = |db: &mut Db, reference: &str, own: &Content| {
                     put_in_force(db, one, reference, own, OCCASION)
                 };
                 assert_eq!(put(db, "F-1", &own)?, Put::InForce);
@@ -313,6 +347,37 @@ mod tests {
                 assert_eq!(over.rules.returns, Mode::Refused);
                 let put = policy::put_in_force(db, &before.tag.tier, &before.rules, OCCASION)?;
                 assert!(matches!(put, policy::Put::Contradicted(_)), "{put:?}");
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn a_contract_may_say_no_more_than_when_things_end() {
+        let scratch = Scratch::new();
+        store(&scratch)
+            .write_blocking("test", |db| {
+                let one = party::by_external_id(db, "erp", "C-1")?.unwrap().id.0;
+                let at = OCCASION.at.plus_seconds(86_400);
+                let until = |co_term| Content {
+                    co_term: Some(co_term),
+                    ..terms("{}")
+                };
+                assert_eq!(
+                    put_in_force(db, one, "F-1", &until(at), OCCASION)?,
+                    Put::InForce
+                );
+                assert_eq!(
+                    put_in_force(db, one, "F-1", &until(at), OCCASION)?,
+                    Put::Unchanged
+                );
+                let taken = put_in_force(db, one, "F-1", &until(OCCASION.at), OCCASION)?;
+                assert_eq!(taken, Put::ReferenceTaken);
+                assert_eq!(co_term_of(db, one)?, Some(at));
+                assert_eq!(policy::of_owner(db, Some(one))?.tag.to_string(), "volume/1");
+                let own = terms(r#"{"grace_days":3}"#);
+                assert_eq!(put_in_force(db, one, "F-2", &own, OCCASION)?, Put::InForce);
+                assert_eq!(co_term_of(db, one)?, None, "the one before has ended");
                 Ok(())
             })
             .unwrap();

@@ -1,6 +1,7 @@
 //! The command line as a person uses it: what is printed where, and the exit codes.
 #![allow(clippy::unwrap_used)]
 
+mod co_term;
 mod factory;
 mod folder;
 mod history;

@@ -7,6 +7,7 @@ extern crate fleetgrant;
 mod api;
 mod bulk;
 mod campaigns;
+mod co_term;
 mod codes;
 mod desk;
 mod devices;

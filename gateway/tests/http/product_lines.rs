@@ -178,6 +178,7 @@ fn body(path: &str, of: &Line) -> Value {
         ("entitlements", "bulk") => {
             json!({"items": [{"entitlement": of.entitlement, "act": {"act": "suspend"}}]})
         }
+        ("parties", "co-term") => json!({"until": "2035-01-01T00:00:00Z"}),
         ("devices", "admit") => json!({"key": "0".repeat(64)}),
         ("devices", "transfer") => json!({"to": of.owner}),
         ("devices", "temporary") | ("batches", "reserve") => json!({"entitlement": of.entitlement}),

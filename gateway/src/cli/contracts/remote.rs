@@ -5,6 +5,8 @@ use crate::cli::policies::Command;
 use crate::cli::remote::{Body, Query};
 use crate::cli::{Failure, Remote, note, own_policies};
 use crate::http::contracts::{ContractEnded, ContractInForce, NewContract};
+use crate::http::parties::PartySheet;
+use crate::http::value::When;
 
 /// Of the commands that are about contracts; no others are passed on.
 pub(in crate::cli) fn run(gateway: &Remote, command: &Command) -> Result<(), Failure> {
@@ -30,11 +32,14 @@ pub(in crate::cli) fn run(gateway: &Remote, command: &Command) -> Result<(), Fai
 
 fn put(gateway: &Remote, args: &Contract) -> Result<(), Failure> {
     let terms = terms(args)?.json()?;
+    let party = gateway.party(&args.party)?;
+    let of: PartySheet = gateway.get(&format!("/parties/{party}"), &Query::default())?;
     let asked = NewContract {
         reference: args.reference.clone(),
         terms: serde_json::from_str(&terms).map_err(Failure::input)?,
+        co_term: args.co_term_in(&of.party.time_zone)?.map(When),
     };
-    let path = format!("/parties/{}/contract", gateway.party(&args.party)?);
+    let path = format!("/parties/{party}/contract");
     let query = Query::preview(args.dry_run);
     let put: ContractInForce = gateway.post(&path, &query, &Body::Json(&asked))?;
     if args.dry_run {

@@ -2,7 +2,7 @@
 
 use super::{Args, Command, List, PART, Show, show_list, show_sheet};
 use crate::cli::remote::Query;
-use crate::cli::{Failure, Remote, entitlement_acts};
+use crate::cli::{Failure, Remote, co_term, entitlement_acts};
 use crate::http::activations::Activation;
 use crate::http::page::Page;
 
@@ -10,6 +10,7 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::List(args) => list(gateway, args),
         Command::Show(args) => show(gateway, args),
+        Command::CoTerm(args) => co_term::run_remote(gateway, args),
         Command::Act(act) => entitlement_acts::run_remote(gateway, act),
     }
 }

@@ -126,7 +126,8 @@ fn layers_come_and_go_in_order_and_are_named() {
         assert_eq!(put(db, it.pump, "P-1", r#"{"grace_days":1}"#), Put::InForce);
         assert_eq!(put(db, first, "E-1", r#"{"grace_days":3}"#), Put::InForce);
         let terms = Terms::parse(r#"{"grace_days":2}"#).unwrap();
-        let contract = contract::put_in_force(db, it.acme, "C-1", &terms, OCCASION).unwrap();
+        let contract =
+            contract::put_in_force(db, it.acme, "C-1", &terms.clone().into(), OCCASION).unwrap();
         assert_eq!(contract, contract::Put::InForce);
         assert_eq!(
             tag(db, it, pump, Some(it.first)),
@@ -193,14 +194,15 @@ fn a_product_must_go_with_every_tier_and_contract() {
     with_store(|db, it| {
         let moves = r#"{"rehost_unconfirmed":{"mode":"refused"}}"#;
         let terms = Terms::parse(moves).unwrap();
-        contract::put_in_force(db, it.acme, "C-1", &terms, OCCASION).unwrap();
+        contract::put_in_force(db, it.acme, "C-1", &terms.clone().into(), OCCASION).unwrap();
         let none = r#"{"rehost":{"mode":"refused"},"rehost_unconfirmed":{"mode":"refused"}}"#;
         assert_eq!(put(db, it.pump, "P-1", none), Put::InForce);
         // Its moves would begin with returns that the product refuses.
         let none = r#"{"returns":"refused","rehost":{"mode":"refused"},"rehost_unconfirmed":{"mode":"refused"}}"#;
         assert_eq!(put(db, it.pump, "P-2", none), Put::InForce);
         let terms = Terms::parse(r#"{"rehost":{"mode":"approval"}}"#).unwrap();
-        let put = contract::put_in_force(db, it.acme, "C-2", &terms, OCCASION).unwrap();
+        let put =
+            contract::put_in_force(db, it.acme, "C-2", &terms.clone().into(), OCCASION).unwrap();
         let contract::Put::Contradicted(told) = put else {
             panic!("{put:?}");
         };
@@ -214,7 +216,8 @@ fn a_product_must_go_with_every_tier_and_contract() {
         let terms = Terms::parse(
             r#"{"rehost":{"mode":"approval"},"rehost_unconfirmed":{"mode":"approval"}}"#,
         );
-        contract::put_in_force(db, it.acme, "C-1", &terms.unwrap(), OCCASION).unwrap();
+        contract::put_in_force(db, it.acme, "C-1", &terms.unwrap().clone().into(), OCCASION)
+            .unwrap();
         let none = r#"{"returns":"refused","rehost":{"mode":"refused"},"rehost_unconfirmed":{"mode":"refused"}}"#;
         contradicted(
             &put(db, it.pump, "P-1", none),
@@ -242,7 +245,7 @@ fn what_lies_over_a_contract_keeps_it_from_ending() {
             .unwrap()
             .0;
         let terms = Terms::parse(r#"{"renew_after_days":10}"#).unwrap();
-        contract::put_in_force(db, bright, "C-1", &terms, OCCASION).unwrap();
+        contract::put_in_force(db, bright, "C-1", &terms.clone().into(), OCCASION).unwrap();
         let second = Subject::Entitlement(it.second);
         assert_eq!(put(db, second, "E-1", r#"{"lease_days":30}"#), Put::InForce);
         let ended = contract::end(db, bright, OCCASION).unwrap();

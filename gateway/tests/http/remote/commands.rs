@@ -326,6 +326,36 @@ fn back_office(it: &mut Elsewhere) {
         .shows(&["# standard/1+entitlement:R-1\n", "grace_days = 45"]);
     it.done(&["policies", "release", "--product", "PUMP-PRO"]);
     it.done(&["policies", "release", "--entitlement", right]);
+    it.done(&[
+        "entitlements",
+        "co-term",
+        "C-200",
+        "--until",
+        "2035-01-01",
+        "--preview",
+    ])
+    .shows(&["unchanged", "is left out"]);
+    it.done(&[
+        "policies",
+        "contract",
+        "C-200",
+        "--reference",
+        "F-3",
+        "--co-term",
+        "2035-01-01",
+    ]);
+    it.done(&["policies", "effective", "C-200"])
+        .shows(&["# what is bought ends at 2035-01-01T06:00:00Z"]);
+    it.done(&[
+        "entitlements",
+        "co-term",
+        "C-200",
+        "--contract",
+        "F-3",
+        "--preview",
+    ])
+    .ends(0, &["nothing was changed"]);
+    it.done(&["policies", "release", "C-200"]);
     let bad = it.file("terms-2.toml", "grace = 45\n");
     it.run(&["policies", "contract", "C-200", &bad, "--reference", "F-2"])
         .ends(REFUSED, &["no part of a policy", "unknown field `grace`"]);
