@@ -53,6 +53,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use fleetgrant_core::domain::ActReason;
 
 use crate::config::{self, Config, ConfigError, LogFormat, Overrides};
 use crate::telemetry::{self, Telemetry};
@@ -99,6 +100,9 @@ struct Global {
     /// What the request to it is called: the same again under the same name is done once
     #[arg(long, global = true, value_name = "NAME")]
     idempotency_key: Option<String>,
+    /// Why it is done, for the history: at most 256 characters
+    #[arg(long, global = true, value_name = "TEXT")]
+    reason: Option<ActReason>,
     /// Works on the local database, whatever the environment and the configuration say
     #[arg(long, global = true)]
     local: bool,

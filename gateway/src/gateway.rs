@@ -376,6 +376,7 @@ pub async fn open_store(config: &Config, schema: SchemaPolicy) -> Result<Store, 
         batch_wait: config.limits.batch_wait,
         queue: config.limits.queue.get(),
         readers: config.limits.database_readers.get(),
+        reason: None,
     };
     let location = config.database.clone();
     let opened = tokio::task::spawn_blocking(move || Store::open_at(&location, options));

@@ -60,6 +60,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use fleetgrant_core::domain::ActReason;
+
 pub use dialect::{Db, Location, OpenError, Postgres, SchemaPolicy};
 pub use error::StoreError;
 pub use transaction::Verdict;
@@ -75,7 +77,7 @@ pub struct Store {
 }
 
 /// Sizes of the store's threads and queues.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// What to do about a schema that is not this version's.
     pub schema: SchemaPolicy,
@@ -88,6 +90,8 @@ pub struct StoreOptions {
     pub queue: usize,
     /// Connections that read beside the writer.
     pub readers: usize,
+    /// Why all of it is done that says no reason of its own.
+    pub reason: Option<ActReason>,
 }
 
 impl Default for StoreOptions {
@@ -98,6 +102,7 @@ impl Default for StoreOptions {
             batch_wait: Duration::ZERO,
             queue: 1_024,
             readers: 2,
+            reason: None,
         }
     }
 }
@@ -132,7 +137,12 @@ impl Store {
             wait: options.batch_wait,
         };
         Ok(Self {
-            writer: Arc::new(Writer::spawn(connection, grouping, options.queue)?),
+            writer: Arc::new(Writer::spawn(
+                connection,
+                grouping,
+                options.queue,
+                options.reason,
+            )?),
             readers: Arc::new(Readers::spawn(readers, options.queue)?),
         })
     }

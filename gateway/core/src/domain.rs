@@ -15,4 +15,4 @@ pub use id::*;
 pub use instant::Timestamp;
 pub(crate) use state::named;
 pub use state::*;
-pub use text::{DeviceId, FeatureName, InvalidText, Realm, TierName};
+pub use text::{ActReason, DeviceId, FeatureName, InvalidText, Realm, TierName};

@@ -3,7 +3,7 @@
 mod remote;
 
 use anyhow::anyhow;
-use fleetgrant_core::domain::{HoldReason, Timestamp};
+use fleetgrant_core::domain::{ActReason, HoldReason, Timestamp};
 use fleetgrant_core::lifecycle::EntitlementAct;
 use fleetgrant_core::renewal::Base;
 use jiff::tz::TimeZone;
@@ -63,9 +63,9 @@ pub(super) struct Which {
 pub(super) struct Hold {
     #[command(flatten)]
     which: Which,
-    /// Why: operator, or payment; each is released apart
-    #[arg(long, default_value = "operator")]
-    reason: HoldReason,
+    /// What it waits for: operator, or payment; each is released apart
+    #[arg(long = "for", value_name = "WHAT", default_value = "operator")]
+    cause: HoldReason,
 }
 
 #[derive(Debug, clap::Args)]
@@ -152,13 +152,29 @@ pub(super) struct Maintain {
     by: String,
 }
 
+impl Command {
+    /// Refuses what was the option's meaning before it was that of every act, so that a script of then does
+    /// not hold for another cause than it says.
+    pub(super) fn check(&self, reason: Option<&ActReason>) -> Result<(), Failure> {
+        let said = reason.map_or("", ActReason::as_str);
+        match self {
+            Self::Hold(_) | Self::Release(_) if said.parse::<HoldReason>().is_ok() => {
+                Err(Failure::input(anyhow!(
+                    "--reason is for people, in their words: say --for {said}"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 pub(super) fn run(ledger: &Ledger, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Activate(which) => act(ledger, which, EntitlementAct::Activate),
         Command::Suspend(which) => act(ledger, which, EntitlementAct::Suspend),
         Command::Resume(which) => act(ledger, which, EntitlementAct::Resume),
-        Command::Hold(args) => act(ledger, &args.which, EntitlementAct::Hold(args.reason)),
-        Command::Release(args) => act(ledger, &args.which, EntitlementAct::Release(args.reason)),
+        Command::Hold(args) => act(ledger, &args.which, EntitlementAct::Hold(args.cause)),
+        Command::Release(args) => act(ledger, &args.which, EntitlementAct::Release(args.cause)),
         Command::Revoke(args) => {
             let at = match args.at {
                 Some(at) => at.at(&zone_of(ledger, &args.which)?),

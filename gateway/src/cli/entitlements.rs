@@ -119,6 +119,9 @@ struct Sheet {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if let Command::Act(act) = &args.command {
+        act.check(global.reason.as_ref())?;
+    }
     if let Some(gateway) = Remote::of(global)? {
         return remote::run(&gateway, args);
     }

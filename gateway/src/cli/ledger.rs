@@ -123,6 +123,7 @@ impl Ledger {
         let (config, _telemetry) = global.start()?;
         let options = StoreOptions {
             readers: 1,
+            reason: global.reason.clone(),
             ..StoreOptions::default()
         };
         let store = Store::open_at(&config.database, options).map_err(Failure::database)?;

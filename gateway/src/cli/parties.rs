@@ -75,7 +75,8 @@ struct Which {
     preview: bool,
 }
 
-/// Erase what can name a person of a party: its name, also in the history, and the sites of its devices
+/// Erase what can name a person of a party: its name, also in the history, the reasons of acts, and the
+/// sites of its devices
 ///
 /// The ids that systems call it by stay, and so does what was decided. It cannot be undone.
 #[derive(Debug, clap::Args)]
@@ -249,13 +250,14 @@ fn erase(ledger: &Ledger, args: &Erase) -> Result<(), Failure> {
 }
 
 fn tell_of_erasure(party: &str, erased: &PartyErased) {
-    let is_nothing = !erased.name && erased.events == 0 && erased.sites == 0;
+    let is_nothing = !erased.name && erased.events == 0 && erased.sites == 0 && erased.reasons == 0;
     super::note(&if is_nothing {
         format!("{party} had nothing left to erase")
     } else {
         format!(
-            "erased of {party}: its name, also in {} events, and {} sites; backups still have them",
-            erased.events, erased.sites
+            "erased of {party}: its name, also in {} events, {} reasons and {} sites; backups still \
+             have them",
+            erased.events, erased.reasons, erased.sites
         )
     });
 }

@@ -10,6 +10,7 @@ mod named;
 use std::cell::Cell;
 
 use axum::http::HeaderValue;
+use fleetgrant_core::domain::ActReason;
 use jiff::tz::TimeZone;
 use tokio::runtime::Runtime;
 
@@ -28,6 +29,8 @@ pub(super) struct Remote {
     key: HeaderValue,
     /// What the command calls its request, if it does.
     name: Option<String>,
+    /// Why it is done.
+    reason: Option<ActReason>,
     /// Requests that got a name so far.
     named: Cell<u32>,
     zone: TimeZone,
@@ -46,6 +49,7 @@ impl Remote {
             outgoing: asking::client(reach.clone(), ca.as_deref())?,
             key: key::read(global.key_file(), config.key_file.as_deref(), &server)?,
             name: global.idempotency_key.clone(),
+            reason: global.reason.clone(),
             named: Cell::new(0),
             zone: config.time_zone,
             runtime: tokio::runtime::Builder::new_current_thread()

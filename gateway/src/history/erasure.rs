@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use fleetgrant_core::domain::PartyId;
 use fleetgrant_core::event::{Event, EventKind};
 
+use super::subject::{self, Subject};
 use crate::store::column::{Micros, Octets};
 use crate::store::dialect::on;
 use crate::store::event::{self, Occasion, Stream};
@@ -25,6 +26,8 @@ pub struct Erased {
     pub events: usize,
     /// Devices of its whose site was known.
     pub sites: usize,
+    /// Events of what it pays, uses and owns that said why, in somebody's words.
+    pub reasons: usize,
 }
 
 impl Erased {
@@ -35,7 +38,8 @@ impl Erased {
     }
 }
 
-/// Erases a party's name, wherever it stands, and the sites of its devices, also in the answers that
+/// Erases a party's name, wherever it stands, the reasons of acts in its history and in those of what
+/// it pays, uses and owns, and the sites of its devices, also in the answers that
 /// are kept for who asks again, and writes that it was done. None: there is no such party. Doing it again changes nothing, and writes nothing.
 pub fn erase_party(
     db: &mut Db,
@@ -59,7 +63,12 @@ pub fn erase_party(
     texts.extend(sites.into_iter().flatten());
     texts.extend((party.name != ERASED).then(|| party.name.clone()));
     http_write::replace(db, &texts, ERASED)?;
+    let mut reasons = 0;
+    for part in subject::parts(db, &Subject::Party(id))? {
+        reasons += event::erase_reasons(db, &part.stream, &part.only)?;
+    }
     let erased = Erased {
+        reasons,
         name: party.name != ERASED,
         events: event::erase_personal(db, Stream::Party(id))?,
         sites: on!(db, c => diesel::update(owned)
@@ -74,7 +83,10 @@ pub fn erase_party(
     party::update(db, &party)?;
     let told = Event::new(EventKind::PersonalErased)
         .with("events", erased.events as u64)
-        .with("sites", erased.sites as u64);
+        .with("sites", erased.sites as u64)
+        .with("reasons", erased.reasons as u64);
+    // Why it is done would be the next to be erased.
+    db.because(None);
     event::append(db, Stream::Party(id), occasion, &[told])?;
     Ok(Some(erased))
 }

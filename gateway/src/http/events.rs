@@ -55,6 +55,10 @@ pub(crate) struct Event {
     pub(crate) previous_hash: String,
     /// Its own.
     pub(crate) hash: String,
+    /// Why, in the words of whoever acted, while it is kept; outside the hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub(crate) reason: Option<String>,
 }
 
 /// A number or a text.
@@ -93,6 +97,7 @@ impl From<Exported> for Event {
                 .collect(),
             previous_hash: event.previous_hash,
             hash: event.hash,
+            reason: event.reason,
         }
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct PartyErased {
     pub(crate) events: usize,
     /// Devices of its whose site was known.
     pub(crate) sites: usize,
+    /// Events of what it pays, uses and owns that said why, in somebody's words.
+    pub(crate) reasons: usize,
 }
 
 /// What came of holding or releasing a party.
@@ -83,6 +85,7 @@ impl From<Erased> for PartyErased {
             name: erased.name,
             events: erased.events,
             sites: erased.sites,
+            reasons: erased.reasons,
         }
     }
 }
@@ -201,7 +204,8 @@ pub(super) async fn merge(
         .await
 }
 
-/// Erase what can name a person of a party: its name, also in the history, and the sites of its devices
+/// Erase what can name a person of a party: its name, also in the history, the reasons of acts, and the
+/// sites of its devices
 ///
 /// The ids that systems call it by stay, and so does what was decided. It cannot be undone.
 #[utoipa::path(

@@ -67,6 +67,8 @@ problem_kinds! {
     BadBody = "bad-body" BAD_REQUEST "The body cannot be understood",
     /// Whatever changes something needs a header that names the request.
     IdempotencyKeyNeeded = "idempotency-key-needed" BAD_REQUEST "The request needs a name",
+    /// What is said of why it is done is too long, blank, or not encoded as it should be.
+    BadReason = "bad-reason" BAD_REQUEST "The reason cannot be understood",
     /// The name of the request was used for another one.
     IdempotencyKeyReused = "idempotency-key-reused" UNPROCESSABLE_ENTITY "The request has the name of another",
     /// There is no key, or none that exists.

@@ -12,7 +12,8 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts as _, Request as HttpRequest};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use fleetgrant_core::domain::{PartyId, Timestamp};
+use fleetgrant_core::domain::{ActReason, PartyId, Timestamp};
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -31,6 +32,8 @@ use crate::store::{Db, StoreError, Verdict};
 
 /// The header that names a write.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The header that says why.
+const REASON: HeaderName = HeaderName::from_static("fleetgrant-reason");
 /// Says that an answer was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Characters of an idempotency key, at most.
@@ -51,6 +54,10 @@ pub(super) struct WriteParams {
     /// nothing is done again.
     #[param(rename = "Idempotency-Key", min_length = 1, max_length = 128)]
     idempotency_key: String,
+    /// Why it is done: 1 to 256 characters, for the history. It is percent-encoded where it is not
+    /// visible ASCII or a space, in UTF-8; a percent sign is `%25`.
+    #[param(rename = "Fleetgrant-Reason", min_length = 1)]
+    reason: Option<String>,
 }
 
 /// A request that changes something.
@@ -59,7 +66,9 @@ pub(super) struct Write {
     caller: Caller,
     /// What the caller calls it.
     name: String,
-    /// SHA-256 of method, address and body.
+    /// Why it is done.
+    reason: Option<ActReason>,
+    /// SHA-256 of method, address, body and reason.
     digest: [u8; 32],
     media_type: Option<String>,
     /// The versions of what is changed that it may have.
@@ -143,6 +152,7 @@ impl FromRequest<Api> for Write {
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, api).await?;
         let name = name(&parts.headers)?;
+        let reason = reason(&parts.headers)?;
         let media_type = media_type(&parts.headers);
         let expected = Expected::of(&parts.headers)?;
         let address = parts
@@ -154,10 +164,15 @@ impl FromRequest<Api> for Write {
         let body = Bytes::from_request(HttpRequest::from_parts(parts, body), api)
             .await
             .map_err(unread)?;
+        let asked: [&[u8]; 3] = [method.as_str().as_bytes(), address.as_bytes(), &body];
+        // What was asked before there were reasons is the same request still.
+        let said = reason.as_ref().map(|reason| reason.as_str().as_bytes());
+        let digest = digest(asked.into_iter().chain(said));
         Ok(Self {
-            digest: digest([method.as_str().as_bytes(), address.as_bytes(), &body]),
+            digest,
             caller,
             name,
+            reason,
             media_type,
             expected,
             body,
@@ -334,7 +349,9 @@ impl Write {
             let now = api.clock.trusted_now()?;
             let (name, mut operation) = (name.to_owned(), operation.clone());
             let (expected, seen) = (self.expected.clone(), seen.clone());
+            let (reason, asking) = (self.reason.clone(), self.reason.clone());
             let run = move |db: &mut Db| {
+                db.because(reason.clone());
                 // First, since what was done has changed what it was done to.
                 if let Some(stored) = http_write::find(db, id, &name)? {
                     return Ok(Verdict::Rollback(again(stored, digest)));
@@ -375,7 +392,10 @@ impl Write {
                 Ended::Refused(problem) => return Err(problem),
                 // What was tried is undone, so the case has a transaction of its own.
                 Ended::Asks(problem, request) => {
-                    let open = move |db: &mut Db| Ok(Verdict::Commit(request.open(db, now)?));
+                    let open = move |db: &mut Db| {
+                        db.because(asking.clone());
+                        Ok(Verdict::Commit(request.open(db, now)?))
+                    };
                     let case = api.store.transaction("approval-request", open).await?;
                     return Err(problem.waits_in(case));
                 }
@@ -459,7 +479,36 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(media_type.trim().to_ascii_lowercase())
 }
 
-fn digest<const N: usize>(parts: [&[u8]; N]) -> [u8; 32] {
+/// Percent-encoded (RFC 3986 section 2.1), since a header has ASCII only (RFC 9110 section 5.5).
+fn reason(headers: &HeaderMap) -> Result<Option<ActReason>, Problem> {
+    let mut given = headers.get_all(REASON).iter();
+    let (Some(text), None) = (given.next(), given.next()) else {
+        return match headers.contains_key(REASON) {
+            true => Err(bad_reason("it is given twice")),
+            false => Ok(None),
+        };
+    };
+    let text = text
+        .to_str()
+        .map_err(|_| bad_reason("it has bytes beyond ASCII"))?;
+    let text = percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| bad_reason("it is no UTF-8"))?;
+    let reason = ActReason::new(&text).map_err(|_| bad_reason("it is too long, or blank"))?;
+    Ok(Some(reason))
+}
+
+fn bad_reason(why: &str) -> Problem {
+    Problem::new(
+        ProblemKind::BadReason,
+        format!(
+            "Fleetgrant-Reason: {why}; give 1 to 256 characters without control characters, \
+             percent-encoded where they are not visible ASCII or spaces"
+        ),
+    )
+}
+
+fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update((part.len() as u64).to_be_bytes());

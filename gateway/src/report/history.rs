@@ -55,6 +55,9 @@ pub struct Exported {
     /// What can name a person, while it is kept; outside the hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub personal: Option<String>,
+    /// Why, in the words of whoever acted, while it is kept; outside the hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 sorts!(
@@ -142,6 +145,7 @@ impl TryFrom<Stored> for Exported {
             previous_hash: HEXLOWER.encode(&event.previous_hash.0),
             hash: HEXLOWER.encode(&event.hash.0),
             personal: event.personal,
+            reason: event.reason,
             stream: event.stream,
         })
     }

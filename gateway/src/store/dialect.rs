@@ -11,6 +11,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::serialize::{IsNull, Output, ToSql};
 use diesel::sql_types::{BigInt, SmallInt};
 use diesel::sqlite::Sqlite;
+use fleetgrant_core::domain::ActReason;
 
 use super::column::{Code, Domain, Micros};
 use super::error::StoreError;
@@ -118,6 +119,22 @@ impl Db {
         match self {
             Self::Sqlite(local) => local.era(),
             Self::Pg(_) => None,
+        }
+    }
+
+    /// Has every event of the operation that runs bear this reason, until the next begins.
+    pub fn because(&mut self, reason: Option<ActReason>) {
+        match self {
+            Self::Sqlite(local) => local.reason = reason,
+            Self::Pg(link) => link.reason = reason,
+        }
+    }
+
+    /// Why the operation that runs does what it does, in somebody's words.
+    pub(super) fn reason(&self) -> Option<&ActReason> {
+        match self {
+            Self::Sqlite(local) => local.reason.as_ref(),
+            Self::Pg(link) => link.reason.as_ref(),
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! An event's hash is SHA-256 over the deterministic CBOR of
 //! `[stream, seq, previous hash, kind, at, actor, cause, body]`, the body as a byte string. What
-//! can name a person stands in `personal`, outside the hash, so that it can be erased.
+//! can name a person stands in `personal`, and why somebody acted, in their words, in `reason`: outside
+//! the hash, so that both can be erased.
 
 mod chain;
 
@@ -12,7 +13,8 @@ use std::fmt;
 use diesel::dsl::max;
 use diesel::prelude::*;
 use fleetgrant_core::domain::{
-    ApiKeyId, CampaignId, EntitlementId, OrderId, PartyId, TierName, Timestamp, WebhookId,
+    ActReason, ApiKeyId, CampaignId, EntitlementId, OrderId, PartyId, TierName, Timestamp,
+    WebhookId,
 };
 use fleetgrant_core::event::{Event, EventKind, Field};
 use serde::ser::SerializeMap;
@@ -106,6 +108,8 @@ pub struct Stored {
     pub body: Vec<u8>,
     /// What can name a person.
     pub personal: Option<String>,
+    /// Why, in the words of whoever acted.
+    pub reason: Option<String>,
 }
 
 struct New<'a> {
@@ -119,6 +123,7 @@ struct New<'a> {
     cause: &'a [u8],
     body: Vec<u8>,
     personal: Option<&'a str>,
+    reason: Option<&'a str>,
 }
 
 /// Number and hash of the last event of a stream.
@@ -196,6 +201,8 @@ fn chained(
     personal: Option<&str>,
     head: Head,
 ) -> Result<Head, StoreError> {
+    let reason = db.reason().cloned();
+    let reason = reason.as_ref().map(ActReason::as_str);
     let Head {
         mut seq,
         hash: mut previous_hash,
@@ -213,6 +220,7 @@ fn chained(
             cause: occasion.cause,
             body: encode_body(event),
             personal,
+            reason,
         };
         new.hash = new.hashed().hash();
         previous_hash = new.hash;
@@ -228,6 +236,7 @@ fn chained(
             cause: new.cause,
             body: &new.body,
             personal: new.personal,
+            reason: new.reason,
         });
         on!(db, c => insert!(table::table, row).execute(c))?;
     }
@@ -291,6 +300,29 @@ pub fn erase_personal(db: &mut Db, stream: Stream<'_>) -> Result<usize, StoreErr
         .filter(table::personal.is_not_null())
         .set(table::personal.eq(None::<String>))
         .execute(c))?)
+}
+
+/// Erases why somebody acted from the events of a stream, or from those about some entitlements, if
+/// any are named; how many had a reason.
+pub fn erase_reasons(db: &mut Db, stream: &str, only: &[String]) -> Result<usize, StoreError> {
+    let told: Vec<(i64, Vec<u8>)> = on!(db, c => table::table
+        .filter(table::stream.eq(stream))
+        .filter(table::reason.is_not_null())
+        .select((table::position, table::body))
+        .load(c))?;
+    let mut erased = 0;
+    for (position, body) in told {
+        let of = match fields(&body)?.remove("entitlement") {
+            Some(Value::Text(of)) => Some(of),
+            _ => None,
+        };
+        if only.is_empty() || of.is_some_and(|of| only.contains(&of)) {
+            erased += on!(db, c => diesel::update(table::table.find(position))
+                .set(table::reason.eq(None::<String>))
+                .execute(c))?;
+        }
+    }
+    Ok(erased)
 }
 
 /// Up to `limit` events of all streams after a position, in the order they were written.

@@ -317,6 +317,7 @@ diesel::table! {
         cause -> Binary,
         body -> Binary,
         personal -> Nullable<Text>,
+        reason -> Nullable<Text>,
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use fleetgrant_core::domain::ActReason;
 use tokio::sync::{mpsc, oneshot};
 
 use super::dialect::{Db, OpenError};
@@ -84,10 +85,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn spawn(mut db: Db, grouping: Grouping, queue: usize) -> Result<Self, OpenError> {
+    /// `reason`: of every operation that says none of its own.
+    pub(super) fn spawn(
+        mut db: Db,
+        grouping: Grouping,
+        queue: usize,
+        reason: Option<ActReason>,
+    ) -> Result<Self, OpenError> {
         let (queue, receiver) = Queue::of(queue);
         db.begin_eras();
-        let thread = spawn_thread("db-write", move || serve(db, receiver, grouping))
+        let thread = spawn_thread("db-write", move || serve(db, receiver, grouping, &reason))
             .map_err(OpenError::Thread)?;
         Ok(Self {
             queue,
@@ -235,7 +242,12 @@ where
     }
 }
 
-fn serve(mut db: Db, mut queue: mpsc::Receiver<Box<dyn Job>>, grouping: Grouping) {
+fn serve(
+    mut db: Db,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    grouping: Grouping,
+    reason: &Option<ActReason>,
+) {
     let mut waiting = Vec::with_capacity(grouping.most);
     let mut several = false;
     while queue.blocking_recv_many(&mut waiting, grouping.most) > 0 {
@@ -249,7 +261,7 @@ fn serve(mut db: Db, mut queue: mpsc::Receiver<Box<dyn Job>>, grouping: Grouping
         }
         several = waiting.len() > 1;
         metrics::histogram!("fleetgrant_store_group_size").record(waiting.len() as f64);
-        settle(&mut db, std::mem::take(&mut waiting));
+        settle(&mut db, std::mem::take(&mut waiting), reason);
     }
 }
 
@@ -264,10 +276,10 @@ enum Setback {
 }
 
 /// Answers every job, in transactions as large as they can be.
-fn settle(db: &mut Db, jobs: Vec<Box<dyn Job>>) {
+fn settle(db: &mut Db, jobs: Vec<Box<dyn Job>>, reason: &Option<ActReason>) {
     let mut groups = vec![jobs];
     while let Some(mut group) = groups.pop() {
-        let Err(setback) = persist(db, &mut group) else {
+        let Err(setback) = persist(db, &mut group, reason) else {
             group.into_iter().for_each(|job| job.answer(Ok(())));
             continue;
         };
@@ -322,10 +334,14 @@ fn fail(group: Vec<Box<dyn Job>>, error: &StoreError) {
 
 /// As [`attempt`]; again, if what stopped a lone operation may have passed, or if the connection
 /// was lost, for which no operation is to blame.
-fn persist(db: &mut Db, group: &mut [Box<dyn Job>]) -> Result<(), Setback> {
+fn persist(
+    db: &mut Db,
+    group: &mut [Box<dyn Job>],
+    reason: &Option<ActReason>,
+) -> Result<(), Setback> {
     let mut pause = PAUSE;
     for _ in 1..ATTEMPTS {
-        match attempt(db, group) {
+        match attempt(db, group, reason) {
             Err(Setback::At(_, Err(error)) | Setback::Commit(error))
                 if (group.len() == 1 && error.is_transient())
                     || matches!(error, StoreError::Lost(_)) =>
@@ -335,14 +351,20 @@ fn persist(db: &mut Db, group: &mut [Box<dyn Job>]) -> Result<(), Setback> {
             settled => return settled,
         }
     }
-    attempt(db, group)
+    attempt(db, group, reason)
 }
 
 /// Runs a group in one transaction; whatever goes wrong, nothing of it is kept.
-fn attempt(db: &mut Db, group: &mut [Box<dyn Job>]) -> Result<(), Setback> {
+fn attempt(
+    db: &mut Db,
+    group: &mut [Box<dyn Job>],
+    reason: &Option<ActReason>,
+) -> Result<(), Setback> {
     retrying(|| db.begin_write()).map_err(Setback::Begin)?;
     let started = Instant::now();
     for (index, job) in group.iter_mut().enumerate() {
+        // What one operation said of itself is not said of the next.
+        db.because(reason.clone());
         let verdict = match job.scope() {
             Scope::Conversation => job.run(db),
             Scope::Everything => db.outside_eras(|db| job.run(db)),

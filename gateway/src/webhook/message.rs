@@ -61,8 +61,8 @@ struct Payload<'a, T> {
 /// The payload of a message about an event: always the same bytes.
 pub(super) fn payload(event: Stored) -> Result<Vec<u8>, StoreError> {
     let mut event = Exported::try_from(event)?;
-    // It may be erased later, and a copy could not be.
-    event.personal = None;
+    // Either may be erased later, and a copy could not be.
+    (event.personal, event.reason) = (None, None);
     let payload = Payload {
         r#type: event.kind,
         timestamp: &event.at,

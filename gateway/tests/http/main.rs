@@ -28,6 +28,7 @@ mod openapi;
 mod policies;
 mod problems;
 mod product_lines;
+mod reasons;
 mod remote;
 mod reports;
 mod roles;

@@ -85,6 +85,14 @@ text!(
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 );
 
+text!(
+    /// Why somebody did something, in their words.
+    ActReason, "reason", "1 to 256 characters, none of them a control character, and not blank",
+    |text| (1..=256).contains(&text.chars().count())
+        && !text.trim().is_empty()
+        && !text.chars().any(char::is_control)
+);
+
 impl From<id::DeviceId<'_>> for DeviceId {
     fn from(id: id::DeviceId<'_>) -> Self {
         Self(id.as_str().into())

@@ -45,7 +45,7 @@ fn plainly(gateway: &Remote, which: &Which, verb: Verb) -> Result<(), Failure> {
 }
 
 fn hold(gateway: &Remote, args: &Hold, verb: Verb) -> Result<(), Failure> {
-    let reason: HoldReason = args.reason;
+    let reason: HoldReason = args.cause;
     let asked = ActOnEntitlement {
         reason: Some(word::HoldReason(reason)),
         ..ActOnEntitlement::of(verb)

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode
 use bytes::Bytes;
 use headers::{Age, CacheControl, HeaderMapExt as _};
 use http_body_util::Full;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -34,6 +34,10 @@ const ATTEMPTS: u32 = 4;
 const LONGEST_WAIT: u64 = 30;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REASON: HeaderName = HeaderName::from_static("fleetgrant-reason");
+
+/// What a header cannot have as it is; spaces at its ends would be lost.
+const IN_A_HEADER: &AsciiSet = &CONTROLS.add(b'%').add(b' ');
 
 /// The parameters of a request.
 #[derive(Clone, Debug, Default)]
@@ -235,6 +239,11 @@ impl Remote {
         headers.insert(IDEMPOTENCY_KEY, self.next_name()?);
         if let Some(version) = version {
             headers.insert(header::IF_MATCH, version);
+        }
+        if let Some(reason) = &self.reason {
+            let encoded = utf8_percent_encode(reason.as_str(), IN_A_HEADER).to_string();
+            let encoded = HeaderValue::from_str(&encoded).map_err(Failure::input)?;
+            headers.insert(REASON, encoded);
         }
         let (kind, bytes) = match body {
             Body::None => (None, Vec::new()),

@@ -73,7 +73,10 @@ impl From<&Exported> for Happening {
             about: event.stream.clone(),
             what: event.kind.to_owned(),
             by: event.actor.clone(),
-            details: details.collect::<Vec<_>>().join(" "),
+            details: details
+                .chain(event.reason.iter().map(|reason| format!("reason={reason}")))
+                .collect::<Vec<_>>()
+                .join(" "),
         }
     }
 }
@@ -89,7 +92,10 @@ impl From<&Event> for Happening {
             about: event.stream.clone(),
             what: event.kind.clone(),
             by: event.actor.clone(),
-            details: details.collect::<Vec<_>>().join(" "),
+            details: details
+                .chain(event.reason.iter().map(|reason| format!("reason={reason}")))
+                .collect::<Vec<_>>()
+                .join(" "),
         }
     }
 }

@@ -109,6 +109,7 @@ row!(
         body: String,
         previous_hash: String,
         hash: String,
+        reason: Option<String>,
     }
 );
 
@@ -127,6 +128,7 @@ impl TryFrom<Exported> for EventLine {
             cause: event.cause,
             previous_hash: event.previous_hash,
             hash: event.hash,
+            reason: event.reason,
         })
     }
 }

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::BigInt;
 use diesel::sqlite::{Sqlite, SqliteConnection};
+use fleetgrant_core::domain::ActReason;
 
 use crate::store::error::StoreError;
 
@@ -15,6 +16,7 @@ pub struct Local {
     /// Where queries go.
     pub connection: SqliteConnection,
     watch: Option<Watch>,
+    pub(super) reason: Option<ActReason>,
 }
 
 /// A stretch of one connection's transactions in which devices changed by nothing but
@@ -71,6 +73,7 @@ impl Local {
         Self {
             connection,
             watch: None,
+            reason: None,
         }
     }
 

@@ -17,6 +17,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Integer, Nullable, Text};
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::{AsyncConnectionWrapper, BlockOn};
+use fleetgrant_core::domain::ActReason;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::NoTls;
 
@@ -99,6 +100,7 @@ pub struct Link {
     transaction: Option<String>,
     /// Whose numbers of transactions these are; none where the server does not say.
     history: Option<History>,
+    pub(super) reason: Option<ActReason>,
 }
 
 /// What gives transactions their numbers: a standby that takes over goes on from those it has heard
@@ -142,6 +144,7 @@ impl Link {
             lost: false,
             transaction: None,
             history: None,
+            reason: None,
         };
         link.examine()?;
         if place.takes_anybody() {

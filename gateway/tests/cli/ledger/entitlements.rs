@@ -18,14 +18,23 @@ fn an_entitlement_is_held_suspended_revoked_and_closed() {
     assert_eq!(show()["state"], "active");
     act(&["suspend"]).ends(0, &["O-1/10 is suspended; 1 device gets another set"]);
     act(&["suspend"]).ends(0, &["is so already: suspended"]);
-    act(&["hold", "--reason", "payment"]).done();
+    act(&[
+        "hold",
+        "--for",
+        "payment",
+        "--reason",
+        "Rechnung 4711 \u{fc}berf\u{e4}llig",
+    ])
+    .done();
+    // What the option meant before it was every act's.
+    act(&["hold", "--reason", "payment"]).ends(USAGE, &["say --for payment"]);
     act(&["resume"]).ends(0, &["hold (payment)"]);
     assert_eq!(show()["on_hold_for"], "payment");
     folder
         .run(&["activations", "assign", "sc-1", "O-1/10"])
         .ends(REFUSED, &["hold"]);
     act(&["hold"]).done();
-    act(&["release", "--reason", "payment"]).ends(0, &["hold (operator)"]);
+    act(&["release", "--for", "payment"]).ends(0, &["hold (operator)"]);
     act(&["release"]).ends(0, &["is active"]);
 
     act(&["close"]).ends(REFUSED, &["1 of its units are in use"]);

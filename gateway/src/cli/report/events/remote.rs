@@ -72,6 +72,7 @@ impl TryFrom<Event> for EventLine {
             cause: event.cause,
             previous_hash: event.previous_hash,
             hash: event.hash,
+            reason: event.reason,
         })
     }
 }
