@@ -284,7 +284,7 @@ fn an_unassigned_replacement_is_decided_under_the_owners_tier() {
 }
 
 #[test]
-fn the_schema_counts_what_is_taken_up_and_forgets_no_use() {
+fn the_schema_lets_units_go_by_proof_or_time_and_forgets_no_use() {
     let fixture = Fixture::new(2, 1);
     let (mut old, mut new) = (fixture.handset(1), fixture.handset(2));
     old.admit(&fixture.store, 1);
@@ -304,6 +304,18 @@ fn the_schema_counts_what_is_taken_up_and_forgets_no_use() {
         (
             "UPDATE quota_uses SET units = 9",
             "quota_uses_are_append_only",
+        ),
+        (
+            "UPDATE activations SET state = 8, removal_reason = 1, ended_at = 1 WHERE state = 3",
+            "activation_removed_by_proof",
+        ),
+        (
+            "UPDATE activations SET state = 9, ended_at = 1 WHERE state = 3",
+            "activation_lapsed_by_time",
+        ),
+        (
+            "UPDATE activations SET state = 3, ended_at = NULL WHERE state = 8",
+            "activation_that_ended_stays_so",
         ),
     ] {
         let failed = crate::store::scratch::write(&fixture.store, statement);

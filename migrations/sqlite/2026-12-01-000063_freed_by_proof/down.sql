@@ -1,0 +1,3 @@
+DROP TRIGGER activation_that_ended_stays_so;
+DROP TRIGGER activation_removed_by_proof;
+ALTER TABLE activations DROP CONSTRAINT activation_lapsed_by_time;
