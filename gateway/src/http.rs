@@ -20,6 +20,7 @@ pub(crate) mod code_acts;
 pub(crate) mod contracts;
 pub(crate) mod customers;
 pub(crate) mod device_acts;
+mod device_events;
 pub(crate) mod device_keys;
 pub(crate) mod device_moves;
 pub(crate) mod devices;

@@ -8,7 +8,7 @@ mod instant;
 mod state;
 mod text;
 
-pub use access::{Role, Roles};
+pub use access::{KeyState, Role, Roles};
 pub use commerce::*;
 pub use counter::{CounterTooLarge, Epoch, Generation, Seq, SetKey};
 pub use id::*;

@@ -3,6 +3,7 @@
 mod remote;
 
 use anyhow::anyhow;
+use fleetgrant_core::domain::CodeState;
 
 use super::ledger::{Ledger, ListArgs, SortArgs, runtime};
 use super::output::{self, Format, row};
@@ -49,6 +50,9 @@ struct List {
 struct Show {
     /// What the pack is called
     pack: String,
+    /// Only those in this state, as active
+    #[arg(long)]
+    state: Option<CodeState>,
     #[command(flatten)]
     list: ListArgs<CodeSort>,
 }
@@ -125,13 +129,14 @@ fn show_list(args: &List, packs: Vec<Pack>) -> Result<(), Failure> {
 }
 
 fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
-    let (pack, part, limit) = (
+    let (pack, state, part, limit) = (
         args.pack.clone(),
+        args.state,
         args.list.part()?,
         args.list.rows_to_read(),
     );
     let rows = ledger.read(move |db| match single::gives(db, &pack)? {
-        Some(gives) => single::list(db, &pack, gives, &part, limit).map(Some),
+        Some(gives) => single::list(db, (&pack, gives), state, &part, limit).map(Some),
         None => Ok(None),
     })?;
     let unknown = || CodeError::UnknownPack(args.pack.clone());

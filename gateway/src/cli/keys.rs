@@ -5,7 +5,7 @@ mod remote;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use fleetgrant_core::domain::{Role, Roles, Timestamp};
+use fleetgrant_core::domain::{KeyState, Role, Roles, Timestamp};
 
 use super::ledger::{Ledger, SortArgs, actor};
 use super::output::{self, Format, row};
@@ -13,8 +13,7 @@ use super::{Failure, Global, OrUnavailable, Remote};
 use crate::access::{self, Grant, KeyError, KeyName, Made, NewKey};
 use crate::clock::Clock;
 use crate::http::keys::ApiKey;
-use crate::store::api_key::{self, ApiKeySort};
-use crate::store::listing::Part;
+use crate::store::api_key::{self, ApiKeyFilter, ApiKeySort};
 use crate::store::{Db, StoreError, Verdict, product_line};
 use crate::when::length;
 
@@ -58,6 +57,18 @@ struct Create {
 /// List keys, by name
 #[derive(Debug, clap::Args)]
 struct List {
+    /// Only those of this role, as operator
+    #[arg(long)]
+    role: Option<Role>,
+    /// Only those of this party: a name, or the id that some system calls it by
+    #[arg(long, value_name = "PARTY")]
+    party: Option<String>,
+    /// Only those of this product line
+    #[arg(long, value_name = "NAME")]
+    product_line: Option<String>,
+    /// Only those that stand so: active, expired or revoked
+    #[arg(long)]
+    state: Option<KeyState>,
     #[command(flatten)]
     order: SortArgs<ApiKeySort>,
     /// The form of the list
@@ -88,7 +99,7 @@ row!(
         roles: String,
         party: Option<String>,
         product_line: Option<String>,
-        state: &'static str,
+        state: String,
         created: String,
         expires: String,
         revoked: Option<String>,
@@ -159,14 +170,20 @@ const PAGE: i64 = 500;
 
 fn list(ledger: &Ledger, args: &List, now: Timestamp) -> Result<(), Failure> {
     let mut lines = Vec::new();
-    let mut part = args.order.whole();
+    let mut filter = ApiKeyFilter {
+        role: args.role,
+        parties: ledger.parties(args.party.as_deref())?,
+        product_line: args.product_line.clone(),
+        state: args.state.map(|state| (state, now)),
+        part: args.order.whole(),
+    };
     loop {
-        let from = part.clone();
+        let from = filter.clone();
         let (page, last) = ledger.read(move |db| lines_of(db, &from, now))?;
         let is_last = (page.len() as i64) < PAGE;
         lines.extend(page);
         match last {
-            Some(last) if !is_last => part = part.going_on(&last),
+            Some(last) if !is_last => filter.part = filter.part.going_on(&last),
             _ => break,
         }
     }
@@ -175,10 +192,10 @@ fn list(ledger: &Ledger, args: &List, now: Timestamp) -> Result<(), Failure> {
 
 fn lines_of(
     db: &mut Db,
-    part: &Part<ApiKeySort>,
+    filter: &ApiKeyFilter,
     now: Timestamp,
 ) -> Result<(Vec<KeyLine>, Option<api_key::ApiKey>), StoreError> {
-    let keys = api_key::list(db, part, PAGE)?;
+    let keys = api_key::list(db, filter, PAGE)?;
     let last = keys.last().cloned();
     let product_lines = product_line::names(db)?;
     let lines = keys
@@ -220,7 +237,7 @@ impl KeyLine {
     fn of(key: ApiKey, party: Option<String>, now: Timestamp) -> Self {
         let roles: Vec<_> = key.roles.iter().map(|role| role.0).collect();
         Self {
-            state: state(&key, now),
+            state: KeyState::at(now, key.revoked_at.is_some(), key.expires_at.0).to_string(),
             roles: Roles::of(&roles).to_string(),
             party,
             product_line: key.product_line,
@@ -230,16 +247,6 @@ impl KeyLine {
             last_used: key.last_used_at.map(|at| at.to_string()),
             name: key.name,
         }
-    }
-}
-
-fn state(key: &ApiKey, now: Timestamp) -> &'static str {
-    if key.revoked_at.is_some() {
-        "revoked"
-    } else if key.expires_at.0 <= now {
-        "expired"
-    } else {
-        "active"
     }
 }
 

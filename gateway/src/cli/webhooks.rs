@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use fleetgrant_core::event::EventKind;
-use fleetgrant_core::webhook::DeliveryStep;
+use fleetgrant_core::webhook::{DeliveryStep, WebhookState};
 
 use super::ledger::{Ledger, ListArgs, SortArgs, actor};
 use super::output::{self, Format, row};
 use super::{Failure, Global, OrUnavailable, Remote};
 use crate::clock::Clock;
 use crate::http::webhooks::{Message, WebhookStanding};
-use crate::store::listing::Part;
 use crate::store::webhook::{
-    self as store, DeliveryFilter, DeliverySort, Wanted, Webhook, WebhookSort,
+    self as store, DeliveryFilter, DeliverySort, Wanted, Webhook, WebhookFilter, WebhookSort,
 };
 use crate::store::{Db, StoreError, Verdict, party, product_line};
 use crate::webhook::{
@@ -72,6 +71,18 @@ struct Add {
 /// List webhooks, by name
 #[derive(Debug, clap::Args)]
 struct List {
+    /// Only those that are told of events of this kind, as activated
+    #[arg(long)]
+    kind: Option<EventKind>,
+    /// Only those in this state: active, paused or disabled
+    #[arg(long)]
+    state: Option<WebhookState>,
+    /// Only those that are told of this party alone: a name, or the id that some system calls it by
+    #[arg(long, value_name = "PARTY")]
+    party: Option<String>,
+    /// Only those that are told of this product line alone
+    #[arg(long, value_name = "NAME")]
+    product_line: Option<String>,
     #[command(flatten)]
     order: SortArgs<WebhookSort>,
     /// The form of the list
@@ -181,8 +192,14 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Add(args) => add(&ledger, args),
         Command::List(args) => {
-            let part = args.order.whole();
-            let lines = ledger.read(move |db| lines(db, &part, None))?;
+            let filter = WebhookFilter {
+                kind: args.kind,
+                state: args.state,
+                parties: ledger.parties(args.party.as_deref())?,
+                product_line: args.product_line.clone(),
+                part: args.order.whole(),
+            };
+            let lines = ledger.read(move |db| lines(db, &filter))?;
             output::print(args.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
         }
         Command::Show(args) => show(&ledger, args),
@@ -276,17 +293,15 @@ fn print_secret_of(name: &str, secret: &str) -> Result<(), Failure> {
 
 fn show(ledger: &Ledger, args: &Show) -> Result<(), Failure> {
     let found = named(ledger, &args.which.webhook)?;
-    let name = found.name.clone();
-    let mut lines = ledger.read(move |db| lines(db, &Part::default(), Some(&name)))?;
-    show_line(args, lines.pop())
+    let line = ledger.read(move |db| line(db, found))?;
+    show_line(args, line)
 }
 
-fn show_line(args: &Show, line: Option<WebhookLine>) -> Result<(), Failure> {
-    let shown = match (line, args.output) {
-        (Some(line), Format::Table) => output::print_record(&line),
-        (Some(line), Format::Json) => output::print_json(&line),
-        (line, Format::Csv) => output::print(Format::Csv, &Vec::from_iter(line)),
-        (None, _) => return Err(WebhookError::Unknown(args.which.webhook.clone()).into()),
+fn show_line(args: &Show, line: WebhookLine) -> Result<(), Failure> {
+    let shown = match args.output {
+        Format::Table => output::print_record(&line),
+        Format::Json => output::print_json(&line),
+        Format::Csv => output::print(Format::Csv, &[line]),
     };
     shown.or_unavailable(|| "cannot write the webhook".to_owned())
 }
@@ -294,13 +309,8 @@ fn show_line(args: &Show, line: Option<WebhookLine>) -> Result<(), Failure> {
 /// Webhooks that are read at once: there cannot be more.
 const ALL: i64 = 1_000;
 
-fn lines(
-    db: &mut Db,
-    part: &Part<WebhookSort>,
-    only: Option<&str>,
-) -> Result<Vec<WebhookLine>, StoreError> {
-    let mut found = store::list(db, part, ALL)?;
-    found.retain(|webhook| only.is_none_or(|name| webhook.name == name));
+fn lines(db: &mut Db, filter: &WebhookFilter) -> Result<Vec<WebhookLine>, StoreError> {
+    let found = store::list(db, filter, ALL)?;
     found.into_iter().map(|webhook| line(db, webhook)).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Devices: who they are, how they stand, and what happened to them.
+//! Devices: who they are, and how they stand.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,20 +8,17 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
 use super::etag::Tagged;
-use super::events::Event;
 use super::page::{List, Page, PageParams};
 use super::parties::PartyRef;
 use super::problem::{Problem, found};
-use super::query::{self, Named, Nothing};
+use super::query::{self, Named};
 use super::value::{Id, Thumbprint, When};
 use super::within::Thing;
 use super::{Api, word};
-use crate::report::history::{self, EventSort, HistoryFilter};
-use crate::store::event::Stream;
 use crate::store::listing::{self, CredentialRow, DeviceFilter, DeviceRow, DeviceSort};
 use crate::store::regrant::{self, Regrant};
 use crate::store::waiting_key::{self, WaitingKey};
-use crate::store::{Db, StoreError, device};
+use crate::store::{Db, StoreError};
 
 /// Which devices.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -270,35 +267,4 @@ pub(super) fn sheet(
         waiting_keys: waiting_keys.into_iter().map(Into::into).collect(),
         regrants: regrants.into_iter().map(DeviceRegrant::from).collect(),
     }))
-}
-
-/// Tell what happened to a device, in order
-#[utoipa::path(
-    get, path = "/devices/{device}/events", operation_id = "list_device_events", tag = "devices",
-    params(("device" = String, Path, description = "Its id, as dev-4711", pattern = "^[A-Za-z0-9._-]{1,64}$"), PageParams::<EventSort>),
-    responses((status = OK, body = Page<Event>))
-)]
-pub(super) async fn events(
-    State(api): State<Api>,
-    caller: Caller,
-    Named(id): Named<String>,
-    list: List<Nothing, EventSort>,
-) -> Result<Json<Page<Event>>, Problem> {
-    let id = query::device_named(&id)?;
-    let (part, limit) = (list.part.clone(), list.rows_to_read());
-    let filter = HistoryFilter {
-        stream: Some(Stream::Device(id.as_str()).to_string()),
-        ..HistoryFilter::default()
-    };
-    let (asked, within) = (id.clone(), caller.within());
-    let read = move |db: &mut Db| {
-        let thing = Thing::Device(asked.clone());
-        within.see(db, &thing, |db| match device::find(db, asked.as_str())? {
-            Some(_) => history::page(db, &filter, &part, limit).map(Some),
-            None => Ok(None),
-        })
-    };
-    let answer = api.read(read).await?;
-    let events = found(answer, "device", id)?;
-    Ok(Json(list.page(events)))
 }

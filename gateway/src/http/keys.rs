@@ -7,22 +7,41 @@ use axum::extract::State;
 use axum::response::Response;
 use fleetgrant_core::domain::{PartyId, ProductLineId, Roles, Timestamp};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::etag::{MatchParams, Tagged};
 use super::page::{List, Page, PageParams};
 use super::problem::{Problem, ProblemKind, found};
-use super::query::{Named, Nothing, Query};
+use super::query::{Named, Query};
 use super::value::{Id, When};
 use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, word};
 use crate::access::{self, Grant, KeyError, KeyName, NewKey};
-use crate::store::api_key::{self, ApiKey as Row, ApiKeySort};
+use crate::store::api_key::{self, ApiKey as Row, ApiKeyFilter, ApiKeySort};
 use crate::store::product_line::{self, Names};
 use crate::store::{Db, StoreError};
 
 /// How long a key lives where nothing is said, in seconds.
 const USUAL: u64 = 365 * 86_400;
+
+/// Which keys.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ApiKeyQuery {
+    /// Those of this role, which may have others.
+    #[param(inline)]
+    role: Option<word::Role>,
+    /// Those of this party: its id.
+    #[param(inline)]
+    party: Option<Id>,
+    /// Those of the product line of this name.
+    #[param(max_length = 64)]
+    product_line: Option<String>,
+    /// Those that stand so now.
+    #[param(inline)]
+    state: Option<word::KeyState>,
+}
 
 /// A key of this API. Its secret is not here, nor anywhere.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -98,15 +117,24 @@ impl ApiKey {
 /// List keys, by name
 #[utoipa::path(
     get, path = "/keys", operation_id = "list_keys", tag = "keys",
-    params(PageParams::<ApiKeySort>),
+    params(ApiKeyQuery, PageParams::<ApiKeySort>),
     responses((status = OK, body = Page<ApiKey>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    list: List<Nothing, ApiKeySort>,
+    list: List<ApiKeyQuery, ApiKeySort>,
 ) -> Result<Json<Page<ApiKey>>, Problem> {
-    let (part, limit) = (list.part.clone(), list.rows_to_read());
-    let read = move |db: &mut Db| Ok((api_key::list(db, &part, limit)?, product_line::names(db)?));
+    let query = list.filter.clone();
+    let filter = ApiKeyFilter {
+        role: query.role.map(|word| word.0),
+        parties: query.party.map(|id| vec![PartyId(id.0)]),
+        product_line: query.product_line,
+        state: query.state.map(|word| (word.0, api.clock.now())),
+        part: list.part.clone(),
+    };
+    let limit = list.rows_to_read();
+    let read =
+        move |db: &mut Db| Ok((api_key::list(db, &filter, limit)?, product_line::names(db)?));
     let (rows, lines) = api.read(read).await?;
     Ok(Json(list.cut(rows).map(|row| ApiKey::of(row, &lines))))
 }

@@ -5,19 +5,31 @@ use axum::extract::State;
 use axum::response::Response;
 use fleetgrant_core::domain::{DeviceId, PartyId};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
 use super::page::{List, Page, PageParams};
 use super::problem::{Problem, ProblemKind};
-use super::query::{Nothing, Query};
+use super::query::Query;
 use super::value::{Id, When};
 use super::write::{ActQuery, Step, Write, WriteParams};
 use super::{Api, word};
 use crate::factory::{self, LineError};
 use crate::store::event::Occasion;
-use crate::store::station::{self, Run as RunRow, Station as StationRow, StationSort};
+use crate::store::station::{
+    self, Run as RunRow, Station as StationRow, StationFilter, StationSort,
+};
 use crate::store::{Db, StoreError};
+
+/// Which stations.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StationQuery {
+    /// Those that this contract manufacturer runs: its id.
+    #[param(inline)]
+    manufacturer: Option<Id>,
+}
 
 /// A station of a line.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -120,18 +132,21 @@ impl From<(RunRow, StationRow)> for Run {
 /// List the stations, by name
 #[utoipa::path(
     get, path = "/stations", operation_id = "list_stations", tag = "factory",
-    params(PageParams::<StationSort>),
+    params(StationQuery, PageParams::<StationSort>),
     responses((status = OK, body = Page<Station>))
 )]
 pub(super) async fn stations(
     State(api): State<Api>,
     caller: Caller,
-    list: List<Nothing, StationSort>,
+    list: List<StationQuery, StationSort>,
 ) -> Result<Json<Page<Station>>, Problem> {
-    let own = caller.grant.party();
-    let (part, limit) = (list.part.clone(), list.rows_to_read());
+    let filter = StationFilter {
+        manufacturers: caller.owners(list.filter.manufacturer.map(|id| PartyId(id.0))),
+        part: list.part.clone(),
+    };
+    let limit = list.rows_to_read();
     let rows = api
-        .read(move |db| station::list(db, own, &part, limit))
+        .read(move |db| station::list(db, &filter, limit))
         .await?;
     Ok(Json(list.page(rows)))
 }

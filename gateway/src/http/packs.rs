@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::caller::Caller;
 use super::page::{List, Page, PageParams};
 use super::problem::{Problem, found};
-use super::query::{Named, Nothing};
+use super::query::Named;
 use super::value::{CodeId, Id, When};
 use super::within::Thing;
 use super::{Api, word};
@@ -97,6 +97,16 @@ impl From<Row> for Pack {
     }
 }
 
+/// Which codes of a pack.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CodeQuery {
+    /// Those in this state.
+    #[param(inline)]
+    state: Option<word::CodeState>,
+}
+
 /// Count the codes of each pack, by what became of them
 ///
 /// Nobody is named who used one: these are the figures that a partner is told.
@@ -127,6 +137,7 @@ pub(super) async fn list(
     get, path = "/packs/{pack}/codes", operation_id = "list_codes", tag = "packs",
     params(
         ("pack" = String, Path, description = "What it is called", max_length = 64),
+        CodeQuery,
         PageParams::<CodeSort>,
     ),
     responses((status = OK, body = Page<ActivationCode>))
@@ -135,14 +146,15 @@ pub(super) async fn codes(
     State(api): State<Api>,
     caller: Caller,
     Named(pack): Named<String>,
-    list: List<Nothing, CodeSort>,
+    list: List<CodeQuery, CodeSort>,
 ) -> Result<Json<Page<ActivationCode>>, Problem> {
     let (asked, within) = (pack.clone(), caller.within());
+    let state = list.filter.state.map(|word| word.0);
     let (part, limit) = (list.part.clone(), list.rows_to_read());
     let read = move |db: &mut Db| {
         let thing = Thing::Pack(asked.clone());
         within.see(db, &thing, |db| match single::gives(db, &asked)? {
-            Some(gives) => single::list(db, &asked, gives, &part, limit).map(Some),
+            Some(gives) => single::list(db, (&asked, gives), state, &part, limit).map(Some),
             None => Ok(None),
         })
     };

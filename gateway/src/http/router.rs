@@ -15,11 +15,11 @@ use super::kept::{self, Kept};
 use super::problem::{self, Problem, ProblemKind};
 use super::{
     Api, activation_acts, activations, bulk, caller, campaign_acts, campaigns, case_acts, cases,
-    checkpoints, co_terms, code_acts, contracts, customers, device_acts, device_keys, device_moves,
-    devices, entitlement_acts, entitlements, events, factory, grants, guard, health, history,
-    imports, key, keys, license_models, line, migrations, openapi, order_acts, orders, packs,
-    parties, party_acts, policies, policy_overrides, products, reconcile, reports, roles,
-    webhook_acts, webhooks,
+    checkpoints, co_terms, code_acts, contracts, customers, device_acts, device_events,
+    device_keys, device_moves, devices, entitlement_acts, entitlements, events, factory, grants,
+    guard, health, history, imports, key, keys, license_models, line, migrations, openapi,
+    order_acts, orders, packs, parties, party_acts, policies, policy_overrides, products,
+    reconcile, reports, roles, webhook_acts, webhooks,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -86,7 +86,7 @@ fn described(kept: Kept) -> OpenApiRouter<Api> {
         .routes(routes!(bulk::entitlements))
         .routes(routes!(devices::list))
         .routes(routes!(devices::show))
-        .routes(routes!(devices::events))
+        .routes(routes!(device_events::list))
         .routes(routes!(device_acts::push))
         .routes(routes!(device_acts::clear))
         .routes(routes!(device_acts::admit))

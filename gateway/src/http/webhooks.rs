@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use fleetgrant_core::domain::PartyId;
 use fleetgrant_core::webhook::DeliveryStep;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,10 +16,29 @@ use super::{Api, word};
 use crate::store::column::Micros;
 use crate::store::listing::{Place, Placed};
 use crate::store::webhook::{
-    self as store, Delivery, DeliveryFilter, DeliverySort, Wanted, WebhookSort,
+    self as store, Delivery, DeliveryFilter, DeliverySort, Wanted, WebhookFilter, WebhookSort,
 };
 use crate::store::{Db, StoreError, product_line};
 use crate::webhook::MessageId;
+
+/// Which webhooks.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WebhookQuery {
+    /// Those that are told of events of this kind, with those that are told of everything.
+    #[param(inline)]
+    kind: Option<word::EventKind>,
+    /// Those in this state.
+    #[param(inline)]
+    state: Option<word::WebhookState>,
+    /// Those that are only told of this party: its id.
+    #[param(inline)]
+    party: Option<Id>,
+    /// Those that are only told of the product line of this name.
+    #[param(max_length = 64)]
+    product_line: Option<String>,
+}
 
 /// Who is told what happens.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -173,17 +193,25 @@ impl From<Delivery> for Message {
 /// List webhooks, by name
 #[utoipa::path(
     get, path = "/webhooks", operation_id = "list_webhooks", tag = "webhooks",
-    params(PageParams::<WebhookSort>),
+    params(WebhookQuery, PageParams::<WebhookSort>),
     responses((status = OK, body = Page<WebhookStanding>))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    list: List<Nothing, WebhookSort>,
+    list: List<WebhookQuery, WebhookSort>,
 ) -> Result<Json<Page<WebhookStanding>>, Problem> {
-    let (part, limit) = (list.part.clone(), list.rows_to_read());
+    let query = list.filter.clone();
+    let filter = WebhookFilter {
+        kind: query.kind.map(|word| word.0),
+        state: query.state.map(|word| word.0),
+        parties: query.party.map(|id| vec![PartyId(id.0)]),
+        product_line: query.product_line,
+        part: list.part.clone(),
+    };
+    let limit = list.rows_to_read();
     let webhooks = api
         .read(move |db| {
-            let rows = store::list(db, &part, limit)?;
+            let rows = store::list(db, &filter, limit)?;
             let shown = rows.into_iter().map(|row| WebhookStanding::of(db, row));
             shown.collect::<Result<Vec<_>, _>>()
         })

@@ -71,6 +71,7 @@ words! {
     HoldReason: domain::HoldReason,
     ImportKind: import::Kind,
     KeyLoss: domain::KeyLoss,
+    KeyState: domain::KeyState,
     LicenseModel: domain::LicenseModel,
     OrderState: domain::OrderState,
     Origin: domain::Origin,

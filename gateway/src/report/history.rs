@@ -99,20 +99,26 @@ pub fn page(
         if let Some(beyond) = part.beyond() {
             query = query.filter(beyond);
         }
+        let kinds = filter.kinds.iter().map(|kind| kind.number());
+        let kinds = kinds.collect::<Vec<_>>();
         match &filter.stream {
             Some(stream) if stream.contains(':') || stream == "catalogue" => {
                 query = query.filter(table::stream.eq(stream));
+                if !kinds.is_empty() {
+                    // A sum is in no index: of one kind there are very many events, of one stream few.
+                    query = query.filter((table::kind + 0_i16).eq_any(kinds));
+                }
             }
             // ';' follows ':', so these are the streams that begin with it.
             Some(kind) => {
                 let (from, to) = (format!("{kind}:"), format!("{kind};"));
                 query = query.filter(table::stream.ge(from)).filter(table::stream.lt(to));
+                if !kinds.is_empty() {
+                    query = query.filter(table::kind.eq_any(kinds));
+                }
             }
-            None => {}
-        }
-        if !filter.kinds.is_empty() {
-            let kinds: Vec<_> = filter.kinds.iter().map(|kind| kind.number()).collect();
-            query = query.filter(table::kind.eq_any(kinds));
+            None if kinds.is_empty() => {}
+            None => query = query.filter(table::kind.eq_any(kinds)),
         }
         if let Some(since) = filter.since {
             query = query.filter(table::at.ge(Micros(since)));

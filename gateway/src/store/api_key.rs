@@ -1,11 +1,13 @@
 //! Keys of the HTTP API.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use fleetgrant_core::domain::{ApiKeyId, PartyId, ProductLineId, Timestamp};
+use diesel::sql_types::{BigInt, Bool};
+use fleetgrant_core::domain::{ApiKeyId, KeyState, PartyId, ProductLineId, Role, Roles, Timestamp};
 
 use super::column::{Micros, Octets};
 use super::listing::part::{Part, Place, Placed, sorts};
-use super::schema::api_keys as table;
+use super::schema::{api_keys as table, product_lines};
 use super::{Db, StoreError};
 
 /// A row.
@@ -79,15 +81,56 @@ impl Placed for ApiKey {
     }
 }
 
+/// Which keys.
+#[derive(Clone, Debug, Default)]
+pub struct ApiKeyFilter {
+    /// Those of this role, which may have others.
+    pub role: Option<Role>,
+    /// Those of these parties.
+    pub parties: Option<Vec<PartyId>>,
+    /// Those of the product line of this name.
+    pub product_line: Option<String>,
+    /// Those that stand so at an instant.
+    pub state: Option<(KeyState, Timestamp)>,
+    /// In which order, and which part.
+    pub part: Part<ApiKeySort>,
+}
+
 /// Up to `limit` keys.
-pub fn list(db: &mut Db, part: &Part<ApiKeySort>, limit: i64) -> Result<Vec<ApiKey>, StoreError> {
+pub fn list(db: &mut Db, filter: &ApiKeyFilter, limit: i64) -> Result<Vec<ApiKey>, StoreError> {
     Ok(on!(db, c => {
         let mut query = table::table
             .limit(limit)
             .select(ApiKey::as_select())
             .into_boxed()
-            .order(part.order());
-        if let Some(beyond) = part.beyond() {
+            .order(filter.part.order());
+        if let Some(role) = filter.role {
+            let bit = Roles::of(&[role]).bits();
+            let shared = sql::<Bool>("(api_keys.roles & ").bind::<BigInt, _>(bit).sql(") <> 0");
+            query = query.filter(shared);
+        }
+        if let Some(parties) = &filter.parties {
+            let parties = parties.iter().copied().map(Octets);
+            query = query.filter(table::party_id.eq_any(parties.collect::<Vec<_>>()));
+        }
+        if let Some(name) = &filter.product_line {
+            let named = product_lines::table
+                .filter(product_lines::name.eq(name))
+                .select(product_lines::id.nullable());
+            query = query.filter(table::product_line_id.eq_any(named));
+        }
+        if let Some((state, now)) = filter.state {
+            query = match state {
+                KeyState::Revoked => query.filter(table::revoked_at.is_not_null()),
+                KeyState::Expired => query
+                    .filter(table::revoked_at.is_null())
+                    .filter(table::expires_at.le(Micros(now))),
+                KeyState::Active => query
+                    .filter(table::revoked_at.is_null())
+                    .filter(table::expires_at.gt(Micros(now))),
+            };
+        }
+        if let Some(beyond) = filter.part.beyond() {
             query = query.filter(beyond);
         }
         query.load(c)

@@ -84,23 +84,28 @@ impl Placed for Station {
     }
 }
 
-/// Up to `limit` stations; of this manufacturer, if one is given.
-pub fn list(
-    db: &mut Db,
-    manufacturer: Option<PartyId>,
-    part: &Part<StationSort>,
-    limit: i64,
-) -> Result<Vec<Station>, StoreError> {
+/// Which stations.
+#[derive(Clone, Debug, Default)]
+pub struct StationFilter {
+    /// Those that these contract manufacturers run.
+    pub manufacturers: Option<Vec<PartyId>>,
+    /// In which order, and which part.
+    pub part: Part<StationSort>,
+}
+
+/// Up to `limit` stations.
+pub fn list(db: &mut Db, filter: &StationFilter, limit: i64) -> Result<Vec<Station>, StoreError> {
     Ok(on!(db, c => {
         let mut query = table::table
             .select(Station::as_select())
             .limit(limit)
             .into_boxed()
-            .order(part.order());
-        if let Some(manufacturer) = manufacturer {
-            query = query.filter(table::manufacturer_id.eq(Octets(manufacturer)));
+            .order(filter.part.order());
+        if let Some(manufacturers) = &filter.manufacturers {
+            let manufacturers = manufacturers.iter().copied().map(Octets);
+            query = query.filter(table::manufacturer_id.eq_any(manufacturers.collect::<Vec<_>>()));
         }
-        if let Some(beyond) = part.beyond() {
+        if let Some(beyond) = filter.part.beyond() {
             query = query.filter(beyond);
         }
         query.load(c)

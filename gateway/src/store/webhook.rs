@@ -17,7 +17,9 @@ use fleetgrant_core::webhook::{DisabledBecause, Health, WebhookState};
 
 use super::column::{Code, Micros, Octets};
 use super::listing::part::{Part, Place, Placed, sorts};
-use super::schema::{webhook_deliveries, webhook_inbox, webhook_kinds, webhooks as table};
+use super::schema::{
+    product_lines, webhook_deliveries, webhook_inbox, webhook_kinds, webhooks as table,
+};
 use super::{Db, StoreError};
 
 /// Stands for every kind of event, those of later versions too.
@@ -226,15 +228,49 @@ impl Placed for Webhook {
     }
 }
 
+/// Which webhooks.
+#[derive(Clone, Debug, Default)]
+pub struct WebhookFilter {
+    /// Those that are told of events of this kind.
+    pub kind: Option<EventKind>,
+    /// Those in this state.
+    pub state: Option<WebhookState>,
+    /// Those that are only told of these parties.
+    pub parties: Option<Vec<PartyId>>,
+    /// Those that are only told of the product line of this name.
+    pub product_line: Option<String>,
+    /// In which order, and which part.
+    pub part: Part<WebhookSort>,
+}
+
 /// Up to `limit` webhooks.
-pub fn list(db: &mut Db, part: &Part<WebhookSort>, limit: i64) -> Result<Vec<Webhook>, StoreError> {
+pub fn list(db: &mut Db, filter: &WebhookFilter, limit: i64) -> Result<Vec<Webhook>, StoreError> {
     Ok(on!(db, c => {
         let mut query = table::table
             .limit(limit)
             .select(Webhook::as_select())
             .into_boxed()
-            .order(part.order());
-        if let Some(beyond) = part.beyond() {
+            .order(filter.part.order());
+        if let Some(kind) = filter.kind {
+            let told = webhook_kinds::table
+                .filter(webhook_kinds::kind.eq_any([kind.number(), EVERY_KIND]))
+                .select(webhook_kinds::webhook_id);
+            query = query.filter(table::id.eq_any(told));
+        }
+        if let Some(state) = filter.state {
+            query = query.filter(table::state.eq(Code(state)));
+        }
+        if let Some(parties) = &filter.parties {
+            let parties = parties.iter().copied().map(Octets);
+            query = query.filter(table::party_id.eq_any(parties.collect::<Vec<_>>()));
+        }
+        if let Some(name) = &filter.product_line {
+            let named = product_lines::table
+                .filter(product_lines::name.eq(name))
+                .select(product_lines::id.nullable());
+            query = query.filter(table::product_line_id.eq_any(named));
+        }
+        if let Some(beyond) = filter.part.beyond() {
             query = query.filter(beyond);
         }
         query.load(c)

@@ -12,8 +12,7 @@ use super::{MessageId, Secret, Sender, Vault, VaultError, WebhookName};
 use crate::outgoing::InvalidTarget;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::event::{self, Occasion, Stream};
-use crate::store::listing::Part;
-use crate::store::webhook::{self as store, Revived, Wanted, Webhook};
+use crate::store::webhook::{self as store, Revived, Wanted, Webhook, WebhookFilter};
 use crate::store::{Db, StoreError, id};
 
 /// How long the secret before signs beside a new one, at most.
@@ -235,7 +234,7 @@ pub fn seal_all(db: &mut Db, vault: &Vault) -> Result<Vec<(String, VaultError)>,
 
 /// All there are: [`MAX_WEBHOOKS`] at most.
 fn all(db: &mut Db) -> Result<Vec<Webhook>, StoreError> {
-    store::list(db, &Part::default(), MAX_WEBHOOKS)
+    store::list(db, &WebhookFilter::default(), MAX_WEBHOOKS)
 }
 
 /// Sends a webhook nothing until it is resumed.

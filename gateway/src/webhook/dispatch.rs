@@ -22,8 +22,7 @@ use crate::clock::Clock;
 use crate::config::Webhooks;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::event::{self, Occasion, Stream};
-use crate::store::listing::Part;
-use crate::store::webhook::{self as store, Delivery, Settled, Webhook};
+use crate::store::webhook::{self as store, Delivery, Settled, Webhook, WebhookFilter};
 use crate::store::{Db, Store, StoreError, Verdict};
 
 /// How often it is looked for what waits.
@@ -239,7 +238,7 @@ struct Looked {
 }
 
 fn look(db: &mut Db, now: Timestamp) -> Result<Looked, StoreError> {
-    let webhooks = store::list(db, &Part::default(), MAX_WEBHOOKS)?;
+    let webhooks = store::list(db, &WebhookFilter::default(), MAX_WEBHOOKS)?;
     let is_replayed = webhooks
         .iter()
         .any(|webhook| webhook.state.0 == WebhookState::Active && webhook.replay_since.is_some());

@@ -5,8 +5,7 @@ use fleetgrant_core::webhook::WebhookState;
 
 use super::concern::Concerns;
 use crate::store::event::Stored;
-use crate::store::listing::Part;
-use crate::store::webhook::{self as store, NewDelivery, Wanted, Webhook};
+use crate::store::webhook::{self as store, NewDelivery, Wanted, Webhook, WebhookFilter};
 use crate::store::{Db, StoreError};
 
 /// Webhooks of an installation, at most.
@@ -28,7 +27,7 @@ pub fn plan(db: &mut Db, now: Timestamp) -> Result<bool, StoreError> {
     // Nobody stops or resumes one meanwhile: what is not made a message of is in the history then.
     store::lock_all(db)?;
     let mut subscribers = Vec::new();
-    for webhook in store::list(db, &Part::default(), MAX_WEBHOOKS)? {
+    for webhook in store::list(db, &WebhookFilter::default(), MAX_WEBHOOKS)? {
         if webhook.state.0 == WebhookState::Active {
             let wanted = store::wanted(db, webhook.id)?;
             subscribers.push((webhook, wanted));

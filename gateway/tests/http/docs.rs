@@ -51,17 +51,26 @@ fn problems() -> String {
     table
 }
 
-/// The orders of every list, as the description has them.
+/// What is no filter of a list.
+const OF_EVERY_LIST: [&str; 4] = ["limit", "cursor", "after", "sort"];
+
+/// The filters and the orders of every list, as the description has them.
 fn orders() -> String {
     let description = fs::read_to_string(DESCRIPTION).unwrap();
     let description: Value = serde_json::from_str(&description).unwrap();
-    let mut table = String::from("| list | `sort` |\n|---|---|\n");
+    let mut table = String::from("| list | filters | `sort` |\n|---|---|---|\n");
     for (path, item) in description["paths"].as_object().unwrap() {
         let parameters = item["get"]["parameters"].as_array();
-        let mut parameters = parameters.into_iter().flatten();
-        let Some(sort) = parameters.find(|parameter| parameter["name"] == "sort") else {
+        let parameters: Vec<_> = parameters.into_iter().flatten().collect();
+        let Some(sort) = (parameters.iter()).find(|parameter| parameter["name"] == "sort") else {
             continue;
         };
+        let filters = parameters
+            .iter()
+            .filter(|parameter| parameter["in"] == "query")
+            .map(|parameter| parameter["name"].as_str().unwrap())
+            .filter(|name| !OF_EVERY_LIST.contains(name));
+        let filters: Vec<_> = filters.map(|name| format!("`{name}`")).collect();
         let usual = &sort["schema"]["default"];
         let orders = sort["schema"]["enum"].as_array().unwrap().iter();
         let orders =
@@ -71,7 +80,13 @@ fn orders() -> String {
         orders.retain(|order| usual.as_str() != Some(&format!("-{order}")));
         let orders: Vec<_> = orders.iter().map(|order| format!("`{order}`")).collect();
         let path = path.trim_start_matches(PREFIX);
-        writeln!(table, "| `{path}` | {} |", orders.join(", ")).unwrap();
+        writeln!(
+            table,
+            "| `{path}` | {} | {} |",
+            filters.join(", "),
+            orders.join(", ")
+        )
+        .unwrap();
     }
     table
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use fleetgrant::access;
 use fleetgrant::config::{Bucket, Http};
-use fleetgrant::store::api_key;
+use fleetgrant::store::api_key::{self, ApiKeyFilter};
 use fleetgrant::store::event::{self, Stream};
-use fleetgrant::store::listing::Part;
 use fleetgrant_core::domain::{Role, Roles};
 
 use crate::api::{LIFE, NOW, Served, config};
@@ -171,7 +170,10 @@ async fn a_key_is_made_over_http_and_shown_once() {
     let stored = api
         .store
         .read("test-writes", |db| {
-            Ok(format!("{:?}", api_key::list(db, &Part::default(), 10)?))
+            Ok(format!(
+                "{:?}",
+                api_key::list(db, &ApiKeyFilter::default(), 10)?
+            ))
         })
         .await
         .unwrap();

@@ -13,6 +13,7 @@ mod desk;
 mod devices;
 mod docs;
 mod factory;
+mod filters;
 #[allow(dead_code, reason = "each kind of test uses a part of it")]
 #[path = "../cli/folder.rs"]
 mod folder;

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use fleetgrant::report::history::{self, HistoryFilter};
 use fleetgrant::store::listing::Part;
 use fleetgrant::store::schema::campaign_devices as chosen;
-use fleetgrant::store::webhook::{self, NewDelivery};
+use fleetgrant::store::webhook::{self, NewDelivery, WebhookFilter};
 use fleetgrant::store::{campaign, case};
 use fleetgrant_core::domain::Role;
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ async fn full() -> Desk {
                 ))
                 .execute(c))?;
         }
-        let to = webhook::list(db, &Part::default(), 1)?[0].id;
+        let to = webhook::list(db, &WebhookFilter::default(), 1)?[0].id;
         let events = history::page(db, &HistoryFilter::default(), &Part::default(), 5)?;
         let messages = events.into_iter().map(|event| NewDelivery {
             webhook: to,

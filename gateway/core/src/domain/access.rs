@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::named;
+use super::{Timestamp, named};
 
 named! {
     /// A part that people and programs play. A key has one or more.
@@ -49,6 +49,32 @@ impl Role {
             self,
             Self::Operator | Self::Support | Self::Approver | Self::Integrator | Self::Auditor
         )
+    }
+}
+
+named! {
+    /// Whether a key is good.
+    KeyState("state of a key") {
+        /// It is.
+        Active = 1 "active",
+        /// Its time is over.
+        Expired = 2 "expired",
+        /// Somebody ended it.
+        Revoked = 3 "revoked",
+    }
+}
+
+impl KeyState {
+    /// How a key stands at an instant, which may have been revoked, and is refused from its expiry on.
+    #[must_use]
+    pub fn at(now: Timestamp, is_revoked: bool, expires_at: Timestamp) -> Self {
+        if is_revoked {
+            Self::Revoked
+        } else if expires_at <= now {
+            Self::Expired
+        } else {
+            Self::Active
+        }
     }
 }
 
@@ -126,6 +152,16 @@ mod tests {
         assert_eq!(Roles::from_bits(roles.bits()), Some(roles));
         assert_eq!(roles.to_string(), "factory, admin");
         assert!(roles.contains(Role::Admin) && !roles.contains(Role::Partner));
+    }
+
+    #[test]
+    fn a_key_that_was_revoked_is_so_whatever_the_time() {
+        let at = Timestamp::from_seconds;
+        assert_eq!(KeyState::at(at(9), false, at(10)), KeyState::Active);
+        assert_eq!(KeyState::at(at(10), false, at(10)), KeyState::Expired);
+        for now in [at(9), at(10)] {
+            assert_eq!(KeyState::at(now, true, at(10)), KeyState::Revoked);
+        }
     }
 
     #[test]

@@ -21,7 +21,8 @@ fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
 
 fn show(gateway: &Remote, args: &Show) -> Result<(), Failure> {
     let path = format!("/packs/{}/codes", segment(&args.pack));
-    show_codes(args, gateway.list(&path, Query::default(), &args.list)?)
+    let query = Query::default().with("state", args.state);
+    show_codes(args, gateway.list(&path, query, &args.list)?)
 }
 
 fn void(gateway: &Remote, args: &Void) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::factory::{self as line, LineError};
 use crate::http::line::{Run, Station};
 use crate::store::event::Occasion;
-use crate::store::station::{self, StationSort};
+use crate::store::station::{self, StationFilter, StationSort};
 use crate::store::{Db, StoreError};
 
 /// Add a station, or list them
@@ -44,6 +44,9 @@ struct Add {
 /// List the stations
 #[derive(Debug, clap::Args)]
 struct List {
+    /// Only those that this contract manufacturer runs: a name, or the id that some system calls it by
+    #[arg(long, value_name = "PARTY")]
+    manufacturer: Option<String>,
     #[command(flatten)]
     order: SortArgs<StationSort>,
     /// The form of the list
@@ -149,8 +152,11 @@ pub(super) fn stations(global: &Global, args: &StationArgs) -> Result<(), Failur
     match &args.command {
         StationCommand::Add(args) => add(&ledger, args),
         StationCommand::List(args) => {
-            let part = args.order.whole();
-            let stations = ledger.read(move |db| station::list(db, None, &part, i64::MAX))?;
+            let filter = StationFilter {
+                manufacturers: ledger.parties(args.manufacturer.as_deref())?,
+                part: args.order.whole(),
+            };
+            let stations = ledger.read(move |db| station::list(db, &filter, i64::MAX))?;
             show_stations(args, stations.into_iter().map(Station::from).collect())
         }
     }

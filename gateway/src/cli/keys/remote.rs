@@ -74,7 +74,12 @@ fn create(gateway: &Remote, args: &Create) -> Result<(), Failure> {
 
 fn list(gateway: &Remote, args: &List) -> Result<(), Failure> {
     let now = Clock::system().now();
-    let keys: Vec<ApiKey> = gateway.whole("/keys", Query::default(), &args.order)?;
+    let query = Query::default()
+        .with("role", args.role)
+        .with("party", gateway.party_if(args.party.as_deref())?)
+        .with("product_line", args.product_line.as_ref())
+        .with("state", args.state);
+    let keys: Vec<ApiKey> = gateway.whole("/keys", query, &args.order)?;
     let mut names = HashMap::new();
     for party in keys.iter().filter_map(|key| key.party) {
         if let Entry::Vacant(unknown) = names.entry(party.to_string()) {

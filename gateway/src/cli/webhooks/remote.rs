@@ -21,13 +21,19 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Add(args) => add(gateway, args),
         Command::List(args) => {
-            let lines = lines(gateway, &args.order, None)?;
+            let query = Query::default()
+                .with("kind", args.kind)
+                .with("state", args.state)
+                .with("party", gateway.party_if(args.party.as_deref())?)
+                .with("product_line", args.product_line.as_ref());
+            let lines = lines(gateway, query, &args.order, None)?;
             output::print(args.output, &lines).or_unavailable(|| "cannot write the list".to_owned())
         }
         Command::Show(args) => {
-            let line = lines(gateway, &SortArgs { sort: None }, Some(&args.which.webhook))?.pop();
+            let (all, order) = (Query::default(), SortArgs { sort: None });
+            let line = lines(gateway, all, &order, Some(&args.which.webhook))?.pop();
             let unknown = || WebhookError::Unknown(args.which.webhook.clone());
-            show_line(args, Some(line.ok_or_else(unknown)?))
+            show_line(args, line.ok_or_else(unknown)?)
         }
         Command::Rotate(args) => rotate(gateway, args),
         Command::Pause(which) => change(gateway, which, "pause"),
@@ -50,10 +56,11 @@ fn path(which: &Which) -> String {
 
 fn lines(
     gateway: &Remote,
+    query: Query,
     order: &SortArgs<WebhookSort>,
     only: Option<&WebhookName>,
 ) -> Result<Vec<WebhookLine>, Failure> {
-    let mut found: Vec<WebhookStanding> = gateway.whole("/webhooks", Query::default(), order)?;
+    let mut found: Vec<WebhookStanding> = gateway.whole("/webhooks", query, order)?;
     found.retain(|it| only.is_none_or(|name| it.webhook.name == name.as_str()));
     let line = |standing: WebhookStanding| {
         let party = match standing.webhook.party {

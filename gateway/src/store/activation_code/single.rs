@@ -55,11 +55,11 @@ pub fn gives(db: &mut Db, pack: &str) -> Result<Option<EntitlementId>, StoreErro
     Ok(found.map(|id| id.0))
 }
 
-/// Up to `limit` codes of a pack that gives units of this.
+/// Up to `limit` codes of a pack that gives units of this, in a state, or any.
 pub fn list(
     db: &mut Db,
-    pack: &str,
-    gives: EntitlementId,
+    (pack, gives): (&str, EntitlementId),
+    state: Option<CodeState>,
     part: &Part<CodeSort>,
     limit: i64,
 ) -> Result<Vec<CodeRow>, StoreError> {
@@ -72,6 +72,9 @@ pub fn list(
             .limit(limit)
             .into_boxed()
             .order(part.order());
+        if let Some(state) = state {
+            query = query.filter(table::state.eq(Code(state)));
+        }
         if let Some(beyond) = part.beyond() {
             query = query.filter(beyond);
         }

@@ -37,6 +37,40 @@ async fn what_is_shown_is_what_the_local_database_shows() {
         it.run(&["import", kind, &file.display().to_string()])
             .done();
     }
+    let mut it = it;
+    for made in [
+        &[
+            "webhooks",
+            "add",
+            "shop",
+            "https://localhost:1/",
+            "--kind",
+            "shipped",
+        ][..],
+        &[
+            "webhooks",
+            "add",
+            "own",
+            "https://localhost:1/",
+            "--all",
+            "--party",
+            "C-200",
+        ],
+        &[
+            "factory",
+            "station",
+            "add",
+            "theirs",
+            "--manufacturer",
+            "P-10",
+        ],
+        &["factory", "station", "add", "own"],
+        &[
+            "keys", "create", "clinic", "--role", "customer", "--party", "C-200",
+        ],
+    ] {
+        it.done(made);
+    }
     let commands: &[&[&str]] = &[
         &["parties", "list"],
         &["parties", "list", "--kind", "partner"],
@@ -48,6 +82,13 @@ async fn what_is_shown_is_what_the_local_database_shows() {
         &["keys", "list", "--sort", "expires_at"],
         &["policies", "list", "--sort", "-tier"],
         &["codes", "list", "--sort", "-pack"],
+        &["keys", "list", "--role", "admin", "--state", "active"],
+        &["keys", "list", "--party", "C-200"],
+        &["webhooks", "list", "--kind", "shipped", "--state", "active"],
+        &["webhooks", "list", "--party", "C-200"],
+        &["factory", "station", "list", "--manufacturer", "P-10"],
+        &["codes", "show", "SHOW-2026", "--state", "void"],
+        &["codes", "show", "SHOW-2026", "--state", "free"],
         &["products", "show", "PUMP-PRO"],
         &["models", "list"],
         &["orders", "list"],

@@ -12,7 +12,9 @@ pub(super) fn stations(gateway: &Remote, args: &StationArgs) -> Result<(), Failu
     match &args.command {
         StationCommand::Add(args) => add(gateway, args),
         StationCommand::List(args) => {
-            let stations = gateway.whole("/stations", Query::default(), &args.order)?;
+            let manufacturer = gateway.party_if(args.manufacturer.as_deref())?;
+            let query = Query::default().with("manufacturer", manufacturer);
+            let stations = gateway.whole("/stations", query, &args.order)?;
             show_stations(args, stations)
         }
     }

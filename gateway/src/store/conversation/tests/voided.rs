@@ -66,7 +66,7 @@ impl Fixture {
 
     fn codes(&self, gives: EntitlementId) -> Vec<CodeRow> {
         let all = Default::default();
-        let read = move |db: &mut Db| single::list(db, "PACK", gives, &all, 100);
+        let read = move |db: &mut Db| single::list(db, ("PACK", gives), None, &all, 100);
         self.store.read_blocking("codes", read).unwrap()
     }
 
