@@ -32,14 +32,15 @@ pub(crate) use upgrade_device::{DeviceUpgrade, Kept, upgrade_device, upgrade_res
 pub(crate) use crate::store::maintenance::follow as maintain;
 
 use fleetgrant_core::domain::{
-    DeviceId, EntitlementId, EntitlementState, HoldReason, LicenseModel, PartyId, PartyState,
-    Timestamp,
+    DeviceId, EntitlementId, EntitlementState, HoldReason, LicenseModel, PartyId, Timestamp,
 };
 use fleetgrant_core::event::{Event, EventKind};
+use fleetgrant_core::hand_over::HandOverError;
 use fleetgrant_core::lifecycle::{self, EntitlementAct, LifecycleError, Posture};
 use fleetgrant_core::maintenance::MaintenanceError;
-use fleetgrant_core::party::PartyError;
+use fleetgrant_core::party::{MergeError, PartyError};
 use fleetgrant_core::renewal::RenewalError;
+use fleetgrant_core::succession::SuccessionError;
 
 use crate::operator::{ActError, Attempt, Effects, Operator};
 use crate::store::entitlement::{self, Entitlement};
@@ -118,23 +119,14 @@ pub enum EntitlementActError {
     /// Another entitlement is called so.
     #[error("{0:?} is the name of another entitlement: give this one its own")]
     ReferenceTaken(String),
-    /// Not so many units are free.
-    #[error(
-        "{units} units cannot be split off: {free} are free. What is in use goes with its device \
-         (`fleetgrant devices transfer`), what is credited goes back first"
-    )]
-    NotFree {
-        /// As many as were wanted.
-        units: u32,
-        /// As many as there are.
-        free: u32,
+    /// Its units stay where they are.
+    #[error("{reference}: {reason}")]
+    HandOver {
+        /// What it is called.
+        reference: String,
+        /// Why.
+        reason: HandOverError,
     },
-    /// It cannot leave the devices that use it.
-    #[error(
-        "{0} of its units are in use: transfer the devices (`fleetgrant devices transfer`), and \
-         split the rest off"
-    )]
-    MovesWithDevices(u32),
     /// There is no such product.
     #[error("there is no product {0:?}: `fleetgrant import products` brings them")]
     UnknownProduct(String),
@@ -149,36 +141,23 @@ pub enum EntitlementActError {
         /// The product it is to be of.
         to: String,
     },
-    /// Only what is in use as it should be takes another's place.
-    #[error("an entitlement that is {0} is not upgraded: it must be active, and not to be revoked")]
-    NotUpgradable(EntitlementState),
-    /// Its units are not counted, so they cannot be moved.
-    #[error("it has no number of units: end it, and sell another")]
-    NotCounted,
-    /// Its devices are just getting another right.
-    #[error("{0} is being upgraded on some devices: wait until all have the new right")]
-    BeingUpgraded(String),
-    /// Units of it are owed back.
-    #[error("{0} has a pending credit: what is credited cannot be sold on")]
-    Credited(String),
+    /// No other takes its place.
+    #[error("{reference}: {reason}")]
+    Succession {
+        /// What it is called.
+        reference: String,
+        /// Why.
+        reason: SuccessionError,
+    },
     /// There is no such party.
     #[error("there is no party {0}")]
     UnknownParty(PartyId),
-    /// The party gets nothing new.
-    #[error("the party is {0}: it gets nothing")]
-    PartyNotActive(PartyState),
-    /// Its hold would end with it.
-    #[error(
-        "the party is on hold, and what it has would be on hold no more: release it first, with \
-         `fleetgrant parties release`"
-    )]
-    MergedOnHold,
+    /// The party gets nothing new, or does not become another.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// It is no party of its own any more.
     #[error(transparent)]
     Party(#[from] PartyError),
-    /// A party is itself already.
-    #[error("a party cannot be merged into itself")]
-    MergedIntoItself,
     /// There is no such device.
     #[error("there is no device {0}: list them with `fleetgrant devices list`")]
     UnknownDevice(DeviceId),

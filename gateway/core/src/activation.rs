@@ -208,10 +208,7 @@ impl Activation {
     /// Whether the device is meant to have it.
     #[must_use]
     pub const fn is_wanted(&self) -> bool {
-        matches!(
-            self.standing,
-            Standing::Reserved | Standing::Published | Standing::Activated | Standing::Suspended
-        )
+        self.standing.state().is_wanted()
     }
 }
 

@@ -17,6 +17,14 @@ pub struct Stock {
 }
 
 impl Stock {
+    /// No units.
+    pub const NONE: Self = Self {
+        units: 0,
+        pending_credit: 0,
+        live: 0,
+        overdraft: 0,
+    };
+
     /// What was sold, all credits deducted.
     #[must_use]
     pub const fn sold(self) -> u32 {

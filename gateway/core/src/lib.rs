@@ -50,6 +50,7 @@ pub mod device;
 pub mod domain;
 pub mod entitlement;
 pub mod event;
+pub mod hand_over;
 pub mod invariant;
 pub mod license;
 pub mod lifecycle;

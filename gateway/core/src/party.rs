@@ -58,9 +58,99 @@ pub const fn after(state: PartyState, act: PartyAct) -> Result<Option<PartyState
     }
 }
 
+/// A party that is to become another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Which.
+    pub id: PartyId,
+    /// Where it stands.
+    pub state: PartyState,
+    /// Which it has become.
+    pub merged_into: Option<PartyId>,
+}
+
+/// Why a party gets nothing, or does not become another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MergeError {
+    /// It is no party of its own, or the other gets nothing new.
+    #[error("the party is {0}: it gets nothing")]
+    NotActive(PartyState),
+    /// Its hold would end with it.
+    #[error(
+        "the party is on hold, and what it has would be on hold no more: release it first, with \
+         `fleetgrant parties release`"
+    )]
+    OnHold,
+    /// It is itself already.
+    #[error("a party cannot be merged into itself")]
+    IntoItself,
+}
+
+/// Whether something can be given to a party.
+///
+/// # Errors
+/// [`MergeError::NotActive`].
+pub const fn takes(state: PartyState) -> Result<(), MergeError> {
+    match state {
+        PartyState::Active => Ok(()),
+        PartyState::Hold | PartyState::Merged => Err(MergeError::NotActive(state)),
+    }
+}
+
+/// Whether a party becomes another, which takes all that it has; false if it has already.
+///
+/// Whoever was merged takes nothing, so that no two can become each other.
+///
+/// # Errors
+/// [`MergeError`].
+pub fn merge(gone: Member, heir: PartyId, heir_state: PartyState) -> Result<bool, MergeError> {
+    if gone.merged_into == Some(heir) {
+        return Ok(false);
+    }
+    match gone.state {
+        PartyState::Merged => return Err(MergeError::NotActive(gone.state)),
+        PartyState::Hold => return Err(MergeError::OnHold),
+        PartyState::Active => {}
+    }
+    if gone.id == heir {
+        return Err(MergeError::IntoItself);
+    }
+    takes(heir_state).map(|()| true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_party_of_its_own_becomes_another_and_only_one_that_is_served() {
+        use PartyState::{Active, Hold, Merged};
+        let (one, other) = (PartyId([1; 16]), PartyId([2; 16]));
+        let becomes = |state, merged_into, heir, heir_state| {
+            let id = one;
+            let gone = Member {
+                id,
+                state,
+                merged_into,
+            };
+            merge(gone, heir, heir_state)
+        };
+        assert_eq!(becomes(Active, None, other, Active), Ok(true));
+        assert_eq!(becomes(Merged, Some(other), other, Active), Ok(false));
+        let not_active = |state| Err(MergeError::NotActive(state));
+        let third = PartyId([3; 16]);
+        assert_eq!(
+            becomes(Merged, Some(third), other, Active),
+            not_active(Merged)
+        );
+        assert_eq!(becomes(Active, None, other, Hold), not_active(Hold));
+        assert_eq!(becomes(Active, None, other, Merged), not_active(Merged));
+        assert_eq!(becomes(Hold, None, other, Active), Err(MergeError::OnHold));
+        assert_eq!(
+            becomes(Active, None, one, Active),
+            Err(MergeError::IntoItself)
+        );
+    }
 
     #[test]
     fn a_party_is_held_and_released_once_each_and_one_that_is_no_more_is_not() {

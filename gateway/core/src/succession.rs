@@ -7,7 +7,108 @@
 //! one as well. So no unit of the new one is free while a device could still use the old in its
 //! place.
 
+use crate::activation::Activation;
 use crate::credit::Stock;
+use crate::domain::{ActivationKind, ActivationState, EntitlementState, RemovalReason};
+
+/// An entitlement, as far as it matters whether another can take its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Where it stands.
+    pub state: EntitlementState,
+    /// Whether its revocation was ordered, for now or for later.
+    pub is_to_be_revoked: bool,
+    /// Whether its owner is on hold.
+    pub is_on_hold: bool,
+    /// Whether it has as many units as are asked for.
+    pub unlimited: bool,
+    /// Whether a device waits for it in the place of another.
+    pub is_upgraded: bool,
+}
+
+/// Why no other takes the place of an entitlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SuccessionError {
+    /// Only what is in use as it should be takes another's place.
+    #[error("an entitlement that is {0} is not upgraded: it must be active, and not to be revoked")]
+    NotUpgradable(EntitlementState),
+    /// Its owner gets nothing new.
+    #[error("the party is on hold: it gets nothing")]
+    OnHold,
+    /// Its units are not counted, so they cannot be moved.
+    #[error("it has no number of units: end it, and sell another")]
+    NotCounted,
+    /// Its devices are just getting it.
+    #[error("it is being upgraded on some devices: wait until all have the new right")]
+    BeingUpgraded,
+    /// Units of it are owed back.
+    #[error("it has a pending credit: what is credited cannot be sold on")]
+    Credited,
+    /// What took its place so far takes no more: units would be nobody's there.
+    #[error("what takes its place is closed: give it another name")]
+    SuccessorClosed,
+}
+
+/// Whether an entitlement that took another's place on some devices takes more of its units.
+///
+/// # Errors
+/// [`SuccessionError::SuccessorClosed`].
+pub fn takes_more(state: EntitlementState) -> Result<(), SuccessionError> {
+    match state {
+        EntitlementState::Closed => Err(SuccessionError::SuccessorClosed),
+        _ => Ok(()),
+    }
+}
+
+impl Candidate {
+    /// Whether another can take its place, of a product that there is a way to.
+    ///
+    /// # Errors
+    /// [`SuccessionError`], but for a credit.
+    pub fn check(self) -> Result<(), SuccessionError> {
+        if self.state != EntitlementState::Active || self.is_to_be_revoked {
+            Err(SuccessionError::NotUpgradable(self.state))
+        } else if self.is_on_hold {
+            Err(SuccessionError::OnHold)
+        } else if self.unlimited {
+            Err(SuccessionError::NotCounted)
+        } else if self.is_upgraded {
+            Err(SuccessionError::BeingUpgraded)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Whether the units of an activation of the old one come to the new one, either with the device's
+/// new right or when they are freed. Those that a set left out for another right did already.
+#[must_use]
+pub fn waits(kind: ActivationKind, state: ActivationState, removal: Option<RemovalReason>) -> bool {
+    kind == ActivationKind::Normal
+        && state.holds_units()
+        && removal != Some(RemovalReason::Supersede)
+}
+
+/// Whether a device gets another right in the place of one that stands so.
+#[must_use]
+pub fn is_followed(kind: ActivationKind, state: ActivationState) -> bool {
+    kind == ActivationKind::Normal && state.is_wanted()
+}
+
+impl Activation {
+    /// See [`waits`].
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        let standing = self.standing;
+        waits(self.kind, standing.state(), standing.removal_reason())
+    }
+
+    /// See [`is_followed`].
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        is_followed(self.kind, self.standing.state())
+    }
+}
 
 /// Units on their way from one entitlement to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +125,16 @@ pub struct Succession {
 
 impl Succession {
     /// Begins, with nothing moved but what is free, and what is left of the overdraft.
-    #[must_use]
-    pub fn begin(old: Stock) -> Self {
+    ///
+    /// # Errors
+    /// [`SuccessionError::Credited`].
+    pub fn begin(old: Stock) -> Result<Self, SuccessionError> {
+        if old.pending_credit > 0 {
+            return Err(SuccessionError::Credited);
+        }
         let sold = old.sold();
         let beyond = old.live.saturating_sub(sold);
-        Self {
+        Ok(Self {
             sold,
             old: old.resized(0),
             new: Stock {
@@ -38,7 +144,7 @@ impl Succession {
                 overdraft: old.overdraft.saturating_sub(beyond),
             },
             waiting: old.live,
-        }
+        })
     }
 
     /// A device of which `units` of the old one are taken out gets room for as many of the new one.
@@ -161,7 +267,7 @@ mod tests {
             }
             let live: u32 = devices.iter().map(|device| device.old).sum();
             let before = Stock { units: sold, pending_credit: 0, live, overdraft };
-            let mut moving = Succession::begin(before);
+            let mut moving = Succession::begin(before).unwrap();
             let all = (0..DEVICES).flat_map(|n| [Op::Follow(n), Op::Prove(n)]);
             let all: Vec<_> = ops.into_iter().chain(all).chain([Op::Settle]).collect();
             for op in all {

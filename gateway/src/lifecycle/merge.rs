@@ -2,8 +2,9 @@
 
 use fleetgrant_core::domain::{PartyId, PartyState, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
+use fleetgrant_core::party::{self as parties, Member};
 
-use super::{EntitlementActError, split};
+use super::EntitlementActError;
 use crate::operator::{Attempt, Effects, Operator};
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::event::{self, Occasion, Stream};
@@ -41,25 +42,19 @@ impl Operator {
         let Some(gone) = party::find(db, Octets(from))? else {
             return Ok(Tried::Refused(EntitlementActError::UnknownParty(from)));
         };
-        if gone.merged_into_id == Some(Octets(into)) {
-            return Ok(Tried::Done(Belongings::default()));
-        }
-        if gone.state.0 == PartyState::Merged {
-            return Ok(Tried::Refused(EntitlementActError::PartyNotActive(
-                gone.state.0,
-            )));
-        }
-        if gone.state.0 == PartyState::Hold {
-            return Ok(Tried::Refused(EntitlementActError::MergedOnHold));
-        }
-        if from == into {
-            return Ok(Tried::Refused(EntitlementActError::MergedIntoItself));
-        }
-        // Whoever was merged takes nothing, so that no two can become each other.
-        let heir = match split::new_owner(db, into)? {
-            Ok(heir) => heir,
-            Err(error) => return Ok(Tried::Refused(error)),
+        let Some(heir) = party::find(db, Octets(into))? else {
+            return Ok(Tried::Refused(EntitlementActError::UnknownParty(into)));
         };
+        let member = Member {
+            id: from,
+            state: gone.state.0,
+            merged_into: gone.merged_into_id.map(|party| party.0),
+        };
+        match parties::merge(member, into, heir.state.0) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Tried::Done(Belongings::default())),
+            Err(reason) => return Ok(Tried::Refused(reason.into())),
+        }
         let belongings = party::hand_over(db, gone.id, heir.id, now)?;
         party::update(
             db,

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use fleetgrant_core::credit::Stock;
 use fleetgrant_core::domain::{DeviceId, LinkKind, PartyId, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
+use fleetgrant_core::hand_over;
 
+use super::upgrade::count;
 use super::{EntitlementActError, split};
 use crate::operator::{Attempt, Effects, Operator};
 use crate::store::column::Micros;
@@ -85,32 +88,30 @@ fn transfer(
         changed: true,
         moved: Vec::new(),
     };
-    let mut held: BTreeMap<_, i64> = BTreeMap::new();
-    for (entitlement, units) in entitlement::units_on_device(db, &device.id)? {
-        *held.entry(entitlement).or_default() += units;
+    let mut held: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for right in entitlement::rights_on_device(db, &device.id)? {
+        if hand_over::goes_along(right.kind.0, right.state.0) {
+            held.entry(right.entitlement_id.0).or_default().push(right);
+        }
     }
-    for (id, units) in held {
+    for (id, rights) in held {
         let Some(whole) = entitlement::find(db, id)? else {
             continue;
         };
         if whole.owner_id == Some(party.id) {
             continue;
         }
-        if whole.pending_credit > 0 {
-            return Ok(Tried::Refused(EntitlementActError::Credited(
-                whole.reference,
-            )));
-        }
-        if link::upgrade_of(db, id)?.is_some() {
-            return Ok(Tried::Refused(EntitlementActError::BeingUpgraded(
-                whole.reference,
-            )));
-        }
-        let part = part_on_device(db, &whole, units, device, party, occasion)?;
-        if !entitlement::hand_over_units(db, &whole, &part, units, occasion.at)? {
+        let units: i64 = rights.iter().map(|right| right.units).sum();
+        let parted = match hand_over::sell_on(split::whole(db, &whole)?, count(units)?) {
+            Ok(parted) => parted,
+            Err(reason) => return Ok(Tried::Refused(split::refusal(&whole, reason))),
+        };
+        let part = part_on_device(db, &whole, parted.part, device, party, occasion)?;
+        if !entitlement::hand_over_units(db, &whole, parted.left, &part, occasion.at)? {
             return Ok(Tried::Stale);
         }
-        entitlement::move_activations(db, &device.id, whole.id, part.id, occasion.at)?;
+        let rights: Vec<_> = rights.iter().map(|right| right.id).collect();
+        entitlement::move_activations(db, &rights, part.id, occasion.at)?;
         let link = Link::new(
             whole.id.0,
             part.id.0,
@@ -141,12 +142,11 @@ fn transfer(
     Ok(Tried::Done(resale))
 }
 
-/// The entitlement of the new owner that takes what the device has of another. What it had beyond
-/// the quantity, by overdraft, it has in the same way.
+/// The entitlement of the new owner that takes what the device has of another.
 fn part_on_device(
     db: &mut Db,
     whole: &Entitlement,
-    units: i64,
+    stock: Stock,
     device: &Device,
     party: &Party,
     occasion: Occasion<'_>,
@@ -159,17 +159,9 @@ fn part_on_device(
         again += 1;
         reference = format!("{base}/{again}");
     }
-    let covered = if whole.unlimited {
-        units
-    } else {
-        units.min(whole.units)
-    };
     Ok(Entitlement {
-        unlimited: false,
-        overdraft: units - covered,
-        live_units: units,
         // Its term goes on as it was told to the device.
         time_zone: whole.time_zone.clone(),
-        ..split::part_of(whole, covered, &reference, Some(party), occasion)
+        ..split::part_of(whole, stock, &reference, Some(party), occasion)
     })
 }

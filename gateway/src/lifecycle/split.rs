@@ -2,8 +2,11 @@
 //!
 //! Units before are units after: what the new one has, the old one has no more.
 
-use fleetgrant_core::domain::{EntitlementId, LinkKind, PartyId, PartyState};
+use fleetgrant_core::credit::Stock;
+use fleetgrant_core::domain::{EntitlementId, LinkKind, PartyId};
 use fleetgrant_core::event::{Event, EventKind};
+use fleetgrant_core::hand_over::{self, HandOverError, Whole};
+use fleetgrant_core::party as parties;
 
 use super::{EntitlementActError, EntitlementChange, Tried, maintain};
 use crate::store::column::{Micros, Octets};
@@ -58,19 +61,18 @@ pub(super) fn split(
         return Ok(Tried::Done(change));
     }
     let units = i64::from(order.units);
-    let free = known.units - known.live_units.max(0);
-    if known.unlimited || units == 0 || units > free || known.pending_credit > 0 {
-        return refused(EntitlementActError::NotFree {
-            units: order.units,
-            free: if known.unlimited || known.pending_credit > 0 {
-                0
-            } else {
-                u32::try_from(free).unwrap_or(0)
-            },
-        });
-    }
-    let made = part_of(known, units, &order.reference, owner.as_ref(), occasion);
-    if !entitlement::hand_over_units(db, known, &made, 0, occasion.at)? {
+    let parted = match hand_over::split(whole(db, known)?, order.units) {
+        Ok(parted) => parted,
+        Err(reason) => return refused(refusal(known, reason)),
+    };
+    let made = part_of(
+        known,
+        parted.part,
+        &order.reference,
+        owner.as_ref(),
+        occasion,
+    );
+    if !entitlement::hand_over_units(db, known, parted.left, &made, occasion.at)? {
         return Ok(Tried::Stale);
     }
     link::insert(
@@ -109,10 +111,8 @@ pub(super) fn transfer(
         change.said = format!("{} belongs to {} already", known.reference, party.name);
         return Ok(Tried::Done(change));
     }
-    if known.live_units > 0 {
-        return Ok(Tried::Refused(EntitlementActError::MovesWithDevices(
-            change.live,
-        )));
+    if let Err(reason) = hand_over::transfer(whole(db, known)?) {
+        return Ok(Tried::Refused(refusal(known, reason)));
     }
     // It was agreed with whoever had it so far; nothing of it is in use.
     policy_override::end(db, Subject::Entitlement(known.id.0), occasion)?;
@@ -144,17 +144,33 @@ pub(super) fn new_owner(
 ) -> Result<Result<Party, EntitlementActError>, StoreError> {
     Ok(match party::find(db, Octets(id))? {
         None => Err(EntitlementActError::UnknownParty(id)),
-        Some(party) if party.state.0 != PartyState::Active => {
-            Err(EntitlementActError::PartyNotActive(party.state.0))
-        }
-        Some(party) => Ok(party),
+        Some(party) => match parties::takes(party.state.0) {
+            Ok(()) => Ok(party),
+            Err(reason) => Err(reason.into()),
+        },
     })
+}
+
+/// An entitlement, as far as it matters when its units become another's.
+pub(super) fn whole(db: &mut Db, known: &Entitlement) -> Result<Whole, StoreError> {
+    Ok(Whole {
+        stock: known.stock()?,
+        unlimited: known.unlimited,
+        is_upgraded: link::is_under_way(db, known.id.0)?,
+    })
+}
+
+pub(super) fn refusal(known: &Entitlement, reason: HandOverError) -> EntitlementActError {
+    EntitlementActError::HandOver {
+        reference: known.reference.clone(),
+        reason,
+    }
 }
 
 /// An entitlement like another, with some of its units.
 pub(super) fn part_of(
     whole: &Entitlement,
-    units: i64,
+    stock: Stock,
     reference: &str,
     owner: Option<&Party>,
     occasion: Occasion<'_>,
@@ -165,10 +181,11 @@ pub(super) fn part_of(
         owner_id: owner.map_or(whole.owner_id, |owner| Some(owner.id)),
         // What an order line gives follows the line; a part of it does not.
         order_line_id: None,
-        units,
-        overdraft: 0,
-        live_units: 0,
-        pending_credit: 0,
+        unlimited: false,
+        units: stock.units.into(),
+        overdraft: stock.overdraft.into(),
+        live_units: stock.live.into(),
+        pending_credit: stock.pending_credit.into(),
         // Its maintenance stays with whom it belongs to.
         maintained_until_at: match owner {
             None => whole.maintained_until_at,

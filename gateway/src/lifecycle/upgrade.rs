@@ -6,10 +6,10 @@
 //! [`Succession`]'s to say.
 
 use fleetgrant_core::credit::Stock;
-use fleetgrant_core::domain::{DeviceId, EntitlementState, LinkKind, PartyState, Timestamp};
+use fleetgrant_core::domain::{DeviceId, EntitlementState, LinkKind, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::operator::{self, Of, OperatorError, Provision};
-use fleetgrant_core::succession::Succession;
+use fleetgrant_core::succession::{Candidate, Succession, SuccessionError};
 
 use super::{EntitlementActError, EntitlementChange, Tried, split};
 use crate::activation::{Rules, system_entropy};
@@ -82,21 +82,14 @@ pub(super) fn upgrade(
     if let Some(reason) = unfit(db, known, &to, order.direction)? {
         return refused(reason);
     }
-    if known.pending_credit > 0 {
-        return refused(EntitlementActError::Credited(known.reference.clone()));
-    }
-    let succession = Succession::begin(known.stock()?);
+    let succession = match Succession::begin(known.stock()?) {
+        Ok(succession) => succession,
+        Err(reason) => return refused(refusal(known, reason)),
+    };
     let sold = i64::from(succession.sold);
     let made = Entitlement {
         product_id: to.id,
-        overdraft: succession.new.overdraft.into(),
-        ..split::part_of(
-            known,
-            succession.new.units.into(),
-            &order.reference,
-            None,
-            occasion,
-        )
+        ..split::part_of(known, succession.new, &order.reference, None, occasion)
     };
     if !entitlement::set_stock(db, known, succession.old, occasion.at)? {
         return Ok(Tried::Stale);
@@ -146,28 +139,31 @@ pub(super) fn unfit(
         Direction::Up => product::replaces(db, to, from.id)?,
         Direction::Down => product::replaces(db, &from, to.id)?,
     };
-    Ok(if !is_on_the_way {
-        Some(EntitlementActError::NoPath {
+    if !is_on_the_way {
+        return Ok(Some(EntitlementActError::NoPath {
             from: from.code,
             to: to.code.clone(),
-        })
-    } else if known.state.0 != EntitlementState::Active || known.revoked_from_at.is_some() {
-        Some(EntitlementActError::NotUpgradable(known.state.0))
-    } else if let Some(owner) = known.owner_id
-        && party::is_on_hold(db, owner.0)?
-    {
-        Some(EntitlementActError::PartyNotActive(PartyState::Hold))
-    } else if known.unlimited {
-        Some(EntitlementActError::NotCounted)
-    } else {
-        under_way_to(db, known)?.map(EntitlementActError::BeingUpgraded)
-    })
+        }));
+    }
+    let candidate = Candidate {
+        state: known.state.0,
+        is_to_be_revoked: known.revoked_from_at.is_some(),
+        is_on_hold: match known.owner_id {
+            Some(owner) => party::is_on_hold(db, owner.0)?,
+            None => false,
+        },
+        unlimited: known.unlimited,
+        is_upgraded: link::is_under_way(db, known.id.0)?,
+    };
+    let reason = candidate.check().err();
+    Ok(reason.map(|reason| refusal(known, reason)))
 }
 
-/// Another upgrade that some device still waits for, to this entitlement.
-fn under_way_to(db: &mut Db, known: &Entitlement) -> Result<Option<String>, StoreError> {
-    let link = link::to(db, known.id.0)?.filter(|link| link.waiting_units > 0);
-    Ok(link.map(|_| known.reference.clone()))
+pub(super) fn refusal(known: &Entitlement, reason: SuccessionError) -> EntitlementActError {
+    EntitlementActError::Succession {
+        reference: known.reference.clone(),
+        reason,
+    }
 }
 
 /// Units of one entitlement that become another's, in both histories.

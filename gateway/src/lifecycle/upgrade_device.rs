@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use fleetgrant_core::credit::Stock;
 use fleetgrant_core::domain::{
     DeviceId, EntitlementId, EntitlementState, LinkKind, ProductId, Timestamp,
 };
 use fleetgrant_core::operator::{Of, OperatorError, Provision};
 use fleetgrant_core::outcome::Outcome;
 use fleetgrant_core::rule::Rule;
-use fleetgrant_core::succession::Succession;
+use fleetgrant_core::succession::{self, Succession, SuccessionError};
 
 use super::upgrade::{self, Direction, count};
 use super::{EntitlementActError, split};
@@ -56,8 +57,8 @@ pub(crate) fn upgrade_device(
     let Some(to) = product::find(db, order.to)? else {
         return Err(StoreError::Corrupt(format!("product {}", order.to)));
     };
-    let held = entitlement::units_on_device(db, device.as_str())?;
-    let held: BTreeSet<_> = held.into_iter().map(|(id, _)| id).collect();
+    let held = entitlement::rights_on_device(db, device.as_str())?;
+    let held: BTreeSet<_> = held.iter().map(|right| right.entitlement_id.0).collect();
     let mut outcomes = Vec::new();
     for id in held {
         let Some(old) = entitlement::find(db, id)? else {
@@ -214,7 +215,7 @@ fn successor(
     let Some(made) = entitlement::by_reference(db, &old.system, &reference)? else {
         let made = Entitlement {
             product_id: to.id,
-            ..split::part_of(old, 0, &reference, None, occasion)
+            ..split::part_of(old, Stock::NONE, &reference, None, occasion)
         };
         let link = Link::new(old.id.0, made.id.0, LinkKind::Upgrade, 0, occasion.at);
         entitlement::insert(db, &made)?;
@@ -225,17 +226,28 @@ fn successor(
     let link = link::to(db, made.id.0)?;
     let link = link.filter(|link| link.from_id == old.id && link.kind.0 == LinkKind::Upgrade);
     Ok(match link {
-        Some(link) if made.product_id == to.id => Ok((made, link)),
+        Some(link) if made.product_id == to.id => match succession::takes_more(made.state.0) {
+            Ok(()) => Ok((made, link)),
+            Err(reason) => Err(upgrade::refusal(&made, reason)),
+        },
         _ => Err(EntitlementActError::ReferenceTaken(reference)),
     })
+}
+
+const fn is_for_a_hold(reason: &EntitlementActError) -> bool {
+    matches!(
+        reason,
+        EntitlementActError::Succession {
+            reason: SuccessionError::OnHold,
+            ..
+        }
+    )
 }
 
 /// The rule by which nothing of an entitlement is given, as it stands.
 fn denied(old: &Entitlement, reason: &EntitlementActError) -> Option<Kept> {
     let rule = match old.state.0 {
-        EntitlementState::Active if matches!(reason, EntitlementActError::PartyNotActive(_)) => {
-            Rule::PartyOnHold
-        }
+        EntitlementState::Active if is_for_a_hold(reason) => Rule::PartyOnHold,
         EntitlementState::Active => return None,
         EntitlementState::Draft => Rule::Draft,
         EntitlementState::Hold => Rule::Hold,

@@ -4,6 +4,7 @@
 mod campaigns;
 mod delays;
 mod hand;
+mod hand_over;
 mod history;
 mod imported;
 mod ledger;

@@ -3,8 +3,9 @@
 use diesel::prelude::*;
 use fleetgrant_core::credit::Stock;
 use fleetgrant_core::domain::{
-    ActivationKind, EntitlementId, EntitlementState, Holds, LicenseModel, LicenseModelId,
-    OrderLineId, PartyId, ProductId, Purpose, Scope, Source, StartBasis, Timestamp,
+    ActivationId, ActivationKind, ActivationState, EntitlementId, EntitlementState, Holds,
+    LicenseModel, LicenseModelId, OrderLineId, PartyId, ProductId, Purpose, Scope, Source,
+    StartBasis, Timestamp,
 };
 use fleetgrant_core::lifecycle::Posture;
 
@@ -226,24 +227,24 @@ pub fn update(db: &mut Db, entitlement: &Entitlement) -> Result<(), StoreError> 
     conversation::time_reservations(db, entitlement.id.0)
 }
 
-/// Makes a part of an entitlement one of its own, with those of its units that are in use on a
-/// device that takes them along; false if the whole is not any more as this was decided on.
+/// Makes a part of an entitlement one of its own, and leaves the rest; false if the whole is not any
+/// more as this was decided on.
 pub fn hand_over_units(
     db: &mut Db,
     whole: &Entitlement,
+    left: Stock,
     part: &Entitlement,
-    live: i64,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let units = if whole.unlimited { 0 } else { part.units };
     let changed = on!(db, c => diesel::update(table::table.find(whole.id))
         .filter(table::units.eq(whole.units))
         .filter(table::live_units.eq(whole.live_units))
+        .filter(table::overdraft.eq(whole.overdraft))
         .filter(table::pending_credit.eq(whole.pending_credit))
         .set((
-            table::units.eq(whole.units - units),
-            table::live_units.eq(whole.live_units - live),
-            table::overdraft.eq(whole.overdraft - part.overdraft),
+            table::units.eq(i64::from(left.units)),
+            table::live_units.eq(i64::from(left.live)),
+            table::overdraft.eq(i64::from(left.overdraft)),
             table::changed_at.eq(Micros(now)),
         ))
         .execute(c))?;
@@ -253,30 +254,41 @@ pub fn hand_over_units(
     Ok(changed == 1)
 }
 
-/// Units that a device holds for good, activation by activation.
-pub fn units_on_device(db: &mut Db, device: &str) -> Result<Vec<(EntitlementId, i64)>, StoreError> {
-    let held: Vec<(Octets<EntitlementId>, i64)> = on!(db, c => activations::table
-        .filter(activations::device_id.eq(device))
-        .filter(activations::kind.eq(Code(ActivationKind::Normal)))
-        .filter(HoldsUnits)
-        .select((activations::entitlement_id, activations::units))
-        .load(c))?;
-    Ok(held.into_iter().map(|(id, units)| (id.0, units)).collect())
+/// Units of an entitlement that a device holds.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = activations)]
+pub struct Right {
+    /// The activation.
+    pub id: Octets<ActivationId>,
+    /// Of which entitlement.
+    pub entitlement_id: Octets<EntitlementId>,
+    /// How many.
+    pub units: i64,
+    /// What kind of right.
+    pub kind: Code<ActivationKind>,
+    /// Where it stands.
+    pub state: Code<ActivationState>,
 }
 
-/// Makes what a device holds of one entitlement that of another.
+/// What a device holds, activation by activation.
+pub fn rights_on_device(db: &mut Db, device: &str) -> Result<Vec<Right>, StoreError> {
+    Ok(on!(db, c => activations::table
+        .filter(activations::device_id.eq(device))
+        .filter(HoldsUnits)
+        .order(activations::id)
+        .select(Right::as_select())
+        .load(c))?)
+}
+
+/// Makes activations of one entitlement those of another.
 pub fn move_activations(
     db: &mut Db,
-    device: &str,
-    from: Octets<EntitlementId>,
+    moved: &[Octets<ActivationId>],
     to: Octets<EntitlementId>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     on!(db, c => diesel::update(activations::table)
-        .filter(activations::device_id.eq(device))
-        .filter(activations::entitlement_id.eq(from))
-        .filter(activations::kind.eq(Code(ActivationKind::Normal)))
-        .filter(HoldsUnits)
+        .filter(activations::id.eq_any(moved))
         .set((
             activations::entitlement_id.eq(to),
             activations::changed_at.eq(Micros(now)),

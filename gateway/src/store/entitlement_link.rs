@@ -1,7 +1,10 @@
 //! Which entitlement came of which, and what renewed it.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{ActivationKind, EntitlementId, LinkKind, RemovalReason, Timestamp};
+use fleetgrant_core::domain::{
+    ActivationKind, ActivationState, EntitlementId, LinkKind, RemovalReason, Timestamp,
+};
+use fleetgrant_core::succession;
 
 use super::column::{Code, Micros, Octets};
 use super::condition::HoldsUnits;
@@ -104,14 +107,16 @@ pub fn under_way_on(db: &mut Db, device: &str) -> Result<Vec<Link>, StoreError> 
         .load(c))?)
 }
 
-/// The upgrade that takes the place of an entitlement, if one is under way.
-pub fn upgrade_of(db: &mut Db, from: EntitlementId) -> Result<Option<Link>, StoreError> {
-    Ok(on!(db, c => links::table
-        .filter(links::from_id.eq(Octets(from)))
-        .filter(links::waiting_units.gt(0))
-        .select(Link::as_select())
-        .first(c)
-        .optional())?)
+/// Whether an upgrade is under way that takes the place of an entitlement, or that it takes the place
+/// of another by.
+pub fn is_under_way(db: &mut Db, id: EntitlementId) -> Result<bool, StoreError> {
+    let of = links::from_id
+        .eq(Octets(id))
+        .or(links::to_id.eq(Octets(id)));
+    Ok(on!(db, c => diesel::select(diesel::dsl::exists(
+        links::table.filter(of).filter(links::waiting_units.gt(0)),
+    ))
+    .get_result(c))?)
 }
 
 /// Writes how many units of an upgrade wait; false if another was faster.
@@ -132,33 +137,43 @@ pub fn grow(db: &mut Db, link: &Link, units: i64) -> Result<bool, StoreError> {
     Ok(changed == 1)
 }
 
-/// Units of an entitlement that are in use, but for those that another right takes the place of:
-/// on one device, or on all.
+/// Units of an entitlement for which another right takes the place: those that one device is meant to
+/// have ([`succession::is_followed`]), or those of all that [wait](succession::waits).
 pub fn units_waiting(
     db: &mut Db,
     from: EntitlementId,
     device: Option<&str>,
 ) -> Result<i64, StoreError> {
-    type Held = (i64, Option<Code<RemovalReason>>);
+    type Held = (
+        i64,
+        Code<ActivationKind>,
+        Code<ActivationState>,
+        Option<Code<RemovalReason>>,
+    );
     let held: Vec<Held> = on!(db, c => {
         let mut query = activations::table
             .filter(activations::entitlement_id.eq(Octets(from)))
-            .filter(activations::kind.eq(Code(ActivationKind::Normal)))
             .filter(HoldsUnits)
-            .select((activations::units, activations::removal_reason))
+            .select((
+                activations::units,
+                activations::kind,
+                activations::state,
+                activations::removal_reason,
+            ))
             .into_boxed();
         if let Some(device) = device {
-            query = query
-                .filter(activations::device_id.eq(device))
-                .filter(activations::removal_reason.is_null());
+            query = query.filter(activations::device_id.eq(device));
         }
         query.load(c)
     })?;
-    let superseded = Some(Code(RemovalReason::Supersede));
+    let counts = |(_, kind, state, removal): &Held| match device {
+        Some(_) => succession::is_followed(kind.0, state.0),
+        None => succession::waits(kind.0, state.0, removal.map(|reason| reason.0)),
+    };
     Ok(held
         .into_iter()
-        .filter(|(_, reason)| *reason != superseded)
-        .map(|(units, _)| units)
+        .filter(counts)
+        .map(|(units, ..)| units)
         .sum())
 }
 

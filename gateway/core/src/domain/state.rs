@@ -302,6 +302,15 @@ impl ActivationState {
                 | Self::Orphaned
         )
     }
+
+    /// Whether the device is meant to have what stands so.
+    #[must_use]
+    pub const fn is_wanted(self) -> bool {
+        matches!(
+            self,
+            Self::Reserved | Self::Published | Self::Activated | Self::Suspended
+        )
+    }
 }
 
 named! {

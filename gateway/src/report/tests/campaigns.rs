@@ -421,6 +421,37 @@ fn units_of_devices_that_were_not_upgraded_stay_when_free_ones_go() {
     assert_eq!((stock(&ledger, OLD), new), ((3, 3), (5, 2)));
 }
 
+/// They would be nobody's there.
+#[test]
+fn free_units_do_not_go_where_nothing_more_is_given() {
+    const OLD: &str = "O-1/1/P/perpetual";
+    let mut ledger = fleet_to_upgrade_of(8);
+    let operator = operator(&ledger);
+    let mut terms = upgrade_terms("two", &[]);
+    terms.plan.move_free_units = true;
+    terms.devices = Selection {
+        ids: vec!["d-1".to_owned(), "d-2".to_owned()],
+        ..Selection::default()
+    };
+    wait_for(operator.create_campaign(terms)).unwrap();
+    round(&ledger);
+    wait_for(operator.tell_campaign("two", Command::Start)).unwrap();
+    round(&ledger);
+    assert_eq!(stock(&ledger, "O-1/1/P/perpetual/two"), (2, 2));
+    all_answer(&mut ledger, "two");
+    let id = ledger.entitlement("O-1/1/P/perpetual/two");
+    let end = Deed::Act(EntitlementAct::Revoke { at: ledger.now });
+    wait_for(operator.act_on(id, end, Effects::Kept)).unwrap();
+    for _ in 0..4 {
+        ledger.wait(60);
+        round(&ledger);
+    }
+    assert_eq!(row(&ledger, "two").state.0, CampaignState::Finished);
+    let new = stock(&ledger, "O-1/1/P/perpetual/two");
+    assert_eq!((stock(&ledger, OLD).0, new.0), (6, 2));
+    assert!(ledger.exported().contains(r#""kept":1"#));
+}
+
 #[test]
 fn an_upgrade_takes_nothing_where_nothing_new_is_given() {
     let ledger = fleet_to_upgrade();

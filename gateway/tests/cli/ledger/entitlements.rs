@@ -291,5 +291,20 @@ fn an_upgrade_follows_the_products_and_closes_what_it_replaces() {
     go("downgrade", "U", "SPEC", "W").ends(REFUSED, &["is being upgraded"]);
     folder
         .run(&["devices", "transfer", "sc-1", "--to", "=Bright & Co"])
-        .ends(REFUSED, &["credit"]);
+        .ends(REFUSED, &["O-1/10", "credit"]);
+    // Nor does what is just being given to devices change hands.
+    folder
+        .run(&["entitlements", "transfer", "U", "--to", "=Bright & Co"])
+        .ends(REFUSED, &["U: it is being upgraded on some devices"]);
+    folder
+        .run(&[
+            "entitlements",
+            "split",
+            "U",
+            "--units",
+            "1",
+            "--reference",
+            "U/a",
+        ])
+        .ends(REFUSED, &["U: it is being upgraded on some devices"]);
 }

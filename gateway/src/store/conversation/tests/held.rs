@@ -4,7 +4,7 @@ use fleetgrant_core::domain::{ActivationState, PartyId, PartyState};
 use fleetgrant_core::event::EventKind;
 use fleetgrant_core::operator::Publish;
 use fleetgrant_core::outcome::WantVerdict;
-use fleetgrant_core::party::PartyAct;
+use fleetgrant_core::party::{MergeError, PartyAct};
 use fleetgrant_core::rule::Rule;
 
 use super::*;
@@ -200,7 +200,10 @@ fn a_hold_does_not_end_by_a_merger() {
     };
     let merged = fixture.store.write_blocking("merge", merge).unwrap();
     assert!(
-        matches!(&merged, Attempt::Refused(EntitlementActError::MergedOnHold)),
+        matches!(
+            &merged,
+            Attempt::Refused(EntitlementActError::Merge(MergeError::OnHold))
+        ),
         "{merged:?}"
     );
 }
