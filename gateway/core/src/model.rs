@@ -2,7 +2,12 @@
 //! whole or not at all.
 
 mod apply;
+mod hand_over;
 mod snapshot;
+mod upgrade;
+
+pub use hand_over::NotHandedOver;
+pub use upgrade::{Successor, Upgrade};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +38,9 @@ pub struct World {
     own_policies: BTreeMap<EntitlementId, Arc<TierPolicy>>,
     /// Parties on hold.
     held: BTreeSet<PartyId>,
+    /// Parties that became others.
+    merged: BTreeMap<PartyId, PartyId>,
+    upgrades: Vec<Upgrade>,
     taken_up: BTreeMap<ActivationId, u32>,
     /// Units credited while in use.
     pending_credit: BTreeMap<EntitlementId, u32>,
@@ -101,6 +109,7 @@ impl World {
         if let Some(entitlement) = self.entitlements.get_mut(&id) {
             entitlement.quantity = Quantity::Units(stock.units);
             entitlement.live = stock.live;
+            entitlement.overdraft = stock.overdraft;
         }
     }
 
@@ -175,10 +184,27 @@ impl World {
             .map(|(_, activation)| activation)
     }
 
+    /// Every entitlement.
+    pub fn entitlements(&self) -> impl Iterator<Item = &Entitlement> {
+        self.entitlements.values()
+    }
+
+    /// Every device.
+    pub fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.devices.values()
+    }
+
     /// An activation.
     #[must_use]
     pub fn activation(&self, id: ActivationId) -> Option<&Activation> {
         self.activations.get(&id).map(|(_, activation)| activation)
+    }
+
+    /// An activation, and the device it is on.
+    #[must_use]
+    pub fn activation_on(&self, id: ActivationId) -> Option<(&DeviceId, &Activation)> {
+        let (device, activation) = self.activations.get(&id)?;
+        Some((device, activation))
     }
 
     /// An activation, to be changed behind the core's back.
