@@ -10,6 +10,7 @@ mod cases;
 mod co_term;
 mod codes;
 mod completions;
+mod contract_list;
 mod contracts;
 mod devices;
 mod doctor;
@@ -43,6 +44,8 @@ mod remote;
 mod report;
 mod scale;
 mod serve;
+mod shipments;
+mod skus;
 mod stdout;
 mod temporary;
 mod until;
@@ -125,11 +128,14 @@ enum Command {
     Import(import::Args),
     Parties(parties::Args),
     Orders(orders::Args),
+    Shipments(shipments::Args),
     Devices(devices::Args),
     Entitlements(entitlements::Args),
     Activations(activations::Args),
     Models(models::Args),
     Products(products::Args),
+    Skus(skus::Args),
+    Contracts(contract_list::Args),
     Policies(policies::Args),
     Campaigns(campaigns::Args),
     Cases(cases::Args),
@@ -187,6 +193,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&global, &args),
         Command::Parties(args) => parties::run(&global, &args),
         Command::Orders(args) => orders::run(&global, &args),
+        Command::Shipments(args) => shipments::run(&global, &args),
         Command::Devices(args) => devices::run(&global, &args),
         Command::Entitlements(args) => entitlements::run(&global, &args),
         Command::Activations(args) => activations::run(&global, &args),
@@ -199,6 +206,8 @@ pub fn main() -> ExitCode {
         Command::Migration(args) => migration::run(&global, &args),
         Command::Models(args) => models::run(&global, &args),
         Command::Products(args) => products::run(&global, &args),
+        Command::Skus(args) => skus::run(&global, &args),
+        Command::Contracts(args) => contract_list::run(&global, &args),
         Command::Policies(args) => policies::run(&global, &args),
         Command::Offline(args) => offline::run(&global, &args),
         Command::Inspect(args) => inspect::run(&args),

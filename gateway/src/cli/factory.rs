@@ -2,6 +2,7 @@
 
 mod grants;
 mod reserve;
+mod run_list;
 mod runs;
 mod yields;
 

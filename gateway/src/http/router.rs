@@ -15,11 +15,11 @@ use super::kept::{self, Kept};
 use super::problem::{self, Problem, ProblemKind};
 use super::{
     Api, activation_acts, activations, bulk, caller, campaign_acts, campaigns, case_acts, cases,
-    checkpoints, co_terms, code_acts, contracts, customers, device_acts, device_events,
-    device_keys, device_moves, devices, entitlement_acts, entitlements, events, factory, grants,
-    guard, health, history, imports, key, keys, license_models, line, migrations, openapi,
-    order_acts, orders, packs, parties, party_acts, policies, policy_overrides, products,
-    reconcile, reports, roles, webhook_acts, webhooks,
+    checkpoints, co_terms, code_acts, contract_list, contracts, customers, device_acts,
+    device_events, device_keys, device_moves, devices, entitlement_acts, entitlements, events,
+    factory, grants, guard, health, history, imports, key, keys, license_models, line, migrations,
+    openapi, order_acts, orders, packs, parties, party_acts, policies, policy_overrides, products,
+    reconcile, reports, roles, runs, shipments, skus, webhook_acts, webhooks,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -76,10 +76,13 @@ fn described(kept: Kept) -> OpenApiRouter<Api> {
         .routes(routes!(co_terms::co_term))
         .routes(routes!(products::list))
         .routes(routes!(products::show))
+        .routes(routes!(skus::list))
         .routes(routes!(license_models::list))
         .routes(routes!(orders::list))
         .routes(routes!(orders::show))
         .routes(routes!(order_acts::act))
+        .routes(routes!(shipments::list))
+        .routes(routes!(shipments::show))
         .routes(routes!(entitlements::list))
         .routes(routes!(entitlements::show))
         .routes(routes!(entitlement_acts::act))
@@ -108,6 +111,7 @@ fn described(kept: Kept) -> OpenApiRouter<Api> {
         .routes(routes!(cases::show))
         .routes(routes!(case_acts::approve))
         .routes(routes!(case_acts::refuse))
+        .routes(routes!(contract_list::list))
         .routes(routes!(contracts::effective))
         .routes(routes!(contracts::put))
         .routes(routes!(contracts::end))
@@ -138,7 +142,7 @@ fn described(kept: Kept) -> OpenApiRouter<Api> {
         .routes(routes!(factory::reserve))
         .routes(routes!(grants::make))
         .routes(routes!(line::stations, line::put_station))
-        .routes(routes!(line::open_run))
+        .routes(routes!(runs::list, line::open_run))
         .routes(routes!(line::close_runs))
         .routes(routes!(line::scrap))
         .routes(routes!(packs::list))

@@ -1,8 +1,8 @@
 //! What a key of a product line may touch: everything else does not exist for it.
 //!
 //! A device is of the line whose trust anchor vouches for it; activations and cases are of their
-//! device's line; entitlements, and packs of codes, of their product's. Orders, batches and campaigns are of
-//! a line if they are of nothing else. `docs/api.md` has the table.
+//! device's line, as runs are; entitlements, and packs of codes, of their product's. Orders with their
+//! shipments, SKUs, batches and campaigns are of a line if they are of nothing else. `docs/api.md` has the table.
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use fleetgrant_core::domain::{

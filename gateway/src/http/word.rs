@@ -60,6 +60,7 @@ words! {
     CaseState: domain::CaseState,
     CaseStep: domain::CaseStep,
     CodeState: domain::CodeState,
+    ContractState: domain::ContractState,
     CatalogueState: domain::CatalogueState,
     CredentialState: domain::CredentialState,
     DeviceState: domain::DeviceState,

@@ -78,6 +78,7 @@ domain_enums!(
     domain::CaseStep,
     domain::CatalogueState,
     domain::CodeState,
+    domain::ContractState,
     domain::CredentialState,
     domain::DeliveryState,
     domain::KeyLoss,

@@ -2,20 +2,15 @@
 //! bought ends.
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{ContractId, PartyId, Timestamp};
+use fleetgrant_core::domain::{ContractId, ContractState, PartyId, Timestamp};
 use fleetgrant_core::event::{Event, EventKind};
 
-use super::column::{Micros, Octets};
+use super::column::{Code, Micros, Octets};
 use super::event::{self, Occasion, Stream};
 use super::policy_override::{self, Contradicted, Reach};
 use super::schema::contracts as table;
 use super::{Db, StoreError, id};
 use crate::policy_layers::{Named, Terms};
-
-/// In force.
-pub(super) const ACTIVE: i16 = 1;
-/// Not any more.
-const ENDED: i16 = 2;
 
 /// A contract in force.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -63,7 +58,7 @@ pub fn co_term_of(db: &mut Db, party: PartyId) -> Result<Option<Timestamp>, Stor
 pub fn of_party(db: &mut Db, party: PartyId) -> Result<Option<InForce>, StoreError> {
     Ok(on!(db, c => table::table
         .filter(table::party_id.eq(Octets(party)))
-        .filter(table::state.eq(ACTIVE))
+        .filter(table::state.eq(Code(ContractState::Active)))
         .select(InForce::as_select())
         .first(c)
         .optional())?)
@@ -152,7 +147,7 @@ pub fn put_in_force(
         table::reference.eq(reference),
         table::policy.eq(&json),
         table::coterm_at.eq(coterm_at),
-        table::state.eq(ACTIVE),
+        table::state.eq(Code(ContractState::Active)),
         table::created_at.eq(Micros(occasion.at)),
     );
     on!(db, c => diesel::insert_into(table::table).values(row).execute(c))?;
@@ -205,8 +200,8 @@ pub(super) fn hand_over(db: &mut Db, from: PartyId, to: PartyId) -> Result<usize
 fn end_of(db: &mut Db, party: PartyId) -> Result<(), StoreError> {
     on!(db, c => diesel::update(table::table)
         .filter(table::party_id.eq(Octets(party)))
-        .filter(table::state.eq(ACTIVE))
-        .set(table::state.eq(ENDED))
+        .filter(table::state.eq(Code(ContractState::Active)))
+        .set(table::state.eq(Code(ContractState::Ended)))
         .execute(c))?;
     Ok(())
 }

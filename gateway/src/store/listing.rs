@@ -5,17 +5,22 @@
 
 mod activation;
 mod case;
+mod contract;
 mod device;
 mod entitlement;
 mod order;
 pub(crate) mod part;
 mod party;
 mod product;
+mod run;
+mod shipment;
+mod sku;
 mod small;
 
 pub(crate) use activation::IsAside;
 pub use activation::{ActivationFilter, ActivationRow, ActivationSort, activations};
 pub use case::{CaseFilter, CaseSort, cases};
+pub use contract::{ContractFilter, ContractRow, ContractSort, contracts};
 pub use device::{CredentialRow, DeviceFilter, DeviceRow, DeviceSort, credentials, devices};
 pub(crate) use entitlement::term_end;
 pub use entitlement::{
@@ -27,6 +32,9 @@ pub use order::{
 pub use part::{Column, Part, Place, Placed, Sort, SortBy, Unsortable, Value};
 pub use party::{PartyFilter, PartySort, parties};
 pub use product::{ProductFilter, ProductRow, ProductSort, products};
+pub use run::{RunFilter, RunRow, RunSort, runs};
+pub use shipment::{ShipmentFilter, ShipmentRow, ShipmentSort, shipments, shipped_devices};
+pub use sku::{GivenRow, SkuFilter, SkuRow, SkuSort, skus};
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use fleetgrant_core::domain::{EntitlementId, PartyId, PolicyOverrideId, PolicyState, ProductId};
+use fleetgrant_core::domain::{
+    ContractState, EntitlementId, PartyId, PolicyOverrideId, PolicyState, ProductId,
+};
 use fleetgrant_core::event::{Event, EventKind};
 use fleetgrant_core::tier::{Layer, TierPolicy};
 
@@ -468,7 +470,7 @@ fn contracts_within(db: &mut Db, reach: Reach<'_>) -> Result<Vec<OfContract>, St
     let found: Vec<(String, Option<String>, String, Option<String>)> = on!(db, c => {
         let mut query = contracts::table
             .inner_join(parties::table)
-            .filter(contracts::state.eq(contract::ACTIVE))
+            .filter(contracts::state.eq(Code(ContractState::Active)))
             .filter(contracts::policy.is_not_null())
             .order(contracts::reference)
             .select((

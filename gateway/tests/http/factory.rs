@@ -54,6 +54,31 @@ async fn a_device_is_tried_on_the_line_and_scrapped() {
         .await
         .is_problem(409, "refused");
 
+    let runs = async |filter: &str| {
+        let runs = desk.get(&format!("/api/v1/runs?{filter}")).await;
+        let runs = runs["items"].as_array().unwrap().clone();
+        runs.iter()
+            .map(|run| run["attempt"].as_i64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(runs("").await, [1, 2]);
+    assert_eq!(runs("state=fail").await, [1]);
+    assert_eq!(runs("state=scrapped&station=final").await, [2]);
+    assert_eq!(runs("station=none").await, [0; 0]);
+    assert_eq!(runs("batch=B-26-09&sort=-device").await, [2, 1]);
+    assert_eq!(runs("device=pump-SN-0001").await, [0; 0]);
+    let first = desk.get("/api/v1/runs?limit=1").await["items"][0].clone();
+    assert_eq!(
+        (&first["device"], &first["batch"], &first["operator"]),
+        (&json!(DEVICE), &json!("B-26-09"), &json!("ann"))
+    );
+    let builder = desk
+        .api
+        .key_for(Role::Factory, Some(desk.api.party("P-10").await))
+        .await;
+    let theirs = desk.api.get_as(&builder, "/api/v1/runs").await.json();
+    assert_eq!(theirs["items"], json!([]));
+
     let yields = desk.get("/api/v1/reports/yield").await;
     assert_eq!(
         yields,

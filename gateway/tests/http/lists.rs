@@ -42,6 +42,8 @@ async fn every_list_is_the_same_whatever_the_pages() {
         ("parties", 5),
         ("products", 3),
         ("orders", 3),
+        ("skus", 3),
+        ("shipments", 3),
         ("entitlements", 9),
         ("devices", 5),
         ("activations", 0),
@@ -87,6 +89,27 @@ async fn filters_choose_rows() {
             vec!["pump-SN-0004"],
         ),
         ("devices?state=quarantined", "id", vec![]),
+        (
+            "skus?product=PUMP-PRO&model=perpetual",
+            "part_number",
+            vec![],
+        ),
+        (
+            "skus?product=PUMP-PRO&model=subscription",
+            "part_number",
+            vec!["4711-PRO", "4711-SUITE"],
+        ),
+        (
+            "skus?part_number=4711-BASE",
+            "title",
+            vec!["Pump with base software"],
+        ),
+        (
+            "shipments?since=2026-09-11T00:00:00Z&until=2026-09-13T00:00:00Z",
+            "reference",
+            vec!["DN-9002"],
+        ),
+        ("shipments?state=returned", "reference", vec![]),
         (
             "entitlements?reference=GW-1&product=PUMP-PRO",
             "license_model",
@@ -169,6 +192,46 @@ async fn a_party_sees_its_own_and_nothing_tells_it_of_the_rest() {
             assert_eq!(answer.status, if own { 200 } else { 404 }, "{answer:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_party_sees_the_shipments_of_its_orders() {
+    let api = Served::with_samples().await;
+    let (clinic, partner) = (api.party("C-200").await, api.party("P-10").await);
+    let customer = api.key_for(Role::Customer, Some(clinic)).await;
+    let seller = api.key_for(Role::Partner, Some(partner)).await;
+    let admin = api.key(Role::Admin).await;
+    let all = all(&api, &admin, "/api/v1/shipments", 1).await;
+    assert_eq!(texts(&all, "reference"), ["DN-9001", "DN-9002", "DN-9003"]);
+    for (key, own) in [
+        (&customer, vec!["DN-9003"]),
+        (&seller, vec!["DN-9001", "DN-9002"]),
+    ] {
+        let shown = api.get_as(key, "/api/v1/shipments").await.json();
+        assert_eq!(texts(shown["items"].as_array().unwrap(), "reference"), own);
+        for shipment in &all {
+            let id = shipment["id"].as_str().unwrap();
+            let answer = api.get_as(key, &format!("/api/v1/shipments/{id}")).await;
+            let is_own = own.contains(&shipment["reference"].as_str().unwrap());
+            assert_eq!(answer.status, if is_own { 200 } else { 404 }, "{answer:?}");
+        }
+    }
+    // To ask for another's is no way round.
+    let others = format!("/api/v1/shipments?party={partner}");
+    let others = api.get_as(&customer, &others).await.json();
+    assert_eq!(others["items"], serde_json::json!([]));
+    let first = all[0]["id"].as_str().unwrap();
+    let sheet = api
+        .get_as(&admin, &format!("/api/v1/shipments/{first}"))
+        .await
+        .json();
+    assert_eq!(
+        sheet["devices"],
+        serde_json::json!([
+            {"serial": "SN-0001", "device": "pump-SN-0001"},
+            {"serial": "SN-0002", "device": "pump-SN-0002"},
+        ])
+    );
 }
 
 #[tokio::test]

@@ -70,6 +70,15 @@ async fn a_key_of_a_line_is_told_of_its_own_and_of_no_other() {
             "batches?reference=B-both".to_owned(),
             format!("parties?external_id=C-{}", other.name),
             format!("products?code={}", other.product_code),
+            format!("skus?part_number=S-{}", other.name),
+            "skus?part_number=S-both".to_owned(),
+            format!("skus?product={}", other.product_code),
+            format!("shipments?reference=DN-{}", other.name),
+            "shipments?reference=DN-both".to_owned(),
+            format!("shipments?order={}", other.order),
+            format!("shipments?party={}", other.owner),
+            format!("contracts?party={}", other.owner),
+            format!("contracts?reference=F-{}", other.name),
         ] {
             let none = json!({"items": [], "next": null});
             assert_eq!(scene.get(&line.key, &list).await.json(), none, "{list}");
@@ -97,6 +106,23 @@ async fn a_key_of_a_line_is_told_of_its_own_and_of_no_other() {
         // Sorted by what an index of all lines has, the rows of one might be far between.
         let sorted = scene.get(&line.key, "devices?sort=serial").await;
         sorted.is_problem(400, "bad-query");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_a_line_is_told_of_the_runs_of_its_devices() {
+    let (scene, lines) = Scene::open().await;
+    scene.scrap().await;
+    for line in &lines {
+        let runs = scene.get(&line.key, "runs").await.json();
+        let runs = runs["items"].as_array().unwrap().iter();
+        let devices: Vec<_> = runs.map(|run| run["device"].as_str().unwrap()).collect();
+        assert_eq!(devices.len(), 2, "{devices:?}");
+        let one = line.name.trim_end_matches('s');
+        assert!(
+            devices.iter().all(|device| device.starts_with(one)),
+            "{devices:?}"
+        );
     }
 }
 

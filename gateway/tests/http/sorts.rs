@@ -24,6 +24,15 @@ async fn full() -> Desk {
         let name = format!("n{number}");
         let station = json!({"name": format!("Line {number}")});
         made(&desk, &name, "/api/v1/stations", station).await;
+        if let Some(serial) = [1, 2].get(number) {
+            let device = format!("pump-SN-000{serial}");
+            let run = json!({"device": device, "station": format!("Line {number}")});
+            made(&desk, &format!("r{number}"), "/api/v1/runs", run).await;
+        }
+        let contract = json!({"reference": format!("F-{number}"), "terms": {"grace_days": number}});
+        let party = desk.api.party("C-200").await;
+        let path = format!("/api/v1/parties/{party}/contract");
+        made(&desk, &format!("f{number}"), &path, contract).await;
         let webhook = json!({"name": name, "url": "https://erp.example.com/", "all": true});
         made(&desk, &format!("w{number}"), "/api/v1/webhooks", webhook).await;
         let key = json!({"name": name, "roles": ["auditor"], "lives_seconds": 1_000 - number});
@@ -152,7 +161,7 @@ async fn every_list_comes_in_each_of_its_orders_whatever_the_pages() {
     let desk = full().await;
     let (api, key) = (&desk.api, &desk.key);
     let lists = lists(api).await;
-    assert!(lists.len() >= 20, "{lists:#?}");
+    assert!(lists.len() >= 26, "{lists:#?}");
     for (path, orders) in &lists {
         let path = path
             .replace("{device}", DEVICE)

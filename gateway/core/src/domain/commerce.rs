@@ -51,6 +51,16 @@ named! {
 }
 
 named! {
+    /// Where a contract stands.
+    ContractState("contract state") {
+        /// In force.
+        Active = 1 "active",
+        /// Another is in force for the party, or none.
+        Ended = 2 "ended",
+    }
+}
+
+named! {
     /// Where an order, or a line of it, stands.
     OrderState("order state") {
         /// As first received.

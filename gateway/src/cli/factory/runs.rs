@@ -5,6 +5,7 @@ mod remote;
 use anyhow::anyhow;
 use fleetgrant_core::domain::DeviceId;
 
+use super::run_list;
 use crate::cli::ledger::{Ledger, SortArgs, actor, device_id};
 use crate::cli::output::{self, Format, row};
 use crate::cli::{Failure, Global, OrUnavailable, Remote, note};
@@ -54,7 +55,7 @@ struct List {
     output: Format,
 }
 
-/// Open, close or scrap what is tried on the line
+/// Open, close, scrap or list what is tried on the line
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
     #[command(subcommand)]
@@ -66,6 +67,7 @@ enum RunCommand {
     Open(Open),
     Close(Close),
     Scrap(Scrap),
+    List(run_list::List),
 }
 
 /// Begin a try of a device at a station
@@ -197,6 +199,7 @@ pub(super) fn runs(global: &Global, args: &RunArgs) -> Result<(), Failure> {
         RunCommand::Open(args) => open(&ledger, args),
         RunCommand::Close(args) => close(&ledger, args),
         RunCommand::Scrap(args) => scrap(&ledger, args),
+        RunCommand::List(args) => run_list::list(&ledger, args),
     }
 }
 

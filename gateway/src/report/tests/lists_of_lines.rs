@@ -17,6 +17,7 @@ pub(super) fn a_large_and_a_small_line() -> Ledger {
     );
     let mut parties = "system,party,name\n".to_owned();
     let mut orders = "system,order,ordered_at,sold_to,line,sku,quantity\n".to_owned();
+    let mut shipments = "system,shipment,order,line,quantity,shipped_at\n".to_owned();
     let mut manifest = "serial,product_line,system,owner\n".to_owned();
     for (number, device) in (1..=8).chain(101..=103).enumerate() {
         let is_pump = device < ledger::SECOND_LINE;
@@ -32,13 +33,19 @@ pub(super) fn a_large_and_a_small_line() -> Ledger {
             "erp,O-{rank:02}-{device},2026-10-{:02},C-{device},1,{sku},2\n",
             1 + rank
         ));
+        shipments.push_str(&format!(
+            "erp,DN-{rank:02}-{device},O-{rank:02}-{device},1,1,2026-10-{:02}\n",
+            2 + rank
+        ));
         manifest.push_str(&format!("{device},{line},erp,C-{device}\n"));
     }
     orders.push_str("erp,O-both,2026-10-20,C-1,1,BOTH,2\nerp,O-any,2026-10-20,C-2,1,ANY,2\n");
+    shipments.push_str("erp,DN-both,O-both,1,1,2026-10-21\nerp,DN-any,O-any,1,1,2026-10-21\n");
     for (kind, text) in [
         (Kind::Parties, parties),
         (Kind::Orders, orders),
         (Kind::Manifest, manifest),
+        (Kind::Shipments, shipments),
     ] {
         ledger.import(kind, &text);
     }
@@ -57,7 +64,9 @@ pub(super) fn a_large_and_a_small_line() -> Ledger {
 
 #[test]
 fn a_list_of_a_line_is_what_of_the_list_belongs_to_it() {
-    use listing::{ActivationFilter, CaseFilter, EntitlementFilter, OrderFilter, PartyFilter};
+    use listing::{
+        ActivationFilter, CaseFilter, EntitlementFilter, OrderFilter, PartyFilter, ShipmentFilter,
+    };
     use listing::{Part, Place, Placed as _, Sort, SortBy as _};
     let ledger = a_large_and_a_small_line();
     macro_rules! list {
@@ -134,6 +143,13 @@ fn a_list_of_a_line_is_what_of_the_list_belongs_to_it() {
         listing::orders,
         |row: &listing::OrderRow| row.id.0.to_string(),
         |index, row: &listing::OrderRow| is_named(index, &row.reference)
+    );
+    list!(
+        ShipmentFilter,
+        ShipmentSort,
+        listing::shipments,
+        |row: &listing::ShipmentRow| row.id.0.to_string(),
+        |index, row: &listing::ShipmentRow| is_named(index, &row.reference)
     );
     // Who bought for both owns of both.
     let owns =

@@ -17,10 +17,11 @@ use super::*;
 use crate::store::{Db, StoreError};
 
 /// What grows with the fleet.
-const GROWING: [&str; 14] = [
+const GROWING: [&str; 16] = [
     "activations",
     "campaign_devices",
     "cases",
+    "contracts",
     "conversations",
     "devices",
     "entitlements",
@@ -29,6 +30,7 @@ const GROWING: [&str; 14] = [
     "order_lines",
     "orders",
     "parties",
+    "runs",
     "shipment_serials",
     "shipments",
     "webhook_deliveries",

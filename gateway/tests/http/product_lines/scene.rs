@@ -23,6 +23,7 @@ pub(super) struct Line {
     pub(super) entitlement: String,
     pub(super) reference: String,
     pub(super) order: String,
+    pub(super) shipment: String,
     pub(super) activation: String,
     pub(super) case: String,
     pub(super) batch: String,
@@ -33,7 +34,7 @@ pub(super) struct Line {
 
 impl Line {
     /// What nobody may be told who has nothing to do with the line.
-    pub(super) fn traces(&self) -> [&str; 15] {
+    pub(super) fn traces(&self) -> [&str; 16] {
         [
             self.name,
             &self.device,
@@ -44,6 +45,7 @@ impl Line {
             &self.entitlement,
             &self.reference,
             &self.order,
+            &self.shipment,
             &self.activation,
             &self.case,
             &self.batch,
@@ -61,6 +63,7 @@ impl Line {
             "{product}" => &self.product,
             "{entitlement}" => &self.entitlement,
             "{order}" => &self.order,
+            "{shipment}" => &self.shipment,
             "{activation}" => &self.activation,
             "{case}" => &self.case,
             "{batch}" => &self.batch,
@@ -127,6 +130,15 @@ impl Scene {
             .send(&format!("campaign {name}"), "campaigns", campaign)
             .await;
         assert_eq!(made.status, 200, "{made:?}");
+        let owner = self
+            .only(&format!("parties?external_id=C-{name}"), "id")
+            .await;
+        let contract = json!({"reference": format!("F-{name}"), "terms": {"grace_days": 7}});
+        let path = format!("parties/{owner}/contract");
+        let put = self
+            .send(&format!("contract {name}"), &path, contract)
+            .await;
+        assert_eq!(put.status, 200, "{put:?}");
         let roles: Vec<_> = ROLES.iter().map(|role| role.as_str()).collect();
         let key = json!({"name": format!("of-{name}"), "roles": roles, "product_line": name});
         let key = self.send(&format!("key {name}"), "keys", key).await.json();
@@ -140,13 +152,14 @@ impl Scene {
             case: self
                 .only(&format!("cases?device={device}&step=approval"), "id")
                 .await,
-            owner: self
-                .only(&format!("parties?external_id=C-{name}"), "id")
-                .await,
+            owner,
             product: self.only(&format!("products?code=PROD-{name}"), "id").await,
             product_code: format!("PROD-{name}"),
             order: self
                 .only(&format!("orders?reference=SO-{name}"), "id")
+                .await,
+            shipment: self
+                .only(&format!("shipments?reference=DN-{name}"), "id")
                 .await,
             batch: self
                 .only(&format!("batches?reference=B-{name}"), "id")
@@ -295,19 +308,23 @@ const FILES: [(&str, &str); 8] = [
         "shipments",
         "system,shipment,order,line,quantity,shipped_at\n\
          erp,DN-pumps,SO-pumps,10,1,2026-09-02\n\
-         erp,DN-valves,SO-valves,10,1,2026-09-02\n",
+         erp,DN-valves,SO-valves,10,1,2026-09-02\n\
+         erp,DN-both,SO-both,10,1,2026-09-02\n",
     ),
 ];
 
 /// What is of both lines, or of none, and so of neither key's.
-pub(super) const OF_BOTH: [&str; 3] = ["B-both", "campaign-of-both", "E-ANY"];
+pub(super) const OF_BOTH: [&str; 5] = ["B-both", "campaign-of-both", "E-ANY", "DN-both", "S-both"];
 
 /// Lists, and what of the own line each has.
-pub(super) fn own_rows(line: &Line) -> [(&'static str, &str); 11] {
+pub(super) fn own_rows(line: &Line) -> [(&'static str, &str); 14] {
     [
         ("parties", &line.owner),
         ("products", &line.product),
         ("orders", &line.order),
+        ("shipments", &line.shipment),
+        ("skus", &line.product_code),
+        ("contracts", &line.owner),
         ("entitlements", &line.entitlement),
         ("devices", &line.device),
         ("activations", &line.activation),

@@ -90,6 +90,12 @@ fn looks(it: &mut Elsewhere) {
     it.done(&["products", "list"]).shows(&["PUMP-PRO"]);
     it.done(&["products", "show", "PUMP-PRO"])
         .shows(&["Infusion pump professional", "profiles"]);
+    it.done(&["skus", "list", "--product", "PUMP-SCAN"])
+        .shows(&["4711-SUITE"]);
+    it.done(&["shipments", "list", "--party", "C-200"])
+        .shows(&["DN-9003", "SO-5002"]);
+    it.done(&["shipments", "show", "DN-9001"])
+        .shows(&["SN-0001", "pump-SN-0002"]);
     it.done(&["models", "list"])
         .shows(&["subscription-lenient"]);
     it.done(&["codes", "list"]).shows(&["SHOW-2026"]);
@@ -298,6 +304,8 @@ fn back_office(it: &mut Elsewhere) {
     it.done(&contract);
     it.done(&["policies", "effective", "C-200"])
         .shows(&["# standard/1+F-1\n", "grace_days = 45"]);
+    it.done(&["contracts", "list", "--state", "active"])
+        .shows(&["F-1", "Lakeside Clinic", "grace_days = 45"]);
     it.done(&["policies", "release", "C-200"]);
     let own = [
         "policies",
@@ -508,6 +516,8 @@ fn line(it: &mut Elsewhere) {
     it.done(&["factory", "run", "open", device, "--station", "final"]);
     it.done(&["factory", "run", "close"]);
     it.done(&["factory", "run", "scrap", device]);
+    it.done(&["factory", "run", "list", "--state", "scrapped"])
+        .shows(&[device, "B-26-09", "final"]);
     let reserve = [
         "factory",
         "reserve",

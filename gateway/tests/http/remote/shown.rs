@@ -71,7 +71,90 @@ async fn what_is_shown_is_what_the_local_database_shows() {
     ] {
         it.done(made);
     }
+    let terms = it.file("terms.toml", "grace_days = 45\n");
+    for made in [
+        &[
+            "policies",
+            "contract",
+            "C-200",
+            &terms,
+            "--reference",
+            "F-1",
+        ][..],
+        &["policies", "contract", "P-10", &terms, "--reference", "F-1"],
+        &[
+            "policies",
+            "contract",
+            "P-10",
+            "--reference",
+            "F-2",
+            "--co-term",
+            "2035-01-01",
+        ],
+        &[
+            "factory",
+            "run",
+            "open",
+            DEVICE,
+            "--station",
+            "theirs",
+            "--operator",
+            "mia",
+        ],
+    ] {
+        it.done(made);
+    }
     let commands: &[&[&str]] = &[
+        &["skus", "list"],
+        &[
+            "skus",
+            "list",
+            "--model",
+            "perpetual",
+            "--sort",
+            "-part_number",
+        ],
+        &[
+            "skus",
+            "list",
+            "--product",
+            "PUMP-PRO",
+            "--model",
+            "perpetual",
+        ],
+        &["shipments", "list"],
+        &[
+            "shipments",
+            "list",
+            "--order",
+            "SO-5001",
+            "--sort",
+            "reference",
+        ],
+        &[
+            "shipments",
+            "list",
+            "--since",
+            "2026-09-12",
+            "--until",
+            "2026-09-18",
+        ],
+        &["shipments", "list", "--limit", "1"],
+        &["shipments", "show", "DN-9001"],
+        &["contracts", "list"],
+        &["contracts", "list", "--party", "P-10", "--state", "ended"],
+        &["contracts", "list", "--sort", "reference", "--limit", "2"],
+        &["factory", "run", "list"],
+        &[
+            "factory",
+            "run",
+            "list",
+            "--manufacturer",
+            "P-10",
+            "--batch",
+            "B-26-09",
+        ],
+        &["factory", "run", "list", "--station", "own"],
         &["parties", "list"],
         &["parties", "list", "--kind", "partner"],
         &["parties", "show", "C-200"],
@@ -138,6 +221,7 @@ async fn what_is_shown_is_what_the_local_database_shows() {
         &["devices", "show", "pump-none"][..],
         &["entitlements", "show", "NONE"],
         &["orders", "show", "NONE"],
+        &["shipments", "show", "NONE"],
         &["devices", "list", "--owner", "Nobody"],
         &["policies", "show", "none"],
     ] {

@@ -4,6 +4,7 @@ use super::{
     Add, RunArgs, RunCommand, StationArgs, StationCommand, show_runs, show_stations, tell_of_run,
     tell_of_station,
 };
+use crate::cli::factory::run_list;
 use crate::cli::remote::{Body, Query};
 use crate::cli::{Failure, Remote, note};
 use crate::http::line::{NewRun, NewStation, Run, RunsClosed, ScrappedDevice, Station};
@@ -54,6 +55,7 @@ pub(super) fn runs(gateway: &Remote, args: &RunArgs) -> Result<(), Failure> {
                 }
             }
         }
+        RunCommand::List(args) => run_list::list_remote(gateway, args),
         RunCommand::Scrap(args) => {
             let asked = ScrappedDevice {
                 device: args.device.to_string(),

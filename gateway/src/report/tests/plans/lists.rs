@@ -168,8 +168,8 @@ fn a_page_in_any_order_reads_no_more_than_the_page() {
         activation_code, api_key, batch, campaign, license_model, policy, station, webhook,
     };
     use listing::{
-        ActivationFilter, CaseFilter, DeviceFilter, EntitlementFilter, OrderFilter, PartyFilter,
-        ProductFilter,
+        ActivationFilter, CaseFilter, ContractFilter, DeviceFilter, EntitlementFilter, OrderFilter,
+        PartyFilter, ProductFilter, RunFilter, ShipmentFilter, SkuFilter,
     };
     let ledger = lived();
     macro_rules! lists {
@@ -188,7 +188,18 @@ fn a_page_in_any_order_reads_no_more_than_the_page() {
         OrderFilter => listing::orders,
         PartyFilter => listing::parties,
         ProductFilter => listing::products,
+        ContractFilter => listing::contracts,
+        RunFilter => listing::runs,
+        ShipmentFilter => listing::shipments,
     );
+    // What copies of a page's SKUs give is of the page.
+    in_each_order(&ledger, Sorting::MayBe, |db, part| {
+        let filter = SkuFilter {
+            part,
+            ..SkuFilter::default()
+        };
+        listing::skus(db, &filter, 101).map(drop)
+    });
     let no = Sorting::No;
     in_each_order(&ledger, no, |db, part| {
         let filter = api_key::ApiKeyFilter {
@@ -396,7 +407,10 @@ fn what_is_of_one_thing_or_few_is_found_by_an_index() {
 /// A list of a small product line is found by what the line has, and put in order.
 #[test]
 fn a_list_of_a_small_line_reads_what_is_of_the_line() {
-    use listing::{ActivationFilter, CaseFilter, EntitlementFilter, OrderFilter, PartyFilter};
+    use listing::{
+        ActivationFilter, CaseFilter, ContractFilter, EntitlementFilter, OrderFilter, PartyFilter,
+        RunFilter, ShipmentFilter,
+    };
     let ledger = lists_of_lines::a_large_and_a_small_line();
     let within = ledger.read(|db| crate::store::product_line::by_name(db, "valves"));
     let within = within.map(|line| line.id.0);
@@ -419,5 +433,118 @@ fn a_list_of_a_small_line_reads_what_is_of_the_line() {
         EntitlementFilter => listing::entitlements,
         OrderFilter => listing::orders,
         PartyFilter => listing::parties,
+        ContractFilter => listing::contracts,
+        RunFilter => listing::runs,
+        ShipmentFilter => listing::shipments,
     );
+}
+
+/// Shipments, contracts and runs, by what of them many have in common and by what few have.
+#[test]
+fn shipments_contracts_and_runs_are_found_by_their_filters() {
+    use fleetgrant_core::domain::{ContractState, OrderId, RunState, ShipmentState};
+    use listing::{ContractFilter, RunFilter, ShipmentFilter};
+    let ledger = lived();
+    let party = || Some(vec![PartyId([1; 16])]);
+    macro_rules! each {
+        ($sorting:expr, $list:path, [$($filter:expr,)*]) => {$(
+            let filter = $filter;
+            filter.check().unwrap();
+            let found = faults(&ledger, &[], $sorting, |db| $list(db, &filter, 101).map(drop));
+            assert!(found.is_empty(), "{found:#?}");
+        )*};
+    }
+    each!(
+        Sorting::No,
+        listing::shipments,
+        [
+            ShipmentFilter {
+                state: Some(ShipmentState::Returned),
+                ..ShipmentFilter::default()
+            },
+            ShipmentFilter {
+                since: Some(ledger.now),
+                until: Some(ledger.now.plus_seconds(DAY)),
+                ..ShipmentFilter::default()
+            },
+        ]
+    );
+    each!(
+        Sorting::MayBe,
+        listing::shipments,
+        [
+            ShipmentFilter {
+                reference: Some("x".to_owned()),
+                ..ShipmentFilter::default()
+            },
+            ShipmentFilter {
+                order: Some(OrderId([1; 16])),
+                ..ShipmentFilter::default()
+            },
+            ShipmentFilter {
+                parties: party(),
+                ..ShipmentFilter::default()
+            },
+        ]
+    );
+    each!(
+        Sorting::No,
+        listing::contracts,
+        [
+            ContractFilter {
+                state: Some(ContractState::Ended),
+                ..ContractFilter::default()
+            },
+            ContractFilter {
+                reference: Some("x".to_owned()),
+                ..ContractFilter::default()
+            },
+        ]
+    );
+    each!(
+        Sorting::MayBe,
+        listing::contracts,
+        [ContractFilter {
+            parties: party(),
+            ..ContractFilter::default()
+        },]
+    );
+    each!(
+        Sorting::No,
+        listing::runs,
+        [
+            RunFilter {
+                state: Some(RunState::Fail),
+                ..RunFilter::default()
+            },
+            RunFilter {
+                station: Some("x".to_owned()),
+                ..RunFilter::default()
+            },
+            RunFilter {
+                device: Some(DeviceId::new("d-1").unwrap()),
+                ..RunFilter::default()
+            },
+        ]
+    );
+    each!(
+        Sorting::MayBe,
+        listing::runs,
+        [RunFilter {
+            batch: Some("x".to_owned()),
+            ..RunFilter::default()
+        },]
+    );
+    let by_id = ShipmentFilter {
+        since: Some(ledger.now),
+        part: Part::new("id".parse().unwrap(), None).unwrap(),
+        ..ShipmentFilter::default()
+    };
+    by_id.check().unwrap_err();
+    let by_device = RunFilter {
+        station: Some("x".to_owned()),
+        part: Part::new("device".parse().unwrap(), None).unwrap(),
+        ..RunFilter::default()
+    };
+    by_device.check().unwrap_err();
 }

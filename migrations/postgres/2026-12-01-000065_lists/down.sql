@@ -1,0 +1,10 @@
+DROP INDEX runs_by_state;
+DROP INDEX runs_by_station;
+DROP INDEX runs_by_device;
+CREATE INDEX runs_by_device ON runs (device_id);
+DROP INDEX contracts_by_state;
+DROP INDEX contracts_by_reference;
+DROP INDEX shipments_by_reference;
+DROP INDEX shipments_by_state;
+DROP INDEX shipments_by_shipped_at;
+DROP INDEX skus_by_changed_at;
