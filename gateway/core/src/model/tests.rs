@@ -171,7 +171,7 @@ fn upgrade() -> impl Strategy<Value = Op> {
         4 => (device(), index()).prop_map(|(device, which)| Op::Upgrade { device, which }),
         3 => device().prop_map(Op::Follow),
         3 => (device(), index()).prop_map(|(device, which)| Op::UpgradeDevice { device, which }),
-        1 => index().prop_map(Op::UpgradeRest),
+        2 => index().prop_map(Op::UpgradeRest),
         4 => Just(Op::Settle),
     ]
 }

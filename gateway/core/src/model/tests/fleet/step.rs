@@ -150,7 +150,7 @@ impl Fleet {
                 Some(id) => self.upgrade_device(*device, id),
                 None => false,
             },
-            Op::UpgradeRest(which) => self.upgrade_rest(self.named(which)),
+            Op::UpgradeRest(which) => self.upgrade_rest(which),
             Op::Settle => self.settle(),
             _ => unreachable!("{op:?} is no act of an operator"),
         }

@@ -1,5 +1,7 @@
 //! Entitlements that take the place of others.
 
+use proptest::sample::Index;
+
 use super::Fleet;
 use crate::domain::{EntitlementId, EntitlementState, ProductId};
 use crate::model::{Successor, Upgrade};
@@ -68,13 +70,21 @@ impl Fleet {
         true
     }
 
-    /// What no device uses follows those that were upgraded one by one.
-    pub(super) fn upgrade_rest(&mut self, id: EntitlementId) -> bool {
+    /// What no device uses follows those that were upgraded one by one; what none was, where there is
+    /// no other.
+    pub(super) fn upgrade_rest(&mut self, which: &Index) -> bool {
+        let begun: Vec<_> = self.successors.keys().copied().collect();
+        let id = match begun.is_empty() {
+            true => self.named(which),
+            false => *which.get(&begun),
+        };
         let to = self.successor(id);
         let moved = self.bench.world.upgrade_rest(id, to, self.bench.now);
         let is_any = moved.is_ok_and(|units| units > 0);
         if is_any {
             self.register(id, to.id);
+            let state = self.bench.world.entitlement(to.id).unwrap().state;
+            assert_ne!(state, EntitlementState::Closed, "nobody can use them there");
         }
         is_any
     }
