@@ -75,6 +75,7 @@ struct Cli {
 
 /// What every command accepts.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// The configuration [default: the first of ./fleetgrant.toml and ./data/fleetgrant.toml]
     #[arg(
@@ -285,5 +286,33 @@ impl Global {
         let config = self.load()?;
         let telemetry = telemetry::init(&config.log).map_err(Failure::config)?;
         Ok((config, telemetry))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    /// The arguments below a command that its help leaves unexplained.
+    fn unexplained(command: &clap::Command, found: &mut Vec<String>) {
+        let silent = command
+            .get_arguments()
+            .filter(|arg| arg.get_help().is_none());
+        found.extend(silent.map(|arg| format!("{} {arg}", command.get_name())));
+        for below in command.get_subcommands() {
+            unexplained(below, found);
+        }
+    }
+
+    #[test]
+    fn every_argument_has_its_help() {
+        let mut command = Cli::command();
+        command.build();
+        let mut found = Vec::new();
+        unexplained(&command, &mut found);
+        found.retain(|arg| !arg.starts_with("help "));
+        assert!(found.is_empty(), "without help: {found:#?}");
     }
 }

@@ -56,6 +56,7 @@ struct List {
 /// Show an activation
 #[derive(Debug, clap::Args)]
 struct Show {
+    /// The activation: its id, as `activations list` shows it
     #[arg(value_parser = activation_id)]
     activation: ActivationId,
     /// The form of what is shown
@@ -87,6 +88,7 @@ struct Assign {
 /// Undo an assignment that was not published yet; its units are free at once
 #[derive(Debug, clap::Args)]
 struct Cancel {
+    /// The activation: its id, as `activations list` shows it
     #[arg(value_parser = activation_id)]
     activation: ActivationId,
 }
@@ -94,6 +96,7 @@ struct Cancel {
 /// Take an activation back; its units are free when the device has proven that it is gone
 #[derive(Debug, clap::Args)]
 struct Revoke {
+    /// The activation: its id, as `activations list` shows it
     #[arg(value_parser = activation_id)]
     activation: ActivationId,
     /// Only shows what would be done

@@ -55,6 +55,7 @@ struct List {
 /// Show a case, with what whoever decides it looks at
 #[derive(Debug, clap::Args)]
 struct Show {
+    /// The case: its id, as `cases list` shows it
     #[arg(value_parser = case_id)]
     case: CaseId,
     /// The form of what is shown

@@ -22,7 +22,7 @@ use crate::when::When;
 /// no end that could be moved is left as it is.
 #[derive(Debug, clap::Args)]
 pub(super) struct CoTerm {
-    /// The party: a name, or the id that some system calls it by
+    /// The party: its name or id, or what some system calls it
     party: String,
     /// Until this date in the owner's time zone, or this instant
     #[arg(long, value_name = "WHEN", required_unless_present = "contract")]

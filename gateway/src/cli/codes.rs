@@ -35,7 +35,7 @@ enum Command {
 /// Nobody is named who used one: these are the figures that a partner is told.
 #[derive(Debug, clap::Args)]
 struct List {
-    /// Only packs of this partner: a name, or the id that some system calls it by
+    /// Only packs of this partner: its name or id, or what some system calls it
     #[arg(long, value_name = "PARTY")]
     partner: Option<String>,
     #[command(flatten)]

@@ -32,7 +32,7 @@ use crate::when::When;
 /// what is agreed anew has another reference, and the one before ends.
 #[derive(Debug, clap::Args)]
 pub(super) struct Contract {
-    /// The party: a name, or the id that some system calls it by
+    /// The party: its name or id, or what some system calls it
     party: String,
     /// Fields of a policy, as TOML or JSON; - for standard input. It may be left out with --co-term
     #[arg(required_unless_present = "co_term")]
@@ -52,7 +52,7 @@ pub(super) struct Contract {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Release {
-    /// The party whose contract's ends: a name, or the id that some system calls it by
+    /// The party whose contract's ends: its name or id, or what some system calls it
     party: Option<String>,
     /// The product whose policy ends, by its code
     #[arg(long)]
@@ -65,7 +65,7 @@ pub(super) struct Release {
 /// Show the policy that applies to a party, or to some of its rights
 #[derive(Debug, clap::Args)]
 pub(super) struct Effective {
-    /// The party: a name, or the id that some system calls it by
+    /// The party: its name or id, or what some system calls it
     party: String,
     /// To its rights to this product, by its code
     #[arg(long, conflicts_with = "entitlement")]

@@ -54,7 +54,7 @@ struct Transfer {
     /// The device
     #[arg(value_parser = device_id)]
     device: DeviceId,
-    /// The party: a name, or the id that some system calls it by
+    /// The party: its name or id, or what some system calls it
     #[arg(long, value_name = "PARTY")]
     to: String,
     /// Only shows what would be done
@@ -68,7 +68,7 @@ struct List {
     /// Only those in this state, as admitted
     #[arg(long)]
     state: Option<DeviceState>,
-    /// Only those of this owner: a name, or the id that some system calls it by
+    /// Only those of this owner: its name or id, or what some system calls it
     #[arg(long, value_name = "PARTY")]
     owner: Option<String>,
     /// Only those of this product line
@@ -84,6 +84,7 @@ struct List {
 /// Show all that is known of a device
 #[derive(Debug, clap::Args)]
 struct Show {
+    /// The device: its id, as `devices list` shows it
     #[arg(value_parser = device_id)]
     device: DeviceId,
     /// The form of what is shown
@@ -97,6 +98,7 @@ struct Show {
 /// key is the device from then on.
 #[derive(Debug, clap::Args)]
 struct Admit {
+    /// The device: its id, as `devices list` shows it
     #[arg(value_parser = device_id)]
     device: DeviceId,
     /// The thumbprint (RFC 9679) of its key [default: of the key it showed when
@@ -108,6 +110,7 @@ struct Admit {
 /// Write a set with what is meant to be on a device now, and push it
 #[derive(Debug, clap::Args)]
 struct Push {
+    /// The device: its id, as `devices list` shows it
     #[arg(value_parser = device_id)]
     device: DeviceId,
 }
@@ -115,6 +118,7 @@ struct Push {
 /// Take back the suspicions against a device, so that it gets new rights again
 #[derive(Debug, clap::Args)]
 struct Clear {
+    /// The device: its id, as `devices list` shows it
     #[arg(value_parser = device_id)]
     device: DeviceId,
 }
@@ -125,6 +129,7 @@ struct Clear {
 /// the policy of its owner's tier says how much may be.
 #[derive(Debug, clap::Args)]
 struct DeclareDead {
+    /// The device: its id, as `devices list` shows it
     #[arg(value_parser = device_id)]
     device: DeviceId,
     /// Only shows what would be done
@@ -137,6 +142,7 @@ struct DeclareDead {
 /// It begins with an empty set, and is served again when it has signed for that.
 #[derive(Debug, clap::Args)]
 struct Readmit {
+    /// The device: its id, as `devices list` shows it
     #[arg(value_parser = device_id)]
     device: DeviceId,
 }

@@ -120,7 +120,7 @@ pub(super) struct Part {
 pub(super) struct Transfer {
     #[command(flatten)]
     which: Which,
-    /// The party: a name, or the id that some system calls it by
+    /// The party: its name or id, or what some system calls it
     #[arg(long, value_name = "PARTY")]
     to: String,
     /// Only so many free units, which are an entitlement of their own from then on

@@ -35,7 +35,7 @@ struct List {
     /// Only those in this state, as active
     #[arg(long)]
     state: Option<EntitlementState>,
-    /// Only those of this owner: a name, or the id that some system calls it by
+    /// Only those of this owner: its name or id, or what some system calls it
     #[arg(long, value_name = "PARTY")]
     owner: Option<String>,
     /// Only those of the product with this code

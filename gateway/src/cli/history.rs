@@ -72,7 +72,7 @@ struct Export {
     /// Of this order, and of what it gave
     #[arg(long, value_parser = order_id)]
     order: Option<OrderId>,
-    /// Of this party, and of what it pays, uses and owns: a name, or the id that some system calls it by
+    /// Of this party, and of what it pays, uses and owns: its name or id, or what some system calls it
     #[arg(long)]
     party: Option<String>,
 }

@@ -42,7 +42,7 @@ struct Create {
     #[arg(long, required = true, value_name = "ROLE")]
     role: Vec<Role>,
     /// Whose things it sees, for partner and customer, and for the factory of a contract manufacturer: a
-    /// name, or the id that some system calls it by
+    /// name or id, or what some system calls it
     #[arg(long, value_name = "PARTY")]
     party: Option<String>,
     /// The product line whose things alone it sees, for operator, support, approver, integrator and
@@ -60,7 +60,7 @@ struct List {
     /// Only those of this role, as operator
     #[arg(long)]
     role: Option<Role>,
-    /// Only those of this party: a name, or the id that some system calls it by
+    /// Only those of this party: its name or id, or what some system calls it
     #[arg(long, value_name = "PARTY")]
     party: Option<String>,
     /// Only those of this product line
@@ -89,6 +89,7 @@ struct Show {
 /// End a key now
 #[derive(Debug, clap::Args)]
 struct Revoke {
+    /// Its name
     name: KeyName,
 }
 

@@ -157,7 +157,8 @@ impl Ledger {
         let found = self.read(move |db| listing::parties_called(db, &name))?;
         if found.is_empty() {
             return Err(Failure::refused(anyhow!(
-                "no party has the name or the external id {called:?}"
+                "no party has the name, the external id or the id {called:?}: list them with \
+                 `fleetgrant parties list`"
             )));
         }
         Ok(Some(found))

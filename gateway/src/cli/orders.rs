@@ -33,7 +33,7 @@ struct List {
     /// Only those in this state, as open
     #[arg(long)]
     state: Option<OrderState>,
-    /// Only those this party pays or uses: a name, or the id that some system calls it by
+    /// Only those this party pays or uses: its name or id, or what some system calls it
     #[arg(long, value_name = "PARTY")]
     party: Option<String>,
     /// Only those of this system

@@ -59,7 +59,7 @@ struct List {
 /// Show a party, and what systems call it
 #[derive(Debug, clap::Args)]
 struct Show {
-    /// The party: a name, or the id that some system calls it by
+    /// The party: its name or id, or what some system calls it
     party: String,
     /// The form of what is shown
     #[arg(long, short, value_enum, default_value_t)]
@@ -68,7 +68,7 @@ struct Show {
 
 #[derive(Debug, clap::Args)]
 struct Which {
-    /// The party: a name, or the id that some system calls it by
+    /// The party: its name or id, or what some system calls it
     party: String,
     /// Only shows what would be done
     #[arg(long)]
@@ -81,7 +81,7 @@ struct Which {
 /// The ids that systems call it by stay, and so does what was decided. It cannot be undone.
 #[derive(Debug, clap::Args)]
 struct Erase {
-    /// The party: a name, or the id that some system calls it by
+    /// The party: its name or id, or what some system calls it
     party: String,
 }
 
@@ -92,7 +92,7 @@ struct Erase {
 /// signed. It cannot be undone.
 #[derive(Debug, clap::Args)]
 struct Merge {
-    /// The party that is no more: a name, or the id that some system calls it by
+    /// The party that is no more: its name or id, or what some system calls it
     party: String,
     /// The party it is part of
     #[arg(long, value_name = "PARTY")]

@@ -60,7 +60,7 @@ struct Add {
     /// Send every event
     #[arg(long, conflicts_with = "kind")]
     all: bool,
-    /// Only what concerns this party: a name, or the id that some system calls it by
+    /// Only what concerns this party: its name or id, or what some system calls it
     #[arg(long, value_name = "PARTY")]
     party: Option<String>,
     /// Only what concerns devices and products of this line
@@ -77,7 +77,7 @@ struct List {
     /// Only those in this state: active, paused or disabled
     #[arg(long)]
     state: Option<WebhookState>,
-    /// Only those that are told of this party alone: a name, or the id that some system calls it by
+    /// Only those that are told of this party alone: its name or id, or what some system calls it
     #[arg(long, value_name = "PARTY")]
     party: Option<String>,
     /// Only those that are told of this product line alone

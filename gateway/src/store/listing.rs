@@ -38,6 +38,7 @@ pub use sku::{GivenRow, SkuFilter, SkuRow, SkuSort, skus};
 
 use std::collections::BTreeSet;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use diesel::prelude::*;
 use fleetgrant_core::domain::PartyId;
 
@@ -49,7 +50,8 @@ use super::schema::{parties as table, party_external_ids};
 /// Parties of one name or external id, at most: more is no name to go by.
 const MAX_PARTIES: i64 = 100;
 
-/// The parties that people mean by a name, or that some system calls by this id.
+/// The parties that people mean by a name, by an id that some system calls them by, or by the id
+/// that the lists show.
 pub fn parties_called(db: &mut Db, called: &str) -> Result<Vec<PartyId>, StoreError> {
     let named: Vec<Octets<PartyId>> = on!(db, c => table::table
         .filter(table::name.eq(called))
@@ -61,6 +63,16 @@ pub fn parties_called(db: &mut Db, called: &str) -> Result<Vec<PartyId>, StoreEr
         .select(party_external_ids::party_id)
         .limit(MAX_PARTIES)
         .load(c))?;
-    let found: BTreeSet<_> = named.into_iter().chain(known).map(|id| id.0).collect();
+    let own = HEXLOWER_PERMISSIVE.decode(called.as_bytes()).ok();
+    let own: Option<Octets<PartyId>> = match own.and_then(|id| <[u8; 16]>::try_from(id).ok()) {
+        Some(id) => on!(db, c => table::table
+            .find(Octets(PartyId(id)))
+            .select(table::id)
+            .first(c)
+            .optional())?,
+        None => None,
+    };
+    let all = named.into_iter().chain(known).chain(own);
+    let found: BTreeSet<_> = all.map(|id| id.0).collect();
     Ok(found.into_iter().collect())
 }

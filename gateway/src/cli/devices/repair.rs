@@ -16,6 +16,7 @@ use crate::store::conversation;
 /// old board stays taken, since nobody will prove that it is gone.
 #[derive(Debug, clap::Args)]
 pub(super) struct Repair {
+    /// The device: its id, as `devices list` shows it
     #[arg(value_parser = device_id)]
     pub(super) device: DeviceId,
     /// The thumbprint (RFC 9679) of the key of its new board, and the only one that is taken

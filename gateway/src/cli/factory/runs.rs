@@ -34,7 +34,7 @@ enum StationCommand {
 struct Add {
     /// What it is called
     name: String,
-    /// Who runs it: a name, or the id that some system calls it by
+    /// Who runs it: its name or id, or what some system calls it
     #[arg(long, value_name = "PARTY")]
     manufacturer: Option<String>,
     /// Seconds in which a device must have signed for its rights
@@ -45,7 +45,7 @@ struct Add {
 /// List the stations
 #[derive(Debug, clap::Args)]
 struct List {
-    /// Only those that this contract manufacturer runs: a name, or the id that some system calls it by
+    /// Only those that this contract manufacturer runs: its name or id, or what some system calls it
     #[arg(long, value_name = "PARTY")]
     manufacturer: Option<String>,
     #[command(flatten)]
@@ -75,6 +75,7 @@ enum RunCommand {
 /// It passes if the device signs for a set within the station's time, and fails if it does not.
 #[derive(Debug, clap::Args)]
 struct Open {
+    /// The device: its id, as `devices list` shows it
     #[arg(value_parser = device_id)]
     device: DeviceId,
     /// The station
@@ -98,6 +99,7 @@ struct Close {
 /// What it holds stays taken: revoke it, or declare the device dead.
 #[derive(Debug, clap::Args)]
 struct Scrap {
+    /// The device: its id, as `devices list` shows it
     #[arg(value_parser = device_id)]
     device: DeviceId,
 }

@@ -31,7 +31,8 @@ impl Remote {
         match found.as_slice() {
             [party] => Ok(*party),
             [] => Err(Failure::refused(anyhow!(
-                "no party has the name or the external id {called:?}"
+                "no party has the name, the external id or the id {called:?}: list them with \
+                 `fleetgrant parties list`"
             ))),
             _ => Err(Failure::refused(anyhow!(
                 "{} parties are called {called:?}: name it by an id that one system calls it by",

@@ -19,7 +19,7 @@ use crate::report::history::Exported;
 /// Tell one customer's whole history: what it bought, got and activated, and what happened
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The customer: a name, or the id that some system calls it by
+    /// The customer: its name or id, or what some system calls it
     customer: String,
     /// The form of the report; as CSV only what happened
     #[arg(long, short, value_enum, default_value_t)]

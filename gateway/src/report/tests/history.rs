@@ -10,6 +10,20 @@ use crate::report::history::{self as export, HistoryFilter};
 use crate::store::listing::Part;
 
 #[test]
+fn a_party_is_found_by_all_that_it_is_called() {
+    let ledger = lived();
+    let by = |called: &str| {
+        let called = called.to_owned();
+        ledger.read(move |db| listing::parties_called(db, &called))
+    };
+    let found = by("C-1");
+    assert_eq!(found.len(), 1);
+    assert_eq!(by(&found[0].to_string()), found);
+    assert_eq!(by(&found[0].to_string().to_uppercase()), found);
+    assert_eq!(by(&"0".repeat(32)), []);
+}
+
+#[test]
 fn a_customers_history_is_what_its_events_tell() {
     let ledger = lived();
     let parties = ledger.read(|db| listing::parties_called(db, "C-1"));
