@@ -74,8 +74,10 @@ pub struct Guard {
     pub scope: QuotaScope,
     /// Units of them when it was decided.
     pub seen: u32,
-    /// Those later than this.
+    /// Those later than this, which is 22 hours ago at least.
     pub after: Timestamp,
+    /// Units that were seen, this use and others of the same outcome come to at most.
+    pub allowance: u32,
 }
 
 impl NewUse {
@@ -249,11 +251,13 @@ impl Uses<'_> {
                 scope: quota.scope,
                 seen,
                 after: first.map_or(recent, |first| recent.min(Timestamp::from_micros(first))),
+                allowance,
             }),
         })
     }
 
-    /// When each use that counts was made, when it counts no more, and its units.
+    /// When each use that counts was made, when it counts no more, and its units. What counts is all
+    /// that was used after some instant, which a [`Guard`] and the schema can tell from the rest.
     fn counted(
         &self,
         kind: QuotaKind,
@@ -261,7 +265,8 @@ impl Uses<'_> {
         entitlement: &Entitlement,
     ) -> Vec<(Timestamp, Timestamp, u32)> {
         let device = self.device;
-        self.stored
+        let mut counted: Vec<_> = self
+            .stored
             .iter()
             .filter(|use_| {
                 use_.kind == kind
@@ -271,8 +276,17 @@ impl Uses<'_> {
                 let end = quota.window.end_of(use_.at, &entitlement.zone);
                 (use_.at, end, use_.units)
             })
-            .filter(|(_, end, _)| *end > self.now)
-            .collect()
+            .collect();
+        counted.sort_by_key(|(at, ..)| *at);
+        // A month after 31 January in the morning comes before one after the 28th in the afternoon: no
+        // use ends before an earlier one.
+        let mut latest = Timestamp::from_micros(i64::MIN);
+        for (_, end, _) in &mut counted {
+            latest = latest.max(*end);
+            *end = latest;
+        }
+        counted.retain(|(_, end, _)| *end > self.now);
+        counted
     }
 }
 

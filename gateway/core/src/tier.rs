@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::TierName;
+use crate::domain::{TierName, named};
 use crate::entitlement::Quantity;
 
 pub use layer::{Layer, Policies};
@@ -166,16 +166,18 @@ pub struct Quota {
     pub beyond: Beyond,
 }
 
-/// Whose uses of a quota are counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum QuotaScope {
-    /// Those of one entitlement.
-    Entitlement,
-    /// Those of one owner, over all its entitlements.
-    Customer,
-    /// Those of one device.
-    Device,
+named! {
+    /// Whose uses of a quota are counted together.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    QuotaScope("quota scope") {
+        /// Those of one entitlement.
+        Entitlement = 1 "entitlement",
+        /// Those of one owner, over all its entitlements.
+        Customer = 2 "customer",
+        /// Those of one device.
+        Device = 3 "device",
+    }
 }
 
 /// What becomes of a request beyond its quota.

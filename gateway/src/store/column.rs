@@ -104,6 +104,7 @@ domain_enums!(
     fleetgrant_core::quota::Leave,
     fleetgrant_core::quota::QuotaKind,
     fleetgrant_core::rule::Rule,
+    fleetgrant_core::tier::QuotaScope,
     fleetgrant_core::webhook::DeliveryStep,
     fleetgrant_core::webhook::DisabledBecause,
     fleetgrant_core::webhook::WebhookState,

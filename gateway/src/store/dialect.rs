@@ -217,6 +217,12 @@ pub(super) fn classify(error: DieselError) -> StoreError {
             StoreError::Busy
         }
         DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => StoreError::Stale,
+        // The trigger, whose refusal has no kind: somebody else had what the allowance still gave.
+        DieselError::DatabaseError(_, ref information)
+            if information.message() == "quota_use_within_allowance" =>
+        {
+            StoreError::Stale
+        }
         DieselError::DatabaseError(
             DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
             information,

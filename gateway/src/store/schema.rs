@@ -559,6 +559,9 @@ diesel::table! {
         units -> BigInt,
         leave -> SmallInt,
         used_at -> BigInt,
+        scope -> Nullable<SmallInt>,
+        allowance -> Nullable<BigInt>,
+        counted_from -> Nullable<BigInt>,
     }
 }
 

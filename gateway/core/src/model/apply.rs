@@ -7,6 +7,7 @@ use crate::domain::{DeliveryState, DeviceId, SetKey, Timestamp};
 use crate::entitlement::{Quantity, Start};
 use crate::outcome::{Change, Deliveries, Outcome};
 use crate::quota::QuotaUse;
+use crate::tier::QuotaScope;
 
 impl World {
     /// Applies an outcome, or nothing of it.
@@ -119,7 +120,7 @@ impl World {
                 return Err(Stale);
             }
         }
-        for used in &outcome.uses {
+        for (index, used) in outcome.uses.iter().enumerate() {
             if let Some(guard) = used.guard {
                 let (device, owner) = (&outcome.device.id, outcome.device.owner);
                 let stored = self.uses.iter().filter(|other| {
@@ -127,7 +128,20 @@ impl World {
                         && other.at > guard.after
                         && other.is_within(guard.scope, used.entitlement, owner, device)
                 });
-                if stored.map(|other| other.units).sum::<u32>() != guard.seen {
+                let stored: u32 = stored.map(|other| other.units).sum();
+                // As the schema counts: those that were written before it, in their order.
+                let before = outcome.uses.iter().take(index).filter(|other| {
+                    other.kind == used.kind
+                        && match guard.scope {
+                            QuotaScope::Entitlement => other.entitlement == used.entitlement,
+                            QuotaScope::Customer if owner.is_none() => {
+                                other.entitlement == used.entitlement
+                            }
+                            QuotaScope::Customer | QuotaScope::Device => true,
+                        }
+                });
+                let before: u32 = before.map(|other| other.units).sum();
+                if stored != guard.seen || stored + before + used.units > guard.allowance {
                     return Err(Stale);
                 }
             }

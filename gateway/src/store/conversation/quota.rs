@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
+use fleetgrant_core::device::Device;
 use fleetgrant_core::domain::{
     ActivationId, DeviceId, EntitlementId, PartyId, QuotaUseId, RemovalReason, Timestamp,
 };
@@ -130,6 +131,26 @@ type UseRow = (
     Micros,
 );
 
+const USE: (
+    quota_uses::id,
+    quota_uses::kind,
+    quota_uses::entitlement_id,
+    quota_uses::owner_id,
+    quota_uses::device_id,
+    quota_uses::units,
+    quota_uses::leave,
+    quota_uses::used_at,
+) = (
+    quota_uses::id,
+    quota_uses::kind,
+    quota_uses::entitlement_id,
+    quota_uses::owner_id,
+    quota_uses::device_id,
+    quota_uses::units,
+    quota_uses::leave,
+    quota_uses::used_at,
+);
+
 /// Uses after `since` of the entitlements, the device and the owner.
 pub(super) fn uses(
     db: &mut Db,
@@ -140,7 +161,11 @@ pub(super) fn uses(
 ) -> Result<Vec<QuotaUse>, StoreError> {
     let mut rows: BTreeMap<Octets<QuotaUseId>, UseRow> = BTreeMap::new();
     let mut keep = |found: Vec<UseRow>| rows.extend(found.into_iter().map(|row| (row.0, row)));
-    let recent = || quota_uses::table.filter(quota_uses::used_at.gt(Micros(since)));
+    let recent = || {
+        quota_uses::table
+            .filter(quota_uses::used_at.gt(Micros(since)))
+            .select(USE)
+    };
     let named: BTreeSet<_> = entitlements
         .iter()
         .map(|entitlement| entitlement.id)
@@ -192,30 +217,34 @@ pub(super) fn record(db: &mut Db, outcome: &Outcome, now: Timestamp) -> Result<b
         }
     }
     for used in &outcome.uses {
-        let row: UseRow = (
-            id::fresh(now),
-            Code(used.kind),
-            Octets(used.entitlement),
-            outcome.device.owner.map(Octets),
-            outcome.device.id.to_string(),
-            used.units.into(),
-            Code(used.leave()),
-            Micros(now),
-        );
-        on!(db, c => diesel::insert_into(quota_uses::table)
-            .values((
-                quota_uses::id.eq(row.0),
-                quota_uses::kind.eq(row.1),
-                quota_uses::entitlement_id.eq(row.2),
-                quota_uses::owner_id.eq(row.3),
-                quota_uses::device_id.eq(row.4),
-                quota_uses::units.eq(row.5),
-                quota_uses::leave.eq(row.6),
-                quota_uses::used_at.eq(row.7),
-            ))
-            .execute(c))?;
+        match insert(db, &outcome.device, used, now) {
+            // The schema counted more than was decided on.
+            Err(StoreError::Stale) => return Ok(false),
+            inserted => inserted?,
+        }
     }
     Ok(true)
+}
+
+fn insert(db: &mut Db, device: &Device, used: &NewUse, now: Timestamp) -> Result<(), StoreError> {
+    let id: Octets<QuotaUseId> = id::fresh(now);
+    let guard = used.guard;
+    on!(db, c => diesel::insert_into(quota_uses::table)
+        .values((
+            quota_uses::id.eq(id),
+            quota_uses::kind.eq(Code(used.kind)),
+            quota_uses::entitlement_id.eq(Octets(used.entitlement)),
+            quota_uses::owner_id.eq(device.owner.map(Octets)),
+            quota_uses::device_id.eq(device.id.as_str()),
+            quota_uses::units.eq(i64::from(used.units)),
+            quota_uses::leave.eq(Code(used.leave())),
+            quota_uses::used_at.eq(Micros(now)),
+            quota_uses::scope.eq(guard.map(|guard| Code(guard.scope))),
+            quota_uses::allowance.eq(guard.map(|guard| i64::from(guard.allowance))),
+            quota_uses::counted_from.eq(guard.map(|guard| Micros(guard.after))),
+        ))
+        .execute(c))?;
+    Ok(())
 }
 
 /// Whether nobody used the quota since it was read.
@@ -233,6 +262,7 @@ fn is_current(db: &mut Db, outcome: &Outcome, used: &NewUse) -> Result<bool, Sto
                 .or(quota_uses::device_id.eq(device.id.as_str()))
                 .or(quota_uses::owner_id.eq(device.owner.map(Octets))),
         )
+        .select(USE)
         .load(c))?;
     for row in rows {
         let other = quota_use(row)?;

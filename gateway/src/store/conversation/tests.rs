@@ -1,6 +1,7 @@
 //! The conversation's tables under the real core: races, repetition, and what a message costs.
 #![allow(clippy::unwrap_used)]
 
+mod allowance;
 mod cached;
 mod cost;
 mod delivered;

@@ -1,9 +1,10 @@
 //! Units that go from one device to another: what counts as a move, and how many there may be.
 
 use crate::ask::Reason;
-use crate::domain::{ActivationId, EntitlementId};
+use crate::domain::{ActivationId, EntitlementId, Timestamp};
 use crate::event::EventKind;
 use crate::outcome::Outcome;
+use crate::quota::{Leave, QuotaKind, QuotaUse, Uses};
 use crate::rule::{Refusal, Rule};
 use crate::testkit::{Bench, DAY, Handset, denials, want};
 use crate::tier::{Beyond, Permit, Quota, QuotaScope, Window};
@@ -240,6 +241,47 @@ fn two_that_decide_at_once_do_not_both_get_the_last_of_a_quota() {
     bench.apply(&outcomes[0]);
     assert!(bench.world.apply(&outcomes[1], bench.now).is_err());
     assert_eq!(bench.world.uses().count(), 1);
+}
+
+/// Of two uses the later one would count no more first, a month after it: what is counted must be all
+/// since some instant, or no guard would ever fit.
+#[test]
+fn no_use_ends_before_an_earlier_one() {
+    let mut bench = bench(2, QuotaScope::Entitlement, Beyond::Refused);
+    let sold = bench.sell("scan", 5);
+    let device = bench.admitted("d");
+    let device = bench.device(&device).clone();
+    let entitlement = bench.world.entitlement(sold).unwrap();
+    let at = |text: &str| {
+        Timestamp::from_micros(text.parse::<jiff::Timestamp>().unwrap().as_microsecond())
+    };
+    let used = ["2027-01-28T12:00:00Z", "2027-01-31T10:00:00Z"].map(|text| QuotaUse {
+        kind: QuotaKind::Rehost,
+        entitlement: sold,
+        owner: device.owner,
+        device: device.id.clone(),
+        units: 1,
+        leave: Leave::Policy,
+        at: at(text),
+    });
+    let permit = |units, now: &str| {
+        let uses = Uses {
+            device: &device,
+            stored: &used,
+            leave: Leave::Policy,
+            now: at(now),
+        };
+        let quota = quota(units, QuotaScope::Entitlement, Beyond::Refused);
+        uses.permit(QuotaKind::Rehost, quota, entitlement, 1, &[])
+    };
+    let refused = permit(2, "2027-02-28T11:00:00Z").unwrap_err();
+    assert_eq!(refused.lifts_at, Some(at("2027-02-28T12:00:00Z")));
+    let guard = permit(3, "2027-02-28T11:00:00Z").unwrap().guard.unwrap();
+    assert_eq!((guard.seen, guard.allowance), (2, 3));
+    assert!(guard.after < used[0].at);
+    let guard = permit(2, "2027-02-28T12:00:00Z").unwrap().guard.unwrap();
+    assert_eq!(guard.seen, 0);
+    assert!(guard.after > used[1].at);
 }
 
 #[test]

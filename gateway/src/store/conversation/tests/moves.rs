@@ -38,7 +38,7 @@ impl Fixture {
         self.store.read_blocking("units", look).unwrap()
     }
 
-    fn uses(&self) -> Vec<QuotaKind> {
+    pub(super) fn uses(&self) -> Vec<QuotaKind> {
         let look = |db: &mut Db| {
             let kinds: Vec<Code<QuotaKind>> =
                 on!(db, c => quota_uses::table.select(quota_uses::kind).load(c))?;
