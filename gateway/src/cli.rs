@@ -37,6 +37,7 @@ mod own_policies;
 mod parties;
 mod pki;
 mod policies;
+mod policy_overrides;
 mod preview;
 mod products;
 mod quickstart;

@@ -50,6 +50,7 @@ pub(crate) mod page;
 pub(crate) mod parties;
 pub(crate) mod party_acts;
 pub(crate) mod policies;
+pub(crate) mod policy_override_list;
 pub(crate) mod policy_overrides;
 pub(crate) mod policy_rules;
 pub(crate) mod problem;

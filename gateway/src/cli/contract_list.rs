@@ -1,5 +1,7 @@
 //! `fleetgrant contracts`: those of all parties.
 
+use std::collections::BTreeMap;
+
 use fleetgrant_core::domain::ContractState;
 
 use super::ledger::{Ledger, ListArgs};
@@ -58,23 +60,26 @@ row!(
 
 impl From<Contract> for ContractLine {
     fn from(contract: Contract) -> Self {
-        let terms: Vec<_> = contract.terms.iter().map(said).collect();
         Self {
             contract: contract.id.to_string(),
             reference: contract.reference,
             party: contract.party.name,
             tier: contract.tier,
             state: contract.state.to_string(),
-            terms: (!terms.is_empty()).then(|| terms.join(", ")),
+            terms: said(&contract.terms),
             co_term: contract.co_term.map(|at| at.to_string()),
             created: contract.created_at.to_string(),
         }
     }
 }
 
-/// A field of a policy, in a cell.
-fn said((field, value): (&String, &serde_json::Value)) -> String {
-    format!("{field} = {value}")
+/// Fields of a policy, in a cell; none, if there are none.
+pub(super) fn said(terms: &BTreeMap<String, serde_json::Value>) -> Option<String> {
+    let fields = terms
+        .iter()
+        .map(|(field, value)| format!("{field} = {value}"));
+    let fields: Vec<_> = fields.collect();
+    (!fields.is_empty()).then(|| fields.join(", "))
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
@@ -93,6 +98,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         tier: args.tier.clone(),
         reference: args.reference.clone(),
         state: args.state,
+        has_terms: false,
         within: None,
         part: args.list.part()?,
     };

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::ledger::{Ledger, SortArgs};
 use super::output::{self, Format, row};
-use super::{Failure, Global, OrUnavailable, Remote, contracts, own_policies};
+use super::{Failure, Global, OrUnavailable, Remote, contracts, own_policies, policy_overrides};
 use crate::http::policies::{Policy, PolicyLine as Line};
 use crate::policy_file;
 use crate::store::policy::{self, PolicyFilter, PolicySort, PolicyVersion, Put};
@@ -36,6 +36,7 @@ pub(super) enum Command {
     Entitlement(own_policies::Entitlement),
     Release(contracts::Release),
     Effective(contracts::Effective),
+    Overrides(policy_overrides::Overrides),
 }
 
 /// List the versions of every tier's policy, the newest of each first
@@ -108,6 +109,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         Command::Entitlement(args) => own_policies::put(global, &args.order()),
         Command::Release(args) => contracts::release(global, args),
         Command::Effective(args) => contracts::effective(&Ledger::open(global)?, args),
+        Command::Overrides(args) => policy_overrides::list(&Ledger::open(global)?, args),
     }
 }
 

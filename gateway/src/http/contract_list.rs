@@ -69,7 +69,7 @@ impl From<ContractRow> for Contract {
 }
 
 /// What was stored of policy; nothing of what cannot be read, which applies to nobody either.
-fn terms(policy: Option<&str>) -> BTreeMap<String, serde_json::Value> {
+pub(super) fn terms(policy: Option<&str>) -> BTreeMap<String, serde_json::Value> {
     let terms = policy.and_then(|policy| serde_json::from_str(policy).ok());
     terms.unwrap_or_default()
 }
@@ -91,6 +91,7 @@ pub(super) async fn list(
         tier: query.tier,
         reference: query.reference,
         state: query.state.map(|word| word.0),
+        has_terms: false,
         within: caller.within().line(),
         part: list.part.clone(),
     };

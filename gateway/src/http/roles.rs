@@ -156,6 +156,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/policies/{tier}", STAFF).narrowed(),
     get("/api/v1/policies/{tier}/versions/{version}", STAFF).narrowed(),
     put("/api/v1/policies/{tier}", ADMINS),
+    get("/api/v1/policy-overrides", STAFF).narrowed(),
     get("/api/v1/contracts", STAFF).narrowed(),
     get("/api/v1/keys", Roles::of(&[Auditor, Admin])),
     get("/api/v1/keys/{key}", Roles::of(&[Auditor, Admin])),

@@ -18,8 +18,9 @@ use super::{
     checkpoints, co_terms, code_acts, contract_list, contracts, customers, device_acts,
     device_events, device_keys, device_moves, devices, entitlement_acts, entitlements, events,
     factory, grants, guard, health, history, imports, key, keys, license_models, line, migrations,
-    openapi, order_acts, orders, packs, parties, party_acts, policies, policy_overrides, products,
-    reconcile, reports, roles, runs, shipments, skus, webhook_acts, webhooks,
+    openapi, order_acts, orders, packs, parties, party_acts, policies, policy_override_list,
+    policy_overrides, products, reconcile, reports, roles, runs, shipments, skus, webhook_acts,
+    webhooks,
 };
 
 /// Bytes of a request's body, where nothing else is said.
@@ -125,6 +126,7 @@ fn described(kept: Kept) -> OpenApiRouter<Api> {
             policy_overrides::put_of_entitlement
         ))
         .routes(routes!(policy_overrides::end_of_entitlement))
+        .routes(routes!(policy_override_list::list))
         .routes(routes!(policies::list))
         .routes(routes!(policies::show, policies::put))
         .routes(routes!(policies::version))

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use fleetgrant_core::webhook;
-use fleetgrant_core::{campaign, domain, event, license, quota, rule};
+use fleetgrant_core::{campaign, domain, event, license, quota, rule, tier};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -73,6 +73,7 @@ words! {
     ImportKind: import::Kind,
     KeyLoss: domain::KeyLoss,
     KeyState: domain::KeyState,
+    Layer: tier::Layer,
     LicenseModel: domain::LicenseModel,
     OrderState: domain::OrderState,
     Origin: domain::Origin,

@@ -11,6 +11,7 @@ mod entitlement;
 mod order;
 pub(crate) mod part;
 mod party;
+mod policy_override;
 mod product;
 mod run;
 mod shipment;
@@ -31,6 +32,9 @@ pub use order::{
 };
 pub use part::{Column, Part, Place, Placed, Sort, SortBy, Unsortable, Value};
 pub use party::{PartyFilter, PartySort, parties};
+pub use policy_override::{
+    OverrideOf, PolicyOverrideFilter, PolicyOverrideRow, PolicyOverrideSort, policy_overrides,
+};
 pub use product::{ProductFilter, ProductRow, ProductSort, products};
 pub use run::{RunFilter, RunRow, RunSort, runs};
 pub use shipment::{ShipmentFilter, ShipmentRow, ShipmentSort, shipments, shipped_devices};

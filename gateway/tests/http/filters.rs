@@ -168,6 +168,84 @@ async fn codes_of_a_pack_are_found_by_how_they_stand() {
 }
 
 #[tokio::test]
+async fn what_lies_over_the_policies_of_tiers_is_in_one_list() {
+    let api = Served::with_samples().await;
+    let admin = api.key(Role::Admin).await;
+    let (clinic, partner) = (api.party("C-200").await, api.party("P-10").await);
+    let id = async |list: &str| {
+        let page = api.get_as(&admin, &format!("/api/v1/{list}")).await.json();
+        page["items"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let product = id("products?code=PUMP-BASE").await;
+    let right = id("entitlements?reference=SO-5002/10/PUMP-BASE/perpetual").await;
+    for (reference, path) in [
+        ("A-1", format!("products/{product}/policy")),
+        ("B-1", format!("parties/{clinic}/contract")),
+        ("C-1", format!("entitlements/{right}/policy")),
+        ("D-1", format!("parties/{partner}/contract")),
+        ("A-2", format!("products/{product}/policy")),
+        ("B-2", format!("parties/{clinic}/contract")),
+    ] {
+        let body = json!({"reference": reference, "terms": {"grace_days": 9}});
+        made(&api, &admin, reference, &path, body).await;
+        api.hands.advance(Duration::from_secs(1));
+    }
+    // It says nothing of policy.
+    let dated = json!({"reference": "D-2", "co_term": "2035-01-01T00:00:00Z"});
+    made(
+        &api,
+        &admin,
+        "D-2",
+        &format!("parties/{partner}/contract"),
+        dated,
+    )
+    .await;
+    let found = async |filter: &str| {
+        let list = format!("policy-overrides?{filter}");
+        rows(&api, &admin, &list, "reference").await
+    };
+    let all = ["A-1", "B-1", "C-1", "D-1", "A-2", "B-2"];
+    assert_eq!(found("").await, all);
+    let back = all.into_iter().rev().collect::<Vec<_>>();
+    assert_eq!(found("sort=-id").await, back);
+    assert_eq!(found("state=active").await, ["C-1", "A-2", "B-2"]);
+    assert_eq!(found("state=retired").await, ["A-1", "B-1", "D-1"]);
+    assert_eq!(found("state=draft").await, [""; 0]);
+    assert_eq!(found("kind=product").await, ["A-1", "A-2"]);
+    assert_eq!(found("kind=entitlement").await, ["C-1"]);
+    assert_eq!(found("kind=contract&state=active").await, ["B-2"]);
+    assert_eq!(
+        found(&format!("party={clinic}")).await,
+        ["B-1", "C-1", "B-2"]
+    );
+    assert_eq!(found("product=PUMP-BASE").await, ["A-1", "C-1", "A-2"]);
+    // Whatever the pages.
+    let mut told = Vec::new();
+    let mut after = String::new();
+    loop {
+        let list = format!("/api/v1/policy-overrides?limit=1{after}");
+        let page = api.get_as(&admin, &list).await.json();
+        told.push(page["items"][0]["reference"].as_str().unwrap().to_owned());
+        match page["next"].as_str() {
+            Some(next) => after = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(told, all);
+    let contracts = rows(&api, &admin, "contracts?state=active", "reference").await;
+    assert_eq!(contracts, ["B-2", "D-2"]);
+    let of_clinic = format!("contracts?party={clinic}&sort=-reference");
+    assert_eq!(
+        rows(&api, &admin, &of_clinic, "reference").await,
+        ["B-2", "B-1"]
+    );
+    assert_eq!(
+        rows(&api, &admin, "contracts?tier=none", "reference").await,
+        [""; 0]
+    );
+}
+
+#[tokio::test]
 async fn a_filter_that_cannot_be_is_refused_with_what_can() {
     let api = Served::with_samples().await;
     let admin = api.key(Role::Admin).await;
@@ -190,6 +268,24 @@ async fn a_filter_that_cannot_be_is_refused_with_what_can() {
             "webhooks?state=on",
             "state: \"on\" is none of active, paused, disabled",
         ),
+        (
+            "policy-overrides?kind=x",
+            "kind: \"x\" is none of product, contract, entitlement",
+        ),
+        ("contracts?state=x", "state: \"x\" is none of active, ended"),
+        (
+            "shipments?state=x",
+            "state: \"x\" is none of shipped, returned",
+        ),
+        (
+            "shipments?since=2027-01-01T00:00:00Z&sort=id",
+            "take shipped_at or -shipped_at",
+        ),
+        (
+            "runs?state=x",
+            "state: \"x\" is none of open, pass, fail, scrapped",
+        ),
+        ("skus?state=x", "state: \"x\" is none of "),
         ("webhooks?kind=x", "kind: \"x\" is none of "),
         (
             "devices/pump-SN-0001/events?kind=x",

@@ -77,6 +77,8 @@ async fn a_key_of_a_line_is_told_of_its_own_and_of_no_other() {
             "shipments?reference=DN-both".to_owned(),
             format!("shipments?order={}", other.order),
             format!("shipments?party={}", other.owner),
+            format!("policy-overrides?party={}", other.owner),
+            format!("policy-overrides?product={}", other.product_code),
             format!("contracts?party={}", other.owner),
             format!("contracts?reference=F-{}", other.name),
         ] {

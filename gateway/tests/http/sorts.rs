@@ -161,7 +161,7 @@ async fn every_list_comes_in_each_of_its_orders_whatever_the_pages() {
     let desk = full().await;
     let (api, key) = (&desk.api, &desk.key);
     let lists = lists(api).await;
-    assert!(lists.len() >= 26, "{lists:#?}");
+    assert!(lists.len() >= 27, "{lists:#?}");
     for (path, orders) in &lists {
         let path = path
             .replace("{device}", DEVICE)

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use super::{PolicyTag, TierPolicy, TierRules};
-use crate::domain::EntitlementId;
+use crate::domain::{EntitlementId, UnknownName};
 
 /// What a policy that lies over a tier's is of; the later goes before the earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +47,16 @@ impl Layer {
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Layer {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let found = Self::ALL.into_iter().find(|layer| layer.as_str() == text);
+        let known = Self::ALL.map(Self::as_str);
+        found.ok_or_else(|| UnknownName::new("kind of policy", text.to_owned(), &known))
     }
 }
 

@@ -26,7 +26,9 @@ pub(in crate::cli) fn run(gateway: &Remote, command: &Command) -> Result<(), Fai
         }
         Command::Product(args) => own_policies::put_remote(gateway, &args.order()),
         Command::Entitlement(args) => own_policies::put_remote(gateway, &args.order()),
-        Command::List(_) | Command::Show(_) | Command::Set(_) => Err(gateway.local_only()),
+        Command::List(_) | Command::Show(_) | Command::Set(_) | Command::Overrides(_) => {
+            Err(gateway.local_only())
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use axum::http::Method;
 
 use super::{Args, Command, List, Set, Show, rules, show_list, show_policy, tell_of_put, unknown};
 use crate::cli::remote::{Body, Query};
-use crate::cli::{Failure, Remote, contracts, note};
+use crate::cli::{Failure, Remote, contracts, note, policy_overrides};
 use crate::http::policies::{Policy, PolicyInForce, PolicyLine};
 use crate::http::policy_rules::PolicyRules;
 
@@ -13,6 +13,7 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
         Command::List(args) => list(gateway, args),
         Command::Show(args) => show(gateway, args),
         Command::Set(args) => set(gateway, args),
+        Command::Overrides(args) => policy_overrides::list_remote(gateway, args),
         other => contracts::run_remote(gateway, other),
     }
 }

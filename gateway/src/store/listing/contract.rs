@@ -22,6 +22,8 @@ pub struct ContractFilter {
     pub reference: Option<String>,
     /// Those in this state.
     pub state: Option<ContractState>,
+    /// Only those that say something of policy.
+    pub has_terms: bool,
     /// Those of parties that own a device or an entitlement of this product line, which is all that the
     /// caller sees.
     pub within: Option<ProductLineId>,
@@ -117,6 +119,9 @@ pub fn contracts(
         }
         if let Some(state) = filter.state {
             query = query.filter(contracts::state.eq(Code(state)));
+        }
+        if filter.has_terms {
+            query = query.filter(contracts::policy.is_not_null());
         }
         if let Some(few) = few {
             query = query.filter(contracts::party_id.eq_any(few));

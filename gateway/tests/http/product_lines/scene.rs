@@ -139,6 +139,15 @@ impl Scene {
             .send(&format!("contract {name}"), &path, contract)
             .await;
         assert_eq!(put.status, 200, "{put:?}");
+        let product = self.only(&format!("products?code=PROD-{name}"), "id").await;
+        let own = json!({"reference": format!("P-{name}"), "terms": {"grace_days": 8}});
+        for (of, id) in [("products", &product), ("entitlements", &entitlement)] {
+            let path = format!("{of}/{id}/policy");
+            let put = self
+                .send(&format!("{path} {name}"), &path, own.clone())
+                .await;
+            assert_eq!(put.status, 200, "{put:?}");
+        }
         let roles: Vec<_> = ROLES.iter().map(|role| role.as_str()).collect();
         let key = json!({"name": format!("of-{name}"), "roles": roles, "product_line": name});
         let key = self.send(&format!("key {name}"), "keys", key).await.json();
@@ -153,7 +162,7 @@ impl Scene {
                 .only(&format!("cases?device={device}&step=approval"), "id")
                 .await,
             owner,
-            product: self.only(&format!("products?code=PROD-{name}"), "id").await,
+            product,
             product_code: format!("PROD-{name}"),
             order: self
                 .only(&format!("orders?reference=SO-{name}"), "id")
@@ -317,7 +326,7 @@ const FILES: [(&str, &str); 8] = [
 pub(super) const OF_BOTH: [&str; 5] = ["B-both", "campaign-of-both", "E-ANY", "DN-both", "S-both"];
 
 /// Lists, and what of the own line each has.
-pub(super) fn own_rows(line: &Line) -> [(&'static str, &str); 14] {
+pub(super) fn own_rows(line: &Line) -> [(&'static str, &str); 16] {
     [
         ("parties", &line.owner),
         ("products", &line.product),
@@ -325,6 +334,8 @@ pub(super) fn own_rows(line: &Line) -> [(&'static str, &str); 14] {
         ("shipments", &line.shipment),
         ("skus", &line.product_code),
         ("contracts", &line.owner),
+        ("policy-overrides", &line.owner),
+        ("policy-overrides?kind=product", &line.product_code),
         ("entitlements", &line.entitlement),
         ("devices", &line.device),
         ("activations", &line.activation),

@@ -332,6 +332,8 @@ fn back_office(it: &mut Elsewhere) {
         .shows(&["# standard/1+product:P-1\n", "grace_days = 45"]);
     it.done(&["policies", "effective", "C-200", "--entitlement", right])
         .shows(&["# standard/1+entitlement:R-1\n", "grace_days = 45"]);
+    it.done(&["policies", "overrides", "--state", "active"])
+        .shows(&["P-1", "PUMP-PRO", "R-1", right, "Lakeside Clinic"]);
     it.done(&["policies", "release", "--product", "PUMP-PRO"]);
     it.done(&["policies", "release", "--entitlement", right]);
     it.done(&[

@@ -169,7 +169,7 @@ fn a_page_in_any_order_reads_no_more_than_the_page() {
     };
     use listing::{
         ActivationFilter, CaseFilter, ContractFilter, DeviceFilter, EntitlementFilter, OrderFilter,
-        PartyFilter, ProductFilter, RunFilter, ShipmentFilter, SkuFilter,
+        PartyFilter, PolicyOverrideFilter, ProductFilter, RunFilter, ShipmentFilter, SkuFilter,
     };
     let ledger = lived();
     macro_rules! lists {
@@ -192,6 +192,14 @@ fn a_page_in_any_order_reads_no_more_than_the_page() {
         RunFilter => listing::runs,
         ShipmentFilter => listing::shipments,
     );
+    // A page of each of two tables is put together.
+    in_each_order(&ledger, Sorting::MayBe, |db, part| {
+        let filter = PolicyOverrideFilter {
+            part,
+            ..PolicyOverrideFilter::default()
+        };
+        listing::policy_overrides(db, &filter, 101).map(drop)
+    });
     // What copies of a page's SKUs give is of the page.
     in_each_order(&ledger, Sorting::MayBe, |db, part| {
         let filter = SkuFilter {
