@@ -63,6 +63,19 @@ impl Operator {
         .await
     }
 
+    /// What making a campaign would come to; nothing of it is kept.
+    ///
+    /// # Errors
+    /// See [`CampaignError`].
+    pub async fn preview_campaign(&self, terms: Terms) -> Result<Row, CampaignError> {
+        self.until_still(
+            "campaign-create",
+            Effects::Undone,
+            move |operator, db, now| operator.try_create_campaign(db, &terms, now),
+        )
+        .await
+    }
+
     /// Starts, pauses, resumes or aborts a campaign, by its name or id.
     ///
     /// # Errors

@@ -91,6 +91,9 @@ struct Cancel {
     /// The activation: its id, as `activations list` shows it
     #[arg(value_parser = activation_id)]
     activation: ActivationId,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
 }
 
 /// Take an activation back; its units are free when the device has proven that it is gone
@@ -196,7 +199,11 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         Command::Assign(args) => assign(&ledger, args),
         Command::Cancel(args) => {
             let row = find(&ledger, args.activation)?;
-            let outcome = ledger.act(&device_of(&row)?, Act::Cancel(args.activation))?;
+            let (device, act) = (device_of(&row)?, Act::Cancel(args.activation));
+            if args.preview {
+                return show_only(&ledger, &device, act);
+            }
+            let outcome = ledger.act(&device, act)?;
             print(&ledger, &outcome)
         }
         Command::Revoke(args) => {

@@ -103,6 +103,9 @@ struct Create {
     /// Until when devices that fit later join, as a date or an instant [default: they do not]
     #[arg(long, value_name = "WHEN")]
     late_until: Option<String>,
+    /// Only shows how many devices it would be for
+    #[arg(long)]
+    preview: bool,
 }
 
 /// List campaigns, the oldest first
@@ -285,9 +288,24 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 }
 
 fn create(ledger: &Ledger, args: &Create) -> Result<(), Failure> {
-    let row = ledger.create_campaign(args.terms())?;
+    let terms = args.terms();
+    if args.preview {
+        let selection = terms.devices.clone();
+        ledger.preview_campaign(terms)?;
+        let devices = ledger.read(move |db| store::count_fitting(db, &selection))?;
+        tell_of_selection(&args.name, devices);
+        return Ok(());
+    }
+    let row = ledger.create_campaign(terms)?;
     tell_of_creation(&row.name);
     Ok(())
+}
+
+fn tell_of_selection(name: &str, devices: u64) {
+    super::note(&format!(
+        "{name} would be for {devices} devices, as they are now"
+    ));
+    super::note("nothing was changed");
 }
 
 fn tell_of_creation(name: &str) {

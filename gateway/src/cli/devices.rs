@@ -105,6 +105,9 @@ struct Admit {
     /// it was told to wait]
     #[arg(long, value_name = "HEX", value_parser = key_thumbprint)]
     key: Option<KeyThumbprint>,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
 }
 
 /// Write a set with what is meant to be on a device now, and push it
@@ -121,6 +124,9 @@ struct Clear {
     /// The device: its id, as `devices list` shows it
     #[arg(value_parser = device_id)]
     device: DeviceId,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
 }
 
 /// Declare a device dead, so that its units can go to another at once
@@ -145,6 +151,9 @@ struct Readmit {
     /// The device: its id, as `devices list` shows it
     #[arg(value_parser = device_id)]
     device: DeviceId,
+    /// Only shows what would be done
+    #[arg(long)]
+    preview: bool,
 }
 
 row!(
@@ -314,7 +323,12 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             super::note(&activations::what_follows(&outcome));
             Ok(())
         }
-        Command::Clear(args) => ledger.act(&args.device, Act::Clear).map(drop),
+        Command::Clear(args) => {
+            if args.preview {
+                return activations::show_only(&ledger, &args.device, Act::Clear);
+            }
+            ledger.act(&args.device, Act::Clear).map(drop)
+        }
         Command::DeclareDead(args) => {
             let act = Act::DeclareDead(Leave::Policy);
             if args.preview {
@@ -328,6 +342,9 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         Command::Repair(args) => repair::repair(&ledger, args),
         Command::RevokeKey(args) => repair::revoke_key(&ledger, args),
         Command::Readmit(args) => {
+            if args.preview {
+                return activations::show_only(&ledger, &args.device, Act::Readmit);
+            }
             let outcome = ledger.act(&args.device, Act::Readmit)?;
             super::note(&activations::what_follows(&outcome));
             Ok(())
@@ -366,7 +383,11 @@ fn admit(ledger: &Ledger, args: &Admit) -> Result<(), Failure> {
             key_shown(ledger, &device)?
         }
     };
-    ledger.act(&args.device, Act::Admit(key))?;
+    if args.preview {
+        ledger.preview(&args.device, Act::Admit(key))?;
+    } else {
+        ledger.act(&args.device, Act::Admit(key))?;
+    }
     tell_of_admission(args, key);
     Ok(())
 }
@@ -376,6 +397,9 @@ fn tell_of_admission(args: &Admit, key: KeyThumbprint) {
         "{} is admitted under the key {key} when it next asks",
         args.device
     ));
+    if args.preview {
+        super::note("nothing was changed");
+    }
 }
 
 /// The key that a device showed when it was told to wait, of its history.

@@ -326,6 +326,12 @@ impl Ledger {
         Ok(runtime()?.block_on(operator.create_campaign(terms))?)
     }
 
+    /// What making a campaign would come to; nothing of it is kept.
+    pub(super) fn preview_campaign(&self, terms: Terms) -> Result<Row, Failure> {
+        let operator = self.operator()?;
+        Ok(runtime()?.block_on(operator.preview_campaign(terms))?)
+    }
+
     /// Starts, pauses, resumes or aborts a campaign.
     pub(super) fn tell_campaign(&self, called: &str, told: Command) -> Result<Row, Failure> {
         let operator = self.operator()?;

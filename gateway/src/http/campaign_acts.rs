@@ -13,7 +13,7 @@ use super::within::Thing;
 use super::write::{ActQuery, Step, Write, WriteParams};
 use crate::campaign::{CampaignError, Terms};
 use crate::operator::Attempt;
-use crate::store::campaign::Row;
+use crate::store::campaign::{self, Row};
 use crate::store::{Db, StoreError};
 
 /// Make a campaign
@@ -32,13 +32,29 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let terms: Terms = write.json()?;
     let (operator, within) = (api.operator(write.actor()), write.within());
+    // All devices may be looked at, which is no work for the one thread that writes.
+    let would_select = match how.preview {
+        true => {
+            let selection = terms.devices.clone();
+            let count = move |db: &mut Db| campaign::count_fitting(db, &selection);
+            Some(api.read(count).await?)
+        }
+        false => None,
+    };
     write
         .once(&api, move |db, now| {
             if let Some(problem) = within.forbids(db, &terms)? {
                 return Ok(Step::Refused(problem));
             }
             let tried = operator.try_create_campaign(db, &terms, now)?;
-            Ok(step(db, tried)?.kept_unless(how.preview))
+            let step = match step(db, tried)? {
+                Step::Done(sheet) => Step::Done(CampaignSheet {
+                    would_select,
+                    ..sheet
+                }),
+                other => other,
+            };
+            Ok(step.kept_unless(how.preview))
         })
         .await
 }

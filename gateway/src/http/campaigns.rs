@@ -80,6 +80,11 @@ pub(crate) struct CampaignSheet {
     pub(crate) waves: Vec<Wave>,
     /// Why devices failed.
     pub(crate) failures: Vec<CampaignFailure>,
+    /// How many devices it would be for, as they are now; told when its making is previewed, and never
+    /// else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub(crate) would_select: Option<u64>,
 }
 
 /// A wave of a campaign, in devices.
@@ -267,6 +272,7 @@ pub(crate) fn sheet(db: &mut Db, called: &str) -> Result<Option<CampaignSheet>, 
         plan: row.planned()?,
         waves: waves.iter().map(Wave::from).collect(),
         failures: failures.collect(),
+        would_select: None,
         campaign: row.into(),
     }))
 }

@@ -9,7 +9,7 @@ pub use devices::{
     CampaignDevice, CampaignDeviceSort, DevicesFilter, count_devices, devices, failures, is_device,
     progress,
 };
-pub use joining::sweep;
+pub use joining::{count_fitting, sweep};
 pub use steps::{Ended, draw, due, follow, sent, settle, settle_due, taken_of};
 pub use waves::insert_waves;
 

@@ -18,6 +18,8 @@ async fn a_campaign_is_made_shown_and_ended() {
     let preview = format!("{CAMPAIGNS}?preview=true");
     let shown = desk.send("p", &preview, terms.clone()).await;
     assert_eq!(shown.json()["state"], "preparing", "{shown:?}");
+    // It is not admitted.
+    assert_eq!(shown.json()["would_select"], 0, "{shown:?}");
     desk.api
         .get_as(&desk.key, &format!("{CAMPAIGNS}/spring"))
         .await
@@ -26,6 +28,7 @@ async fn a_campaign_is_made_shown_and_ended() {
     assert_eq!(made.status, 200, "{made:?}");
     let made = made.json();
     assert_eq!(made["plan"]["waves"], json!(["50%"]));
+    assert_eq!(made.get("would_select"), None);
     assert_eq!(made["selection"]["ids"], json!([DEVICE]));
     assert_eq!(made["created_by"], "key operator");
     desk.send("d", CAMPAIGNS, terms)

@@ -21,7 +21,11 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
         Command::Assign(args) => assign(gateway, args),
         Command::Cancel(args) => {
             let path = format!("/activations/{}/cancel", args.activation);
-            let acted: Acted = gateway.post(&path, &Query::default(), &Body::None)?;
+            let query = Query::preview(args.preview);
+            let acted: Acted = gateway.post(&path, &query, &Body::None)?;
+            if args.preview {
+                return show_acted(&[acted]);
+            }
             print_each(acted.activations)
         }
         Command::Revoke(args) => {

@@ -2,7 +2,7 @@
 
 use super::{
     Args, Command, Devices, List, Show, Which, found, show_devices, show_list, show_sheet,
-    tell_of_creation,
+    tell_of_creation, tell_of_selection,
 };
 use crate::cli::remote::{Body, Query, segment};
 use crate::cli::{Failure, Remote, note};
@@ -12,8 +12,15 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Create(args) => {
             let terms = args.terms();
-            let sheet: CampaignSheet =
-                gateway.post("/campaigns", &Query::default(), &Body::Json(&terms))?;
+            let sheet: CampaignSheet = gateway.post(
+                "/campaigns",
+                &Query::preview(args.preview),
+                &Body::Json(&terms),
+            )?;
+            if args.preview {
+                tell_of_selection(&args.name, sheet.would_select.unwrap_or_default());
+                return Ok(());
+            }
             tell_of_creation(&sheet.campaign.name);
             Ok(())
         }

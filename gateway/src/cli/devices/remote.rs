@@ -32,7 +32,13 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
             note(&activations::what_follows(&acted));
             Ok(())
         }
-        Command::Clear(args) => act(gateway, &args.device, "clear", false).map(drop),
+        Command::Clear(args) => {
+            let acted = act(gateway, &args.device, "clear", args.preview)?;
+            if args.preview {
+                return activations::show_acted(&[acted]);
+            }
+            Ok(())
+        }
         Command::DeclareDead(args) => {
             let acted = act(gateway, &args.device, "declare-dead", args.preview)?;
             if args.preview {
@@ -42,7 +48,10 @@ pub(super) fn run(gateway: &Remote, args: &Args) -> Result<(), Failure> {
             Ok(())
         }
         Command::Readmit(args) => {
-            let acted = act(gateway, &args.device, "readmit", false)?;
+            let acted = act(gateway, &args.device, "readmit", args.preview)?;
+            if args.preview {
+                return activations::show_acted(&[acted]);
+            }
             note(&activations::what_follows(&acted));
             Ok(())
         }
@@ -120,7 +129,8 @@ fn admit(gateway: &Remote, args: &Admit) -> Result<(), Failure> {
         key: Thumbprint(key.0),
     };
     let path = format!("{}/admit", path(&args.device));
-    gateway.post::<Acted>(&path, &Query::default(), &Body::Json(&admission))?;
+    let query = Query::preview(args.preview);
+    gateway.post::<Acted>(&path, &query, &Body::Json(&admission))?;
     tell_of_admission(args, key);
     Ok(())
 }

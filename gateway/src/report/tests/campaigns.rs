@@ -162,7 +162,14 @@ fn all_answer(ledger: &mut Ledger, name: &str) {
 fn waves_go_on_with_signatures_and_stop_at_the_rule_that_denies() {
     let mut ledger = fleet();
     let operator = operator(&ledger);
-    wait_for(operator.create_campaign(terms("pumps", &["2"]))).unwrap();
+    let asked = terms("pumps", &["2"]);
+    let selection = asked.devices.clone();
+    wait_for(operator.preview_campaign(asked.clone())).unwrap();
+    assert_eq!(
+        ledger.read(move |db| store::count_fitting(db, &selection)),
+        5
+    );
+    wait_for(operator.create_campaign(asked)).unwrap();
     round(&ledger);
     assert_eq!(row(&ledger, "pumps").state.0, CampaignState::Ready);
     wait_for(operator.tell_campaign("pumps", Command::Start)).unwrap();

@@ -1,13 +1,14 @@
 //! Devices that fit a campaign join it: all when it is prepared, and late ones while it runs.
 
-use diesel::dsl::{exists, not};
+use diesel::dsl::{count_star, exists, not};
 use diesel::prelude::*;
 use fleetgrant_core::campaign::DeviceStep;
-use fleetgrant_core::domain::{CampaignId, DeviceState, Timestamp};
+use fleetgrant_core::domain::{CampaignId, DeviceState, PartyId, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::Row;
 use super::devices::{CampaignDevice, LATE_RANKS};
+use crate::campaign::Selection;
 use crate::store::column::{Code, Micros, Octets};
 use crate::store::schema::{campaign_devices as table, devices as fleet, product_lines};
 use crate::store::{Db, StoreError, listing};
@@ -48,6 +49,60 @@ pub fn sweep(db: &mut Db, row: &mut Row, late: bool, now: Timestamp) -> Result<b
     Ok(row.swept_to.is_some())
 }
 
+/// Narrows devices, joined with their product lines, to those that fit a selection.
+macro_rules! fitting {
+    ($query:expr, $selection:expr, $owners:expr) => {{
+        let models = $selection.models.iter().map(|model| bytes(model));
+        let models: Vec<Vec<u8>> = models.collect();
+        let mut query = $query.filter(fleet::state.eq(Code(DeviceState::Admitted)));
+        if !$owners.is_empty() {
+            query = query.filter(fleet::owner_id.eq_any($owners));
+        }
+        if !$selection.product_lines.is_empty() {
+            query = query.filter(product_lines::name.eq_any(&$selection.product_lines));
+        }
+        if !models.is_empty() {
+            // What a device says of itself comes before what the factory said.
+            query = query.filter(
+                fleet::said_hwmodel
+                    .eq_any(models.clone())
+                    .or(fleet::said_hwmodel
+                        .is_null()
+                        .and(fleet::hwmodel.eq_any(models))),
+            );
+        }
+        if !$selection.versions.is_empty() {
+            query = query.filter(fleet::software_version.eq_any(&$selection.versions));
+        }
+        if !$selection.ids.is_empty() {
+            query = query.filter(fleet::id.eq_any(&$selection.ids));
+        }
+        query
+    }};
+}
+
+/// How many devices fit a selection now. All devices may be looked at for it.
+pub fn count_fitting(db: &mut Db, selection: &Selection) -> Result<u64, StoreError> {
+    let owners = owners(db, selection)?;
+    let count: i64 = on!(db, c => {
+        let query = fleet::table
+            .inner_join(product_lines::table)
+            .select(count_star())
+            .into_boxed();
+        fitting!(query, selection, &owners).first(c)
+    })?;
+    Ok(count.unsigned_abs())
+}
+
+/// The owners that a selection names; none: whoever it is.
+fn owners(db: &mut Db, selection: &Selection) -> Result<Vec<Octets<PartyId>>, StoreError> {
+    let mut owners = Vec::new();
+    for called in &selection.customers {
+        owners.extend(listing::parties_called(db, called)?.into_iter().map(Octets));
+    }
+    Ok(owners)
+}
+
 /// Devices after one id and up to another that fit and are not in it.
 fn fitting(
     db: &mut Db,
@@ -56,11 +111,7 @@ fn fitting(
     to: Option<&str>,
 ) -> Result<Vec<String>, StoreError> {
     let selection = row.selected()?;
-    let mut owners = Vec::new();
-    for called in &selection.customers {
-        owners.extend(listing::parties_called(db, called)?.into_iter().map(Octets));
-    }
-    let models: Vec<Vec<u8>> = selection.models.iter().map(|model| bytes(model)).collect();
+    let owners = owners(db, &selection)?;
     Ok(on!(db, c => {
         let is_in = table::table
             .filter(table::campaign_id.eq(row.id))
@@ -68,32 +119,13 @@ fn fitting(
         let mut query = fleet::table
             .inner_join(product_lines::table)
             .filter(fleet::id.gt(from))
-            .filter(fleet::state.eq(Code(DeviceState::Admitted)))
             .filter(not(exists(is_in)))
             .select(fleet::id)
             .into_boxed();
         if let Some(to) = to {
             query = query.filter(fleet::id.le(to));
         }
-        if !owners.is_empty() {
-            query = query.filter(fleet::owner_id.eq_any(&owners));
-        }
-        if !selection.product_lines.is_empty() {
-            query = query.filter(product_lines::name.eq_any(&selection.product_lines));
-        }
-        if !models.is_empty() {
-            // What a device says of itself comes before what the factory said.
-            query = query.filter(fleet::said_hwmodel.eq_any(&models).or(
-                fleet::said_hwmodel.is_null().and(fleet::hwmodel.eq_any(&models))
-            ));
-        }
-        if !selection.versions.is_empty() {
-            query = query.filter(fleet::software_version.eq_any(&selection.versions));
-        }
-        if !selection.ids.is_empty() {
-            query = query.filter(fleet::id.eq_any(&selection.ids));
-        }
-        query.load(c)
+        fitting!(query, selection, &owners).load(c)
     })?)
 }
 

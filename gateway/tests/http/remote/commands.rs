@@ -504,6 +504,9 @@ async fn settles(it: &mut Elsewhere) {
     it.run_as(&approver, &["cases", "approve", &case]).done();
     it.refused(&["cases", "refuse", &case], &[]);
     it.refused(&["activations", "temporary", DEVICE, ENTITLEMENT], &[]);
+    let looked = it.done(&["devices", "readmit", DEVICE, "--preview"]);
+    assert!(looked.err.contains("nothing was changed"), "{looked:?}");
+    it.done(&["devices", "show", DEVICE]).shows(&["tombstoned"]);
     it.done(&["devices", "readmit", DEVICE]);
     it.done(&["devices", "declare-dead", SPARE, "--preview"]);
     it.run_as(&approver, &["devices", "push", SPARE])

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use super::{ENTITLEMENT, Elsewhere};
 use crate::desk::DEVICE;
 use crate::folder::{Folder, REFUSED};
@@ -238,6 +240,47 @@ async fn what_is_shown_is_what_the_local_database_shows() {
             assert_eq!(there.err, here.err, "{args:?}");
         }
     }
+    let listed = it.json(&["activations", "list", "--device", DEVICE]);
+    let activation = listed[0]["activation"].as_str().unwrap().to_owned();
+    let key = "ab".repeat(32);
+    for (command, told) in [
+        (&["activations", "cancel", &activation][..], "cancelled"),
+        (&["devices", "clear", DEVICE], "nothing"),
+        (
+            &["devices", "admit", DEVICE, "--key", &key],
+            "is admitted under",
+        ),
+        (
+            &[
+                "campaigns",
+                "create",
+                "spring",
+                "--give",
+                "GW-1",
+                "--device",
+                DEVICE,
+            ],
+            "spring would be for 0 devices",
+        ),
+    ] {
+        let args = [command, &["--preview"]].concat();
+        let shown = it.run(&args).done();
+        assert!(
+            format!("{}{}", shown.out, shown.err).contains(told),
+            "{shown:?}"
+        );
+        assert!(shown.err.ends_with("nothing was changed\n"), "{shown:?}");
+    }
+    // Nor was it.
+    assert_eq!(
+        it.json(&["activations", "list", "--device", DEVICE]),
+        listed
+    );
+    assert_eq!(
+        it.json(&["devices", "list", "--state", "admitted"]),
+        Value::Array(Vec::new())
+    );
+    assert_eq!(it.json(&["campaigns", "list"]), Value::Array(Vec::new()));
     for command in [
         &["report", "events", "--stream", "entitlement"][..],
         &[
