@@ -32,6 +32,7 @@ pub(crate) mod events;
 pub(crate) mod factory;
 pub(crate) mod grants;
 mod guard;
+mod head;
 mod health;
 pub(crate) mod history;
 pub(crate) mod imports;

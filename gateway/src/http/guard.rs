@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::head;
 use super::listener::Stopping;
 use super::problem::{Problem, ProblemKind};
 
@@ -16,12 +17,15 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// When to ask a gateway again that is being stopped.
 const COME_BACK: Duration = Duration::from_secs(5);
 
-/// Answers within [`LONGEST`], or at once when the server stops, refuses what no text may have, and counts.
+/// Answers within [`LONGEST`], or at once when the server stops, refuses heads that are too long and what no
+/// text may have, and counts.
 pub(super) async fn bounded(request: Request, next: Next) -> Response {
     let method = method_label(request.method());
     let path = request.extensions().get::<MatchedPath>().cloned();
     let began = Instant::now();
-    let mut response = if has_nul(request.uri()) {
+    let mut response = if let Some(problem) = head::refusal(&request) {
+        problem.into_response()
+    } else if has_nul(request.uri()) {
         nul(ProblemKind::BadQuery, "the address").into_response()
     } else {
         let stopped = stopped(&request);

@@ -17,13 +17,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 
-use super::{Api, ahead, router};
+use super::{Api, ahead, head, router};
 use crate::config::Http;
 
-/// The head of a request, at most.
-const MAX_HEAD: usize = 16 * 1024;
-/// Its header fields.
-const MAX_FIELDS: usize = 64;
 /// How long a connection may take for a head, or stay idle between two.
 const HEAD_TIME: Duration = Duration::from_secs(15);
 /// How old a connection gets before it is closed after the request under way.
@@ -214,8 +210,8 @@ impl Accept {
             http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIME)
-                .max_headers(MAX_FIELDS)
-                .max_buf_size(MAX_HEAD)
+                .max_headers(head::READ_FIELDS)
+                .max_buf_size(head::READ)
                 .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         );
         let ended = tokio::select! {

@@ -105,6 +105,8 @@ problem_kinds! {
     ImportRefused = "import-refused" UNPROCESSABLE_ENTITY "The file was not imported",
     /// The body is longer than it may be.
     TooLarge = "too-large" PAYLOAD_TOO_LARGE "The body is too long",
+    /// The head of the request is longer, or has more header fields, than it may have.
+    HeadTooLarge = "head-too-large" REQUEST_HEADER_FIELDS_TOO_LARGE "The head is too long",
     /// The body is of another type than is taken here.
     UnsupportedMediaType = "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The body is of the wrong type",
     /// The gateway's clock is wrong, so nothing is signed.

@@ -41,8 +41,37 @@ async fn a_head_that_is_too_long_is_refused() {
         .write_all(b"GET /healthz HTTP/1.1\r\nx: ")
         .await
         .unwrap();
-    let _ = stream.write_all(&[b'a'; 20_000]).await;
+    let _ = stream.write_all(&[b'a'; 40_000]).await;
     assert!(first(&mut stream).await.starts_with("HTTP/1.1 431 "));
+}
+
+#[tokio::test]
+async fn a_head_that_is_somewhat_too_long_is_told_what_may_be() {
+    let api = Served::start().await;
+    let ask = async |fields: Vec<(String, String)>| {
+        let mut request = reqwest::Client::new().get(api.url("/healthz"));
+        for (name, value) in fields {
+            request = request.header(name, value);
+        }
+        Answer::of(request.send().await.unwrap()).await
+    };
+    let long = |bytes: usize| vec![("x-long".to_owned(), "a".repeat(bytes))];
+    let many = |count: usize| {
+        let fields = (0..count).map(|number| (format!("x-{number}"), "a".to_owned()));
+        fields.collect::<Vec<_>>()
+    };
+    // A client has fields of its own.
+    for fields in [long(16_000), many(60)] {
+        assert_eq!(ask(fields).await.status, 200);
+    }
+    for fields in [long(16_400), long(30_000), many(65), many(120)] {
+        let refused = ask(fields).await;
+        refused.is_problem(431, "head-too-large");
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("16384 and 64 are taken"), "{detail}");
+    }
+    // Nothing is left behind on the connection.
+    assert_eq!(ask(Vec::new()).await.status, 200);
 }
 
 #[tokio::test]
