@@ -185,14 +185,12 @@ impl Succession {
     /// the stock of either afterwards, and how many. None if the new one cannot have so many.
     ///
     /// Units whose device has not proven yet that its right is gone are the new one's already; what
-    /// is left of the old one owes them until then, as in [`one`](Self::one).
+    /// is left of the old one owes them until then, as in [`one`](Self::one). What the new one owes in
+    /// the same way, since its devices went on to a third, is settled with them.
     #[must_use]
     pub fn rest(old: Stock, new: Stock, staying: u32) -> Option<(Stock, Stock, u32)> {
         let units = old.sold().saturating_sub(staying);
-        let more = Stock {
-            units: new.units.checked_add(units)?,
-            ..new
-        };
+        let more = new.resized(new.sold().checked_add(units)?);
         Some((old.resized(old.sold() - units), more, units))
     }
 

@@ -104,3 +104,28 @@ fn free_units_do_not_follow_into_what_was_upgraded_itself() {
     assert_eq!(rest, Err(SuccessionError::SuccessorClosed));
     assert_eq!(stock(&bench, old).sold(), 1);
 }
+
+/// What follows to an entitlement that owes units already would be free there and owed at once.
+#[test]
+fn what_follows_settles_what_is_owed_there() {
+    let mut bench = Bench::new();
+    let old = bench.sell("scan", 2);
+    let device = bench.activated("one", "scan", 1);
+    let third = Successor {
+        id: EntitlementId([0xf3; 16]),
+        product: ProductId([0xf3; 16]),
+    };
+    let now = bench.now;
+    for (from, to) in [(old, SUCCESSOR), (SUCCESSOR.id, third)] {
+        let provision = bench.world.upgrade_one(&device.id, from, to, now).unwrap();
+        provide(&mut bench, &device, provision.unwrap(), from);
+    }
+    let owed = stock(&bench, SUCCESSOR.id);
+    assert_eq!((owed.units, owed.pending_credit, owed.live), (1, 1, 1));
+
+    assert_eq!(bench.world.upgrade_rest(old, SUCCESSOR, now), Ok(1));
+    let settled = stock(&bench, SUCCESSOR.id);
+    assert_eq!((settled.units, settled.pending_credit), (1, 0));
+    let proven = settled.freed(1);
+    assert_eq!((proven.units, proven.live), (1, 0), "it is free then");
+}
